@@ -1,0 +1,4 @@
+"""What we believe of creatives and audiences: conjugate posteriors, pooled priors, Thompson-sampled shares.
+
+This package imports no other package of the project, so that it can be read, tested and used by itself.
+"""

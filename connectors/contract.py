@@ -1,0 +1,335 @@
+"""What a connector is: the protocol and the frozen records that cross it.
+
+Written without the wire: nothing here does I/O. An adapter does all translation (currency, time zone, ids,
+restatement), so that behind this door every platform looks the same.
+
+Every measure is an integer number of millionths of its unit (`*_micros`), money and counts alike: platforms report
+fractional conversions and even fractional clicks, and integers sum to the same total in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+from zoneinfo import ZoneInfo
+
+from connectors.money import Money, exponent
+
+
+class Level(StrEnum):
+    """The level of an account's hierarchy at which a row reports or a budget is held."""
+
+    CAMPAIGN = "campaign"
+    AD_GROUP = "ad_group"
+    AD = "ad"
+
+
+class EntityKind(StrEnum):
+    """What an entity is; audiences stand beside the hierarchy, many to many."""
+
+    CAMPAIGN = "campaign"
+    AD_GROUP = "ad_group"
+    AD = "ad"
+    CREATIVE = "creative"
+    AUDIENCE = "audience"
+
+
+class EntityStatus(StrEnum):
+    """Whether an entity delivers."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    REMOVED = "removed"
+
+
+class BudgetKind(StrEnum):
+    """Whether an amount is spent each day or over the target's whole life."""
+
+    DAILY = "daily"
+    LIFETIME = "lifetime"
+
+
+@lru_cache(maxsize=1024)
+def zone(name: str) -> ZoneInfo:
+    """Return an IANA time zone.
+
+    Raises:
+        ValueError: The name is not an IANA zone.
+    """
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{name!r} is not an IANA time zone (such as UTC or Europe/Berlin)") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An advertiser's account on one platform, with the currency and zone of every row that it reports.
+
+    Raises:
+        ValueError: An empty id, an unknown currency or an unknown zone.
+    """
+
+    connector: str
+    account_id: str
+    currency: str
+    time_zone: str
+
+    def __post_init__(self) -> None:
+        _named(self.connector, "connector")
+        _named(self.account_id, "account_id")
+        exponent(self.currency)
+        zone(self.time_zone)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What a row's numbers are about: one entity of one account, one definition of a conversion.
+
+    `Series` and a day are the natural key of performance. Connectors build one object per series and share it
+    between rows. Ids below the reported level are None; `audience_id` may go with any level.
+
+    Raises:
+        ValueError: An empty id, or an ad without a campaign.
+    """
+
+    account: Account
+    campaign_id: str
+    channel: str
+    ad_group_id: str | None = None
+    ad_id: str | None = None
+    creative_id: str | None = None
+    audience_id: str | None = None
+    conversion_definition: str = "all"
+    attribution_setting: str = "platform"
+
+    def __post_init__(self) -> None:
+        for name in ("campaign_id", "channel", "conversion_definition", "attribution_setting"):
+            _named(getattr(self, name), name)
+        for name in ("ad_group_id", "ad_id", "creative_id", "audience_id"):
+            if (value := getattr(self, name)) is not None:
+                _named(value, name)
+
+    @property
+    def level(self) -> Level:
+        """The finest level that is named."""
+        if self.ad_id is not None:
+            return Level.AD
+        return Level.CAMPAIGN if self.ad_group_id is None else Level.AD_GROUP
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceRow:
+    """What one series brought on one account-local day, as the platform stated it at `fetched_at`.
+
+    Measures are integer micros of their unit; None where the platform does not report one. Conversions are
+    dated by the click's day and may be restated by a later row of the same series and day.
+
+    Raises:
+        ValueError: A negative spend, impression or click count, or a `fetched_at` without a zone.
+    """
+
+    series: Series
+    day: date
+    spend_micros: int
+    conversions_micros: int
+    value_micros: int | None
+    impressions_micros: int | None
+    clicks_micros: int | None
+    fetched_at: datetime
+
+    def __post_init__(self) -> None:
+        if self.spend_micros < 0 or (self.impressions_micros or 0) < 0 or (self.clicks_micros or 0) < 0:
+            raise ValueError(f"spend, impressions and clicks cannot be negative: {self}")
+        if self.fetched_at.tzinfo is None:
+            raise ValueError(f"fetched_at needs a time zone: {self.fetched_at!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A campaign, ad group, ad, creative or audience, as a marketer knows it."""
+
+    account: Account
+    kind: EntityKind
+    entity_id: str
+    name: str
+    parent_id: str | None = None
+    status: EntityStatus = EntityStatus.ACTIVE
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetTarget:
+    """A budget that the platform holds: what the allocator moves and a write intent names.
+
+    Attributes:
+        budget_id: The platform's id of the budget, unique within the account.
+        holder: The level that holds it.
+        covers: The ids, at the holder's level, that draw on it; never empty.
+        shared: Whether others than `covers` draw on it too; such a budget is never written.
+        minimum: The least amount that the platform accepts, or None.
+        quantum_micros: Amounts are multiples of it.
+        etag: Changes whenever the budget changes; empty where the platform has none.
+
+    Raises:
+        ValueError: A negative amount, a foreign currency, no cover, a quantum that is not positive.
+    """
+
+    account: Account
+    budget_id: str
+    name: str
+    holder: Level
+    covers: tuple[str, ...]
+    amount: Money
+    kind: BudgetKind = BudgetKind.DAILY
+    shared: bool = False
+    minimum: Money | None = None
+    quantum_micros: int = 10_000
+    etag: str = ""
+
+    def __post_init__(self) -> None:
+        _named(self.budget_id, "budget_id")
+        if not self.covers:
+            raise ValueError(f"budget {self.budget_id!r} covers nothing")
+        if self.quantum_micros <= 0:
+            raise ValueError(f"budget {self.budget_id!r}: the quantum must be positive")
+        for money in (self.amount, self.minimum):
+            if money is not None and money.currency != self.account.currency:
+                raise ValueError(
+                    f"budget {self.budget_id!r} is in {money.currency}, its account in {self.account.currency}"
+                )
+            if money is not None and money.micros < 0:
+                raise ValueError(f"budget {self.budget_id!r} is negative: {money}")
+
+    @property
+    def key(self) -> BudgetKey:
+        """The budget's identity across accounts."""
+        return BudgetKey(self.account.connector, self.account.account_id, self.budget_id)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class BudgetKey:
+    """A budget's identity across connectors and accounts; as text `connector/account/budget`."""
+
+    connector: str
+    account_id: str
+    budget_id: str
+
+    def __str__(self) -> str:
+        return f"{self.connector}/{self.account_id}/{self.budget_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetChange:
+    """An absolute set, never a delta: `target` replaces `expected`, or nothing happens.
+
+    Attributes:
+        idempotency_key: The intent that this call serves; stamped on the platform's record where it takes one.
+        expected: The live amount that the approval was made from; a connector that can compare refuses otherwise.
+    """
+
+    idempotency_key: str
+    key: BudgetKey
+    expected: Money
+    target: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The platform's acknowledgement of a change."""
+
+    key: BudgetKey
+    amount: Money
+    request_id: str
+    acknowledged_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a connector can do; the agent never asks for more.
+
+    Attributes:
+        writes_budgets: `set_budget` exists on the platform.
+        compares_and_sets: The platform (or file) refuses a set whose `expected` is not live.
+        restatement_days: How many days back conversions are restated.
+        reports_value, reports_impressions, reports_clicks: Which optional measures its rows carry.
+    """
+
+    writes_budgets: bool
+    compares_and_sets: bool
+    restatement_days: int
+    reports_value: bool = True
+    reports_impressions: bool = True
+    reports_clicks: bool = True
+
+
+@runtime_checkable
+class Connector(Protocol):
+    """One platform (or folder, or simulator) with one or more accounts. Raises the families of `errors` only."""
+
+    name: str
+    capabilities: Capabilities
+
+    def accounts(self) -> Sequence[Account]:
+        """Return the accounts that it serves, currencies and zones included."""
+        ...
+
+    def entities(self) -> Iterable[Entity]:
+        """Yield campaigns and what is below them, parents first."""
+        ...
+
+    def pull(self, since: date, until: date) -> Iterator[PerformanceRow]:
+        """Yield the rows of the account-local days `since` to `until`, both included, a key at most once.
+
+        Each account reports at one level per campaign, so that its rows sum to its total. Rows stream: memory
+        does not grow with the period.
+        """
+        ...
+
+    def budgets(self) -> Sequence[BudgetTarget]:
+        """Return the live budgets, read now."""
+        ...
+
+    def check_budget(self, change: BudgetChange) -> None:
+        """Raise what `set_budget` would raise, as far as the platform can tell; write nothing."""
+        ...
+
+    def set_budget(self, change: BudgetChange) -> Receipt:
+        """Set one budget once. Never retries by itself.
+
+        Raises:
+            Drifted: The live amount is not `expected` (nor already `target`).
+            OutcomeUnknown: The call may have taken effect.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release what it holds; may be called twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BuildContext:
+    """What a connector's factory is given.
+
+    Attributes:
+        name: The connector's name in `config.toml` (`[connectors.NAME]`).
+        options: The settings of that table, less `kind`; the factory validates them.
+        home: The folder of `config.toml`, from which relative paths start.
+        source: How to name the settings in an error, such as `config.toml [connectors.NAME]`.
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    home: Path
+    source: str = field(default="config.toml")
+
+
+def _named(value: object, name: str) -> None:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} must be a text that is not empty, not {value!r}")

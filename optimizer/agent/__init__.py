@@ -1,0 +1,1 @@
+"""The only place with a clock, a disk, a network and a terminal."""

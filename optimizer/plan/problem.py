@@ -1,0 +1,123 @@
+"""What the allocator solves and what it answers with.
+
+    maximise  sum_k objective_k(x_k)   subject to   sum_k a_ik x_k - c_ik outcome_k(x_k) <= b_i,   lower <= x <= upper
+
+with every curve given as a table on its own grid of spends. Rows with c = 0 are linear (totals, shares, groups); a
+ROAS floor rho has a = rho, c = 1 on value; a CPA ceiling has a = 1, c = the ceiling on conversions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from optimizer.plan.snapshot import FloatArray
+
+
+class Outcome(StrEnum):
+    """What a campaign brings, that a coupling row may count."""
+
+    CONVERSIONS = "conversions"
+    VALUE = "value"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """One coupling constraint: sum(spend * x) - sum(credit * outcome(x)) <= bound.
+
+    Attributes:
+        name: A stable code, such as `total`, `ceiling:channel=search`, `roas`.
+        words: The constraint as a marketer would say it.
+        spend: Coefficients a, shape (K,).
+        bound: b, in the row's unit (currency per day).
+        outcome: Which outcome the credit is for; None for a linear row.
+        credit: Coefficients c >= 0, shape (K,); None for a linear row.
+    """
+
+    name: str
+    words: str
+    spend: FloatArray
+    bound: float
+    outcome: Outcome | None = None
+    credit: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        if (self.outcome is None) != (self.credit is None):
+            raise ValueError(f"row {self.name!r}: outcome and credit come together")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """An allocation problem over tabulated curves.
+
+    Attributes:
+        grid: Spends at which the curves are known, strictly increasing along the second axis, shape (K, P); a
+            pinned target has P equal spends. First and last are the box.
+        objective: What is maximised, at those spends, shape (K, P).
+        outcomes: Expected outcomes at those spends, each of shape (K, P), for the rows that count them.
+        rows: The coupling constraints.
+    """
+
+    grid: FloatArray
+    objective: FloatArray
+    outcomes: Mapping[Outcome, FloatArray]
+    rows: tuple[Row, ...]
+
+    def __post_init__(self) -> None:
+        if self.grid.ndim != 2 or self.objective.shape != self.grid.shape:
+            raise ValueError(f"grid {self.grid.shape} and objective {self.objective.shape} must both be (K, P)")
+        if not (np.isfinite(self.grid).all() and np.isfinite(self.objective).all()):
+            raise ValueError("grid and objective must be finite")
+        if (np.diff(self.grid, axis=1) < 0).any():
+            raise ValueError("each target's grid must increase")
+        for row in self.rows:
+            if row.spend.shape != (self.grid.shape[0],):
+                raise ValueError(f"row {row.name!r} needs one coefficient per target")
+            if row.outcome is not None and row.outcome not in self.outcomes:
+                raise ValueError(f"row {row.name!r} counts {row.outcome}, which the problem does not hold")
+
+
+@dataclass(frozen=True, slots=True)
+class Collision:
+    """Constraints that cannot hold together, and the least change that would let them.
+
+    Attributes:
+        rows: Names of the rows left over with a slack, worst first.
+        words: The collision in a sentence.
+        nearest: By row name, the bound nearest to the one asked for with which a plan exists.
+    """
+
+    rows: tuple[str, ...]
+    words: str
+    nearest: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Allocation:
+    """A plan with its certificate.
+
+    Attributes:
+        spend: The plan, shape (K,).
+        value: Its objective.
+        upper_bound: No feasible plan has a larger objective (weak duality).
+        prices: Multiplier of each row, shape (rows,): the objective's gain per unit of a looser bound.
+        slack: What each row leaves unused at the plan, shape (rows,).
+        collision: None if the plan keeps every row; else which rows cannot.
+        rounds: How many rounds of column generation were used.
+    """
+
+    spend: FloatArray
+    value: float
+    upper_bound: float
+    prices: FloatArray
+    slack: FloatArray
+    collision: Collision | None
+    rounds: int
+
+    @property
+    def gap(self) -> float:
+        """Relative distance between the bound and the plan's value, >= 0."""
+        return max(self.upper_bound - self.value, 0.0) / max(abs(self.upper_bound), 1e-12)

@@ -1,0 +1,384 @@
+"""What a person decides on: an immutable recommendation, its lines, its states, and the intents that carry it out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from connectors.contract import BudgetKey
+from connectors.money import Money
+
+
+class Objective(StrEnum):
+    """What a plan maximises, per day."""
+
+    CONVERSIONS = "conversions"
+    REVENUE = "revenue"
+    PROFIT = "profit"
+
+
+class Severity(StrEnum):
+    """What a finding does: inform, warn, or keep money from moving."""
+
+    INFO = "info"
+    WARNING = "warning"
+    BLOCK = "block"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something a guard or a check noticed.
+
+    Attributes:
+        code: Stable and greppable, such as `stale-data`.
+        subject: A budget key as text, an account, or `portfolio`.
+        message: What was noticed, with figures.
+        mend: What would change it; empty where nothing needs to.
+    """
+
+    code: str
+    severity: Severity
+    subject: str
+    message: str
+    mend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """An expected change of the objective per day, with central credible intervals.
+
+    Attributes:
+        mean: The posterior mean.
+        low80, high80, low95, high95: Ends of the 80% and 95% intervals.
+        p_worse: Posterior probability that the change is below zero.
+    """
+
+    mean: float
+    low80: float
+    high80: float
+    low95: float
+    high95: float
+    p_worse: float
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A constraint that holds a line (or the plan) back.
+
+    Attributes:
+        name: The row's or limit's code.
+        words: It and its price, in a sentence.
+        shadow_price: Objective per day gained by one more currency unit of room; None where it has no price.
+    """
+
+    name: str
+    words: str
+    shadow_price: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How much stands behind a line.
+
+    Attributes:
+        days: Days with rows in the history that was read.
+        conversions: Conversions in the last 28 of them, as matured so far.
+        spend: What was spent in those, currency units.
+        thin: Whether this is too little to move money on.
+        words: The same in a sentence.
+    """
+
+    days: int
+    conversions: float
+    spend: float
+    thin: bool
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One budget, current -> proposed.
+
+    `effect` is of this line by itself, in the objective's unit; `reason` says in one sentence why it moves or stays.
+    """
+
+    key: BudgetKey
+    name: str
+    channel: str
+    current: Money
+    proposed: Money
+    etag: str
+    effect: Effect
+    bindings: tuple[Binding, ...]
+    evidence: Evidence
+    reason: str
+
+    @property
+    def changes(self) -> bool:
+        """Whether the line moves money."""
+        return self.proposed != self.current
+
+
+@dataclass(frozen=True, slots=True)
+class ArmShare:
+    """What is believed of one ad (creative x audience) and the share of its budget that it deserves.
+
+    Attributes:
+        arm_id: The ad's id, else creative and audience ids.
+        share_now: Share of the target's impressions (or spend) in the last 7 days.
+        share: The tempered Thompson share that is advised.
+        p_best: Posterior probability that it is the best of its target.
+        rate, low90, high90: Posterior mean and 90% interval of `metric`.
+        metric: What the rate is, such as `conversions per 1,000 impressions`.
+        enough: False while the evidence is too thin to prefer it or not.
+    """
+
+    key: BudgetKey
+    arm_id: str
+    name: str
+    share_now: float
+    share: float
+    p_best: float
+    rate: float
+    low90: float
+    high90: float
+    metric: str
+    enough: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A sum of budgets that must stay within bounds at every instant; the portfolio's total is one.
+
+    Attributes:
+        name: The row's code; `total` for the portfolio.
+        keys: The budgets that it sums.
+        ceiling, floor: Bounds in the portfolio's currency, or None.
+    """
+
+    name: str
+    words: str
+    keys: tuple[BudgetKey, ...]
+    ceiling: Money | None = None
+    floor: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """How near the plan is to the best that the curves and constraints allow, as the solver proved it."""
+
+    value: float
+    upper_bound: float
+    gap: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The outcome of one pure `decide`: what should change, why, and how sure.
+
+    Attributes:
+        as_of: The first day that it plans.
+        objective: What was maximised; `unit` names it in words (`conversions a day`).
+        lines: One per budget target, changed or not, largest move first.
+        total: Effect of all lines together.
+        expected_now, expected_then: Posterior mean of the objective a day under the current and proposed budgets.
+        findings: Of guards and checks, worst first.
+        arms: Shares of ads and audiences.
+        envelopes: The sums that any part of the plan must keep.
+        bindings: Portfolio-wide constraints that bind, with their prices.
+        certificate: The solver's; None when nothing was solved.
+        goals_digest, input_digest: SHA-256 of the goals and of the snapshot it was made from.
+    """
+
+    as_of: date
+    currency: str
+    time_zone: str
+    objective: Objective
+    unit: str
+    lines: tuple[Line, ...]
+    total: Effect
+    expected_now: float
+    expected_then: float
+    findings: tuple[Finding, ...]
+    arms: tuple[ArmShare, ...]
+    envelopes: tuple[Envelope, ...]
+    bindings: tuple[Binding, ...]
+    certificate: Certificate | None
+    model_version: str
+    guardrail_version: str
+    goals_digest: str
+    input_digest: str
+
+    @property
+    def moves(self) -> bool:
+        """Whether any line changes."""
+        return any(line.changes for line in self.lines)
+
+    @property
+    def blocked(self) -> tuple[Finding, ...]:
+        """The portfolio-wide findings that keep the whole decision from being proposed."""
+        return tuple(f for f in self.findings if f.severity is Severity.BLOCK and f.subject == "portfolio")
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """An immutable revision of a proposal; an edit makes a new revision with a new hash.
+
+    Attributes:
+        rec_id: The same over all revisions.
+        parent_id: The recommendation that this one rolls back, or None.
+        seed: Of the generator that `decide` was given.
+        code_version: Of the program.
+        author: Who made this revision: `outlay`, or the person who edited.
+        plan_hash: SHA-256 over all other fields; an approval names it.
+    """
+
+    rec_id: str
+    revision: int
+    parent_id: str | None
+    created_at: datetime
+    valid_until: datetime
+    author: str
+    seed: int
+    code_version: str
+    decision: Decision
+    plan_hash: str
+
+    def computed_hash(self) -> str:
+        """The hash that the content has; differs from `plan_hash` only if it was tampered with."""
+        return content_hash(replace(self, plan_hash=""))
+
+
+class State(StrEnum):
+    """Where a revision stands; see docs/safety.md for the transitions."""
+
+    HELD = "held"
+    PROPOSED = "proposed"
+    EDITED = "edited"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    APPLYING = "applying"
+    APPLIED = "applied"
+    FAILED = "failed"
+    VERIFIED = "verified"
+    ROLLED_BACK = "rolled-back"
+
+
+class IntentState(StrEnum):
+    """Where one write stands. `planned` and `sending` are open; `acknowledged` waits for its read-back."""
+
+    PLANNED = "planned"
+    SENDING = "sending"
+    ACKNOWLEDGED = "acknowledged"
+    VERIFIED = "verified"
+    DRIFT = "drift"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """One budget write, absolute, that has at most one effect.
+
+    Attributes:
+        idempotency_key: Unique; derived from recommendation, revision and budget.
+        order: Position in the sequence of writes: decreases first.
+        attempts: Calls that were begun.
+        request_id: The platform's, once acknowledged.
+        note: What happened last, in words.
+    """
+
+    idempotency_key: str
+    rec_id: str
+    revision: int
+    key: BudgetKey
+    base: Money
+    target: Money
+    order: int
+    state: IntentState
+    attempts: int = 0
+    request_id: str = ""
+    note: str = ""
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of a recommendation's history; never changed or deleted."""
+
+    rec_id: str
+    revision: int
+    at: datetime
+    actor: str
+    action: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A revision with where it stands.
+
+    Attributes:
+        approved_lines: The budgets that were approved; empty before approval.
+    """
+
+    recommendation: Recommendation
+    state: State
+    approved_by: str | None = None
+    approved_lines: tuple[BudgetKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One step of a revision, to be committed whole or not at all.
+
+    Attributes:
+        record: The revision as it stands after the step.
+        before: The state that it must be in for the step to hold; None if the revision is new.
+        event: What is written into its history.
+        intents: Writes that are planned together with the step.
+    """
+
+    record: Record
+    before: State | None
+    event: Event
+    intents: tuple[Intent, ...] = ()
+
+
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}  # building one costs milliseconds, using it microseconds
+
+
+def adapter(kind: type) -> TypeAdapter[Any]:
+    """Return the JSON reader and writer of one of these values."""
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
+def to_json(value: Any) -> str:
+    """Return a value of this module as canonical JSON: sorted keys, no spaces, the same bytes for the same value."""
+    plain = adapter(type(value)).dump_python(value, mode="json")
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def from_json[T](kind: type[T], text: str) -> T:
+    """Read back what `to_json` wrote.
+
+    Raises:
+        ValueError: The text is not such a value.
+    """
+    value: T = adapter(kind).validate_json(text)
+    return value
+
+
+def content_hash(value: Any) -> str:
+    """SHA-256 of a value's canonical JSON, in hex."""
+    return hashlib.sha256(to_json(value).encode()).hexdigest()

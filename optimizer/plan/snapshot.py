@@ -1,0 +1,194 @@
+"""What is known on one day: the only input from the world that a decision has.
+
+Arrays are float64, nan where nothing was reported; K budget targets, T consecutive days, A arms.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from connectors.contract import BudgetKey, BudgetTarget
+from connectors.money import Money
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A budget target with what the goals may name it by.
+
+    Attributes:
+        budget: The live budget, as read from the platform.
+        channel: The channel of its campaigns (`search`, `social`, ...).
+        tags: Tags of its campaigns, sorted.
+        campaigns: The ids of the campaigns whose rows it is learnt from.
+        campaign_names: Their names, in the same order.
+    """
+
+    budget: BudgetTarget
+    channel: str
+    tags: tuple[str, ...]
+    campaigns: tuple[str, ...]
+    campaign_names: tuple[str, ...]
+
+    @property
+    def key(self) -> BudgetKey:
+        """The budget's identity."""
+        return self.budget.key
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Panel:
+    """Daily totals per budget target, each of shape (K, T); currency units and counts per day.
+
+    A day on which a target has no row is nan in every measure; a measure that its platform does not report is
+    nan on all days. `budget` is the daily budget in force on the day, nan where it is not known.
+    """
+
+    first_day: date
+    spend: FloatArray
+    conversions: FloatArray
+    value: FloatArray
+    clicks: FloatArray
+    impressions: FloatArray
+    budget: FloatArray
+
+    def __post_init__(self) -> None:
+        shapes = {getattr(self, f.name).shape for f in fields(self) if f.name != "first_day"}
+        if len(shapes) != 1 or len(next(iter(shapes))) != 2:
+            raise ValueError(f"all measures of a panel have one shape (K, T), not {sorted(shapes)}")
+
+    @property
+    def days(self) -> int:
+        """T, the number of days."""
+        return int(self.spend.shape[1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DelayTriangle:
+    """How conversions of one group of targets (platform x conversion type) matured, from the restatements.
+
+    Attributes:
+        group: Name of the group, such as `google/purchase`.
+        targets: Indices of the group's targets in the snapshot, shape (G,).
+        cumulative: Conversions of each day (D, rows) as known `lag` days after it (L, columns); nan where the
+            store held no statement of that age.
+    """
+
+    group: str
+    targets: IntArray
+    cumulative: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One ad (creative x audience) under a budget target; ids are None where the rows do not carry them."""
+
+    target: int
+    ad_group_id: str | None
+    ad_id: str | None
+    creative_id: str | None
+    audience_id: str | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArmPanel:
+    """Daily totals per arm, each of shape (A, T), over the panel's days; nan where there is no row."""
+
+    arms: tuple[Arm, ...]
+    spend: FloatArray
+    conversions: FloatArray
+    value: FloatArray
+    clicks: FloatArray
+    impressions: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetMove:
+    """A change of ours that was acknowledged: cool-down and the cumulative step limit count from it."""
+
+    key: BudgetKey
+    at: datetime
+    before: Money
+    after: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """The last account-local day for which an account has rows, None if it has none."""
+
+    connector: str
+    account_id: str
+    last_day: date | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """Everything that a decision may know.
+
+    Attributes:
+        known_at: Facts learnt later than this are not in it.
+        today: The first day to be planned, in the portfolio's zone; rows of this day or later are left out.
+        currency: Of every amount.
+        time_zone: The portfolio's zone, in which `today` is meant.
+        targets: The K budget targets, sorted by key.
+        panel: Their history.
+        delays: Maturity of conversions by group; each target is in exactly one.
+        arms: Ad and audience level history, or None where no row carries one.
+        moves: Our acknowledged budget changes of the last 30 days, oldest first.
+        freshness: By account.
+        unbudgeted: Campaigns that spent in the panel's last 28 days but draw on no readable budget.
+    """
+
+    known_at: datetime
+    today: date
+    currency: str
+    time_zone: str
+    targets: tuple[Target, ...]
+    panel: Panel
+    delays: tuple[DelayTriangle, ...]
+    arms: ArmPanel | None
+    moves: tuple[BudgetMove, ...] = ()
+    freshness: tuple[Freshness, ...] = ()
+    unbudgeted: tuple[str, ...] = ()
+
+    @property
+    def current(self) -> FloatArray:
+        """The live daily budgets in currency units, shape (K,)."""
+        return np.array([t.budget.amount.micros for t in self.targets], dtype=np.float64) / 1e6
+
+    def digest(self) -> str:
+        """SHA-256 of everything in it: the same digest means the same evidence, to the bit."""
+        sha = hashlib.sha256()
+        for part in _parts(self):
+            sha.update(part)
+        return sha.hexdigest()
+
+
+def _parts(snapshot: Snapshot) -> Iterable[bytes]:
+    plain = (snapshot.known_at, snapshot.today, snapshot.currency, snapshot.time_zone, snapshot.targets)
+    yield json.dumps([repr(plain), repr((snapshot.moves, snapshot.freshness, snapshot.unbudgeted))]).encode()
+    yield from _arrays(snapshot.panel)
+    for triangle in snapshot.delays:
+        yield triangle.group.encode()
+        yield from _arrays(triangle)
+    if snapshot.arms is not None:
+        yield repr(snapshot.arms.arms).encode()
+        yield from _arrays(snapshot.arms)
+
+
+def _arrays(holder: Panel | DelayTriangle | ArmPanel) -> Iterable[bytes]:
+    for item in fields(holder):
+        value = getattr(holder, item.name)
+        if isinstance(value, np.ndarray):
+            yield f"{item.name}{value.shape}".encode()
+            yield np.ascontiguousarray(value).tobytes()
