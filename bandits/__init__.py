@@ -2,3 +2,9 @@
 
 This package imports no other package of the project, so that it can be read, tested and used by itself.
 """
+
+from __future__ import annotations
+
+from bandits.belief import ArmBelief, BanditSettings, believe
+
+__all__ = ["ArmBelief", "BanditSettings", "believe"]

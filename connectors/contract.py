@@ -284,10 +284,11 @@ class Connector(Protocol):
         ...
 
     def pull(self, since: date, until: date) -> Iterator[PerformanceRow]:
-        """Yield the rows of the account-local days `since` to `until`, both included, a key at most once.
+        """Yield the rows of the account-local days `since` to `until`, both included.
 
-        Each account reports at one level per campaign, so that its rows sum to its total. Rows stream: memory
-        does not grow with the period.
+        A series and day stands at most once for one `fetched_at`; where a source keeps several statements of it,
+        they come oldest first. Each account reports at one level per campaign, so that its rows sum to its total.
+        Rows stream: memory does not grow with the period.
         """
         ...
 

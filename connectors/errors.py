@@ -23,7 +23,7 @@ class AskMarketer(ConnectorError):  # noqa: N818
     """A person must mend something first: credentials, permissions, a file, a mapping. Nothing was done."""
 
     def __init__(self, message: str, *, mend: str) -> None:
-        super().__init__(f"{message} Mend: {mend}")
+        super().__init__(f"{message.rstrip('.')}. Mend: {mend}")
         self.mend = mend
 
 

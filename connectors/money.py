@@ -7,13 +7,17 @@ unit that the ad platforms themselves use, so that a yen and a fils are held by 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import Final, Literal
 
 MICROS: Final = 1_000_000
 
 Rounding = Literal["down", "nearest", "up"]
-_ROUNDINGS: Final = {"down": ROUND_DOWN, "nearest": ROUND_HALF_EVEN, "up": ROUND_UP}
+
+# Sixty digits hold every amount below 1e24 to the micro, so that quantizing rounds once and never overflows.
+_EXACT: Final = Context(prec=60)
+_MICRO: Final = Decimal("0.000001")
+_LARGEST_POWER: Final = 24
 
 # ISO 4217 list one, the active national currencies, by the number of decimals of their minor unit.
 _EXPONENT_0 = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
@@ -65,7 +69,7 @@ def to_micros(amount: Decimal | str | int) -> int:
     """Return a decimal number of major units as integer micros, rounded half to even below a micro.
 
     Raises:
-        ValueError: The text is not a finite decimal number.
+        ValueError: The text is not a finite decimal number, or is 1e24 or more.
     """
     try:
         number = Decimal(amount)
@@ -73,7 +77,9 @@ def to_micros(amount: Decimal | str | int) -> int:
         raise ValueError(f"{amount!r} is not a decimal number") from None
     if not number.is_finite():
         raise ValueError(f"{amount!r} is not a finite number")
-    return int((number * MICROS).to_integral_value(rounding=ROUND_HALF_EVEN))
+    if number and number.adjusted() >= _LARGEST_POWER:
+        raise ValueError(f"{amount!r} is too large for an amount")
+    return int(number.quantize(_MICRO, ROUND_HALF_EVEN, _EXACT).scaleb(6, _EXACT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +107,27 @@ class Money:
     @property
     def amount(self) -> Decimal:
         """The amount in major units, exact."""
-        return Decimal(self.micros).scaleb(-6)
+        return Decimal(self.micros).scaleb(-6, _EXACT)
 
     def quantize(self, quantum_micros: int, rounding: Rounding) -> Money:
-        """Return the amount rounded to a multiple of the quantum; `down` is towards zero.
+        """Return the amount rounded to a multiple of the quantum.
+
+        `down` is towards zero, `up` away from it, `nearest` takes the even multiple of two that are as near.
 
         Raises:
             ValueError: The quantum is not positive.
         """
         if quantum_micros <= 0:
             raise ValueError(f"a quantum must be positive, not {quantum_micros}")
-        steps = (Decimal(self.micros) / quantum_micros).to_integral_value(rounding=_ROUNDINGS[rounding])
-        return Money(int(steps) * quantum_micros, self.currency)
+        steps, rest = divmod(abs(self.micros), quantum_micros)
+        match rounding:
+            case "up":
+                steps += rest > 0
+            case "nearest":
+                steps += 2 * rest > quantum_micros or (2 * rest == quantum_micros and steps % 2 == 1)
+            case "down":
+                pass
+        return Money((steps if self.micros >= 0 else -steps) * quantum_micros, self.currency)
 
     def __add__(self, other: Money) -> Money:
         return Money(self.micros + self._same(other), self.currency)

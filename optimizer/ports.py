@@ -97,8 +97,8 @@ class Store(Protocol):
         """Write all steps, their events and intents, in one transaction.
 
         Raises:
-            StateConflict: A record is not in its `before` state, exists already, or an open intent stands on a
-                budget for which another is planned. Nothing was written.
+            StateConflict: A record is not in its `before` state, exists already, does not begin with the stored
+                approvals, or an open intent stands on a budget for which another is planned. Nothing was written.
         """
         ...
 
@@ -124,6 +124,10 @@ class Store(Protocol):
 
     def intents(self, rec_id: str, revision: int) -> tuple[Intent, ...]:
         """Return a revision's intents in the order of their writing."""
+        ...
+
+    def open_intents(self) -> tuple[Intent, ...]:
+        """Return the planned and sending intents of every recommendation, in the order of their idempotency keys."""
         ...
 
     def events(self, rec_id: str) -> tuple[Event, ...]:

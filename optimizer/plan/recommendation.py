@@ -56,7 +56,9 @@ class Effect:
     Attributes:
         mean: The posterior mean.
         low80, high80, low95, high95: Ends of the 80% and 95% intervals.
-        p_worse: Posterior probability that the change is below zero.
+        p_worse: Posterior probability that the move loses. Of the whole plan: that the change is below zero. Of a
+            line, whose money comes from or goes to other lines: that a raise brings less than its money brought
+            where it was cut, or that a cut costs more than its money brings where it is added.
     """
 
     mean: float
@@ -327,13 +329,17 @@ class Record:
     """A revision with where it stands.
 
     Attributes:
-        approved_lines: The budgets that were approved; empty before approval.
+        approved_by: Who gave the approval that was enough; None until there is one.
+        approved_lines: The budgets that were approved; empty before the first approval.
+        approvals: Everybody who approved these lines, in order; one name while a second is awaited. It only
+            grows: a step whose record does not begin with the stored approvals was made from an older record.
     """
 
     recommendation: Recommendation
     state: State
     approved_by: str | None = None
     approved_lines: tuple[BudgetKey, ...] = ()
+    approvals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

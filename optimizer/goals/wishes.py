@@ -1,14 +1,19 @@
-"""What the marketer wants: the objective and the constraints, and their translation into an allocation problem."""
+"""What the marketer wants: objective, limits, pins; checked at birth, so that nonsense is never built."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from connectors.money import Money
-from optimizer.plan.recommendation import Objective
+from connectors.money import Money, exponent
+from optimizer.plan.recommendation import Objective, content_hash
 from optimizer.plan.snapshot import Target
+
+
+class GoalsError(ValueError):
+    """A goal makes no sense, or a line cannot be what was asked; the message names the setting and the mend."""
 
 
 class Explore(StrEnum):
@@ -71,9 +76,14 @@ class Scope:
         return self.kind.value if self.kind is ScopeKind.ALL else f"{self.kind.value}:{self.name}"
 
 
+def indices(scope: Scope, targets: tuple[Target, ...]) -> tuple[int, ...]:
+    """Return the indices of the targets that a scope covers, ascending."""
+    return tuple(k for k, target in enumerate(targets) if scope.covers(target))
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Bounds on the sum of a scope's budgets; a campaign or budget scope is a group of one.
+    """Bounds on the sum of the budgets that a scope covers.
 
     Attributes:
         floor, ceiling: Bounds on the sum of the scope's budgets a day.
@@ -86,6 +96,20 @@ class Limit:
     share_floor: float | None = None
     share_ceiling: float | None = None
 
+    def __post_init__(self) -> None:
+        name = f"limit on {self.scope}"
+        amounts, shares = (self.floor, self.ceiling), (self.share_floor, self.share_ceiling)
+        if all(bound is None for bound in (*amounts, *shares)):
+            raise GoalsError(f"{name} bounds nothing. Mend: write floor, ceiling, share_floor or share_ceiling")
+        if any(amount is not None and amount.micros < 0 for amount in amounts):
+            raise GoalsError(f"{name}: a floor or ceiling cannot be negative. Mend: write 0 or more")
+        if any(share is not None and not 0 <= share <= 1 for share in shares):
+            raise GoalsError(f"{name}: a share lies between 0 and 1. Mend: write 0.4 for 40%")
+        if self.floor is not None and self.ceiling is not None and self.floor > self.ceiling:
+            raise GoalsError(f"{name}: floor {self.floor} is above ceiling {self.ceiling}. Mend: change one of them")
+        if None not in shares and self.share_floor > self.share_ceiling:  # type: ignore[operator]  # neither is None
+            raise GoalsError(f"{name}: share_floor is above share_ceiling. Mend: change one of them")
+
 
 @dataclass(frozen=True, slots=True)
 class Pin:
@@ -95,6 +119,10 @@ class Pin:
     author: str
     reason: str
     until: date | None = None
+
+    def holds(self, day: date) -> bool:
+        """Whether the pin is in force on a day."""
+        return self.until is None or day <= self.until
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +154,35 @@ class Goals:
     cpa_ceiling: Money | None = None
     confidence: float = 0.8
     explore: Explore = Explore.OPTIMISTIC
+
+    def __post_init__(self) -> None:
+        exponent(self.currency)
+        _between("margin", self.margin, 0.0, 1.0)
+        _between("confidence", self.confidence, 0.5, 1.0)
+        _between("largest_step", self.largest_step, 0.0, math.inf)
+        if self.roas_floor is not None:
+            _between("roas_floor", self.roas_floor, 0.0, math.inf)
+        amounts = {
+            "total": self.total,
+            "value_per_conversion": self.value_per_conversion,
+            "cpa_ceiling": self.cpa_ceiling,
+        }
+        for name, amount in amounts.items():
+            if amount is not None and amount.micros <= 0:
+                raise GoalsError(f"{name} must be above zero, not {amount}. Mend: leave it out if it is not wanted")
+        bounds = [bound for limit in self.limits for bound in (limit.floor, limit.ceiling)]
+        for amount in (*amounts.values(), *bounds):
+            if amount is not None and amount.currency != self.currency:
+                raise GoalsError(
+                    f"{amount} is not in {self.currency}. Mend: write every goal in the portfolio's currency"
+                )
+
+    def digest(self) -> str:
+        """SHA-256 of all goals: the same digest means the same wishes."""
+        return content_hash(self)
+
+
+def _between(name: str, value: float, low: float, high: float) -> None:
+    if not (low < value <= high and math.isfinite(value)):
+        end = "" if math.isinf(high) else f" and at most {high:g}"
+        raise GoalsError(f"{name} must be above {low:g}{end}, not {value!r}. Mend: correct it in config.toml")

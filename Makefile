@@ -1,0 +1,43 @@
+# `make demo` and `make test` need nothing but a Python with pip; .ci/set-up makes .venv for both.
+BIN := .venv/bin
+BENCHMARKS := $(wildcard benchmarks/*.py)
+
+.DEFAULT_GOAL := help
+.PHONY: help set-up demo test check lint types imports bench-quick lock clean
+
+help:  ## List the targets.
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+set-up: .venv/ready  ## Make .venv, or renew it after a change of the lock.
+
+.venv/ready: requirements.lock pyproject.toml .ci/set-up
+	@.ci/set-up
+
+demo: .venv/ready  ## Run the whole loop on a simulated market, offline.
+	@$(BIN)/outlay demo
+
+test: .venv/ready  ## Run the tests on all cores.
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+
+check: lint types imports  ## Run every check but the tests.
+
+lint: .venv/ready  ## Check format and style.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/ready  ## Check types, strictly.
+	$(BIN)/mypy
+
+imports: .venv/ready  ## Check who imports whom.
+	$(BIN)/lint-imports
+
+bench-quick: .venv/ready  ## Run every benchmark in its short form.
+	@set -e; for bench in $(BENCHMARKS); do echo "== $$bench"; $(BIN)/python $$bench --quick; done
+
+lock: .venv/ready  ## Write requirements.lock anew from pyproject.toml.
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+		--extra dev --python-version 3.12 pyproject.toml -o requirements.lock
+
+clean:  ## Remove .venv and all caches; data of the store are left alone.
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

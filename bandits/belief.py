@@ -1,0 +1,145 @@
+"""The front of the room: from daily rows of ads to what is believed of each and the share that it deserves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bandits import pooling, thompson
+from bandits.evidence import daily_exposure, gather, refuse_negative
+from bandits.groups import FloatArray, Groups, IntArray
+from bandits.pooling import Hyperprior, PooledRates
+
+_DRAWN_AT_ONCE: Final = 2_000_000  # numbers held while drawing: 16 MB an array
+
+
+@dataclass(frozen=True, slots=True)
+class BanditSettings:
+    """How arms are learnt from and shared between.
+
+    Attributes:
+        gamma: What a day's evidence keeps of its weight each day, in (0, 1].
+        temper: Factor on the sd of what can still be learnt when shares are drawn, in [0, 1]; 0 is greedy.
+        horizon: Days ahead over which learning is to pay: about as long as a creative runs, >= 0.
+        floor: Least share of a new arm, as a part of an equal share, in [0, 1].
+        new_below: An arm is new until this many successes were to be expected of it at its group's rate.
+        enough_from: The same, for the evidence to be enough to prefer an arm or not.
+        largest_step: Largest absolute change of an arm's share from one day to the next, in (0, 1].
+        draws: Joint posterior draws behind the shares; a share's Monte Carlo error is at most .5 / sqrt(draws).
+        hyperprior: Of the pooled prior.
+
+    Raises:
+        ValueError: A setting is out of its range.
+    """
+
+    gamma: float = 0.99
+    temper: float = 0.4
+    horizon: float = 14.0
+    floor: float = 0.1
+    new_below: float = 1.0
+    enough_from: float = 5.0
+    largest_step: float = 0.5
+    draws: int = 400
+    hyperprior: Hyperprior = field(default_factory=Hyperprior)
+
+    def __post_init__(self) -> None:
+        for name in ("temper", "floor"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
+        for name in ("gamma", "largest_step"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be above 0 and at most 1, not {getattr(self, name)}")
+        for name in ("horizon", "new_below", "enough_from"):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise ValueError(f"{name} must be finite and not negative, not {getattr(self, name)}")
+        if self.draws < 1:
+            raise ValueError(f"draws must be at least 1, not {self.draws}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArmBelief:
+    """What is believed of A arms, each field of shape (A,).
+
+    Attributes:
+        mean: Posterior mean of successes per unit of exposure.
+        low90, high90: Ends of its central 90% interval.
+        p_best: Posterior probability that the arm is the best of its group.
+        share: The advised share of the group, and the propensity to log once it is in force.
+        enough: Whether the evidence is enough to prefer the arm or not.
+    """
+
+    mean: FloatArray
+    low90: FloatArray
+    high90: FloatArray
+    p_best: FloatArray
+    share: FloatArray
+    enough: npt.NDArray[np.bool_]
+
+
+def believe(
+    exposure: FloatArray,
+    successes: FloatArray,
+    *,
+    group: IntArray,
+    age: FloatArray,
+    maturity: FloatArray,
+    share_now: FloatArray,
+    rng: np.random.Generator,
+    settings: BanditSettings | None = None,
+) -> ArmBelief:
+    """Learn the rate of every arm from its days and its peers, and share out each group.
+
+    Args:
+        exposure: Impressions (or clicks, or spend) a day, shape (A, T); nan where there is no row.
+        successes: Conversions (or clicks) reported so far, shape (A, T); see `evidence.gather` for gaps,
+            fractions and conversions taken back.
+        group: Label of each arm's group, such as its campaign; ascending, shape (A,).
+        age: Days since each column's day, shape (T,).
+        maturity: Share of a day's successes that has been reported by now, in [0, 1], shape (T,) or (A, T).
+        share_now: Share of its group's delivery that each arm has now, shape (A,); a group is scaled to a sum of 1, and
+            one that is 0 throughout is taken to be starting, free of `largest_step`.
+        rng: Drawn from; the same state gives the same belief.
+        settings: The defaults of `BanditSettings` if None.
+
+    Raises:
+        ValueError: An argument is not as above; names the arm where there is one.
+    """
+    settings = settings or BanditSettings()
+    groups = Groups.of(group)
+    evidence = gather(exposure, successes, age=age, maturity=maturity, gamma=settings.gamma)
+    for name, values in (("exposure", evidence.exposure), ("share_now", share_now)):
+        if values.shape != (groups.arms,):
+            raise ValueError(f"group names {groups.arms} arms, {name} has {values.shape[:1]}")
+    refuse_negative(share_now, "share_now")
+    rates = pooling.condition(evidence, groups, pooling.learn_pool(evidence, groups, settings.hyperprior))
+    marginal = rates.arms()
+    low, high = marginal.interval(0.9)
+    expected = evidence.exposure * rates.group_rate
+    ahead = settings.horizon * groups.spread(daily_exposure(exposure, groups, age, settings.gamma) / groups.sizes)
+    temper = settings.temper * np.sqrt(rates.learnable(ahead))
+    p_best, share = _draw_shares(rates, marginal.mean, temper, settings.draws, rng)
+    total = groups.spread(groups.sum(share_now))
+    share = thompson.within_limits(
+        share,
+        groups,
+        floor=np.where(expected < settings.new_below, settings.floor, 0.0) * thompson.uniform(groups),
+        share_now=share_now / np.where(total > 0, total, 1.0),
+        largest_step=settings.largest_step,
+    )
+    return ArmBelief(marginal.mean, low, high, p_best, share, expected >= settings.enough_from)
+
+
+def _draw_shares(
+    rates: PooledRates, mean: FloatArray, temper: FloatArray, n: int, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
+    """P(best) and tempered shares from the same n draws, a block of them at a time so that memory stays bounded."""
+    p_best, share = np.zeros_like(mean), np.zeros_like(mean)
+    block = max(1, _DRAWN_AT_ONCE // max(mean.size, 1))
+    for done in range(0, n, block):
+        draws = rates.draws(min(block, n - done), rng)
+        p_best += len(draws) * thompson.thompson(draws, rates.groups)
+        share += len(draws) * thompson.tempered(draws, mean, rates.groups, temper)
+    return p_best / n, share / n

@@ -1,0 +1,108 @@
+"""From daily rows to sufficient statistics: delay-corrected exposure, and forgetting by discounted sums.
+
+    Y_a = sum_t gamma^age_t y_at        N_a = sum_t gamma^age_t n_at F_at
+
+with y successes as reported so far, n exposure and F the share of a day's successes that has been reported by now. Then
+E[Y_a] = theta_a N_a for a rate theta_a, whatever the ages of the days are (Poisson thinning).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bandits.groups import FloatArray, Groups
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What is known of each arm.
+
+    Attributes:
+        successes: Y, discounted successes, shape (A,).
+        exposure: N, discounted exposure of which successes are already reported, shape (A,).
+
+    Raises:
+        ValueError: A shape, sign or nan is wrong; names the arm.
+    """
+
+    successes: FloatArray
+    exposure: FloatArray
+
+    def __post_init__(self) -> None:
+        for name in ("successes", "exposure"):
+            refuse_negative(getattr(self, name), name)
+        if self.successes.ndim != 1 or self.successes.shape != self.exposure.shape:
+            raise ValueError(f"successes {self.successes.shape} and exposure {self.exposure.shape} must both be (A,)")
+
+
+def gather(
+    exposure: FloatArray, successes: FloatArray, *, age: FloatArray, maturity: FloatArray, gamma: float
+) -> Evidence:
+    """Sum the days of each arm.
+
+    Args:
+        exposure: n >= 0, shape (A, T); nan where there is no row.
+        successes: y, shape (A, T). Fractions are allowed, and so are days below zero, by which a platform takes
+            conversions back; an arm whose sum is below zero counts as having none. A day counts only where both
+            are known, and an arm without any exposure brings no evidence: its successes say nothing of a rate.
+        age: Days since each column's day, >= 0, shape (T,).
+        maturity: F in [0, 1], shape (T,) or (A, T).
+        gamma: What a day's evidence keeps of its weight each day, in (0, 1]; 1 forgets nothing.
+
+    Raises:
+        ValueError: A shape or a value is not as above; names the arm where there is one.
+    """
+    _check_days(exposure, successes, age, maturity, gamma)
+    known = ~np.isnan(exposure + successes)
+    weight = gamma**age
+    folded = (np.where(known, exposure, 0.0) * maturity) @ weight
+    counted = np.where(known, successes, 0.0) @ weight
+    return Evidence(np.where(folded > 0, np.maximum(counted, 0.0), 0.0), folded)
+
+
+def daily_exposure(exposure: FloatArray, groups: Groups, age: FloatArray, gamma: float) -> FloatArray:
+    """Return the exposure of each group on a day with rows, recent days weighing more, shape (G,); 0 without rows.
+
+    Arguments are those of `gather`.
+    """
+    known = ~np.isnan(exposure)
+    weight = gamma**age
+    days = np.maximum.reduceat(known, groups.starts, axis=0) @ weight
+    total = groups.sum(np.where(known, exposure, 0.0) @ weight)
+    return np.divide(total, days, out=np.zeros_like(total), where=days > 0)
+
+
+def refuse_negative(values: FloatArray, name: str) -> None:
+    """Raise ValueError that names the first arm (first axis) with a negative, nan or infinite value."""
+    bad = np.argwhere(~(np.isfinite(values) & (values >= 0)))
+    if bad.size:
+        at = tuple(int(i) for i in bad[0])
+        raise ValueError(f"arm {at[0]}: {name} must be finite and not negative, not {values[at]:g}")
+
+
+def _check_days(
+    exposure: FloatArray, successes: FloatArray, age: FloatArray, maturity: FloatArray, gamma: float
+) -> None:
+    if exposure.ndim != 2 or exposure.shape != successes.shape:
+        raise ValueError(f"exposure {exposure.shape} and successes {successes.shape} must both be (A, T)")
+    days = exposure.shape[1:]
+    if age.shape != days or maturity.shape not in (days, exposure.shape):
+        raise ValueError(f"age {age.shape} must be (T,), maturity {maturity.shape} (T,) or (A, T), with T = {days[0]}")
+    lowest, highest = _extremes(exposure)
+    if lowest < 0 or np.isinf(highest):
+        refuse_negative(np.where(np.isnan(exposure), 0.0, exposure), "exposure")
+    if np.isinf(_extremes(successes)).any():
+        refuse_negative(np.where(np.isnan(successes), 0.0, np.abs(successes)), "successes")
+    if not ((age >= 0) & np.isfinite(age)).all():
+        raise ValueError("age must be finite and not negative")
+    if not ((maturity >= 0) & (maturity <= 1)).all():
+        raise ValueError("maturity must be between 0 and 1")
+    if not 0 < gamma <= 1:
+        raise ValueError(f"gamma must be above 0 and at most 1, not {gamma}")
+
+
+def _extremes(values: FloatArray) -> tuple[float, float]:
+    """Least and largest of the values that are not nan, and of 0; no copy is made."""
+    return np.fmin.reduce(values, axis=None, initial=0.0), np.fmax.reduce(values, axis=None, initial=0.0)

@@ -1,0 +1,354 @@
+"""The suite that every connector passes, ours and a third party's: subclass `ConnectorConformance` in a test module.
+
+    class TestMyConnector(ConnectorConformance):
+        def make(self, currency): ...
+        def days(self): ...
+        def restate(self, connector): ...
+        def live(self, connector, key): ...
+        def edit_behind(self, connector, key, amount): ...
+
+It needs no test framework: each `test_*` method raises AssertionError with what was expected. `simulations` and the
+files connector run it in this repository.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import ClassVar
+
+from connectors.contract import (
+    BudgetChange,
+    BudgetKey,
+    BudgetTarget,
+    Connector,
+    EntityKind,
+    Level,
+    PerformanceRow,
+    Receipt,
+    Series,
+)
+from connectors.errors import AskMarketer, ConnectorError, Drifted, Stop
+from connectors.money import Money
+
+_Key = tuple[Series, date]
+
+
+class ConnectorConformance(ABC):
+    """What must hold of any connector; a subclass says how to make one and how to reach behind it.
+
+    Attributes:
+        currencies: Currencies of two, none and three decimals that the platform serves, and one (HUF) that platforms
+            count without decimals although ISO 4217 gives it two. The first is used where any will do.
+        secrets: Texts (tokens, passwords) given to the connector that no error may show.
+    """
+
+    currencies: ClassVar[tuple[str, ...]] = ("EUR", "JPY", "BHD", "HUF")
+    secrets: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def make(self, currency: str) -> Connector:
+        """Return a fresh connector whose accounts are in this currency: at least two budgets, none of them shared.
+
+        Called twice in one test, it returns connectors that share nothing.
+        """
+
+    @abstractmethod
+    def days(self) -> tuple[date, date]:
+        """Return the first and last day of a period in which every day has rows; at least three days."""
+
+    @abstractmethod
+    def restate(self, connector: Connector) -> None:
+        """Let the platform state at least one of those days anew, with other numbers."""
+
+    @abstractmethod
+    def live(self, connector: Connector, key: BudgetKey) -> Money:
+        """Return the amount that the platform holds, read past the connector where that is possible."""
+
+    @abstractmethod
+    def edit_behind(self, connector: Connector, key: BudgetKey, amount: Money) -> None:
+        """Change a budget on the platform as another person would."""
+
+    # What it is
+
+    def test_it_satisfies_the_protocol(self) -> None:
+        """It has every attribute and method of the contract, and a name."""
+        connector = self._any()
+        _require(isinstance(connector, Connector), f"{type(connector).__name__} lacks a part of the contract")
+        _require(bool(connector.name), "its name is empty")
+
+    def test_accounts_are_its_own_and_in_their_currency(self) -> None:
+        """Accounts are unique, carry the connector's name, and the currency that was asked for."""
+        for currency in self.currencies:
+            connector = self.make(currency)
+            accounts = connector.accounts()
+            _require(bool(accounts), "it has no account")
+            _require({a.connector for a in accounts} == {connector.name}, "an account bears another connector's name")
+            _require({a.currency for a in accounts} == {currency}, f"an account is not in {currency}")
+            _unique((a.account_id for a in accounts), "account")
+
+    def test_entities_come_parents_first(self) -> None:
+        """Entities are unique, and a parent precedes what is below it."""
+        met: set[str] = set()
+        entities = list(self._any().entities())
+        _unique(((e.account.account_id, e.kind, e.entity_id) for e in entities), "entity")
+        for entity in entities:
+            _require(entity.parent_id is None or entity.parent_id in met, f"{entity.entity_id} precedes its parent")
+            met.add(entity.entity_id)
+
+    def test_closing_twice_is_harmless(self) -> None:
+        """A second close does nothing."""
+        connector = self._any()
+        connector.close()
+        connector.close()
+
+    # Reading
+
+    def test_every_day_has_rows_inside_the_period(self) -> None:
+        """Both ends of the period are included, and nothing beyond them."""
+        first, last = self.days()
+        _require(last - first >= timedelta(days=2), "days() must span three days")
+        seen = {row.day for row in self._any().pull(first, last)}
+        wanted = {first + timedelta(days=n) for n in range((last - first).days + 1)}
+        _require(seen == wanted, f"days without rows or beyond the period: {sorted(seen ^ wanted)[:5]}")
+
+    def test_single_days_add_up_to_the_period(self) -> None:
+        """Reading day by day gives the rows of the whole period, so that sums agree however it is cut."""
+        connector = self._any()
+        first, last = self.days()
+        whole = _measures(connector.pull(first, last))
+        parts: dict[_Key, tuple[int | None, ...]] = {}
+        for number in range((last - first).days + 1):
+            day = first + timedelta(days=number)
+            parts.update(_measures(connector.pull(day, day)))
+        _require(parts == whole, "the days one by one differ from the period at once")
+
+    def test_a_key_stands_once_per_statement(self) -> None:
+        """No two rows share series, day and `fetched_at`; later statements of a key come later."""
+        latest: dict[_Key, PerformanceRow] = {}
+        for row in self._rows(self._any()):
+            before = latest.get((row.series, row.day))
+            _require(before is None or before.fetched_at < row.fetched_at, f"stated twice or out of order: {row}")
+            latest[row.series, row.day] = row
+
+    def test_each_campaign_reports_at_one_level(self) -> None:
+        """Rows of one campaign are all of one level, with an audience or without, or their sum counts twice."""
+        grain: dict[tuple[str, str], tuple[Level, bool]] = {}
+        for row in self._rows(self._any()):
+            mine = (row.series.level, row.series.audience_id is not None)
+            key = (row.series.account.account_id, row.series.campaign_id)
+            _require(grain.setdefault(key, mine) == mine, f"campaign {key} reports at two levels")
+
+    def test_rows_name_known_accounts_and_campaigns(self) -> None:
+        """Every row's account and campaign are among the accounts and entities."""
+        connector = self._any()
+        accounts = set(connector.accounts())
+        campaigns = {(e.account, e.entity_id) for e in connector.entities() if e.kind is EntityKind.CAMPAIGN}
+        for row in self._rows(connector):
+            _require(row.series.account in accounts, f"unknown account: {row.series.account}")
+            _require((row.series.account, row.series.campaign_id) in campaigns, f"unknown: {row.series.campaign_id}")
+
+    def test_measures_that_it_declares_absent_are_absent(self) -> None:
+        """A measure is None in every row where the capabilities say that it is not reported."""
+        connector = self._any()
+        told = connector.capabilities
+        for row in self._rows(connector):
+            _require(told.reports_value or row.value_micros is None, "a value, though none is reported")
+            _require(
+                told.reports_impressions or row.impressions_micros is None, "impressions, though none are reported"
+            )
+            _require(told.reports_clicks or row.clicks_micros is None, "clicks, though none are reported")
+
+    def test_reading_again_changes_nothing(self) -> None:
+        """Two readings of an unchanged platform state the same."""
+        connector = self._any()
+        _require(_measures(self._rows(connector)) == _measures(self._rows(connector)), "a second reading differs")
+
+    def test_a_restatement_replaces(self) -> None:
+        """After a restatement the same keys are there, some with other measures and a later `fetched_at`."""
+        connector = self._any()
+        before = _latest(self._rows(connector))
+        self.restate(connector)
+        after = _latest(self._rows(connector))
+        _require(before.keys() <= after.keys(), "a restatement lost a key")
+        changed = [key for key, row in before.items() if _numbers(row) != _numbers(after[key])]
+        _require(bool(changed), "restate() changed nothing")
+        for key in changed:
+            _require(after[key].fetched_at > before[key].fetched_at, f"restated, but not learnt later: {after[key]}")
+
+    # Budgets
+
+    def test_budgets_are_unique_and_cover_known_entities(self) -> None:
+        """Keys are unique and of its accounts; what a budget covers is an entity of the holder's level."""
+        connector = self._any()
+        accounts, budgets = set(connector.accounts()), connector.budgets()
+        _require(len(budgets) >= 2, "make() must give at least two budgets")
+        _unique((budget.key for budget in budgets), "budget")
+        entities = {(e.account, e.kind.value, e.entity_id) for e in connector.entities()}
+        for budget in budgets:
+            _require(budget.account in accounts, f"budget {budget.key} is of an unknown account")
+            for covered in budget.covers:
+                known = (budget.account, budget.holder.value, covered) in entities
+                _require(known, f"budget {budget.key} covers {covered}, which is no entity")
+
+    def test_a_budget_goes_there_and_back_in_every_currency(self) -> None:
+        """A set amount is live to the micro, nothing else moves, and the prior amount can be restored."""
+        for currency in self.currencies:
+            connector = self.make(currency)
+            if not connector.capabilities.writes_budgets:
+                continue
+            budgets = connector.budgets()
+            budget = budgets[0]
+            change = _change(budget, quanta=3)
+            receipt = connector.set_budget(change)
+            _require(receipt.key == budget.key and receipt.amount == change.target, f"the receipt says {receipt}")
+            _require(
+                self.live(connector, budget.key) == change.target, f"{currency}: the platform holds something else"
+            )
+            now = {b.key: b for b in connector.budgets()}
+            _require(now[budget.key].amount == change.target, f"{currency}: read back {now[budget.key].amount}")
+            _require(not budget.etag or now[budget.key].etag != budget.etag, "the etag did not change")
+            for other in budgets[1:]:
+                _require(now[other.key].amount == other.amount, f"setting {budget.key} moved {other.key}")
+            connector.set_budget(BudgetChange("conformance-back", budget.key, change.target, budget.amount))
+            _require(self.live(connector, budget.key) == budget.amount, f"{currency}: the prior amount is not restored")
+
+    def test_checking_writes_nothing(self) -> None:
+        """`check_budget` accepts a fair change and leaves every budget as it was."""
+        connector = self._any()
+        before = connector.budgets()
+        if connector.capabilities.writes_budgets:
+            connector.check_budget(_change(before[0]))
+        _require(self.live(connector, before[0].key) == before[0].amount, "check_budget wrote")
+        _require(list(connector.budgets()) == list(before), "check_budget changed the budgets")
+
+    def test_setting_twice_has_one_effect(self) -> None:
+        """The same change sent again is acknowledged and moves nothing."""
+        connector = self._any()
+        if not connector.capabilities.writes_budgets:
+            return
+        change = _change(connector.budgets()[0])
+        connector.set_budget(change)
+        again = connector.set_budget(change)
+        _require(again.amount == change.target, "the second receipt differs")
+        _require(self.live(connector, change.key) == change.target, "the second call moved the budget")
+
+    def test_drift_is_refused_and_never_overwritten(self) -> None:
+        """A budget that somebody else changed stays as they left it; the error tells both amounts."""
+        connector = self._any()
+        if not connector.capabilities.compares_and_sets:
+            return
+        budget = connector.budgets()[0]
+        theirs = _plus(budget, 7)
+        self.edit_behind(connector, budget.key, theirs)
+        error = self._refused(lambda: connector.set_budget(_change(budget)))
+        _require(isinstance(error, Drifted), f"{type(error).__name__} instead of Drifted")
+        if isinstance(error, Drifted):
+            amounts = (error.expected_micros, error.live_micros)
+            _require(amounts == (budget.amount.micros, theirs.micros), f"Drifted tells {amounts}")
+        _require(self.live(connector, budget.key) == theirs, "somebody else's amount was overwritten")
+
+    def test_an_amount_that_is_live_already_is_acknowledged(self) -> None:
+        """When somebody else set the very target, there is nothing left to do."""
+        connector = self._any()
+        if not connector.capabilities.compares_and_sets:
+            return
+        change = _change(connector.budgets()[0])
+        self.edit_behind(connector, change.key, change.target)
+        _require(connector.set_budget(change).amount == change.target, "the receipt differs")
+        _require(self.live(connector, change.key) == change.target, "the budget moved")
+
+    def test_what_cannot_be_set_is_refused(self) -> None:
+        """An unknown budget, a foreign currency, a negative amount, one below the minimum or between two quanta."""
+        connector = self._any()
+        budget = connector.budgets()[0]
+        fair = _change(budget)
+        foreign = next(c for c in ("USD", "CHF") if c != budget.account.currency)
+        unfit = {
+            "an unknown budget": replace(fair, key=replace(fair.key, budget_id="no-such-budget")),
+            "an unknown account": replace(fair, key=replace(fair.key, account_id="no-such-account")),
+            "a foreign currency": replace(fair, target=Money(fair.target.micros, foreign)),
+            "a negative amount": replace(fair, target=-fair.target),
+        }
+        if budget.quantum_micros > 1:
+            unfit["an amount between two quanta"] = replace(
+                fair, target=Money(fair.target.micros + 1, fair.target.currency)
+            )
+        if budget.minimum is not None and budget.minimum.micros > budget.quantum_micros:
+            less = budget.minimum.micros - budget.quantum_micros
+            unfit["an amount below the minimum"] = replace(fair, target=Money(less, fair.target.currency))
+        for what, change in unfit.items():
+            for call in (connector.check_budget, connector.set_budget):
+                error = self._refused(_calling(call, change))
+                _require(isinstance(error, Stop | AskMarketer), f"{what}: {type(error).__name__}")
+            _require(self.live(connector, budget.key) == budget.amount, f"{what} was written")
+
+    def test_a_connector_that_cannot_write_says_so(self) -> None:
+        """Where budgets cannot be written, a set is refused for good or put to the marketer."""
+        connector = self._any()
+        if not connector.capabilities.writes_budgets:
+            error = self._refused(_calling(connector.set_budget, _change(connector.budgets()[0])))
+            _require(isinstance(error, Stop | AskMarketer), f"{type(error).__name__}")
+
+    # Help
+
+    def _any(self) -> Connector:
+        return self.make(self.currencies[0])
+
+    def _rows(self, connector: Connector) -> Iterable[PerformanceRow]:
+        return connector.pull(*self.days())
+
+    def _refused(self, call: Callable[[], Receipt | None]) -> ConnectorError:
+        """Return the error of a call that must fail, of one of the families and without a secret."""
+        try:
+            answer = call()
+        except ConnectorError as error:
+            _require(type(error) is not ConnectorError, "the base of the families was raised itself")
+            self._keeps_secrets(error)
+            return error
+        raise AssertionError(f"it should have been refused, but answered {answer}")
+
+    def _keeps_secrets(self, error: BaseException) -> None:
+        shown: BaseException | None = error
+        while shown is not None:
+            for secret in self.secrets:
+                _require(secret not in f"{shown} {shown!r}", f"{type(shown).__name__} shows a secret")
+            shown = shown.__cause__ or shown.__context__
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise AssertionError(otherwise)
+
+
+def _unique(items: Iterable[object], what: str) -> None:
+    met: set[object] = set()
+    for item in items:
+        _require(item not in met, f"{what} {item} comes twice")
+        met.add(item)
+
+
+def _numbers(row: PerformanceRow) -> tuple[int | None, ...]:
+    return row.spend_micros, row.conversions_micros, row.value_micros, row.impressions_micros, row.clicks_micros
+
+
+def _latest(rows: Iterable[PerformanceRow]) -> dict[_Key, PerformanceRow]:
+    return {(row.series, row.day): row for row in rows}
+
+
+def _measures(rows: Iterable[PerformanceRow]) -> dict[_Key, tuple[int | None, ...]]:
+    return {key: _numbers(row) for key, row in _latest(rows).items()}
+
+
+def _plus(budget: BudgetTarget, quanta: int) -> Money:
+    return budget.amount + Money(quanta * budget.quantum_micros, budget.account.currency)
+
+
+def _change(budget: BudgetTarget, quanta: int = 1) -> BudgetChange:
+    return BudgetChange("conformance", budget.key, budget.amount, _plus(budget, quanta))
+
+
+def _calling(call: Callable[[BudgetChange], Receipt | None], change: BudgetChange) -> Callable[[], Receipt | None]:
+    return lambda: call(change)

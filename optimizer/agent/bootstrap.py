@@ -1,0 +1,80 @@
+"""Wiring: from a settings file to a house, once; nothing is touched on import."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from datetime import timedelta
+from importlib import metadata
+from pathlib import Path
+
+from connectors import registry
+from connectors.contract import BuildContext, Connector
+from connectors.money import Money
+from optimizer import approval
+from optimizer.agent import settings as configuration
+from optimizer.agent.clock import SystemClock
+from optimizer.agent.cycle import House
+from optimizer.agent.notify import LogNotifier
+from optimizer.agent.store import open_sql
+from optimizer.ports import Clock, StoreError
+
+
+@contextmanager
+def open_house(config: Path, clock: Clock | None = None) -> Iterator[House]:
+    """Wire a house from `config.toml`, and close what it holds at the end.
+
+    Args:
+        config: The settings file; relative paths in it start from its folder.
+        clock: By default the machine's.
+
+    Raises:
+        SettingsError, StoreError, ConnectorError: What cannot be opened, with the mend.
+    """
+    settings = configuration.load(config)
+    home = config.resolve().parent
+    with ExitStack() as held:
+        url = configuration.store_url(settings, home)
+        _make_place(url)
+        store = held.enter_context(closing(open_sql(url)))
+        connectors: dict[str, Connector] = {}
+        for name, table in settings.connectors.items():
+            context = BuildContext(name, table.options, home, f"{config.name} [connectors.{name}]")
+            connectors[name] = held.enter_context(closing(registry.build(table.kind, context)))
+        yield House(
+            store=store,
+            connectors=connectors,
+            goals=configuration.goals(settings),
+            guards=configuration.guardrails(settings),
+            policy=policy(settings),
+            clock=clock or SystemClock(),
+            notifier=LogNotifier(),
+            time_zone=settings.portfolio.time_zone,
+            history_days=settings.portfolio.history_days,
+            valid_for=timedelta(hours=settings.approval.valid_hours),
+            code_version=code_version(),
+        )
+
+
+def policy(settings: configuration.Settings) -> approval.Policy:
+    """Return who may approve, and above which sum a second person must."""
+    above = settings.approval.second_approver_above
+    return approval.Policy(
+        second_approver_above=None if above is None else Money.of(above, settings.portfolio.currency),
+        approvers=frozenset(settings.approval.approvers) or None,
+    )
+
+
+def code_version() -> str:
+    """Return the installed distribution's version."""
+    return metadata.version("outlay")
+
+
+def _make_place(url: str) -> None:
+    """Make the database's folder if only that one is missing, as `.outlay` is at the first start."""
+    place = Path(url.removeprefix("sqlite:///")).parent
+    try:
+        place.mkdir(exist_ok=True)
+    except OSError as error:
+        words = f"{place}: the folder of the database cannot be made: {error.strerror}"
+        raise StoreError(f"{words}. Mend: make it, or set another place as [store] url") from None

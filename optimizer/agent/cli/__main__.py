@@ -1,0 +1,5 @@
+"""`python -m optimizer.agent.cli`, the same as `outlay`."""
+
+from optimizer.agent.cli.app import main
+
+main()

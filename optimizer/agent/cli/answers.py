@@ -1,0 +1,66 @@
+"""What a command answers: a picture for a terminal, an object for --json, and an exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+from optimizer.plan.recommendation import Event, Intent, Record, adapter
+
+
+class Exit(IntEnum):
+    """The exit codes of every command."""
+
+    FINE = 0
+    ERROR = 1
+    PENDING = 2
+    DRIFT = 3
+    BLOCKED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The outcome of a command.
+
+    Attributes:
+        shown: For a terminal.
+        data: For --json; plain values only.
+        code: The process's exit code.
+    """
+
+    shown: RenderableType
+    data: Mapping[str, Any] = field(default_factory=dict)
+    code: Exit = Exit.FINE
+
+
+def give(answer: Answer, *, as_json: bool) -> int:
+    """Print an answer and return its exit code."""
+    if as_json:
+        sys.stdout.write(json.dumps(answer.data, ensure_ascii=False, allow_nan=False) + "\n")
+    else:
+        Console(highlight=False).print(answer.shown)
+    return int(answer.code)
+
+
+def fail(message: str, *, as_json: bool, code: Exit = Exit.ERROR, kind: str = "error") -> int:
+    """Say on standard error what went wrong (with --json also as an object on standard output)."""
+    if as_json:
+        sys.stdout.write(json.dumps({"error": {"kind": kind, "message": message}}, ensure_ascii=False) + "\n")
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"Error: {message}", markup=False, style="red")
+    return int(code)
+
+
+def record_data(record: Record, events: Sequence[Event] = (), intents: Sequence[Intent] = ()) -> dict[str, Any]:
+    """A recommendation with its state, and its history and writes where they are given, as plain values."""
+    data: dict[str, Any] = adapter(Record).dump_python(record, mode="json")
+    if events:
+        data["events"] = adapter(tuple[Event, ...]).dump_python(tuple(events), mode="json")
+    if intents:
+        data["intents"] = adapter(tuple[Intent, ...]).dump_python(tuple(intents), mode="json")
+    return data

@@ -1,0 +1,179 @@
+"""The commands' names, arguments and help; what they do stands in `commands`, which is imported when one runs.
+
+Importing this module must stay cheap, so that `outlay --help` and shell completion answer at once: the house behind
+the door (NumPy, SciPy, SQLAlchemy) is imported by `_act` only.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="outlay",
+    help="Plan, approve, write and verify advertising budgets, with the uncertainty of each step.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+connectors_app = typer.Typer(help="The connectors to the ad platforms.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(connectors_app, name="connectors")
+
+Config = Annotated[Path, typer.Option("--config", "-c", help="The settings file.", envvar="OUTLAY_CONFIG")]
+Json = Annotated[bool, typer.Option("--json", help="Answer as one JSON object on standard output.")]
+Rec = Annotated[str, typer.Argument(help="The recommendation's id, or 'latest'.")]
+As = Annotated[str | None, typer.Option("--as", help="Who acts; by default the user of this terminal.")]
+Lines = Annotated[str | None, typer.Option(help="Only these budgets: ids or names, separated by commas.")]
+AsOf = Annotated[str | None, typer.Option("--as-of", help="Plan for this day (YYYY-MM-DD) as if it were today.")]
+
+_CONFIG = Path("config.toml")
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where config.toml is written.")] = Path(),
+    files: Annotated[Path | None, typer.Option(help="A folder of CSV or Parquet files to be mapped.")] = None,
+    currency: Annotated[str | None, typer.Option(help="ISO 4217 currency of the files, such as EUR.")] = None,
+    time_zone: Annotated[str | None, typer.Option(help="IANA zone of the files, such as Europe/Berlin.")] = None,
+    json: Json = False,
+) -> None:
+    """Write a commented config.toml; with --files, also a first mapping of their columns."""
+    _act("init", folder=folder, files=files, currency=currency, time_zone=time_zone, json=json)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path | None, typer.Option(help="Keep the demo's files here.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated market.")] = 7,
+    json: Json = False,
+) -> None:
+    """Show the whole loop offline on a simulated market, in under a minute."""
+    _act("demo", folder=folder, seed=seed, json=json)
+
+
+@app.command()
+def plan(
+    config: Config = _CONFIG,
+    as_of: AsOf = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the decision; by default a new one.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the recommendation as JSON to this file.")] = None,
+    json: Json = False,
+) -> None:
+    """Read the platforms, learn, and propose; writes to no platform. Exit 2: a proposal waits."""
+    _act("plan", config=config, as_of=as_of, seed=seed, out=out, json=json)
+
+
+@app.command()
+def show(
+    rec: Rec = "latest",
+    config: Config = _CONFIG,
+    revision: Annotated[int | None, typer.Option(help="An earlier revision.")] = None,
+    history: Annotated[bool, typer.Option("--history", help="Also its history and its writes.")] = False,
+    json: Json = False,
+) -> None:
+    """Show a recommendation as a diff."""
+    _act("show", rec=rec, config=config, revision=revision, history=history, json=json)
+
+
+@app.command()
+def approve(
+    rec: Rec,
+    config: Config = _CONFIG,
+    lines: Lines = None,
+    reason: Annotated[str, typer.Option(help="Why; kept with the approval.")] = "",
+    plan_hash: Annotated[
+        str | None, typer.Option("--hash", help="The hash that was shown (8 digits or more); asked for in a terminal.")
+    ] = None,
+    actor: As = None,
+    json: Json = False,
+) -> None:
+    """Approve a recommendation, or some of its lines."""
+    _act("approve", rec=rec, config=config, lines=lines, reason=reason, plan_hash=plan_hash, actor=actor, json=json)
+
+
+@app.command()
+def reject(
+    rec: Rec,
+    reason: Annotated[str, typer.Option(help="Why; rejections are data.")],
+    config: Config = _CONFIG,
+    actor: As = None,
+    json: Json = False,
+) -> None:
+    """Reject a recommendation, or revoke an approval that is not yet applied."""
+    _act("reject", rec=rec, reason=reason, config=config, actor=actor, json=json)
+
+
+@app.command()
+def edit(
+    rec: Rec,
+    config: Config = _CONFIG,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="BUDGET=AMOUNT; may be repeated.")] = None,
+    keep: Annotated[list[str] | None, typer.Option("--keep", help="BUDGET stays as it is; may be repeated.")] = None,
+    actor: As = None,
+    json: Json = False,
+) -> None:
+    """Fix single lines and solve the rest around them: a new revision, to be approved anew."""
+    _act("edit", rec=rec, config=config, amounts=set_ or [], keep=keep or [], actor=actor, json=json)
+
+
+@app.command()
+def apply(
+    rec: Rec,
+    config: Config = _CONFIG,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Ask the platforms, write nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Write what was approved, decreases first; goes on where it was stopped. Exit 3: drift."""
+    _act("apply", rec=rec, config=config, dry_run=dry_run, json=json)
+
+
+@app.command()
+def verify(rec: Rec, config: Config = _CONFIG, json: Json = False) -> None:
+    """Read the written budgets back. Exit 3: a budget is not what was written."""
+    _act("verify", rec=rec, config=config, json=json)
+
+
+@app.command()
+def rollback(rec: Rec, config: Config = _CONFIG, actor: As = None, json: Json = False) -> None:
+    """Propose to restore exactly what stood before; approve and apply it like any other."""
+    _act("rollback", rec=rec, config=config, actor=actor, json=json)
+
+
+@app.command()
+def status(config: Config = _CONFIG, json: Json = False) -> None:
+    """Say what waits, what runs, and how fresh the data are."""
+    _act("status", config=config, json=json)
+
+
+@app.command()
+def doctor(config: Config = _CONFIG, json: Json = False) -> None:
+    """Check settings, store and connectors, and say what to mend."""
+    _act("doctor", config=config, json=json)
+
+
+@connectors_app.command("list")
+def connectors_list(config: Config = _CONFIG, json: Json = False) -> None:
+    """List the kinds of connector that are installed and the connectors that are configured."""
+    _act("connectors_list", config=config, json=json)
+
+
+@connectors_app.command("check")
+def connectors_check(config: Config = _CONFIG, json: Json = False) -> None:
+    """Read a little from each configured connector and say what is missing."""
+    _act("connectors_check", config=config, json=json)
+
+
+def main() -> None:
+    """Run the command line; the entry point of the distribution."""
+    app()
+
+
+def _act(command: str, **arguments: Any) -> None:
+    # Deferred: the commands import the whole house, and --help must not wait for it.
+    commands = importlib.import_module("optimizer.agent.cli.commands")
+    sys.exit(commands.run(command, **arguments))

@@ -1,0 +1,277 @@
+"""What each command does: parse its words, call the cycle, answer."""
+
+from __future__ import annotations
+
+import getpass
+import json as jsonlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+from rich.console import Console, Group
+from rich.logging import RichHandler
+
+from connectors.contract import BudgetKey
+from connectors.errors import ConnectorError
+from connectors.money import Money
+from optimizer import approval
+from optimizer.agent import cycle, writing
+from optimizer.agent.bootstrap import open_house
+from optimizer.agent.cli import answers, checks, render
+from optimizer.agent.cli.answers import Answer, Exit
+from optimizer.agent.cli.begin import init
+from optimizer.agent.cli.demo import demo
+from optimizer.agent.settings import SettingsError
+from optimizer.goals import GoalsError
+from optimizer.plan.recommendation import IntentState, Line, Record, State
+from optimizer.ports import StoreError
+
+_HASH_DIGITS: Final = 8
+
+
+class UsageError(Exception):
+    """The command's words cannot be understood; the message says the mend."""
+
+
+def run(command: str, *, json: bool, **arguments: Any) -> int:
+    """Run a command by name and return the process's exit code; every known error becomes a sentence."""
+    _log_to_stderr()
+    try:
+        return answers.give(COMMANDS[command](**arguments), as_json=json)
+    except cycle.Refused as refused:
+        code = Exit.DRIFT if refused.refusal.code == "drift" else Exit.BLOCKED
+        return answers.fail(str(refused), as_json=json, code=code, kind=refused.refusal.code)
+    except GoalsError as error:
+        return answers.fail(str(error), as_json=json, code=Exit.BLOCKED, kind="goals")
+    except (ConnectorError, StoreError, SettingsError, UsageError) as error:
+        return answers.fail(str(error), as_json=json, kind=type(error).__name__)
+
+
+def plan(config: Path, as_of: str | None, seed: int | None, out: Path | None) -> Answer:
+    """Pull, decide and record; exit 2 when a proposal waits, 4 when guards keep everything where it is."""
+    with open_house(config) as house:
+        if not house.connectors:
+            raise UsageError(f"{config}: no connector is configured. Mend: add a [connectors.NAME] table.")
+        today = house.today() if as_of is None else _day(as_of)
+        cycle.pull(house, today)
+        record = cycle.plan(house, today, seed=seed)
+    data = answers.record_data(record)
+    if out is not None:
+        _write(out, jsonlib.dumps(data, ensure_ascii=False, indent=1))
+    return Answer(render.record(record), data, _plan_code(record))
+
+
+def show(rec: str, config: Path, revision: int | None, history: bool) -> Answer:
+    """Show one recommendation, with its history and writes if asked."""
+    with open_house(config) as house:
+        record = house.store.record(_rec_id(house, rec), revision)
+        recommendation = record.recommendation
+        events = house.store.events(recommendation.rec_id) if history else ()
+        intents = house.store.intents(recommendation.rec_id, recommendation.revision) if history else ()
+    parts = [render.record(record)]
+    if history:
+        parts += [render.history(events), render.intents(intents)]
+    return Answer(Group(*parts), answers.record_data(record, events, intents))
+
+
+def approve(rec: str, config: Path, lines: str | None, reason: str, plan_hash: str | None, actor: str | None) -> Answer:
+    """Approve what was shown; the hash, typed or confirmed, says what that was."""
+    with open_house(config) as house:
+        record = house.store.record(_rec_id(house, rec))
+        whole = _shown_hash(record, plan_hash)
+        chosen = None if lines is None else tuple(_line(record, name).key for name in _split(lines))
+        verdict = approval.Approve(_actor(actor), whole, chosen, reason)
+        settled = cycle.settle(house, record.recommendation.rec_id, verdict)
+    return _settled(settled)
+
+
+def reject(rec: str, reason: str, config: Path, actor: str | None) -> Answer:
+    """Reject a proposal, or revoke an approval."""
+    with open_house(config) as house:
+        rec_id = _rec_id(house, rec)
+        kind = approval.Revoke if house.store.record(rec_id).state is State.APPROVED else approval.Reject
+        return _settled(cycle.settle(house, rec_id, kind(_actor(actor), reason)))
+
+
+def edit(rec: str, config: Path, amounts: list[str], keep: list[str], actor: str | None) -> Answer:
+    """Fix lines and solve the rest around them."""
+    if not amounts and not keep:
+        raise UsageError("nothing to edit. Mend: --set BUDGET=AMOUNT or --keep BUDGET.")
+    with open_house(config) as house:
+        record = house.store.record(_rec_id(house, rec))
+        fixed = {line.key: line.current for line in (_line(record, name) for name in keep)}
+        fixed |= dict(_amount(record, text) for text in amounts)
+        edited = cycle.edit(house, record.recommendation.rec_id, fixed, _actor(actor))
+    return Answer(render.record(edited), answers.record_data(edited), _plan_code(edited))
+
+
+def apply(rec: str, config: Path, dry_run: bool) -> Answer:
+    """Write what was approved, or with --dry-run ask the platforms about it."""
+    with open_house(config) as house:
+        rec_id = _rec_id(house, rec)
+        if dry_run:
+            return _rehearsed(writing.rehearse(house, rec_id))
+        record = writing.apply(house, rec_id)
+        return _written(house, record)
+
+
+def verify(rec: str, config: Path) -> Answer:
+    """Read the written budgets back."""
+    with open_house(config) as house:
+        return _written(house, writing.verify(house, _rec_id(house, rec)))
+
+
+def rollback(rec: str, config: Path, actor: str | None) -> Answer:
+    """Propose to restore what stood before."""
+    with open_house(config) as house:
+        child = writing.rollback(house, _rec_id(house, rec), _actor(actor))
+    return Answer(render.record(child), answers.record_data(child), Exit.PENDING)
+
+
+def _settled(record: Record) -> Answer:
+    recommendation = record.recommendation
+    words = f"{recommendation.rec_id} revision {recommendation.revision} is {record.state.value}."
+    if record.state is State.APPROVED:
+        words += f" Next: outlay apply {recommendation.rec_id}"
+    elif record.state is State.PROPOSED:
+        words += " It waits for a second approver."
+    return Answer(words, answers.record_data(record))
+
+
+def _written(house: cycle.House, record: Record) -> Answer:
+    recommendation = record.recommendation
+    intents = house.store.intents(recommendation.rec_id, recommendation.revision)
+    words = f"{recommendation.rec_id} is {record.state.value}."
+    if record.state is State.APPLIED:
+        words += f" Next: outlay verify {recommendation.rec_id}"
+    code = Exit.FINE
+    if any(intent.state is IntentState.DRIFT for intent in intents):
+        code = Exit.DRIFT
+    elif record.state is State.FAILED:
+        code = Exit.ERROR
+    return Answer(Group(render.intents(intents), words), answers.record_data(record, (), intents), code)
+
+
+def _rehearsed(rehearsals: Iterable[writing.Rehearsal]) -> Answer:
+    rows = list(rehearsals)
+    problems = [row for row in rows if row.problem]
+    words = "\n".join(
+        f"{render.plain(str(row.key))}: {row.base} -> {row.target}: {render.plain(row.problem) or 'would go through'}"
+        for row in rows
+    )
+    data = {
+        "dry_run": [
+            {"budget": str(r.key), "base": str(r.base), "target": str(r.target), "problem": r.problem} for r in rows
+        ]
+    }
+    return Answer(f"{words}\nNothing was written.", data, Exit.BLOCKED if problems else Exit.FINE)
+
+
+def _plan_code(record: Record) -> Exit:
+    if record.state is State.PROPOSED:
+        return Exit.PENDING
+    return Exit.BLOCKED if record.recommendation.decision.blocked else Exit.FINE
+
+
+def _rec_id(house: cycle.House, text: str) -> str:
+    if text != "latest":
+        return text
+    newest = house.store.records(limit=1)
+    if not newest:
+        raise UsageError("there is no recommendation yet. Mend: make one with `outlay plan`.")
+    return newest[0].recommendation.rec_id
+
+
+def _shown_hash(record: Record, typed: str | None) -> str:
+    """The whole hash that the person saw: typed, or confirmed with the diff on the screen."""
+    whole = record.recommendation.plan_hash
+    if typed is not None:
+        if len(typed) < _HASH_DIGITS:
+            raise UsageError(f"--hash needs at least {_HASH_DIGITS} digits, as `outlay show` prints them.")
+        return whole if whole.startswith(typed.lower()) else typed
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(
+            "an approval names what was seen. Mend: add --hash with the hash that `outlay show` printed, "
+            "or approve in a terminal, where the plan is shown first."
+        )
+    Console(highlight=False).print(render.record(record))
+    if not typer.confirm("Approve exactly this?"):
+        raise UsageError("not approved; nothing was changed.")
+    return whole
+
+
+def _line(record: Record, name: str) -> Line:
+    lines = record.recommendation.decision.lines
+    found = [line for line in lines if name in (line.key.budget_id, line.name, str(line.key))]
+    if len(found) != 1:
+        some = ", ".join(line.key.budget_id for line in lines[:8])
+        why = "names no budget" if not found else f"names {len(found)} budgets"
+        raise UsageError(f"{name!r} {why} of {record.recommendation.rec_id}. Mend: write an id, such as {some}.")
+    return found[0]
+
+
+def _amount(record: Record, text: str) -> tuple[BudgetKey, Money]:
+    name, equals, amount = text.rpartition("=")
+    if not equals:
+        raise UsageError(f"{text!r} is not BUDGET=AMOUNT.")
+    line = _line(record, name.strip())
+    try:
+        return line.key, Money.of(amount.strip(), line.current.currency)
+    except ValueError as error:
+        raise UsageError(f"--set {text!r}: {error}.") from None
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--as-of {text!r} is not a day. Mend: write it as YYYY-MM-DD.") from None
+
+
+def _actor(given: str | None) -> str:
+    return given or getpass.getuser()
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text(text + "\n", encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}. Mend: choose another place.") from None
+
+
+def _log_to_stderr() -> None:
+    level = os.environ.get("OUTLAY_LOG", "WARNING").upper()
+    logging.basicConfig(
+        level=level if level in logging.getLevelNamesMapping() else "WARNING",
+        format="%(message)s",
+        handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
+    )
+
+
+COMMANDS: Final[Mapping[str, Callable[..., Answer]]] = {
+    "init": init,
+    "demo": demo,
+    "plan": plan,
+    "show": show,
+    "approve": approve,
+    "reject": reject,
+    "edit": edit,
+    "apply": apply,
+    "verify": verify,
+    "rollback": rollback,
+    "status": checks.status,
+    "doctor": checks.doctor,
+    "connectors_list": checks.connectors_list,
+    "connectors_check": checks.connectors_check,
+}

@@ -1,0 +1,204 @@
+"""The cycle: pull, snapshot, decide, record, notify, settle. What follows an approval stands in `writing`.
+
+Each step is a function of the house; each disk write is one transaction of the store.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+import numpy as np
+
+from connectors.contract import BudgetKey, BudgetTarget, Connector, zone
+from connectors.money import Money
+from optimizer import approval
+from optimizer.decide import decide
+from optimizer.goals import Goals
+from optimizer.guardrails import Guardrails
+from optimizer.plan.recommendation import Record, State, Transition
+from optimizer.plan.snapshot import Snapshot
+from optimizer.ports import Clock, IngestReport, Notifier, SnapshotQuery, Store
+
+_OPEN: Final = frozenset({State.PROPOSED, State.APPROVED})
+_ALL: Final = 1_000_000
+
+
+class Refused(Exception):  # noqa: N818 - it is the act that was refused
+    """What was asked is not allowed as things stand; nothing was changed.
+
+    Attributes:
+        refusal: The code, the reason and the mend.
+    """
+
+    def __init__(self, refusal: approval.Refusal) -> None:
+        super().__init__(f"{refusal.message} {refusal.mend}".strip())
+        self.refusal = refusal
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Everything that a cycle works with, wired once in `bootstrap`.
+
+    Attributes:
+        connectors: By their names in the settings.
+        history_days: How many days of history are read and learnt from.
+        valid_for: How long a proposal may be approved and applied.
+    """
+
+    store: Store
+    connectors: Mapping[str, Connector]
+    goals: Goals
+    guards: Guardrails
+    policy: approval.Policy
+    clock: Clock
+    notifier: Notifier
+    time_zone: str
+    history_days: int
+    valid_for: timedelta
+    code_version: str
+
+    def today(self) -> date:
+        """The current day in the portfolio's zone."""
+        return self.clock.now().astimezone(zone(self.time_zone)).date()
+
+
+@dataclass(frozen=True, slots=True)
+class PullReport:
+    """What one pull brought from one connector."""
+
+    connector: str
+    since: date
+    until: date
+    rows: IngestReport
+    budgets: int
+
+
+def pull(house: House, today: date, *, days: int | None = None) -> tuple[PullReport, ...]:
+    """Read rows, names and budgets from every connector into the store (doors 1 and 2).
+
+    Args:
+        house: The wired house.
+        today: Rows of this day and later are not asked for.
+        days: How far back to read; by default the whole history.
+
+    Raises:
+        ConnectorError: A connector could not be read; what was read from others before is kept.
+    """
+    since, until = today - timedelta(days=days or house.history_days), today - timedelta(days=1)
+    return tuple(_pull_one(house, connector, since, until) for connector in house.connectors.values())
+
+
+def snapshot(house: House, today: date) -> Snapshot:
+    """Return what is known now, for planning `today`."""
+    return house.store.snapshot(
+        SnapshotQuery(house.clock.now(), today, house.history_days, house.goals.currency, house.time_zone)
+    )
+
+
+def plan(house: House, today: date, *, seed: int | None = None) -> Record:
+    """Decide on what the store knows, record the decision, and tell people of a proposal.
+
+    Older proposals, and approvals that were not begun, are superseded in the same transaction.
+    """
+    seed = secrets.randbits(32) if seed is None else seed
+    now = house.clock.now()
+    decision = decide(snapshot(house, today), house.goals, house.guards, now, np.random.default_rng(seed))
+    step = approval.issue(decision, now=now, valid_for=house.valid_for, seed=seed, code_version=house.code_version)
+    superseded = approval.supersede(house.store.records(_OPEN, limit=_ALL), step.record.recommendation, now)
+    house.store.commit((*superseded, step))
+    _announce(house, step.record)
+    return step.record
+
+
+def edit(house: House, rec_id: str, amounts: Mapping[BudgetKey, Money], actor: str) -> Record:
+    """Fix some lines, solve the rest around them, and record it as a new revision of the recommendation.
+
+    Raises:
+        Refused: The recommendation can no longer be edited, or a line is unknown.
+        GoalsError: An amount breaks a limit of its own.
+    """
+    record = house.store.record(rec_id)
+    now = house.clock.now()
+    old = record.recommendation
+    rng = np.random.default_rng(old.seed)
+    decision = decide(snapshot(house, old.decision.as_of), house.goals, house.guards, now, rng, fixed=amounts)
+    outcome = approval.revise(
+        record,
+        decision,
+        now=now,
+        valid_for=house.valid_for,
+        seed=old.seed,
+        code_version=house.code_version,
+        author=actor,
+    )
+    if isinstance(outcome, approval.Refusal):
+        raise Refused(outcome)
+    house.store.commit(outcome)
+    return outcome[-1].record
+
+
+def settle(house: House, rec_id: str, verdict: approval.Verdict) -> Record:
+    """Take a person's (or a policy's) verdict; the web page and the command line both call this and no more.
+
+    Raises:
+        Refused: The verdict is not allowed as things stand.
+    """
+    return commit(house, approval.judge(house.store.record(rec_id), verdict, house.clock.now(), house.policy))
+
+
+def expire(house: House) -> tuple[Record, ...]:
+    """Close every proposal and approval whose time has passed."""
+    now = house.clock.now()
+    steps = [approval.expire(record, now) for record in house.store.records(_OPEN, limit=_ALL)]
+    found = tuple(step for step in steps if step is not None)
+    if found:
+        house.store.commit(found)
+    return tuple(step.record for step in found)
+
+
+def commit(house: House, outcome: Transition | approval.Refusal) -> Record:
+    """Write a step down; a refusal that closes the record (expiry, drift) is written down too, and then raised.
+
+    Raises:
+        Refused: The outcome is a refusal.
+    """
+    if isinstance(outcome, approval.Refusal):
+        if outcome.step is not None:
+            house.store.commit((outcome.step,))
+        raise Refused(outcome)
+    house.store.commit((outcome,))
+    return outcome.record
+
+
+def live_budgets(house: House) -> dict[BudgetKey, BudgetTarget]:
+    """Read the budgets of every connector now, and note them in the store."""
+    found: dict[BudgetKey, BudgetTarget] = {}
+    for connector in house.connectors.values():
+        budgets = connector.budgets()
+        house.store.note_budgets(budgets, house.clock.now())
+        found |= {budget.key: budget for budget in budgets}
+    return found
+
+
+def _pull_one(house: House, connector: Connector, since: date, until: date) -> PullReport:
+    report = house.store.ingest(connector.pull(since, until))
+    house.store.note_entities(connector.entities())
+    budgets = connector.budgets()
+    house.store.note_budgets(budgets, house.clock.now())
+    return PullReport(connector.name, since, until, report, len(budgets))
+
+
+def _announce(house: House, record: Record) -> None:
+    if record.state is not State.PROPOSED:
+        return
+    recommendation, decision = record.recommendation, record.recommendation.decision
+    changed = sum(line.changes for line in decision.lines)
+    house.notifier.tell(
+        f"{recommendation.rec_id} waits for approval",
+        f"{changed} budgets, {decision.total.mean:+,.2f} {decision.unit} expected; "
+        f"outlay show {recommendation.rec_id}; valid until {recommendation.valid_until:%Y-%m-%d %H:%M} UTC",
+    )

@@ -1,0 +1,370 @@
+"""What a marketer writes down: `config.toml`, read once, checked whole, never changed afterwards.
+
+Precedence: environment (`OUTLAY_GOAL__MARGIN`) over secret files (`$OUTLAY_SECRETS_DIR/goal__margin`) over
+`config.toml` over the defaults below. Amounts are read as decimals, never through a float. The descriptions of the
+fields are what an error offers as its mend and what docs/configuration.md lists.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
+
+import pydantic_settings
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from connectors.contract import zone
+from connectors.money import Money, exponent
+from optimizer.agent.settings_errors import SettingsError, environment_problems, from_validation
+from optimizer.goals import Explore, Goals, Limit, Pin, Scope
+from optimizer.guardrails import Guardrails
+from optimizer.plan.recommendation import Objective
+
+__all__ = [
+    "SECRETS_DIR",
+    "ConnectorTable",
+    "Settings",
+    "SettingsError",
+    "goals",
+    "guardrails",
+    "load",
+    "sample",
+    "store_url",
+]
+
+SECRETS_DIR: Final = "OUTLAY_SECRETS_DIR"
+_SQLITE_FILE: Final = "sqlite:///"
+
+
+def _checked(check: Callable[[str], object]) -> AfterValidator:
+    """Keep the text as it is if the check does not raise ValueError."""
+
+    def keep(text: str) -> str:
+        check(text)
+        return text
+
+    return AfterValidator(keep)
+
+
+def _scope(value: object) -> Scope:
+    return value if isinstance(value, Scope) else Scope.parse(str(value))
+
+
+Text = Annotated[str, Field(min_length=1)]
+Currency = Annotated[str, _checked(exponent)]
+Zone = Annotated[str, _checked(zone)]
+ScopeText = Annotated[Scope, PlainValidator(_scope), PlainSerializer(str)]
+Amount = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=6)]
+PositiveAmount = Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=6)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+PositiveShare = Annotated[float, Field(gt=0, le=1)]
+Probability = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Table(BaseModel):
+    """One table of `config.toml`: frozen, without unknown keys, all numbers finite."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, str_strip_whitespace=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("a number or text is needed, not true or false")
+        return value
+
+
+class PortfolioTable(Table):
+    """`[portfolio]`: what is planned as one."""
+
+    name: Text = Field("main", description="A name for reports.")
+    currency: Currency = Field("USD", description="ISO 4217 code of every amount in this file and in every plan.")
+    time_zone: Zone = Field("UTC", description="IANA zone in which a day of the plan begins and ends.")
+    history_days: int = Field(400, ge=28, le=3660, description="Days of history that a plan learns from, 28 to 3660.")
+
+
+class GoalTable(Table):
+    """`[goal]`: what is maximised, and what the plan as a whole must keep."""
+
+    objective: Objective = Field(
+        Objective.CONVERSIONS, description="What is maximised: conversions, revenue or profit."
+    )
+    total_per_day: PositiveAmount | None = Field(
+        None, description="What all budgets together may spend a day; unset keeps the sum of the current budgets."
+    )
+    value_per_conversion: PositiveAmount | None = Field(
+        None, description="What a conversion is worth where the platform reports no value."
+    )
+    margin: PositiveShare = Field(
+        1.0, description="Share of revenue that is profit before advertising, above 0 and at most 1."
+    )
+    roas_floor: Positive | None = Field(
+        None, description="Least value per unit spent, over all budgets, met with probability `confidence`."
+    )
+    cpa_ceiling: PositiveAmount | None = Field(
+        None, description="Most spend per conversion, over all budgets, met with probability `confidence`."
+    )
+    confidence: Probability = Field(
+        0.8, description="Probability with which a ROAS floor or CPA ceiling must be met, between 0 and 1."
+    )
+    explore: Explore = Field(
+        Explore.OPTIMISTIC, description="How uncertainty enters the objective: optimistic, thompson or none."
+    )
+
+
+class GuardrailsTable(Table):
+    """`[guardrails]`: what keeps money from moving; the reasons stand in `optimizer.guardrails`."""
+
+    largest_step: Positive = Field(
+        0.3, description="Largest relative change of one budget in one recommendation (0.3: at most 30% up or down)."
+    )
+    largest_step_24h: Positive = Field(
+        0.5, description="Largest relative change of one budget over any 24 hours, all recommendations together."
+    )
+    smallest_step: Share = Field(0.02, description="Relative changes below this are not proposed, 0 to 1.")
+    cool_down_hours: NotNegative = Field(
+        20.0, description="Hours for which a budget that was changed is left alone; 20 fits a daily run."
+    )
+    freshness_days: int = Field(3, ge=0, description="Days that may be missing at the end of an account's data.")
+    minimum_days: int = Field(14, ge=0, description="Fewest days with rows before a budget is moved.")
+    minimum_conversions: NotNegative = Field(
+        10.0, description="Fewest conversions in the last 28 days before a budget is moved."
+    )
+    min_gain_probability: Share = Field(
+        0.6, description="Least probability that the plan beats leaving all as it is, 0 to 1."
+    )
+    min_gain_share: Share = Field(
+        0.002, description="Least expected gain, as a share of what the present budgets bring, 0 to 1."
+    )
+    max_changes: int = Field(
+        0, ge=0, description="Most budgets that one recommendation changes, the most valuable first; 0 for no limit."
+    )
+    spend_spike: float = Field(
+        5.0, gt=1, description="A last day above this multiple of the 28-day median spend is doubtful; above 1."
+    )
+    outage_days: int = Field(
+        3, ge=0, description="Spend without one conversion over so many days, where many were due, is an outage."
+    )
+
+
+class ApprovalTable(Table):
+    """`[approval]`: who decides, and for how long a recommendation stands."""
+
+    valid_hours: Positive = Field(24.0, description="Hours after which a recommendation that nobody approved expires.")
+    second_approver_above: Amount | None = Field(
+        None, description="Money moved a day above which a second person must approve; unset for never."
+    )
+    approvers: tuple[Text, ...] = Field((), description="Names of those who may approve; empty lets anybody.")
+
+
+class StoreTable(Table):
+    """`[store]`: where everything is kept."""
+
+    url: Text = Field(
+        "sqlite:///.outlay/outlay.sqlite",
+        description="Database; a path that does not begin with / starts from the folder of config.toml.",
+    )
+
+
+class LimitTable(Table):
+    """One `[[limits]]` table: bounds on the sum of a scope's budgets."""
+
+    scope: ScopeText = Field(description="Whose budgets: all, channel:NAME, tag:NAME, campaign:ID or budget:ID.")
+    floor: Amount | None = Field(None, description="Least sum of the scope's budgets a day.")
+    ceiling: Amount | None = Field(None, description="Largest sum of the scope's budgets a day.")
+    share_floor: Share | None = Field(None, description="Least share of the total, 0 to 1.")
+    share_ceiling: Share | None = Field(None, description="Largest share of the total, 0 to 1.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if (self.floor, self.ceiling, self.share_floor, self.share_ceiling) == (None,) * 4:
+            raise ValueError("it bounds nothing. Mend: write floor, ceiling, share_floor or share_ceiling")
+        if self.floor is not None and self.ceiling is not None and self.floor > self.ceiling:
+            raise ValueError(f"floor {self.floor} is above ceiling {self.ceiling}. Mend: change one of them")
+        if self.share_floor is not None and self.share_ceiling is not None and self.share_floor > self.share_ceiling:
+            words = f"share_floor {self.share_floor} is above share_ceiling {self.share_ceiling}"
+            raise ValueError(f"{words}. Mend: change one of them")
+        return self
+
+
+class PinTable(Table):
+    """One `[[pins]]` table: budgets that must not be touched."""
+
+    scope: ScopeText = Field(description="Whose budgets: all, channel:NAME, tag:NAME, campaign:ID or budget:ID.")
+    author: Text = Field(description="Who pinned them.")
+    reason: Text = Field(description="Why.")
+    until: date | None = Field(None, description="Last day of the pin; unset until it is removed.")
+
+
+class ConnectorTable(Table):
+    """One `[connectors.NAME]` table; all keys but `kind` are the connector's own and checked by it."""
+
+    kind: Text = Field(description="Which connector: files, simulated, or one that another package provides.")
+    options: Mapping[str, Any] = Field(default_factory=dict, repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, table: object) -> object:
+        if not isinstance(table, Mapping):
+            return table
+        rest = {key: value for key, value in table.items() if key != "kind"}
+        return {"options": rest} | ({"kind": table["kind"]} if "kind" in table else {})
+
+
+ConnectorName = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
+
+
+class Settings(BaseSettings):
+    """Everything of `config.toml`; an empty file is valid. Build it with `load`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix="OUTLAY_",
+        env_nested_delimiter="__",
+        secrets_prefix="",
+        secrets_dir_missing="error",
+        hide_input_in_errors=True,
+    )
+
+    portfolio: PortfolioTable = PortfolioTable()
+    goal: GoalTable = GoalTable()
+    guardrails: GuardrailsTable = GuardrailsTable()
+    approval: ApprovalTable = ApprovalTable()
+    store: StoreTable = StoreTable()
+    limits: tuple[LimitTable, ...] = ()
+    pins: tuple[PinTable, ...] = ()
+    connectors: Mapping[ConnectorName, ConnectorTable] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_limit_per_scope(self) -> Self:
+        scopes = [str(limit.scope) for limit in self.limits]
+        twice = sorted({scope for scope in scopes if scopes.count(scope) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]} stands in two [[limits]] tables. Mend: put its bounds into one")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the tables of the file, which `load` passes as arguments, below the environment and secret files."""
+        return env_settings, NestedSecretsSettingsSource(file_secret_settings), init_settings
+
+
+def load(path: Path) -> Settings:
+    """Read `config.toml` with the environment and secret files over it.
+
+    Raises:
+        SettingsError: The file is missing, no TOML, or holds an unknown key or a value that cannot be; the message
+            names every such place with its mend.
+    """
+    tables = _tables(path)
+    problems = environment_problems(Settings, os.environ)
+    if problems:
+        raise SettingsError(problems)
+    unknown = [
+        key for key in tables if key.startswith("_")
+    ]  # pydantic would take `_env_file` as an argument of its own
+    if unknown:
+        raise SettingsError([f"{path}, {unknown[0]}: there is no such key. Mend: remove it."])
+    try:
+        return Settings(_secrets_dir=os.environ.get(SECRETS_DIR) or None, **tables)
+    except ValidationError as error:
+        raise SettingsError(from_validation(error, Settings, str(path), os.environ)) from None
+    except (pydantic_settings.SettingsError, OSError, UnicodeDecodeError) as error:
+        mend = f"Mend: write JSON there, or set single keys as in OUTLAY_GOAL__MARGIN=0.4; see also {SECRETS_DIR}."
+        raise SettingsError([f"environment or secret files: {error}. {mend}"]) from None
+
+
+def _tables(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"), parse_float=Decimal)
+    except FileNotFoundError:
+        raise SettingsError([f"{path}: there is no such file. Mend: write one with `outlay init`."]) from None
+    except OSError as error:
+        raise SettingsError([f"{path}: cannot be read: {error.strerror}. Mend: let this user read it."]) from None
+    except UnicodeDecodeError as error:
+        place = f"{path}: byte {error.start} is not UTF-8"
+        raise SettingsError([f"{place}. Mend: save the file as UTF-8."]) from None
+    except tomllib.TOMLDecodeError as error:
+        mend = "Mend: correct that line; texts stand in double quotes, tables in [brackets]."
+        raise SettingsError([f"{path}: not valid TOML: {error}. {mend}"]) from None
+
+
+def sample() -> str:
+    """Return the commented `config.toml` that `outlay init` writes; it says nothing but the defaults."""
+    return (files("optimizer.agent") / "sample.toml").read_text(encoding="utf-8")
+
+
+def goals(settings: Settings) -> Goals:
+    """Return what the marketer asks of a plan; settings were checked, so this cannot fail."""
+    goal, currency = settings.goal, settings.portfolio.currency
+
+    def money(amount: Decimal | None) -> Money | None:
+        return None if amount is None else Money.of(amount, currency)
+
+    return Goals(
+        currency=currency,
+        objective=goal.objective,
+        total=money(goal.total_per_day),
+        value_per_conversion=money(goal.value_per_conversion),
+        margin=goal.margin,
+        largest_step=settings.guardrails.largest_step,
+        limits=tuple(
+            Limit(t.scope, money(t.floor), money(t.ceiling), t.share_floor, t.share_ceiling) for t in settings.limits
+        ),
+        pins=tuple(Pin(t.scope, t.author, t.reason, t.until) for t in settings.pins),
+        roas_floor=goal.roas_floor,
+        cpa_ceiling=money(goal.cpa_ceiling),
+        confidence=goal.confidence,
+        explore=goal.explore,
+    )
+
+
+def guardrails(settings: Settings) -> Guardrails:
+    """Return the written limits of the agent; `largest_step` goes into the goals, which the allocator reads."""
+    return Guardrails(**settings.guardrails.model_dump(exclude={"largest_step"}))
+
+
+def store_url(settings: Settings, home: Path) -> str:
+    """Return the database's address with a relative SQLite file made absolute.
+
+    Args:
+        settings: What was loaded.
+        home: The folder of `config.toml`.
+    """
+    url = settings.store.url
+    name = url.removeprefix(_SQLITE_FILE)
+    if name == url or name in ("", ":memory:"):
+        return url
+    return f"{_SQLITE_FILE}{home.resolve() / name}"

@@ -1,0 +1,122 @@
+"""From what a store knows to the `Snapshot` that a decision is made from. Pure but for the totals that it asks for.
+
+Both stores use it, so that the same history gives the same digest whichever keeps it: sums of integer micros are
+exact in a float up to 2**53, hence the same in any order.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, timedelta
+
+import numpy as np
+
+from optimizer.agent.store.instants import local_day
+from optimizer.agent.store.known import Cells, Facts, Groups, Known, Span
+from optimizer.agent.store.layout import Layout, accounts, lay_out
+from optimizer.agent.store.maturation import delay_triangles
+from optimizer.plan.snapshot import ArmPanel, FloatArray, Freshness, Panel, Snapshot
+from optimizer.ports import SnapshotQuery
+
+MOVES_WINDOW = timedelta(days=30)
+"""How far back a snapshot tells of our own changes."""
+
+_MICROS = 1e6
+_MEASURES = ("spend", "conversions", "value", "impressions", "clicks")
+_RECENT_DAYS = 28
+_TRIANGLE_DAYS = 90  # long enough for a stable pooled hazard, short enough to follow a platform that changes
+
+
+def assemble(query: SnapshotQuery, known: Known, facts: Facts) -> Snapshot:
+    """Build the snapshot of what was known.
+
+    Args:
+        query: What was asked for.
+        known: What the store knew at `query.known_at`.
+        facts: The facts as known then.
+
+    Raises:
+        StoreError: An account is in another currency than the query's.
+    """
+    layout = lay_out(known, query.currency)
+    span = span_of(query)
+    paid, unbudgeted = _totals(layout, facts, span)
+    first_day = date.fromordinal(span.since)
+    return Snapshot(
+        known_at=query.known_at.astimezone(UTC),
+        today=query.today,
+        currency=query.currency,
+        time_zone=query.time_zone,
+        targets=layout.targets,
+        panel=Panel(first_day=first_day, **paid, budget=_budgets(layout, known, span)),
+        delays=delay_triangles(query, known, layout, facts, _triangle_span(span)),
+        arms=_arm_panel(layout, facts, span),
+        moves=tuple(sorted(known.moves, key=lambda move: (move.at, move.key))),
+        freshness=_freshness(known),
+        unbudgeted=unbudgeted,
+    )
+
+
+def span_of(query: SnapshotQuery) -> Span:
+    """Return the days of a query's history."""
+    today = query.today.toordinal()
+    return Span(today - query.days, today)
+
+
+def _triangle_span(span: Span) -> Span:
+    return Span(max(span.since, span.until - _TRIANGLE_DAYS), span.until)
+
+
+def _totals(layout: Layout, facts: Facts, span: Span) -> tuple[dict[str, FloatArray], tuple[str, ...]]:
+    """Return the panel's measures, and the campaigns without a budget that spent of late, in one reading."""
+    count = len(layout.targets)
+    groups: Groups = {**layout.by_target, **{number: count + place for number, place in layout.by_stray.items()}}
+    grids = _grids(facts.totals(groups, span), count + len(layout.strays), span)
+    recent = np.nansum(grids["spend"][count:, -_RECENT_DAYS:], axis=1)
+    strays = tuple(name for name, spend in zip(layout.strays, recent, strict=True) if spend > 0)
+    return {name: grid[:count] for name, grid in grids.items()}, strays
+
+
+def _grids(cells: Cells, count: int, span: Span) -> dict[str, FloatArray]:
+    """Return each measure in units, shape (count, days); nan where no row of the cell reports it."""
+    shape = (count, span.until - span.since)
+    place = cells.group * shape[1] + cells.day - span.since
+    grids = {}
+    for column, name in enumerate(_MEASURES):
+        reported = np.isfinite(cells.measures[:, column])
+        at, micros = place[reported], cells.measures[reported, column]
+        size = shape[0] * shape[1]
+        total = np.bincount(at, weights=micros, minlength=size) / _MICROS
+        total[np.bincount(at, minlength=size) == 0] = np.nan
+        grids[name] = total.reshape(shape)
+    return grids
+
+
+def _budgets(layout: Layout, known: Known, span: Span) -> FloatArray:
+    """Return the daily budget in force at the end of each account-local day, shape (K, T)."""
+    grid = np.full((len(layout.targets), span.until - span.since), np.nan)
+    for row, target in zip(grid, layout.targets, strict=True):
+        for instant, micros in known.amounts[target.key]:
+            start = max(local_day(instant, target.budget.account.time_zone) - span.since, 0)
+            row[start:] = np.nan if micros is None else micros / _MICROS
+    return grid
+
+
+def _arm_panel(layout: Layout, facts: Facts, span: Span) -> ArmPanel | None:
+    if not layout.arms:
+        return None
+    return ArmPanel(layout.arms, **_grids(facts.totals(layout.by_arm, span), len(layout.arms), span))
+
+
+def _freshness(known: Known) -> tuple[Freshness, ...]:
+    last: dict[tuple[str, str], int] = {}
+    for item in known.series:
+        key = (item.series.account.connector, item.series.account.account_id)
+        last[key] = max(last.get(key, 0), item.last_day)
+    return tuple(
+        Freshness(account.connector, account.account_id, _day(last.get((account.connector, account.account_id))))
+        for account in accounts(known)
+    )
+
+
+def _day(ordinal: int | None) -> date | None:
+    return None if ordinal is None else date.fromordinal(ordinal)

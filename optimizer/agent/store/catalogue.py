@@ -1,0 +1,226 @@
+"""Accounts, series, names and budgets in SQL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, tuple_
+from sqlalchemy.dialects.sqlite import insert
+
+from connectors.contract import Account, BudgetKey, BudgetKind, BudgetTarget, Entity, EntityKind, EntityStatus, Level
+from connectors.contract import Series as SeriesValue
+from connectors.money import Money
+from optimizer.agent.store import tables as t
+from optimizer.agent.store.known import EntityKey, KnownSeries
+from optimizer.agent.store.rules import same_account
+
+_ACCOUNT, _SERIES, _ENTITY = t.core(t.Account), t.core(t.Series), t.core(t.Entity)
+_BUDGET, _READING = t.core(t.Budget), t.core(t.BudgetReading)
+_NATURAL = (
+    "account", "campaign_id", "channel", "ad_group_id", "ad_id", "creative_id", "audience_id",
+    "conversion_definition", "attribution_setting",
+)  # fmt: skip
+# A day of which anything was known then; the newest is found from the end of the key, so that few rows are looked at.
+_KNOWN_SERIES = """
+    SELECT s.id,
+        (SELECT f.day FROM fact f
+         WHERE f.series_id = s.id AND f.day < :today AND f.known_from <= :known_at
+         ORDER BY f.day DESC LIMIT 1),
+        (SELECT r.day FROM fact_revision r
+         WHERE r.series_id = s.id AND r.day < :today AND r.known_from <= :known_at
+         ORDER BY r.day DESC LIMIT 1)
+    FROM series s
+"""
+
+
+def number_accounts(connection: Connection, accounts: Iterable[Account]) -> dict[tuple[str, str], int]:
+    """Return the numbers of accounts by connector and id, entering those that are new.
+
+    Raises:
+        StoreError: An account has another currency or zone than before.
+    """
+    stored = _accounts(connection)
+    numbers = {(account.connector, account.account_id): (number, account) for number, account in stored.items()}
+    for account in accounts:
+        key = (account.connector, account.account_id)
+        if key not in numbers:
+            row = insert(_ACCOUNT).values(
+                connector=account.connector, account_id=account.account_id,
+                currency=account.currency, time_zone=account.time_zone,
+            )  # fmt: skip
+            numbers[key] = (connection.execute(row.returning(_ACCOUNT.c.id)).scalar_one(), account)
+        same_account(numbers[key][1], account)
+    return {key: number for key, (number, _) in numbers.items()}
+
+
+def number_series(connection: Connection, series: Sequence[SeriesValue]) -> list[int]:
+    """Return the numbers of series, in their order, entering those that are new.
+
+    Raises:
+        StoreError: An account has another currency or zone than before.
+    """
+    accounts = number_accounts(connection, dict.fromkeys(item.account for item in series))
+    keys = [_natural(item, accounts) for item in series]
+    stored = _series_numbers(connection, {key[0] for key in keys})
+    missing = [dict(zip(_NATURAL, key, strict=True)) for key in keys if key not in stored]
+    if missing:
+        connection.execute(insert(_SERIES), missing)
+        stored = _series_numbers(connection, {key[0] for key in keys})
+    return [stored[key] for key in keys]
+
+
+def note_entities(connection: Connection, entities: Iterable[Entity]) -> None:
+    """Enter names; of two of one identity the later holds, and nothing is written where nothing changed."""
+    listed = list(entities)
+    if not listed:
+        return
+    accounts = number_accounts(connection, dict.fromkeys(entity.account for entity in listed))
+    statement = insert(_ENTITY)
+    told = ("name", "parent_id", "status", "tags")
+    changed = tuple_(*(_ENTITY.c[name] for name in told)) != tuple_(*(statement.excluded[name] for name in told))
+    statement = statement.on_conflict_do_update(
+        index_elements=["account", "kind", "entity_id"],
+        set_={name: statement.excluded[name] for name in told},
+        where=changed,
+    )
+    connection.execute(statement, [
+        {
+            "account": accounts[entity.account.connector, entity.account.account_id],
+            "kind": entity.kind.value, "entity_id": entity.entity_id, "name": entity.name,
+            "parent_id": entity.parent_id or "", "status": entity.status.value, "tags": json.dumps(entity.tags),
+        }
+        for entity in listed
+    ])  # fmt: skip
+
+
+def note_budgets(connection: Connection, budgets: Iterable[BudgetTarget], read_at: int) -> None:
+    """Enter readings that differ from what was in force at their time; one of the same instant replaces."""
+    listed = list(budgets)
+    accounts = number_accounts(connection, dict.fromkeys(budget.account for budget in listed))
+    in_force = read_budgets(connection, read_at)
+    for budget in listed:
+        if in_force.get(budget.key) == budget:
+            continue
+        identity = {
+            "account": accounts[budget.account.connector, budget.account.account_id],
+            "budget_id": budget.budget_id,
+        }
+        connection.execute(insert(_BUDGET).values(identity).on_conflict_do_nothing())
+        number = connection.execute(
+            select(_BUDGET.c.id).where(*(_BUDGET.c[name] == value for name, value in identity.items()))
+        ).scalar_one()
+        reading = _reading(budget)
+        connection.execute(
+            insert(_READING)
+            .values(budget=number, read_at=read_at, **reading)
+            .on_conflict_do_update(index_elements=["budget", "read_at"], set_=reading)
+        )
+        in_force[budget.key] = budget
+
+
+def read_series(connection: Connection, known_at: int, today: int) -> list[KnownSeries]:
+    """Return the series of which a row of a day before `today` was known."""
+    accounts = _accounts(connection)
+    last = {
+        number: max(day for day in days if day is not None)
+        for number, *days in connection.exec_driver_sql(_KNOWN_SERIES, {"today": today, "known_at": known_at})
+        if any(day is not None for day in days)
+    }
+    rows = connection.execute(select(_SERIES))
+    return [KnownSeries(row.id, _series(row, accounts), last[row.id]) for row in rows if row.id in last]
+
+
+def read_entities(connection: Connection) -> dict[EntityKey, Entity]:
+    """Return all names by identity."""
+    accounts = _accounts(connection)
+    found = (_entity(row, accounts[row.account]) for row in connection.execute(select(_ENTITY)))
+    return {(e.account.connector, e.account.account_id, e.kind, e.entity_id): e for e in found}
+
+
+def read_budgets(connection: Connection, known_at: int) -> dict[BudgetKey, BudgetTarget]:
+    """Return each budget as read last at or before an instant."""
+    accounts = _accounts(connection)
+    last = (
+        select(_READING.c.budget, func.max(_READING.c.read_at).label("read_at"))
+        .where(_READING.c.read_at <= known_at)
+        .group_by(_READING.c.budget)
+        .subquery()
+    )
+    rows = connection.execute(
+        select(_BUDGET.c.account, _BUDGET.c.budget_id, *_READING.c)
+        .join(_READING, _READING.c.budget == _BUDGET.c.id)
+        .join(last, (last.c.budget == _READING.c.budget) & (last.c.read_at == _READING.c.read_at))
+    )
+    found = (_budget(row, accounts[row.account]) for row in rows)
+    return {budget.key: budget for budget in found}
+
+
+def read_amounts(connection: Connection, known_at: int) -> dict[BudgetKey, list[tuple[int, int | None]]]:
+    """Return the readings of each budget up to an instant, oldest first; None where it was not a daily budget."""
+    accounts = _accounts(connection)
+    rows = connection.execute(
+        select(_BUDGET.c.account, _BUDGET.c.budget_id, _READING.c.read_at, _READING.c.amount, _READING.c.kind)
+        .join(_READING, _READING.c.budget == _BUDGET.c.id)
+        .where(_READING.c.read_at <= known_at)
+        .order_by(_READING.c.read_at)
+    )
+    amounts: dict[BudgetKey, list[tuple[int, int | None]]] = {}
+    for number, budget_id, read_at, amount, kind in rows:
+        account = accounts[number]
+        key = BudgetKey(account.connector, account.account_id, budget_id)
+        amounts.setdefault(key, []).append((read_at, amount if kind == BudgetKind.DAILY else None))
+    return amounts
+
+
+def _accounts(connection: Connection) -> dict[int, Account]:
+    return {number: Account(*given) for number, *given in connection.execute(select(_ACCOUNT))}
+
+
+def _series_numbers(connection: Connection, accounts: set[int]) -> dict[tuple[Any, ...], int]:
+    rows = connection.execute(select(_SERIES).where(_SERIES.c.account.in_(accounts)))
+    return {tuple(row[1:]): row[0] for row in rows}
+
+
+def _natural(series: SeriesValue, accounts: Mapping[tuple[str, str], int]) -> tuple[Any, ...]:
+    return (
+        accounts[series.account.connector, series.account.account_id],
+        *(getattr(series, name) or "" for name in _NATURAL[1:]),
+    )
+
+
+def _series(row: Row[Any], accounts: Mapping[int, Account]) -> SeriesValue:
+    return SeriesValue(
+        accounts[row.account], row.campaign_id, row.channel, row.ad_group_id or None, row.ad_id or None,
+        row.creative_id or None, row.audience_id or None, row.conversion_definition, row.attribution_setting,
+    )  # fmt: skip
+
+
+def _entity(row: Row[Any], account: Account) -> Entity:
+    return Entity(
+        account, EntityKind(row.kind), row.entity_id, row.name, row.parent_id or None,
+        EntityStatus(row.status), tuple(json.loads(row.tags)),
+    )  # fmt: skip
+
+
+def _reading(budget: BudgetTarget) -> dict[str, Any]:
+    return {
+        "name": budget.name,
+        "holder": budget.holder.value,
+        "covers": json.dumps(budget.covers),
+        "amount": budget.amount.micros,
+        "kind": budget.kind.value,
+        "shared": budget.shared,
+        "minimum": None if budget.minimum is None else budget.minimum.micros,
+        "quantum": budget.quantum_micros,
+        "etag": budget.etag,
+    }
+
+
+def _budget(row: Row[Any], account: Account) -> BudgetTarget:
+    return BudgetTarget(
+        account, row.budget_id, row.name, Level(row.holder), tuple(json.loads(row.covers)),
+        Money(row.amount, account.currency), BudgetKind(row.kind), row.shared,
+        None if row.minimum is None else Money(row.minimum, account.currency), row.quantum, row.etag,
+    )  # fmt: skip

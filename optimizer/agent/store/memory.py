@@ -1,0 +1,263 @@
+"""The store in memory: for tests, rehearsals and simulations; gone with the process."""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from operator import attrgetter, itemgetter
+
+import numpy as np
+
+from connectors.contract import (
+    Account,
+    BudgetKey,
+    BudgetKind,
+    BudgetTarget,
+    Entity,
+    EntityKind,
+    PerformanceRow,
+    Series,
+)
+from optimizer.agent.store.assemble import MOVES_WINDOW, assemble
+from optimizer.agent.store.instants import to_instant
+from optimizer.agent.store.known import Cells, EntityKey, Groups, Known, KnownSeries, Revisions, Span
+from optimizer.agent.store.rules import (
+    OPEN,
+    acknowledged_at,
+    check_intent,
+    check_step,
+    no_such_record,
+    same_account,
+    taken,
+    too_large,
+)
+from optimizer.agent.store.timeline import Clash, Measures, Version, fold, in_force
+from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
+from optimizer.plan.snapshot import BudgetMove, Snapshot
+from optimizer.ports import ConflictingRows, IngestReport, SnapshotQuery
+
+_LARGEST = 2**63 - 1
+_Histories = dict[Series, dict[int, list[Version]]]
+_Readings = dict[BudgetKey, list[tuple[int, BudgetTarget]]]
+
+
+class MemoryStore:
+    """`optimizer.ports.Store` in plain dictionaries; for one thread."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[tuple[str, str], Account] = {}
+        self._histories: _Histories = {}
+        self._entities: dict[EntityKey, Entity] = {}
+        self._readings: _Readings = {}
+        self._records: dict[tuple[str, int], Record] = {}
+        self._events: tuple[Event, ...] = ()
+        self._intents: dict[str, tuple[Intent, datetime | None]] = {}
+
+    def ingest(self, rows: Iterable[PerformanceRow]) -> IngestReport:
+        """See `Store.ingest`. Unlike the others this one holds all rows, as it does anyway."""
+        stated, count = _by_key(rows)
+        accounts = self._with_accounts(series.account for series, _ in stated)
+        numbers = {series: n for n, series in enumerate(dict.fromkeys((*self._histories, *(s for s, _ in stated))))}
+        entered, new, restated = {}, 0, 0
+        for series, day in sorted(stated, key=lambda key: (numbers[key[0]], key[1])):
+            history = list(self._histories.get(series, {}).get(day, ()))
+            new += not history
+            try:
+                restated += len(fold(history, sorted(stated[series, day], key=attrgetter("known_from"))))
+            except Clash:
+                raise ConflictingRows(series, date.fromordinal(day)) from None
+            entered[series, day] = history
+        self._accounts = accounts
+        for (series, day), history in entered.items():
+            self._histories.setdefault(series, {})[day] = history
+        restated -= new
+        return IngestReport(rows=count, new=new, restated=restated, unchanged=count - new - restated)
+
+    def note_entities(self, entities: Iterable[Entity]) -> None:
+        """See `Store.note_entities`."""
+        listed = list(entities)
+        self._accounts = self._with_accounts(entity.account for entity in listed)
+        for entity in listed:
+            key = (entity.account.connector, entity.account.account_id, EntityKind(entity.kind), entity.entity_id)
+            self._entities[key] = entity
+
+    def note_budgets(self, budgets: Iterable[BudgetTarget], read_at: datetime) -> None:
+        """See `Store.note_budgets`."""
+        listed = list(budgets)
+        self._accounts = self._with_accounts(budget.account for budget in listed)
+        instant = to_instant(read_at)
+        for budget in listed:
+            readings = self._readings.setdefault(budget.key, [])
+            place = bisect_right(readings, instant, key=itemgetter(0))
+            if place and readings[place - 1][1] == budget:
+                continue
+            if place and readings[place - 1][0] == instant:
+                readings[place - 1] = (instant, budget)
+            else:
+                insort(readings, (instant, budget), key=itemgetter(0))
+
+    def snapshot(self, query: SnapshotQuery) -> Snapshot:
+        """See `Store.snapshot`."""
+        known_at, today = to_instant(query.known_at), query.today.toordinal()
+        readings = {
+            key: read
+            for key, history in self._readings.items()
+            if (read := history[: bisect_right(history, known_at, key=itemgetter(0))])
+        }
+        known = Known(
+            series=_known_series(self._histories, known_at, today),
+            budgets=tuple(history[-1][1] for history in readings.values()),
+            amounts={key: [_amount(*reading) for reading in history] for key, history in readings.items()},
+            entities=self._entities,
+            moves=self._moves(query.known_at),
+        )
+        return assemble(query, known, _MemoryFacts(self._histories, known_at))
+
+    def commit(self, transitions: Sequence[Transition]) -> None:
+        """See `Store.commit`."""
+        records, intents, events = dict(self._records), dict(self._intents), self._events
+        for step in transitions:
+            key = (step.record.recommendation.rec_id, step.record.recommendation.revision)
+            stored = records.get(key)
+            check_step(stored, step)
+            records[key] = replace(step.record, recommendation=(stored or step.record).recommendation)
+            events = (*events, step.event)
+            for intent in step.intents:
+                if intent.idempotency_key in intents or _open_elsewhere(intents, intent):
+                    raise taken(step.intents)
+                intents[intent.idempotency_key] = (intent, acknowledged_at(intent, None))
+        self._records, self._intents, self._events = records, intents, events
+
+    def advance(self, before: Intent, after: Intent, event: Event | None = None) -> None:
+        """See `Store.advance`."""
+        stored, confirmed = self._intents.get(before.idempotency_key, (None, None))
+        check_intent(stored, before, after)
+        if _open_elsewhere(self._intents, after):
+            raise taken((after,))
+        self._intents[after.idempotency_key] = (after, acknowledged_at(after, confirmed))
+        if event is not None:
+            self._events = (*self._events, event)
+
+    def record(self, rec_id: str, revision: int | None = None) -> Record:
+        """See `Store.record`."""
+        revisions = {number: record for (name, number), record in self._records.items() if name == rec_id}
+        wanted = max(revisions, default=None) if revision is None else revision
+        if wanted is None or wanted not in revisions:
+            raise no_such_record(rec_id, revision)
+        return revisions[wanted]
+
+    def records(self, states: frozenset[State] | None = None, limit: int = 50) -> tuple[Record, ...]:
+        """See `Store.records`."""
+        latest = {rec_id: max(r for name, r in self._records if name == rec_id) for rec_id, _ in self._records}
+        entered = [record for (name, revision), record in self._records.items() if latest[name] == revision]
+        found = [record for record in reversed(entered) if states is None or record.state in states]
+        found.sort(key=lambda record: record.recommendation.created_at, reverse=True)
+        return tuple(found[:limit])
+
+    def intents(self, rec_id: str, revision: int) -> tuple[Intent, ...]:
+        """See `Store.intents`."""
+        mine = (i for i, _ in self._intents.values() if (i.rec_id, i.revision) == (rec_id, revision))
+        return tuple(sorted(mine, key=attrgetter("order")))
+
+    def open_intents(self) -> tuple[Intent, ...]:
+        """See `Store.open_intents`."""
+        found = (intent for intent, _ in self._intents.values() if intent.state in OPEN)
+        return tuple(sorted(found, key=attrgetter("idempotency_key")))
+
+    def events(self, rec_id: str) -> tuple[Event, ...]:
+        """See `Store.events`."""
+        return tuple(event for event in self._events if event.rec_id == rec_id)
+
+    def close(self) -> None:
+        """See `Store.close`; there is nothing to release."""
+
+    def _with_accounts(self, accounts: Iterable[Account]) -> dict[tuple[str, str], Account]:
+        known = dict(self._accounts)
+        for account in dict.fromkeys(accounts):
+            same_account(known.setdefault((account.connector, account.account_id), account), account)
+        return known
+
+    def _moves(self, known_at: datetime) -> list[BudgetMove]:
+        since = known_at - MOVES_WINDOW
+        return [
+            BudgetMove(intent.key, confirmed, intent.base, intent.target)
+            for intent, confirmed in self._intents.values()
+            if confirmed is not None and since <= confirmed <= known_at
+        ]
+
+
+class _MemoryFacts:
+    """`Facts` over the histories."""
+
+    def __init__(self, histories: _Histories, known_at: int) -> None:
+        self._series = tuple(histories.values())
+        self._known_at = known_at
+
+    def totals(self, groups: Groups, span: Span) -> Cells:
+        """Return one cell per series and day that has a row."""
+        cells = [
+            (group, day, *known.measures)
+            for group, day, history in self._days(groups, span)
+            if (known := in_force(history, self._known_at)) is not None
+        ]
+        table = np.array(cells, dtype=np.float64).reshape(-1, 7)
+        return Cells(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
+
+    def revisions(self, groups: Groups, span: Span) -> Revisions:
+        """Return one change per statement."""
+        keys, changes = [], []
+        for number, ordinal, history in self._days(groups, span):
+            before = 0
+            for version in history[: bisect_right(history, self._known_at, key=attrgetter("known_from"))]:
+                keys.append((number, ordinal, history[0].known_from, version.known_from))
+                changes.append(version.measures[1] - before)
+                before = version.measures[1]
+        group, day, first, known_from = np.array(keys, dtype=np.int64).reshape(-1, 4).T
+        return Revisions(group, day, first, known_from, np.array(changes, dtype=np.float64))
+
+    def _days(self, groups: Groups, span: Span) -> Iterable[tuple[int, int, list[Version]]]:
+        for number, group in groups.items():
+            for day, history in self._series[number].items():
+                if span.since <= day < span.until:
+                    yield group, day, history
+
+
+def _by_key(rows: Iterable[PerformanceRow]) -> tuple[dict[tuple[Series, int], list[Version]], int]:
+    """Return what the rows state by series and day, and how many rows there were."""
+    stated: dict[tuple[Series, int], list[Version]] = {}
+    count = 0
+    for row in rows:
+        version = Version(to_instant(row.fetched_at), _measures(row))
+        stated.setdefault((row.series, row.day.toordinal()), []).append(version)
+        count += 1
+    return stated, count
+
+
+def _measures(row: PerformanceRow) -> Measures:
+    measures = (
+        row.spend_micros, row.conversions_micros, row.value_micros, row.impressions_micros, row.clicks_micros
+    )  # fmt: skip
+    if any(abs(measure or 0) > _LARGEST for measure in measures):
+        raise too_large()
+    return measures
+
+
+def _known_series(histories: _Histories, known_at: int, today: int) -> list[KnownSeries]:
+    found = []
+    for number, (series, days) in enumerate(histories.items()):
+        known = [day for day, history in days.items() if day < today and history[0].known_from <= known_at]
+        if known:
+            found.append(KnownSeries(number, series, max(known)))
+    return found
+
+
+def _amount(instant: int, budget: BudgetTarget) -> tuple[int, int | None]:
+    return instant, budget.amount.micros if budget.kind is BudgetKind.DAILY else None
+
+
+def _open_elsewhere(intents: Mapping[str, tuple[Intent, datetime | None]], intent: Intent) -> bool:
+    """Whether another intent keeps this one from being open."""
+    others = (other for other, _ in intents.values() if other.idempotency_key != intent.idempotency_key)
+    return intent.state in OPEN and any(other.state in OPEN and other.key == intent.key for other in others)

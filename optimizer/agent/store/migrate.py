@@ -1,0 +1,86 @@
+"""The database's version: Alembic brings a new or older file up to date, and an unknown one is left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect
+
+from optimizer.agent.store.engine import Database, sqlite_path
+from optimizer.ports import StoreError
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_VERSION_TABLE = "alembic_version"
+
+
+def upgrade(url: str) -> str:
+    """Bring a database to the newest version, creating it if there is none, in one transaction.
+
+    Returns:
+        The version that it has then.
+
+    Raises:
+        StoreError: The address is not that of an SQLite file, or the database is of an unknown version.
+    """
+    database = Database(sqlite_path(url))
+    try:
+        return bring_up_to_date(database)
+    finally:
+        database.close()
+
+
+def current(url: str) -> str | None:
+    """Return a database's version, None if the file is new or empty.
+
+    Raises:
+        StoreError: The address is not that of an SQLite file, or the file is not a database of ours.
+    """
+    path = sqlite_path(url)
+    if not path.exists():
+        return None
+    database = Database(path)
+    try:
+        with database.read() as connection:
+            return _version(connection, path)
+    finally:
+        database.close()
+
+
+def bring_up_to_date(database: Database) -> str:
+    """Bring an opened database to the newest version and return it; see `upgrade`."""
+    script = ScriptDirectory(str(_MIGRATIONS))
+    head = str(script.get_current_head())
+    with database.read() as connection:
+        if _version(connection, database.path) == head:
+            return head
+    with database.write() as connection:
+        # Looked at again under the write lock: another process may have been first.
+        version = _version(connection, database.path)
+        known = {revision.revision for revision in script.walk_revisions()}
+        if version is not None and version not in known:
+            raise StoreError(
+                f"{database.path} is of version {version!r}, which this program does not know "
+                f"(its newest is {head!r}); install the program that wrote it, or a newer one"
+            )
+        _run(connection)
+    return head
+
+
+def _version(connection: Connection, path: Path) -> str | None:
+    tables = inspect(connection).get_table_names()
+    if not tables:
+        return None
+    if _VERSION_TABLE not in tables:
+        raise StoreError(f"{path} is a database of another program; name another file in [store] url")
+    version = connection.exec_driver_sql(f"SELECT version_num FROM {_VERSION_TABLE}").scalar()  # noqa: S608 - a constant
+    return None if version is None else str(version)
+
+
+def _run(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,108 @@
+"""What every store refuses, and in which words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from connectors.contract import Account
+from optimizer.plan.recommendation import Intent, IntentState, Record, Transition
+from optimizer.ports import NotFound, StateConflict, StoreError
+
+OPEN = frozenset({IntentState.PLANNED, IntentState.SENDING})
+"""The states in which an intent keeps its budget to itself."""
+
+_CONFIRMED = frozenset({IntentState.ACKNOWLEDGED, IntentState.VERIFIED})
+
+
+def same_account(stored: Account, given: Account) -> None:
+    """Check that an account is what it was.
+
+    Raises:
+        StoreError: Its currency or zone is another one than that of everything stored under it.
+    """
+    for what, old, new in (
+        ("currency", stored.currency, given.currency),
+        ("time zone", stored.time_zone, given.time_zone),
+    ):
+        if old != new:
+            raise StoreError(
+                f"account {given.account_id!r} of {given.connector!r} is stored with {what} {old}, and is {new} now; "
+                f"its history does not fit any more: set {old} again, or begin a new store"
+            )
+
+
+def check_step(stored: Record | None, step: Transition) -> None:
+    """Check that a step starts from what is stored.
+
+    Raises:
+        StateConflict: The revision exists though it should be new, is not in the state that the step starts from,
+            holds another plan, or has an approval that the step's record lacks.
+        StoreError: An intent names two currencies.
+    """
+    recommendation = step.record.recommendation
+    name = f"{recommendation.rec_id} revision {recommendation.revision}"
+    for intent in step.intents:
+        _check_currency(intent)
+    if stored is None:
+        if step.before is not None:
+            raise StateConflict(f"{name} is not stored, though the step starts from {step.before.value!r}")
+        return
+    if step.before is None:
+        raise StateConflict(f"{name} exists already")
+    if stored.state is not step.before:
+        raise StateConflict(f"{name} is {stored.state.value!r} by now, not {step.before.value!r}: look at it again")
+    if stored.recommendation.plan_hash != recommendation.plan_hash:
+        raise StateConflict(f"{name} is stored with another plan hash: a revision is never changed")
+    if step.record.approvals[: len(stored.approvals)] != stored.approvals:
+        raise StateConflict(f"{name} has been approved by somebody else meanwhile: look at it again")
+
+
+def check_intent(stored: Intent | None, before: Intent, after: Intent) -> None:
+    """Check that an intent is replaced by a later state of itself.
+
+    Raises:
+        StateConflict: The stored intent is not `before`.
+        StoreError: `after` is of another budget or recommendation, names two currencies, or is confirmed without
+            saying when.
+    """
+    if stored != before:
+        raise StateConflict(f"intent {before.idempotency_key} has moved on meanwhile, or is not stored")
+    if _identity(before) != _identity(after):
+        raise StoreError(f"intent {before.idempotency_key} cannot become another one: {after}")
+    _check_currency(after)
+    if after.state in _CONFIRMED and after.updated_at is None:
+        raise StoreError(f"intent {after.idempotency_key} is confirmed without a time: set updated_at")
+
+
+def acknowledged_at(intent: Intent, before: datetime | None) -> datetime | None:
+    """Return since when a platform has confirmed an intent: the first time stays."""
+    if before is not None or intent.state not in _CONFIRMED:
+        return before
+    return intent.updated_at
+
+
+def taken(intents: Sequence[Intent]) -> StateConflict:
+    """Return the error of intents of which one is stored already, or whose budget has an open one."""
+    keys = ", ".join(str(intent.key) for intent in intents)
+    return StateConflict(f"a write is open, or was planned before, on one of these budgets: {keys}")
+
+
+def too_large() -> StoreError:
+    """Return the error of a measure that does not fit into 64 bits."""
+    return StoreError("a measure is beyond 9.2e18 millionths, which no amount is; correct its unit in the source")
+
+
+def no_such_record(rec_id: str, revision: int | None) -> NotFound:
+    """Return the error of a recommendation that is not stored."""
+    which = "" if revision is None else f" revision {revision}"
+    return NotFound(f"there is no recommendation {rec_id!r}{which}")
+
+
+def _identity(intent: Intent) -> tuple[object, ...]:
+    return intent.idempotency_key, intent.rec_id, intent.revision, intent.key
+
+
+def _check_currency(intent: Intent) -> None:
+    if intent.base.currency != intent.target.currency:
+        raise StoreError(f"intent {intent.idempotency_key} goes from {intent.base} to {intent.target}")

@@ -1,0 +1,111 @@
+"""The store in an SQLite file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from connectors.contract import BudgetTarget, Entity, PerformanceRow
+from optimizer.agent.store import catalogue, facts, ledger
+from optimizer.agent.store.assemble import MOVES_WINDOW, assemble
+from optimizer.agent.store.engine import Database, sqlite_path
+from optimizer.agent.store.instants import to_instant
+from optimizer.agent.store.known import Known
+from optimizer.agent.store.migrate import bring_up_to_date
+from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
+from optimizer.plan.snapshot import Snapshot
+from optimizer.ports import IngestReport, SnapshotQuery
+
+
+def open_sql(url: str) -> SqlStore:
+    """Open the store in an SQLite file, creating it or bringing it up to date.
+
+    Args:
+        url: `sqlite:///relative/path` or `sqlite:////absolute/path`; its folder must exist.
+
+    Raises:
+        StoreError: The file cannot be opened, is not a database of ours, or was written by a newer program.
+    """
+    database = Database(sqlite_path(url))
+    try:
+        bring_up_to_date(database)
+    except BaseException:
+        database.close()
+        raise
+    return SqlStore(database)
+
+
+class SqlStore:
+    """`optimizer.ports.Store` on SQLite; may be shared by threads, and the file by processes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def ingest(self, rows: Iterable[PerformanceRow]) -> IngestReport:
+        """See `Store.ingest`. The write lock is not held while `rows` are read."""
+        with self._database.connect() as connection:
+            return facts.ingest(connection, rows)
+
+    def note_entities(self, entities: Iterable[Entity]) -> None:
+        """See `Store.note_entities`."""
+        listed = list(entities)
+        with self._database.write() as connection:
+            catalogue.note_entities(connection, listed)
+
+    def note_budgets(self, budgets: Iterable[BudgetTarget], read_at: datetime) -> None:
+        """See `Store.note_budgets`."""
+        listed = list(budgets)
+        with self._database.write() as connection:
+            catalogue.note_budgets(connection, listed, to_instant(read_at))
+
+    def snapshot(self, query: SnapshotQuery) -> Snapshot:
+        """See `Store.snapshot`."""
+        known_at = to_instant(query.known_at)
+        with self._database.read() as connection:
+            known = Known(
+                series=catalogue.read_series(connection, known_at, query.today.toordinal()),
+                budgets=tuple(catalogue.read_budgets(connection, known_at).values()),
+                amounts=catalogue.read_amounts(connection, known_at),
+                entities=catalogue.read_entities(connection),
+                moves=ledger.moves(connection, to_instant(query.known_at - MOVES_WINDOW), known_at),
+            )
+            return assemble(query, known, facts.SqlFacts(connection, known_at))
+
+    def commit(self, transitions: Sequence[Transition]) -> None:
+        """See `Store.commit`."""
+        with self._database.write() as connection:
+            ledger.commit(connection, transitions)
+
+    def advance(self, before: Intent, after: Intent, event: Event | None = None) -> None:
+        """See `Store.advance`."""
+        with self._database.write() as connection:
+            ledger.advance(connection, before, after, event)
+
+    def record(self, rec_id: str, revision: int | None = None) -> Record:
+        """See `Store.record`."""
+        with self._database.read() as connection:
+            return ledger.record(connection, rec_id, revision)
+
+    def records(self, states: frozenset[State] | None = None, limit: int = 50) -> tuple[Record, ...]:
+        """See `Store.records`."""
+        with self._database.read() as connection:
+            return ledger.records(connection, states, limit)
+
+    def intents(self, rec_id: str, revision: int) -> tuple[Intent, ...]:
+        """See `Store.intents`."""
+        with self._database.read() as connection:
+            return ledger.intents(connection, rec_id, revision)
+
+    def open_intents(self) -> tuple[Intent, ...]:
+        """See `Store.open_intents`."""
+        with self._database.read() as connection:
+            return ledger.open_intents(connection)
+
+    def events(self, rec_id: str) -> tuple[Event, ...]:
+        """See `Store.events`."""
+        with self._database.read() as connection:
+            return ledger.events(connection, rec_id)
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._database.close()

@@ -1,0 +1,116 @@
+"""Rows that cannot hold together: which ones, and the nearest bounds with which a plan exists.
+
+The least weighted excess is itself an allocation problem, with no objective. Its multipliers show which rows take
+part (Farkas' lemma); loosening one of them alone, with all others held, gives that row's nearest bound.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from optimizer.allocate.branch import Found
+from optimizer.allocate.tables import Tables, scaled, without_objective
+from optimizer.plan.problem import Collision, Problem, Row
+from optimizer.plan.snapshot import FloatArray
+
+KEPT: Final = 1e-7  # a row is kept when it is exceeded by no more than this share of its bound
+TOLD: Final = 5  # rows for which the nearest bound is worked out
+_CAP: Final = 100.0
+_UNIT_OF_REACH: Final = 0.01
+_HELD: Final = 1e4
+_NODES: Final = 8
+_MARGIN: Final = 1e-6
+
+Search = Callable[[Tables, int], Found]
+
+
+def least_excess(tables: Tables, search: Search) -> Found:
+    """Find the plan that breaks the rows least, each excess relative to its bound.
+
+    A cap on spending weighs a hundred times what another row does. A row without a bound of its own to measure by
+    (a ROAS floor) is measured by what all targets could use of it.
+    """
+    caps = (tables.spend >= 0).all(axis=1)
+    for credit in tables.credits:
+        caps &= ~(credit.coefficients > 0).any(axis=1)
+    weights = np.where(tables.bound == 0.0, _UNIT_OF_REACH, 1.0) * np.where(caps, _CAP, 1.0)
+    return search(without_objective(tables, weights), _NODES)
+
+
+def loosened(problem: Problem, tables: Tables, least: Found) -> Problem:
+    """Return the problem with each row's bound moved to where the plan of least excess keeps it."""
+    excess = tables.evaluate(least.plan.spend)[1]
+    rows = tuple(
+        replace(row, bound=row.bound + float(more) * (1 + _MARGIN)) if more > KEPT else row
+        for row, more in zip(problem.rows, excess * tables.row_units, strict=True)
+    )
+    return replace(problem, rows=rows)
+
+
+def collide(problem: Problem, search: Search) -> Collision:
+    """Report the rows at odds, the most exceeded first, with nearest bounds.
+
+    Where the rows that count no outcome are at odds by themselves, whatever the curves, only those are reported.
+    """
+    linear = tuple(row for row in problem.rows if row.credit is None)
+    part = replace(problem, rows=linear)
+    tables = scaled(part, _HELD)
+    least = least_excess(tables, search)
+    excess = tables.evaluate(least.plan.spend)[1]
+    if (excess <= KEPT).all():
+        part, tables = problem, scaled(problem, _HELD)
+        least = least_excess(tables, search)
+        excess = tables.evaluate(least.plan.spend)[1]
+    return _report(part, tables, _AtOdds(excess, least.plan.multipliers), search)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _AtOdds:
+    """Each row's least excess, and its multiplier: how much a looser bound would lessen the excess, both (m,)."""
+
+    excess: FloatArray
+    multipliers: FloatArray
+
+    def rows(self) -> list[int]:
+        """Indices of the rows that take part, the most exceeded first."""
+        involved = (self.excess > KEPT) | (self.multipliers > 1e-6)
+        return [int(i) for i in np.lexsort((-self.multipliers, -self.excess)) if involved[i]]
+
+
+def _report(problem: Problem, tables: Tables, odds: _AtOdds, search: Search) -> Collision:
+    indices = odds.rows()
+    likely = sorted(indices, key=lambda i: -odds.multipliers[i])[:TOLD]
+    alone = {i: bound for i in likely if (bound := _alone(problem.rows[i], i, tables, search)) is not None}
+    together = {i: float(problem.rows[i].bound + odds.excess[i] * tables.row_units[i]) for i in indices}
+    nearest = alone or {i: bound for i, bound in together.items() if odds.excess[i] > KEPT}
+    mend = (", or " if alone else " and ").join(_change(problem.rows[i], bound) for i, bound in nearest.items())
+    told = [problem.rows[i].words for i in sorted(indices, key=lambda i: i not in nearest)]
+    more = [f"{len(told) - TOLD} more"] if len(told) > TOLD else []
+    start = "These cannot hold together" if len(told) > 1 else "This cannot hold with the room that the budgets have"
+    return Collision(
+        rows=tuple(problem.rows[i].name for i in indices),
+        words=f"{start}: {'; '.join(told[:TOLD] + more)}. A plan exists with {mend}.",
+        nearest={problem.rows[i].name: bound for i, bound in nearest.items()},
+    )
+
+
+def _alone(row: Row, index: int, tables: Tables, search: Search) -> float | None:
+    """The row's nearest bound if every other row is held, or None where that is not enough."""
+    weights = np.full(len(tables.bound), _HELD)
+    weights[index] = 1.0
+    found = search(without_objective(tables, weights), _NODES)
+    excess = tables.evaluate(found.plan.spend)[1]
+    others = np.delete(excess, index)
+    return float(row.bound + excess[index] * tables.row_units[index]) if (others <= KEPT).all() else None
+
+
+def _change(row: Row, bound: float) -> str:
+    """Say a row's nearest bound, rounded to its looser side; a floor's bound is stated as the sum that it asks for."""
+    if row.credit is not None:
+        return f"`{row.name}` missed by {math.ceil((bound - row.bound) * 100) / 100:,.2f} a day"
+    return f"`{row.name}` at {abs(math.ceil(bound * 100) / 100):,.2f} instead of {abs(row.bound):,.2f}"

@@ -1,0 +1,137 @@
+"""A linear programme over the few grid points that can still matter, each target by itself.
+
+Near the best prices most targets have one grid point that is clearly the best; only where a second point is almost
+as good can the choice matter. The programme mixes those points so that the rows hold, and its multipliers show which
+points were missing. Relative to the blocks' master it is exact: it decides on every target, not on blocks of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy.optimize import linprog
+from scipy.sparse import csr_array
+
+from optimizer.allocate.blocks import Prices, better
+from optimizer.allocate.tables import BoolArray, Tables, closed
+from optimizer.plan.snapshot import FloatArray, IntArray
+
+SPARE: Final = 1000  # grid points beyond each target's best that a round may add
+ROUNDS: Final = 12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mixture:
+    """The best mixture of some grid points.
+
+    Attributes:
+        target, point: The grid points, each of shape (n,), by target.
+        weight: What share of its target each has, shape (n,).
+        value: The scaled objective of the mixture, less penalties.
+        multipliers: Of the rows, shape (m,).
+        excess: By how much the mixture exceeds each row's bound, shape (m,).
+    """
+
+    target: IntArray
+    point: IntArray
+    weight: FloatArray
+    value: float
+    multipliers: FloatArray
+    excess: FloatArray
+
+    def mean(self, table: FloatArray) -> FloatArray:
+        """Return the weighted mean of a table (K, P) by target, shape (K,)."""
+        mean: FloatArray = np.bincount(self.target, self.weight * table[self.target, self.point], len(table))
+        return mean
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Relaxed:
+    """A converged core problem: its mixture, the grid points that it chose from (K, P), and the bound on all others."""
+
+    mixture: Mixture
+    kept: BoolArray
+    prices: Prices
+
+
+def converge(tables: Tables, kept: BoolArray, start: Prices, tolerance: float) -> Relaxed:
+    """Add grid points to the core until its mixture is within `tolerance` (relative) of the bound at its prices.
+
+    Args:
+        tables: The problem; only its usable points count.
+        kept: Grid points to begin with (K, P), with a usable one for every target.
+        start: Where the prices come from; a bound of other points than the usable ones does not count here.
+        tolerance: Relative.
+    """
+    kept = kept & tables.usable
+    mixture = mix(tables, kept)
+    prices = Prices(start.multipliers, tables.answer(start.multipliers)[1], start.rounds)
+    for number in range(ROUNDS):
+        loss, bound = tables.shortfall(mixture.multipliers)
+        prices = better(prices, Prices(mixture.multipliers, bound, prices.rounds + 1))
+        if closed(mixture.value, prices.bound, tolerance):
+            break
+        halfway = (mixture.multipliers + prices.multipliers) / 2.0
+        prices = better(prices, Prices(halfway, tables.answer(halfway)[1], prices.rounds))
+        wider = kept | _missing(loss, kept)
+        if number % 2 or (wider == kept).all():
+            wider |= nearest(tables, prices.multipliers)
+        if (wider == kept).all():
+            break
+        kept = wider
+        mixture = mix(tables, kept)
+    return Relaxed(mixture, kept, prices)
+
+
+def nearest(tables: Tables, multipliers: FloatArray) -> BoolArray:
+    """Return each target's best grid point and the `SPARE` that a small change of prices would make as good, (K, P).
+
+    How small is judged by a point's loss relative to what it gains or gives up in the objective.
+    """
+    loss, _ = tables.shortfall(multipliers)
+    rows = np.arange(tables.targets)
+    best = loss.argmin(axis=1)
+    distance = loss / (np.abs(tables.objective - tables.objective[rows, best][:, None]) + 1e-12)
+    distance[rows, best] = -1.0
+    rank = min(tables.targets + SPARE, distance.size) - 1
+    limit = min(float(np.partition(distance, rank, axis=None)[rank]), np.finfo(np.float64).max)
+    kept: BoolArray = distance <= limit
+    return kept
+
+
+def _missing(loss: FloatArray, kept: BoolArray) -> BoolArray:
+    """Return the best grid points of the targets that lose most by what is kept, at most `SPARE` of them, (K, P)."""
+    gain = np.where(kept, loss, np.inf).min(axis=1)
+    chosen = np.argsort(-gain, kind="stable")[:SPARE]
+    chosen = chosen[gain[chosen] > 0]
+    more = np.zeros_like(kept)
+    more[chosen, loss[chosen].argmin(axis=1)] = True
+    return more
+
+
+def mix(tables: Tables, kept: BoolArray) -> Mixture:
+    """Solve the linear programme over the kept grid points (K, P), at least one for each target."""
+    target, point = np.nonzero(kept)
+    gain, usage = tables.objective[target, point], tables.usage(target, point)
+    alone = np.bincount(target, minlength=tables.targets)[target] == 1
+    rows, free = len(tables.bound), np.flatnonzero(~alone)
+    weight = np.ones(len(target))
+    constant = tables.offset + float(gain[alone].sum())
+    if not rows + len(free):
+        return Mixture(target, point, weight, constant, np.zeros(0), np.zeros(0))
+    _, owner = np.unique(target[free], return_inverse=True)
+    owners, count = (int(owner.max()) + 1, len(free)) if len(free) else (0, 0)
+    result = linprog(
+        np.concatenate([-gain[free], tables.penalty]),
+        A_ub=np.concatenate([usage[:, free], -np.eye(rows)], axis=1),
+        b_ub=tables.bound - usage[:, alone].sum(axis=1),
+        A_eq=csr_array((np.ones(count), (owner, np.arange(count))), shape=(owners, count + rows)),
+        b_eq=np.ones(owners),
+        method="highs-ds",
+    )
+    weight[free] = result.x[:count]
+    weight /= np.bincount(target, weight, tables.targets)[target]
+    multipliers = np.clip(-result.ineqlin.marginals, 0.0, tables.penalty)
+    return Mixture(target, point, weight, constant - float(result.fun), multipliers, result.x[count:])

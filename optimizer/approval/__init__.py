@@ -1,0 +1,74 @@
+"""The approval machine, pure: proposals, verdicts, write intents, drift and rollback as values.
+
+`now` and live budgets are passed in; what is not allowed comes back as a `Refusal`. Steps are `Transition`s for
+`Store.commit`, intents go through `Store.advance`. The contract is written out in docs/safety.md.
+"""
+
+from optimizer.approval.applying import Blocked, Waiting, begin, conclude, retry, sendable, verified
+from optimizer.approval.intents import (
+    DONE,
+    OPEN,
+    RESEND_AFTER,
+    UNRESOLVED,
+    acknowledged,
+    cancel,
+    drifted,
+    latest,
+    postponed,
+    recover,
+    refused,
+    sending,
+    unknown,
+    verify,
+)
+from optimizer.approval.proposals import chosen, drifts, expire, issue, moved, outdate, revise, supersede
+from optimizer.approval.refusal import Code, Drift, Refusal
+from optimizer.approval.restoring import rollback, rolled_back
+from optimizer.approval.table import TRANSITIONS, Action, Step
+from optimizer.approval.verdicts import Approve, Policy, Reject, Revoke, Verdict, judge
+
+__all__ = [
+    "DONE",
+    "OPEN",
+    "RESEND_AFTER",
+    "TRANSITIONS",
+    "UNRESOLVED",
+    "Action",
+    "Approve",
+    "Blocked",
+    "Code",
+    "Drift",
+    "Policy",
+    "Refusal",
+    "Reject",
+    "Revoke",
+    "Step",
+    "Verdict",
+    "Waiting",
+    "acknowledged",
+    "begin",
+    "cancel",
+    "chosen",
+    "conclude",
+    "drifted",
+    "drifts",
+    "expire",
+    "issue",
+    "judge",
+    "latest",
+    "moved",
+    "outdate",
+    "postponed",
+    "recover",
+    "refused",
+    "retry",
+    "revise",
+    "rollback",
+    "rolled_back",
+    "sendable",
+    "sending",
+    "supersede",
+    "unknown",
+    "verified",
+    "verify",
+]

@@ -1,0 +1,225 @@
+"""The machine of one write: planned -> sending -> acknowledged -> verified, or drift, refused, cancelled.
+
+The promise is an effect that happens at most once, not a call that does: `sending` is committed before the call,
+the set is absolute, and after a lost answer the live budget is read before anything else is sent. A caller that
+commits each step with `Store.advance` may be killed between any two of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from connectors.contract import BudgetKey, Receipt
+from connectors.money import Money
+from optimizer.plan.recommendation import Intent, IntentState, Line, Recommendation
+
+OPEN: Final = frozenset({IntentState.PLANNED, IntentState.SENDING})
+DONE: Final = frozenset({IntentState.ACKNOWLEDGED, IntentState.VERIFIED})
+UNRESOLVED: Final = frozenset({IntentState.REFUSED, IntentState.CANCELLED})
+
+# Twice a client's timeout of 30 s: a call that has not landed by then will not land any more.
+RESEND_AFTER: Final = timedelta(seconds=60)
+
+
+def planned(
+    recommendation: Recommendation, line: Line, *, order: int, now: datetime, earlier: tuple[Intent, ...] = ()
+) -> Intent:
+    """Plan the write of one line.
+
+    Args:
+        recommendation: The revision that it carries out.
+        line: What it sets.
+        order: Its place in the sequence.
+        now: Aware UTC.
+        earlier: Intents of the same revision and budget that came to nothing, oldest first; the new one takes over
+            their count of attempts, since a call of theirs might in theory still land.
+    """
+    return Intent(
+        idempotency_key=_unique(recommendation, line.key, len(earlier) + 1),
+        rec_id=recommendation.rec_id,
+        revision=recommendation.revision,
+        key=line.key,
+        base=line.current,
+        target=line.proposed,
+        order=order,
+        state=IntentState.PLANNED,
+        attempts=earlier[-1].attempts if earlier else 0,
+        updated_at=now,
+    )
+
+
+def latest(intents: Iterable[Intent]) -> dict[BudgetKey, Intent]:
+    """The intent that counts for each budget, the last that was planned, in the order of writing."""
+    by_key = {intent.key: intent for intent in sorted(intents, key=_order)}
+    return {intent.key: intent for intent in sorted(by_key.values(), key=_order)}
+
+
+def sending(intent: Intent, live: Money | None, now: datetime) -> Intent:
+    """Compare the live budget with the approved base and, if they agree, make ready to call.
+
+    Only a result in `sending` may be sent, and only after it was committed. A budget that somebody changed comes back
+    as drift; one that an earlier attempt has set after all, as acknowledged.
+
+    Args:
+        intent: A planned intent.
+        live: The budget as read just before; None if it is gone.
+        now: Aware UTC.
+
+    Raises:
+        ValueError: The intent is not planned.
+    """
+    _require(intent, IntentState.PLANNED)
+    if live == intent.base:
+        return _to(intent, IntentState.SENDING, now, "about to be sent", attempts=intent.attempts + 1)
+    if live == intent.target and intent.attempts:
+        return _to(intent, IntentState.ACKNOWLEDGED, now, "an earlier attempt had taken effect")
+    return drifted(intent, live, now)
+
+
+def acknowledged(intent: Intent, receipt: Receipt, live: Money | None, now: datetime) -> Intent:
+    """Take the platform's receipt together with the budget as read back at once.
+
+    A receipt alone is not believed: while the read-back shows the old amount the intent stays in `sending`, to be
+    settled by `recover`; with any third amount it is drift.
+
+    Raises:
+        ValueError: The intent is not being sent, or the receipt is of another budget.
+    """
+    _require(intent, IntentState.SENDING)
+    if receipt.key != intent.key:
+        raise ValueError(f"the receipt is of {receipt.key}, the intent of {intent.key}")
+    known = replace(intent, request_id=receipt.request_id)
+    if live == intent.target:
+        return _to(known, IntentState.ACKNOWLEDGED, now, f"acknowledged by the platform as {receipt.request_id}")
+    if live == intent.base:
+        return unknown(known, f"the platform acknowledged {receipt.amount}, but {live} is read back", now)
+    return drifted(known, live, now)
+
+
+def refused(intent: Intent, why: str, now: datetime) -> Intent:
+    """The platform refused for good, and nothing was done.
+
+    Raises:
+        ValueError: The intent is not being sent.
+    """
+    return _to(_require(intent, IntentState.SENDING), IntentState.REFUSED, now, why)
+
+
+def postponed(intent: Intent, why: str, now: datetime) -> Intent:
+    """The platform asked to come again later, and nothing was done.
+
+    Raises:
+        ValueError: The intent is not being sent.
+    """
+    return _to(_require(intent, IntentState.SENDING), IntentState.PLANNED, now, why)
+
+
+def unknown(intent: Intent, why: str, now: datetime) -> Intent:
+    """The answer was lost: the intent stays in `sending` until the live budget tells.
+
+    Raises:
+        ValueError: The intent is not being sent.
+    """
+    return _to(_require(intent, IntentState.SENDING), IntentState.SENDING, now, why)
+
+
+def drifted(intent: Intent, live: Money | None, now: datetime) -> Intent:
+    """Somebody else changed the budget: the intent ends and the change is left as it is.
+
+    Raises:
+        ValueError: The intent is at its end already.
+    """
+    _require(intent, IntentState.PLANNED, IntentState.SENDING, IntentState.ACKNOWLEDGED)
+    found = "the budget is gone" if live is None else f"live is {live}"
+    note = f"drift: expected {intent.base} or {intent.target}, {found}"
+    return _to(intent, IntentState.DRIFT, now, note)
+
+
+def recover(intent: Intent, live: Money | None, now: datetime, *, wait: timedelta = RESEND_AFTER) -> Intent:
+    """Settle a write whose outcome is not known, from the live budget.
+
+    Live as the target: it took effect. Live as the base: it did not, but a call may still be under way, so that the
+    intent comes back unchanged until `wait` has passed since it was last touched, and only then may be sent again.
+    Anything else: drift.
+
+    Args:
+        intent: An intent in `sending`.
+        live: The budget as read now; None if it is gone.
+        now: Aware UTC.
+        wait: How long a call may be under way; twice the client's timeout.
+
+    Raises:
+        ValueError: The intent is not being sent.
+    """
+    _require(intent, IntentState.SENDING)
+    if live == intent.target:
+        return _to(intent, IntentState.ACKNOWLEDGED, now, "the answer was lost; read back as written")
+    if live != intent.base:
+        return drifted(intent, live, now)
+    if intent.updated_at is None or now - intent.updated_at < wait:
+        return intent
+    return _to(intent, IntentState.PLANNED, now, "the answer was lost; read back as not written")
+
+
+def verify(intent: Intent, live: Money | None, now: datetime) -> Intent:
+    """Compare the budget with what was written, after the platform had time to settle.
+
+    Raises:
+        ValueError: The intent is not acknowledged.
+    """
+    _require(intent, IntentState.ACKNOWLEDGED)
+    if live == intent.target:
+        return _to(intent, IntentState.VERIFIED, now, "read back as written")
+    return drifted(intent, live, now)
+
+
+def cancel(intent: Intent, why: str, now: datetime) -> Intent:
+    """Give up a write that is not under way.
+
+    Raises:
+        ValueError: The intent is not planned.
+    """
+    return _to(_require(intent, IntentState.PLANNED), IntentState.CANCELLED, now, why)
+
+
+def most(intent: Intent, live: Money) -> int:
+    """The most that the budget of an intent may stand at, or come to stand at without a further call; micros.
+
+    Done: the target. Never sent, or refused at the first attempt: the base. Else a call may yet land: the larger of
+    the two. Never less than what is live.
+    """
+    if intent.state in DONE:
+        own = intent.target.micros
+    elif intent.attempts <= (1 if intent.state is IntentState.REFUSED else 0):
+        own = intent.base.micros
+    else:
+        own = max(intent.base.micros, intent.target.micros)
+    return max(own, live.micros)
+
+
+def _order(intent: Intent) -> int:
+    return intent.order
+
+
+def _to(intent: Intent, state: IntentState, now: datetime, note: str, *, attempts: int | None = None) -> Intent:
+    count = intent.attempts if attempts is None else attempts
+    return replace(intent, state=state, updated_at=now, note=note, attempts=count)
+
+
+def _require(intent: Intent, *states: IntentState) -> Intent:
+    if intent.state not in states:
+        wanted = " or ".join(state.value for state in states)
+        raise ValueError(f"intent {intent.idempotency_key} is {intent.state.value}; this needs one that is {wanted}")
+    return intent
+
+
+def _unique(recommendation: Recommendation, key: BudgetKey, number: int) -> str:
+    # The parts of a key may hold the slash that joins them as text, so that the text alone is not unique.
+    parts = json.dumps([key.connector, key.account_id, key.budget_id])
+    digest = hashlib.sha256(parts.encode()).hexdigest()[:16]
+    return f"{recommendation.rec_id}.{recommendation.revision}.{digest}.{number}"

@@ -1,0 +1,198 @@
+"""A plan becomes an immutable revision; older ones are edited, superseded, expire, or are found out of date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from connectors.contract import BudgetKey, BudgetTarget
+from connectors.money import Money
+from optimizer.approval.refusal import Code, Drift, Refusal
+from optimizer.approval.table import PROGRAM, Action, take, title, unready
+from optimizer.plan.recommendation import (
+    Decision,
+    Event,
+    Line,
+    Recommendation,
+    Record,
+    State,
+    Transition,
+    content_hash,
+)
+
+
+def issue(
+    decision: Decision,
+    *,
+    now: datetime,
+    valid_for: timedelta,
+    seed: int,
+    code_version: str,
+    author: str = PROGRAM,
+    parent: Record | None = None,
+    revises: Record | None = None,
+) -> Transition:
+    """Make a new revision: proposed if there is money to move and nothing blocks, else held.
+
+    Args:
+        decision: What is proposed.
+        now: Aware; it is kept in UTC.
+        valid_for: How long it may be approved and begun.
+        seed: Of the generator that made the decision.
+        code_version: Of the program.
+        author: Who made this revision.
+        parent: The recommendation that it rolls back; only for a first revision.
+        revises: The revision that it takes the place of.
+
+    Raises:
+        ValueError: `now` has no zone, `valid_for` is not positive, or both `parent` and `revises` are given.
+    """
+    if now.tzinfo is None or valid_for <= timedelta(0):
+        raise ValueError(f"a recommendation needs an aware time and a positive validity, not {now!r}, {valid_for!r}")
+    if parent is not None and revises is not None:
+        raise ValueError("a revision keeps the parent of what it revises; give one of the two")
+    created = now.astimezone(UTC)
+    draft = Recommendation(
+        rec_id="" if revises is None else revises.recommendation.rec_id,
+        revision=1 if revises is None else revises.recommendation.revision + 1,
+        parent_id=_parent_id(parent, revises),
+        created_at=created,
+        valid_until=created + valid_for,
+        author=author,
+        seed=seed,
+        code_version=code_version,
+        decision=decision,
+        plan_hash="",
+    )
+    if revises is None:
+        draft = replace(draft, rec_id=f"R-{created:%Y%m%d}-{content_hash(draft)[:10]}")
+    recommendation = replace(draft, plan_hash=content_hash(draft))
+    return _enter(recommendation, author, created)
+
+
+def revise(
+    record: Record,
+    decision: Decision,
+    *,
+    now: datetime,
+    valid_for: timedelta,
+    seed: int,
+    code_version: str,
+    author: str,
+) -> tuple[Transition, Transition] | Refusal:
+    """Replace a proposal by an edited one: the old revision is closed, a new one with its own hash is proposed.
+
+    Approvals that the old revision had do not carry over, since they were of another hash.
+    """
+    refusal = unready(record, Action.EDITED) or nameless(author) or lapsed(record, now)
+    if refusal is not None:
+        return refusal
+    new = issue(decision, now=now, valid_for=valid_for, seed=seed, code_version=code_version, author=author,
+                revises=record)  # fmt: skip
+    if new.record.state is State.HELD:
+        return Refusal(
+            Code.NOTHING_TO_DO,
+            f"The edited plan cannot be proposed: {new.event.detail}",
+            "Edit it otherwise, or reject it.",
+        )
+    revision = new.record.recommendation.revision
+    old = take(record, Action.EDITED, at=now, actor=author, detail=f"replaced by revision {revision}")
+    return old, new
+
+
+def supersede(open_records: Iterable[Record], by: Recommendation, now: datetime) -> tuple[Transition, ...]:
+    """Close every other plan that is proposed or approved but not begun, because a newer one was made."""
+    return tuple(
+        take(record, Action.SUPERSEDED, at=now, actor=PROGRAM, detail=f"superseded by {by.rec_id}")
+        for record in open_records
+        if record.recommendation.rec_id != by.rec_id and unready(record, Action.SUPERSEDED) is None
+    )
+
+
+def expire(record: Record, now: datetime) -> Transition | None:
+    """Close a proposal or an approval whose time has passed; None if it has not, or if it is neither."""
+    until = record.recommendation.valid_until
+    if now < until or unready(record, Action.EXPIRED) is not None:
+        return None
+    return take(record, Action.EXPIRED, at=now, actor=PROGRAM, detail=f"it was valid until {until:%Y-%m-%d %H:%M} UTC")
+
+
+def lapsed(record: Record, now: datetime) -> Refusal | None:
+    """Refuse what is past its time; the refusal carries the expiry, where the table has it."""
+    until = record.recommendation.valid_until
+    if now < until:
+        return None
+    return Refusal(
+        Code.EXPIRED,
+        f"{title(record)} was valid until {until:%Y-%m-%d %H:%M} UTC.",
+        "Make a new plan.",
+        step=expire(record, now),
+    )
+
+
+def nameless(person: str) -> Refusal | None:
+    """Refuse what nobody answers for."""
+    return None if person.strip() else Refusal(Code.NAMELESS, "Nobody is named.", "Say who decides.")
+
+
+def chosen(record: Record) -> tuple[Line, ...]:
+    """The lines that count: those that were approved, else all that change."""
+    lines = record.recommendation.decision.lines
+    picked = set(record.approved_lines)
+    return tuple(line for line in lines if line.changes and (not picked or line.key in picked))
+
+
+def drifts(lines: Sequence[Line], live: Mapping[BudgetKey, BudgetTarget]) -> tuple[Drift, ...]:
+    """Tell each line whose live budget is not the one that the plan was made from."""
+    found = [Drift(line.key, line.name, line.current, amount(live, line.key)) for line in lines]
+    return tuple(drift for drift in found if drift.live != drift.expected)
+
+
+def outdate(record: Record, live: Mapping[BudgetKey, BudgetTarget], now: datetime) -> Transition | None:
+    """Close a proposal or an approval because a budget that it changes has drifted; None if none has."""
+    found = drifts(chosen(record), live)
+    if not found or unready(record, Action.DRIFTED) is not None:
+        return None
+    return take(record, Action.DRIFTED, at=now, actor=PROGRAM, detail=listed(found))
+
+
+def listed(found: Iterable[Drift]) -> str:
+    """Drifted budgets, told one by one."""
+    return "; ".join(str(drift) for drift in found)
+
+
+def amount(live: Mapping[BudgetKey, BudgetTarget], key: BudgetKey) -> Money | None:
+    """A live budget's amount; None where it is gone."""
+    target = live.get(key)
+    return None if target is None else target.amount
+
+
+def moved(lines: Iterable[Line], currency: str) -> Money:
+    """The money a day that lines move: the larger of what they raise and what they cut, so that a shift counts once."""
+    changes = [line.proposed.micros - line.current.micros for line in lines]
+    return Money(max(sum(c for c in changes if c > 0), -sum(c for c in changes if c < 0)), currency)
+
+
+def _parent_id(parent: Record | None, revises: Record | None) -> str | None:
+    if revises is not None:
+        return revises.recommendation.parent_id
+    return None if parent is None else parent.recommendation.rec_id
+
+
+def _enter(recommendation: Recommendation, author: str, at: datetime) -> Transition:
+    decision = recommendation.decision
+    held = bool(decision.blocked) or not decision.moves
+    action, state = (Action.HELD, State.HELD) if held else (Action.PROPOSED, State.PROPOSED)
+    event = Event(recommendation.rec_id, recommendation.revision, at, author, action.value, _summary(decision))
+    return Transition(Record(recommendation, state), None, event)
+
+
+def _summary(decision: Decision) -> str:
+    if decision.blocked:
+        return " ".join(finding.message for finding in decision.blocked)
+    changing = [line for line in decision.lines if line.changes]
+    if not changing:
+        return "no budget changes"
+    total = moved(changing, decision.currency)
+    return f"{len(changing)} of {len(decision.lines)} budgets change, {total} a day is moved"

@@ -1,0 +1,61 @@
+"""What all steps of one decision share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+
+from connectors.contract import BudgetKey
+from connectors.money import Money
+from optimizer.forecast import Forecast
+from optimizer.goals import Goals
+from optimizer.guardrails import Guardrails, Hold
+from optimizer.plan.problem import Row
+from optimizer.plan.recommendation import Evidence
+from optimizer.plan.snapshot import FloatArray, Snapshot
+
+_DRAWN_NUMBERS: Final = 4_000_000  # draws x targets x points kept at once: 32 MB
+_MOST_DRAWS: Final = 4_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """The evidence, the wishes, the limits, and what was learnt.
+
+    Attributes:
+        now: Aware UTC.
+        fixed: Lines that a person set.
+        ceiling: What all budgets together may be.
+        rows: The goals' coupling constraints.
+        proof, held: By target: what stands behind a move, and why it must not move.
+    """
+
+    snapshot: Snapshot
+    goals: Goals
+    guards: Guardrails
+    now: datetime
+    fixed: Mapping[BudgetKey, Money]
+    ceiling: Money
+    rows: tuple[Row, ...]
+    forecast: Forecast
+    proof: tuple[Evidence, ...]
+    held: tuple[Hold | None, ...]
+
+    @property
+    def stay(self) -> tuple[Money, ...]:
+        """The budgets as they are."""
+        return tuple(target.budget.amount for target in self.snapshot.targets)
+
+    @property
+    def draw_count(self) -> int:
+        """How many posterior draws of a pair of budgets per target are affordable; 200 to 4,000."""
+        return int(np.clip(_DRAWN_NUMBERS // max(2 * len(self.snapshot.targets), 1), 200, _MOST_DRAWS))
+
+
+def units(amounts: tuple[Money, ...]) -> FloatArray:
+    """Amounts as currency units, shape (K,)."""
+    return np.array([amount.micros for amount in amounts], dtype=np.float64) / 1e6

@@ -1,0 +1,106 @@
+"""What budgets would bring, in the objective's own unit: the belief seen through the marketer's goals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimizer.goals import Explore, Goals
+from optimizer.plan.problem import Outcome
+from optimizer.plan.recommendation import Objective
+from optimizer.plan.snapshot import FloatArray
+from optimizer.response import Belief
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Forecast:
+    """Posterior of the objective per day as a function of the daily budgets.
+
+    Budgets are arrays of shape (K, P) in currency units: P candidate budgets for each of K targets.
+    """
+
+    belief: Belief
+    goals: Goals
+
+    def moments(self, budget: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return posterior mean and standard deviation of the objective per day, each (K, P)."""
+        mean, sd = self._of(budget)
+        scale, cost = self._scale, self._cost(budget)
+        return scale * mean - cost, scale * sd
+
+    def draws(self, budget: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
+        """Return posterior draws of the objective per day, shape (n, K, P); one draw is one whole curve per target."""
+        return self._scale * self.belief.draws(budget, self._outcome, n, rng) - self._cost(budget)
+
+    def utility(self, budget: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """Return what the allocator maximises, shape (K, P): the objective with the uncertainty that `explore` adds.
+
+        `optimistic` adds one posterior standard deviation, `thompson` takes one draw, `none` is the mean. The
+        choice of default is measured in benchmarks (docs/models.md).
+        """
+        match self.goals.explore:
+            case Explore.THOMPSON:
+                drawn: FloatArray = self.draws(budget, 1, rng)[0]
+                return drawn
+            case Explore.NONE:
+                return self.moments(budget)[0]
+            case Explore.OPTIMISTIC:
+                mean, sd = self.moments(budget)
+                return np.maximum.accumulate(mean + sd + self._cost(budget), axis=1) - self._cost(budget)
+
+    def outcomes(self, budget: FloatArray) -> Mapping[Outcome, FloatArray]:
+        """Return the expected conversions and value per day, each (K, P), that ROAS and CPA rows count."""
+        return {
+            Outcome.CONVERSIONS: self.belief.moments(budget, Outcome.CONVERSIONS)[0],
+            Outcome.VALUE: self._value_scale * self.belief.moments(budget, self._value_outcome)[0],
+        }
+
+    def outcome_draws(self, budget: FloatArray, outcome: Outcome, n: int, rng: np.random.Generator) -> FloatArray:
+        """Return draws of conversions or value per day, shape (n, K, P)."""
+        if outcome is Outcome.CONVERSIONS:
+            return self.belief.draws(budget, outcome, n, rng)
+        return self._value_scale * self.belief.draws(budget, self._value_outcome, n, rng)
+
+    def marginal(self, budget: FloatArray) -> FloatArray:
+        """Return the mean objective's gain per further currency unit at each budget, shapes (K,) -> (K,).
+
+        A central difference over +-2% of the budget, the scale on which platforms spend a day's budget exactly.
+        """
+        step = np.maximum(0.02 * budget, 1e-6)
+        ends = np.stack([np.maximum(budget - step, 0.0), budget + step], axis=1)
+        mean = self.moments(ends)[0]
+        slope: FloatArray = (mean[:, 1] - mean[:, 0]) / (ends[:, 1] - ends[:, 0])
+        return slope
+
+    @property
+    def _outcome(self) -> Outcome:
+        return Outcome.CONVERSIONS if self.goals.objective is Objective.CONVERSIONS else self._value_outcome
+
+    @property
+    def _value_outcome(self) -> Outcome:
+        return Outcome.VALUE if self.goals.value_per_conversion is None else Outcome.CONVERSIONS
+
+    @property
+    def _value_scale(self) -> float:
+        fixed = self.goals.value_per_conversion
+        return 1.0 if fixed is None else fixed.micros / 1e6
+
+    @property
+    def _scale(self) -> float:
+        match self.goals.objective:
+            case Objective.CONVERSIONS:
+                return 1.0
+            case Objective.REVENUE:
+                return self._value_scale
+            case Objective.PROFIT:
+                return self._value_scale * self.goals.margin
+
+    def _of(self, budget: FloatArray) -> tuple[FloatArray, FloatArray]:
+        return self.belief.moments(budget, self._outcome)
+
+    def _cost(self, budget: FloatArray) -> FloatArray:
+        if self.goals.objective is not Objective.PROFIT:
+            return np.zeros_like(budget)
+        return self.belief.delivered(budget)

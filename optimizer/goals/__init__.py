@@ -1,0 +1,25 @@
+"""What the marketer wants, and its translation into room for each budget and constraints over all of them."""
+
+from optimizer.goals.constraints import TOTAL, envelopes, rows, unmatched
+from optimizer.goals.room import Because, Box, box, wide_box
+from optimizer.goals.rounding import to_quantum
+from optimizer.goals.wishes import Explore, Goals, GoalsError, Limit, Pin, Scope, ScopeKind
+
+__all__ = [
+    "TOTAL",
+    "Because",
+    "Box",
+    "Explore",
+    "Goals",
+    "GoalsError",
+    "Limit",
+    "Pin",
+    "Scope",
+    "ScopeKind",
+    "box",
+    "envelopes",
+    "rows",
+    "to_quantum",
+    "unmatched",
+    "wide_box",
+]

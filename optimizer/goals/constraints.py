@@ -1,0 +1,105 @@
+"""The goals as coupling constraints: rows for the allocator, envelopes for the approval, and what matches nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from connectors.contract import BudgetKey
+from connectors.money import Money
+from optimizer.goals.wishes import Goals, Limit, Scope, ScopeKind, indices
+from optimizer.plan.problem import Outcome, Row
+from optimizer.plan.recommendation import Envelope, Finding, Severity
+from optimizer.plan.snapshot import Target
+
+TOTAL: Final = "total"
+"""Name of the row and envelope of the portfolio's total."""
+
+
+def rows(goals: Goals, targets: tuple[Target, ...], total: Money) -> tuple[Row, ...]:
+    """Return the total, the bounds of groups, shares, ROAS floor and CPA ceiling as rows over the targets.
+
+    A ROAS floor rho is sum(rho x_k - value_k(x_k)) <= 0, a CPA ceiling c is sum(x_k - c conversions_k(x_k)) <= 0.
+    Both count expected outcomes; that they hold with the asked probability is seen to by whoever scales the credit.
+    """
+    everybody = np.ones(len(targets))
+    amount = total.micros / 1e6
+    found = [Row(TOTAL, f"the total is at most {total} a day", everybody, amount)]
+    for envelope in _groups(goals, targets, total):
+        member = np.array([target.key in envelope.keys for target in targets], dtype=np.float64)
+        if envelope.ceiling is not None:
+            found.append(Row(envelope.name, envelope.words, member, envelope.ceiling.micros / 1e6))
+        if envelope.floor is not None:
+            found.append(Row(envelope.name, envelope.words, -member, -envelope.floor.micros / 1e6))
+    if goals.roas_floor is not None:
+        words = f"ROAS is at least {goals.roas_floor:g} with a probability of {goals.confidence:.0%}"
+        found.append(Row("roas", words, goals.roas_floor * everybody, 0.0, Outcome.VALUE, everybody))
+    if goals.cpa_ceiling is not None:
+        words = f"a conversion costs at most {goals.cpa_ceiling} with a probability of {goals.confidence:.0%}"
+        credit = goals.cpa_ceiling.micros / 1e6 * everybody
+        found.append(Row("cpa", words, everybody, 0.0, Outcome.CONVERSIONS, credit))
+    return tuple(found)
+
+
+def envelopes(goals: Goals, targets: tuple[Target, ...], total: Money) -> tuple[Envelope, ...]:
+    """Return the sums that any part of a plan must keep at every instant: the total and the bounds of groups."""
+    whole = Envelope(TOTAL, f"the total is at most {total} a day", tuple(t.key for t in targets), ceiling=total)
+    return (whole, *_groups(goals, targets, total))
+
+
+def unmatched(goals: Goals, targets: tuple[Target, ...]) -> tuple[Finding, ...]:
+    """Tell which limits and pins cover no budget: a slip of the pen must not pass for protection."""
+    scopes: list[tuple[str, Scope]] = [("limit", limit.scope) for limit in goals.limits]
+    scopes += [("pin", pin.scope) for pin in goals.pins]
+    return tuple(
+        Finding(
+            "no-such-scope",
+            Severity.WARNING,
+            "portfolio",
+            f"The {kind} on {scope} covers no budget and so protects nothing.",
+            "Correct its name in config.toml, or remove it.",
+        )
+        for kind, scope in scopes
+        if not indices(scope, targets)
+    )
+
+
+def _groups(goals: Goals, targets: tuple[Target, ...], total: Money) -> Iterator[Envelope]:
+    """Bounds on sums: amounts of scopes with several members, and shares of any scope."""
+    for limit in goals.limits:
+        members = indices(limit.scope, targets)
+        keys = tuple(targets[k].key for k in members)
+        if len(members) > 1:
+            yield from _amounts(limit, keys)
+        if members:
+            yield from _shares(limit, keys, total)
+
+
+def _amounts(limit: Limit, keys: tuple[BudgetKey, ...]) -> Iterator[Envelope]:
+    scope = _words(limit.scope)
+    if limit.ceiling is not None:
+        yield Envelope(f"ceiling:{limit.scope}", f"{scope} at most {limit.ceiling} a day", keys, ceiling=limit.ceiling)
+    if limit.floor is not None:
+        yield Envelope(f"floor:{limit.scope}", f"{scope} at least {limit.floor} a day", keys, floor=limit.floor)
+
+
+def _shares(limit: Limit, keys: tuple[BudgetKey, ...], total: Money) -> Iterator[Envelope]:
+    scope = _words(limit.scope)
+    if limit.share_ceiling is not None:
+        bound = _share(total, limit.share_ceiling)
+        words = f"{scope} at most {limit.share_ceiling:.0%} of the total: {bound} a day"
+        yield Envelope(f"share-ceiling:{limit.scope}", words, keys, ceiling=bound)
+    if limit.share_floor is not None:
+        bound = _share(total, limit.share_floor)
+        words = f"{scope} at least {limit.share_floor:.0%} of the total: {bound} a day"
+        yield Envelope(f"share-floor:{limit.scope}", words, keys, floor=bound)
+
+
+def _share(total: Money, share: float) -> Money:
+    return Money(round(total.micros * share), total.currency)
+
+
+def _words(scope: Scope) -> str:
+    return "all budgets" if scope.kind is ScopeKind.ALL else f"{scope.kind.value} {scope.name}"

@@ -1,0 +1,157 @@
+"""The room that each budget has by itself, and what sets each side of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from optimizer.goals.wishes import Goals, GoalsError, Limit, Pin, indices
+from optimizer.plan.snapshot import FloatArray, Target
+
+_WIDE: Final = 5.0
+"""How far beyond its present size, or an equal share of all, a budget is thought of when steps do not matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Because:
+    """What sets a side of a budget's room: a stable code, and the reason in words."""
+
+    code: str
+    words: str
+
+
+_ZERO: Final = Because("zero", "a budget cannot be below zero")
+_REACH: Final = Because("reach", "nothing is known of budgets so far above the present one")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Box:
+    """Room for K budgets, currency units a day, each array of shape (K,), with the reasons for either side.
+
+    Raises:
+        ValueError: A lower end lies above its upper end.
+    """
+
+    lower: FloatArray
+    upper: FloatArray
+    lower_because: tuple[tuple[Because, ...], ...]
+    upper_because: tuple[tuple[Because, ...], ...]
+
+    def __post_init__(self) -> None:
+        if (self.lower > self.upper).any() or (self.lower < 0).any():
+            raise ValueError("each budget needs 0 <= lower <= upper")
+
+    def closed(self, at: Mapping[int, tuple[float, Because]]) -> Box:
+        """The box with some budgets, by index, shut at an amount for a reason."""
+        lower, upper = self.lower.copy(), self.upper.copy()
+        low, high = list(self.lower_because), list(self.upper_because)
+        for k, (amount, why) in at.items():
+            lower[k] = upper[k] = amount
+            low[k] = high[k] = (why,)
+        return Box(lower, upper, tuple(low), tuple(high))
+
+    def within(self, least: FloatArray, most: FloatArray, why: Because) -> Box:
+        """The box cut to [least, most], which wins where the two do not meet: the side goes to the nearer end."""
+        lower, upper = np.clip(self.lower, least, most), np.clip(self.upper, least, most)
+        return Box(
+            lower,
+            upper,
+            _because(self.lower_because, lower != self.lower, why),
+            _because(self.upper_because, upper != self.upper, why),
+        )
+
+
+def box(goals: Goals, targets: tuple[Target, ...], current: FloatArray, today: date) -> Box:
+    """Return the room that one recommendation has: floors, ceilings and platform minimums within the largest step.
+
+    Where a floor or ceiling lies beyond the step, the step wins: the budget may go as far towards it as one step
+    allows. A pin wins over everything.
+
+    Raises:
+        GoalsError: A floor or platform minimum lies above a ceiling of the same budget.
+    """
+    step = goals.largest_step
+    limits = wide_box(goals, targets, current, today)
+    why = Because("step", f"the largest step is {step:.0%}")
+    pinned = np.array([_pin(goals, target, today) is not None for target in targets], dtype=np.bool_)
+    least = np.where(pinned, limits.lower, current * max(1 - step, 0.0))
+    most = np.where(pinned, limits.upper, current * (1 + step))
+    return limits.within(least, most, why)
+
+
+def wide_box(goals: Goals, targets: tuple[Target, ...], current: FloatArray, today: date) -> Box:
+    """Return the room without the step: from floor or minimum to ceiling, or to what is thinkable at all.
+
+    Thinkable is up to five times the budget's present size or five times an equal share, whichever is more, but no
+    more than all together: beyond it nothing was observed, and a curve is only its prior. Floors and ceilings
+    of a scope that covers one target alone set its sides; those of groups are coupling constraints.
+
+    Raises:
+        GoalsError: A floor or platform minimum lies above a ceiling of the same budget.
+    """
+    total = float(current.sum()) if goals.total is None else goals.total.micros / 1e6
+    members = {limit: indices(limit.scope, targets) for limit in goals.limits}
+    reach = np.minimum(
+        _WIDE * np.maximum(current, total / max(len(targets), 1)), max(total, float(current.max(initial=0)))
+    )
+    reach = np.maximum(reach, current)
+    sides = [_sides(goals, target, members, float(reach[k]), k) for k, target in enumerate(targets)]
+    open_box = Box(
+        np.array([low for (low, _), _ in sides]),
+        np.array([high for _, (high, _) in sides]),
+        tuple((why,) for (_, why), _ in sides),
+        tuple((why,) for _, (_, why) in sides),
+    )
+    pins = {k: _pin(goals, target, today) for k, target in enumerate(targets)}
+    return open_box.closed({k: (float(current[k]), _pinned(pin)) for k, pin in pins.items() if pin is not None})
+
+
+Side = tuple[float, Because]
+
+
+def _sides(
+    goals: Goals, target: Target, members: Mapping[Limit, tuple[int, ...]], reach: float, k: int
+) -> tuple[Side, Side]:
+    """The tightest lower and upper end of one target, each with its reason.
+
+    Raises:
+        GoalsError: They cross.
+    """
+    lows: list[Side] = [(0.0, _ZERO)]
+    highs: list[Side] = []
+    if target.budget.minimum is not None:
+        minimum = target.budget.minimum
+        lows.append((minimum.micros / 1e6, Because("minimum", f"the platform takes no less than {minimum}")))
+    for limit in goals.limits:
+        if members[limit] != (k,):
+            continue
+        if limit.floor is not None:
+            lows.append((limit.floor.micros / 1e6, Because(f"floor:{limit.scope}", f"its floor is {limit.floor}")))
+        if limit.ceiling is not None:
+            words = f"its ceiling is {limit.ceiling}"
+            highs.append((limit.ceiling.micros / 1e6, Because(f"ceiling:{limit.scope}", words)))
+    low = max(lows, key=lambda side: side[0])
+    high = min(highs, key=lambda side: side[0], default=(max(reach, low[0]), _REACH))
+    if low[0] > high[0]:
+        raise GoalsError(f"{target.budget.name}: {low[1].words}, but {high[1].words}. Mend: change one of them")
+    return low, high
+
+
+def _pinned(pin: Pin) -> Because:
+    until = f" until {pin.until}" if pin.until else ""
+    return Because("pin", f"pinned by {pin.author}{until}: {pin.reason}")
+
+
+def _pin(goals: Goals, target: Target, today: date) -> Pin | None:
+    return next((pin for pin in goals.pins if pin.holds(today) and pin.scope.covers(target)), None)
+
+
+def _because(
+    reasons: tuple[tuple[Because, ...], ...], changed: npt.NDArray[np.bool_], why: Because
+) -> tuple[tuple[Because, ...], ...]:
+    return tuple((why,) if new else old for old, new in zip(reasons, changed, strict=True))

@@ -1,0 +1,257 @@
+"""What keeps money from moving: evidence too thin, data too old or doubtful, a change too recent or too large.
+
+Every guard is a pure function of the snapshot and the written settings. A guard holds single budgets (a `Hold`) or
+speaks of the portfolio (a `Finding`); it never moves money itself. Defaults and their reasons stand in
+docs/safety.md. The values are checked at birth, so that a guard that cannot be read closes: nothing is planned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from connectors.contract import BudgetKind
+from connectors.money import Money
+from optimizer.plan.recommendation import Evidence, Finding, Severity
+from optimizer.plan.snapshot import FloatArray, Snapshot, Target
+
+GUARDRAIL_VERSION: Final = "guards/1"
+_RECENT_DAYS: Final = 28
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrails:
+    """The written limits of the agent, over and above the goals.
+
+    Attributes:
+        largest_step_24h: Largest relative change of one budget over any 24 hours, all recommendations together.
+        cool_down_hours: A budget that we changed is left alone for so long, so that its effect can be seen.
+        freshness_days: An account whose last complete day is older than this many days is not moved.
+        minimum_days: Fewest days with rows before a budget is moved.
+        minimum_conversions: Fewest conversions in the last 28 days before a budget is moved.
+        smallest_step: Relative changes below this are not proposed; each change restarts a platform's learning.
+        min_gain_probability: Least posterior probability that the plan is better than leaving all as it is.
+        min_gain_share: Least expected gain, as a share of what the present budgets bring.
+        max_changes: Most budgets that one recommendation changes, the most valuable first; 0 for no limit.
+        spend_spike: A last day above this multiple of the 28-day median spend is doubtful.
+        outage_days: Spend without a single conversion over this many days, where many were due, is an outage.
+
+    Raises:
+        ValueError: A limit is negative, not finite, or a probability or share outside 0 to 1.
+    """
+
+    largest_step_24h: float = 0.5
+    cool_down_hours: float = 20.0
+    freshness_days: int = 3
+    minimum_days: int = 14
+    minimum_conversions: float = 10.0
+    smallest_step: float = 0.02
+    min_gain_probability: float = 0.6
+    min_gain_share: float = 0.002
+    max_changes: int = 0
+    spend_spike: float = 5.0
+    outage_days: int = 3
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if not np.isfinite(value) or value < 0:
+                raise ValueError(f"{item.name} must be a finite number of at least 0, not {value!r}")
+        for name in ("min_gain_probability", "min_gain_share", "smallest_step"):
+            if getattr(self, name) > 1:
+                raise ValueError(f"{name} is a share: it must lie between 0 and 1, not {getattr(self, name)!r}")
+        if self.spend_spike <= 1:
+            raise ValueError(f"spend_spike is a multiple of usual spend: it must be above 1, not {self.spend_spike!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why one budget stays where it is; `severity` tells whether a person should look."""
+
+    code: str
+    words: str
+    severity: Severity
+    mend: str = ""
+
+    def finding(self, target: Target) -> Finding:
+        """The hold as a finding on its budget."""
+        return Finding(self.code, self.severity, str(target.key), f"{target.budget.name}: {self.words}", self.mend)
+
+
+def evidence(days: FloatArray, conversions: FloatArray, spend: FloatArray, guards: Guardrails) -> tuple[Evidence, ...]:
+    """Say for each target how much stands behind a move; the arrays are of shape (K,)."""
+    return tuple(
+        _evidence(int(d), float(c), float(s), guards) for d, c, s in zip(days, conversions, spend, strict=True)
+    )
+
+
+def holds(
+    snapshot: Snapshot, proof: tuple[Evidence, ...], guards: Guardrails, now: datetime
+) -> tuple[Hold | None, ...]:
+    """Return for each target the first reason to leave it alone, or None.
+
+    Args:
+        snapshot: The evidence.
+        proof: What `evidence` said of each target.
+        guards: The written limits.
+        now: Aware UTC; cool-down counts from it.
+    """
+    outage = _outage(snapshot.panel.spend, snapshot.panel.conversions, guards.outage_days)
+    spike = _spike(snapshot.panel.spend, guards.spend_spike)
+    stale = _stale_accounts(snapshot, guards)
+    found: list[Hold | None] = []
+    for index, target in enumerate(snapshot.targets):
+        found.append(
+            _unwritable(target)
+            or stale.get((target.budget.account.connector, target.budget.account.account_id))
+            or (_OUTAGE if outage[index] else None)
+            or (_SPIKE if spike[index] else None)
+            or _thin(proof[index])
+            or _cooling(snapshot, target, guards, now)
+        )
+    return tuple(found)
+
+
+def portfolio_findings(snapshot: Snapshot, held: tuple[Hold | None, ...]) -> tuple[Finding, ...]:
+    """What concerns the whole: nothing to plan, nothing movable, or campaigns without a readable budget."""
+    found = [hold.finding(target) for hold, target in zip(held, snapshot.targets, strict=True) if hold is not None]
+    if not snapshot.targets:
+        found.append(
+            Finding("no-budgets", Severity.BLOCK, "portfolio", "No budget was read from any connector.",
+                    "Run `outlay connectors check`, and read budgets with `outlay plan`.")
+        )  # fmt: skip
+    elif all(hold is not None for hold in held):
+        found.append(
+            Finding("all-held", Severity.BLOCK, "portfolio", "Every budget is held; nothing can move.",
+                    "Read the findings of the single budgets.")
+        )  # fmt: skip
+    if snapshot.unbudgeted:
+        names = ", ".join(snapshot.unbudgeted[:5]) + (" ..." if len(snapshot.unbudgeted) > 5 else "")
+        found.append(
+            Finding("no-budget", Severity.WARNING, "portfolio",
+                    f"{len(snapshot.unbudgeted)} campaign(s) spend but draw on no budget that can be read: {names}.",
+                    "Add them to the budgets file, or leave them out of the export.")
+        )  # fmt: skip
+    return tuple(found)
+
+
+def step_range(snapshot: Snapshot, guards: Guardrails, now: datetime) -> tuple[FloatArray, FloatArray]:
+    """Return the least and largest budget, each (K,), that the cumulative 24-hour step allows.
+
+    The reference is what the budget was before our first change of the last 24 hours, else what it is now.
+    """
+    reference = snapshot.current
+    index = {target.key: k for k, target in enumerate(snapshot.targets)}
+    for move in reversed(snapshot.moves):
+        if move.at > now - timedelta(hours=24) and move.key in index:
+            reference[index[move.key]] = move.before.micros / 1e6
+    return reference * (1 - min(guards.largest_step_24h, 1.0)), reference * (1 + guards.largest_step_24h)
+
+
+def line_within(current: Money, proposed: Money, largest_step: float, quantum_micros: int) -> bool:
+    """Whether one line keeps the largest step, to within one quantum; checked again before anything is written."""
+    return abs(proposed.micros - current.micros) <= largest_step * current.micros + quantum_micros
+
+
+_OUTAGE = Hold(
+    "tracking-outage",
+    "money was spent but not one conversion arrived where many were due; the tracking looks broken",
+    Severity.WARNING,
+    "Check the conversion tag or import; planning resumes by itself once conversions arrive.",
+)
+_SPIKE = Hold(
+    "spend-spike",
+    "the last day's spend is many times the usual; it may be an error of the report",
+    Severity.WARNING,
+    "Check the last day's row; it may be restated tomorrow.",
+)
+
+
+def _evidence(days: int, conversions: float, spend: float, guards: Guardrails) -> Evidence:
+    seen = f"{conversions:,.1f} conversions in the last {_RECENT_DAYS} days, {days} days of history"
+    missing = []
+    if days < guards.minimum_days:
+        missing.append(f"at least {guards.minimum_days} days are needed")
+    if conversions < guards.minimum_conversions:
+        more = guards.minimum_conversions - conversions
+        soon = f" (about {more / conversions * _RECENT_DAYS:,.0f} more days at this rate)" if conversions > 0 else ""
+        missing.append(f"at least {guards.minimum_conversions:g} conversions are needed{soon}")
+    return Evidence(days, conversions, spend, bool(missing), "; ".join([seen, *missing]))
+
+
+def _unwritable(target: Target) -> Hold | None:
+    budget = target.budget
+    if budget.shared:
+        return Hold("shared-budget", "the budget is shared with others; it is never written", Severity.INFO,
+                    "Give the campaign a budget of its own.")  # fmt: skip
+    if budget.kind is BudgetKind.LIFETIME:
+        return Hold("lifetime-budget", "a lifetime budget is not moved day by day", Severity.INFO,
+                    "Use a daily budget to let it take part.")  # fmt: skip
+    if budget.amount.micros == 0:
+        return Hold("no-amount", "the budget is zero; relative steps cannot start it", Severity.INFO,
+                    "Set a first amount by hand.")  # fmt: skip
+    return None
+
+
+def _stale_accounts(snapshot: Snapshot, guards: Guardrails) -> dict[tuple[str, str], Hold]:
+    stale = {}
+    for account in snapshot.freshness:
+        age = None if account.last_day is None else (snapshot.today - account.last_day).days - 1
+        if age is None or age > guards.freshness_days:
+            words = (
+                "no rows at all" if age is None else f"the last day with rows is {account.last_day}, {age} days missing"
+            )
+            stale[account.connector, account.account_id] = Hold(
+                "stale-data",
+                f"{words}; at most {guards.freshness_days} may be",
+                Severity.WARNING,
+                "Bring the data up to date, or plan for the day after the last one with --as-of.",
+            )
+    return stale
+
+
+def _outage(spend: FloatArray, conversions: FloatArray, days: int) -> BoolArray:
+    """Zero conversions over the last days where Poisson chance says at most 1 in 1,000.
+
+    Only a third of the usual rate is expected of days this young, since their conversions still come in.
+    """
+    if days == 0 or spend.shape[1] <= days:
+        return np.zeros(spend.shape[0], dtype=np.bool_)
+    before = slice(max(spend.shape[1] - days - _RECENT_DAYS, 0), -days)
+    spent = np.nansum(spend[:, before], axis=1)
+    rate = np.divide(np.nansum(conversions[:, before], axis=1), spent, out=np.zeros_like(spent), where=spent > 0)
+    due = rate * np.nansum(spend[:, -days:], axis=1) / 3
+    silent: BoolArray = (np.nansum(conversions[:, -days:], axis=1) == 0) & (due > np.log(1000))
+    return silent
+
+
+def _spike(spend: FloatArray, multiple: float) -> BoolArray:
+    recent = np.nan_to_num(spend[:, -_RECENT_DAYS - 1 :])
+    if recent.shape[1] < 8:
+        return np.zeros(spend.shape[0], dtype=np.bool_)
+    usual = np.median(recent[:, :-1], axis=1)
+    doubtful: BoolArray = (usual > 0) & (recent[:, -1] > multiple * usual)
+    return doubtful
+
+
+def _thin(proof: Evidence) -> Hold | None:
+    return Hold("thin-evidence", f"too thin to move money: {proof.words}", Severity.INFO) if proof.thin else None
+
+
+def _cooling(snapshot: Snapshot, target: Target, guards: Guardrails, now: datetime) -> Hold | None:
+    until = [
+        move.at + timedelta(hours=guards.cool_down_hours)
+        for move in snapshot.moves
+        if move.key == target.key and move.at + timedelta(hours=guards.cool_down_hours) > now
+    ]
+    if not until:
+        return None
+    return Hold(
+        "cool-down", f"changed by us lately; it is left alone until {max(until):%Y-%m-%d %H:%M} UTC", Severity.INFO
+    )

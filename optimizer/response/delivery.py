@@ -1,0 +1,112 @@
+"""What a platform delivers of a budget: a share of it, up to what the supply of auctions allows.
+
+    spend = min(delta * budget, capacity)
+
+by the posterior mode over a grid of both, with a Gaussian likelihood whose variance is profiled out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from optimizer.plan.snapshot import FloatArray
+from optimizer.response.history import History
+
+WINDOW: Final = 56
+HALF_LIFE: Final = 14.0
+"""Days read, and the age in days at which one counts half: supply changes."""
+
+SHARES: Final = np.round(np.arange(0.6, 1.21, 0.05), 2)
+"""Delivered shares that are tried, prior log delta ~ N(0, .1)."""
+
+LEVELS: Final = np.geomspace(0.1, 1.0, 20)[:-1]
+"""Capacities that are tried, over the largest budget of the window."""
+
+FINITE_PENALTY: Final = 2.0
+"""Log prior odds against a capacity: without it noise alone would find one."""
+
+LEAST_NOISE: Final = 0.02
+LEAST_DAYS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Supply:
+    """How a budget turns into spend.
+
+    Attributes:
+        share: delta, shape (K,); 1 where budgets are unknown.
+        capacity: The most that is spent a day, shape (K,); infinite where the supply never ran out.
+    """
+
+    share: FloatArray
+    capacity: FloatArray
+
+    def delivered(self, budget: FloatArray) -> FloatArray:
+        """Return the expected spend at budgets of shape (K, P)."""
+        return np.minimum(self.share[:, None] * budget, self.capacity[:, None])
+
+
+def learn_supply(history: History) -> Supply:
+    """Estimate share and capacity from the days whose budget and spend are known.
+
+    With a budget that never moved, a small shortfall is read as a share and a large one (about 20%) as exhausted
+    supply: platforms spend what they are given when they can.
+    """
+    recent = history.last(WINDOW)
+    known = np.isfinite(recent.spend) & (np.nan_to_num(recent.budget) > 0)
+    budget = np.where(known, recent.budget, 0.0)
+    top = np.maximum(budget.max(axis=1, initial=0.0), 1e-300)[:, None]
+    days = _Days(
+        weight=np.where(known, 0.5 ** (np.arange(recent.days, 0, -1) / HALF_LIFE), 0.0),
+        budget=budget / top,
+        spend=np.where(known, recent.spend, 0.0) / top,
+    )
+    share, level = days.mode()
+    share, level = days.refine(share, level)
+    enough = days.weight.sum(axis=1) >= LEAST_DAYS
+    return Supply(np.where(enough, share, 1.0), np.where(enough, level, np.inf) * top[:, 0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Days:
+    """Weights, budgets and spends over the window's largest budget, each of shape (K, T)."""
+
+    weight: FloatArray
+    budget: FloatArray
+    spend: FloatArray
+
+    def mode(self) -> tuple[FloatArray, FloatArray]:
+        """Return the best share and capacity of the grid, each of shape (K,)."""
+        targets = len(self.weight)
+        best = np.full(targets, np.inf)
+        share, level = np.ones(targets), np.full(targets, np.inf)
+        for trial_level in (np.inf, *LEVELS):
+            for trial_share in SHARES:
+                cost = self._cost(trial_share, trial_level)
+                better = cost < best
+                best[better], share[better], level[better] = cost[better], trial_share, trial_level
+        return share, level
+
+    def _cost(self, share: float, level: float) -> FloatArray:
+        """Return the negative log posterior, its variance profiled out, shape (K,)."""
+        residual = self.spend - np.minimum(share * self.budget, level)
+        total = self.weight.sum(axis=1)
+        variance = (self.weight * residual**2).sum(axis=1) / np.maximum(total, 1e-9) + LEAST_NOISE**2
+        penalty = 0.5 * (np.log(share) / 0.1) ** 2 + (FINITE_PENALTY if np.isfinite(level) else 0.0)
+        cost: FloatArray = 0.5 * total * np.log(variance) + penalty
+        return cost
+
+    def refine(self, share: FloatArray, level: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Move from the grid to the least-squares solution on each side of the kink."""
+        beyond = share[:, None] * self.budget > level[:, None]
+        free = self.weight * ~beyond
+        bound = self.weight * beyond
+        # Three days' worth of the grid's own value keep a side with little evidence where it was.
+        share = ((free * self.spend * self.budget).sum(axis=1) + 3.0 * share) / (
+            (free * self.budget**2).sum(axis=1) + 3.0
+        )
+        mean = (bound * self.spend).sum(axis=1) / np.maximum(bound.sum(axis=1), 1e-300)
+        return share, np.where(bound.sum(axis=1) > 0, mean, level)

@@ -1,0 +1,89 @@
+"""The panel as the filter reads it: which days count, how mature they are, on which weekday they fell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from optimizer.plan.snapshot import FloatArray, IntArray, Snapshot
+
+BoolArray = npt.NDArray[np.bool_]
+
+WEEK: Final = 7
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """K targets over T consecutive days that end on the day before `today`.
+
+    Attributes:
+        today: The day after the last column.
+        spend: Delivered spend, shape (K, T); nan on days without a row.
+        conversions: Reported so far, not below zero, shape (K, T); nan where nothing was reported.
+        value: Reported so far, shape (K, T); nan where nothing was reported.
+        budget: The daily budget in force, shape (K, T); nan where unknown.
+        weekday: 0 is Monday, shape (T,).
+    """
+
+    today: date
+    spend: FloatArray
+    conversions: FloatArray
+    value: FloatArray
+    budget: FloatArray
+    weekday: IntArray
+
+    @property
+    def days(self) -> int:
+        """T, the number of days."""
+        return int(self.spend.shape[1])
+
+    @property
+    def counted(self) -> BoolArray:
+        """Days that speak about the curve: there was spend and conversions were reported, shape (K, T).
+
+        A day without spend says nothing about a curve that starts at zero, and conversions on such a day are not
+        of that day's making.
+        """
+        return (np.nan_to_num(self.spend) > 0) & np.isfinite(self.conversions)
+
+    def last(self, days: int) -> History:
+        """Return the last `days` days, or all if there are fewer."""
+        start = max(self.days - days, 0)
+        return History(
+            today=self.today,
+            spend=self.spend[:, start:],
+            conversions=self.conversions[:, start:],
+            value=self.value[:, start:],
+            budget=self.budget[:, start:],
+            weekday=self.weekday[start:],
+        )
+
+
+def read(snapshot: Snapshot) -> History:
+    """Return the history before `today`, stretched with empty days where the panel ends earlier.
+
+    Raises:
+        ValueError: The panel and the targets differ in number.
+    """
+    panel = snapshot.panel
+    if panel.spend.shape[0] != len(snapshot.targets):
+        raise ValueError(f"the panel has {panel.spend.shape[0]} targets, the snapshot names {len(snapshot.targets)}")
+    days = max((snapshot.today - panel.first_day).days, 0)
+    return History(
+        today=snapshot.today,
+        spend=_fit(panel.spend, days),
+        conversions=np.maximum(_fit(panel.conversions, days), 0.0),
+        value=_fit(panel.value, days),
+        budget=_fit(panel.budget, days),
+        weekday=(panel.first_day.weekday() + np.arange(days, dtype=np.int64)) % WEEK,
+    )
+
+
+def _fit(measure: FloatArray, days: int) -> FloatArray:
+    """Return the first `days` columns, padded with nan to that many."""
+    known = measure[:, :days]
+    return np.pad(known, ((0, 0), (0, days - known.shape[1])), constant_values=np.nan)

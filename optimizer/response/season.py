@@ -1,0 +1,130 @@
+"""What the day of the week does, and how much noisier than Poisson conversions are.
+
+Both compare a day with the six around it, so that neither the curve nor drift has to be known first. Within those
+days spend is taken to act as x^.7, between proportional and saturated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from optimizer.plan.snapshot import FloatArray, IntArray
+from optimizer.response.history import WEEK, History
+
+WINDOW: Final = 182
+"""Days of history that season and noise are estimated from."""
+
+ELASTICITY: Final = 0.7
+POOL_CONVERSIONS: Final = 50.0
+"""Weight, in Poisson conversions per weekday, of an even week in the pooled factors."""
+
+TARGET_CONVERSIONS: Final = 100.0
+"""The same of the pooled factors in a target's own: weekdays differ by about 10% between targets."""
+
+TYPICAL_EXCESS: Final = 0.1
+LEAST_EXCESS, MOST_EXCESS = 0.003, 10.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Local:
+    """Days against their neighbourhood; zero where a day does not count.
+
+    Attributes:
+        conversions: Reported so far, shape (K, T).
+        exposure: Completeness x spend^.7, before any weekday factor, shape (K, T).
+        weekday: Shape (T,).
+    """
+
+    conversions: FloatArray
+    exposure: FloatArray
+    weekday: IntArray
+
+
+def local(history: History, completeness: FloatArray) -> Local:
+    """Return the last WINDOW days for `weekday_factors` and `excess_variance`.
+
+    Args:
+        history: K targets.
+        completeness: Of each of the history's days, shape (K, T).
+    """
+    recent = history.last(WINDOW)
+    mature = completeness[:, history.days - recent.days :]
+    counted = recent.counted
+    exposure = np.where(counted, mature * np.where(counted, recent.spend, 1.0) ** ELASTICITY, 0.0)
+    return Local(np.where(counted, recent.conversions, 0.0), exposure, recent.weekday)
+
+
+def weekday_factors(days: Local, sweeps: int = 3) -> FloatArray:
+    """Estimate multiplicative weekday factors per target, shrunk towards those of the portfolio.
+
+    The ratio of conversions to what the centred seven days around them predict, by fixed-point sweeps: weeks with
+    days missing, or with spend that follows the weekday, do not bias it.
+
+    Returns:
+        Shape (K, 7), Monday first; each row has mean one.
+    """
+    factors = np.ones((len(days.exposure), WEEK))
+    for _ in range(sweeps):
+        exposure = days.exposure * factors[:, days.weekday]
+        expected = exposure * _ratio(_around(days.conversions), _around(exposure))
+        factors = _shrunk(days, expected, factors)
+        factors /= factors.mean(axis=1, keepdims=True)
+    return factors
+
+
+def _shrunk(days: Local, expected: FloatArray, factors: FloatArray) -> FloatArray:
+    """Return new factors, shape (K, 7), given what is expected, shape (K, T), under the old ones."""
+    onto = (days.weekday[:, None] == np.arange(WEEK)).astype(np.float64)
+    # Overdispersed days carry less than their count: weight them as `excess_variance` later does.
+    weight = 1.0 / (1.0 + TYPICAL_EXCESS * expected)
+    seen, base = (weight * days.conversions) @ onto, (weight * expected) @ onto / factors
+    pool = (seen.sum(axis=0) + POOL_CONVERSIONS) / (base.sum(axis=0) + POOL_CONVERSIONS)
+    shrunk: FloatArray = (seen + TARGET_CONVERSIONS * pool) / (base + TARGET_CONVERSIONS)
+    return shrunk
+
+
+def excess_variance(days: Local, factors: FloatArray) -> FloatArray:
+    """Estimate phi = 1/R of var = mu + mu^2 / R by moments, shrunk towards the portfolio.
+
+    A day is compared with m, its prediction from the other days around it. With r = its exposure over theirs,
+    E (y - m)^2 = (mu + phi mu^2)(1 + r) and m^2 - r m is unbiased for mu^2 (Poisson part).
+
+    Args:
+        days: From `local`.
+        factors: From `weekday_factors`, shape (K, 7).
+
+    Returns:
+        phi, shape (K,), within [LEAST_EXCESS, MOST_EXCESS].
+    """
+    exposure = days.exposure * factors[:, days.weekday]
+    others = _around(exposure) - exposure
+    usable = (exposure > 0) & (others > 2.0 * exposure)
+    r = _ratio(exposure, others) * usable
+    mean = r * (_around(days.conversions) - days.conversions)
+    surplus = (((days.conversions - mean) ** 2 / (1.0 + r) - mean) * usable).sum(axis=1)
+    square = (mean**2 - r * mean).sum(axis=1)
+    noise = (2.0 * (mean + TYPICAL_EXCESS * mean**2) ** 2 + mean).sum(axis=1)
+    information = _ratio(np.maximum(square, 0.0) ** 2, noise)
+    own = np.clip(_ratio(surplus, np.maximum(square, 0.0)), 0.0, MOST_EXCESS)
+    prior = 1.0 / TYPICAL_EXCESS**2
+    pool = float((information @ own + prior * TYPICAL_EXCESS) / (information.sum() + prior))
+    trust = 1.0 / max(0.7 * pool, 0.02) ** 2
+    shrunk: FloatArray = (information * own + trust * pool) / (information + trust)
+    return np.clip(shrunk, LEAST_EXCESS, MOST_EXCESS)
+
+
+def _around(measure: FloatArray) -> FloatArray:
+    """Return sums over the centred seven days, shorter at the ends, shape (K, T)."""
+    days, half = measure.shape[1], WEEK // 2
+    sums = np.concatenate([np.zeros((len(measure), 1)), np.cumsum(measure, axis=1)], axis=1)
+    right, left = np.minimum(np.arange(days) + half + 1, days), np.maximum(np.arange(days) - half, 0)
+    inside: FloatArray = sums[:, right] - sums[:, left]
+    return np.maximum(inside, 0.0)
+
+
+def _ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
+    """Return top / bottom, zero where the bottom is."""
+    return np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)

@@ -1,0 +1,313 @@
+"""The simulated platform: one more connector, whose world happens to be ours.
+
+Days pass only when `advance` says so. On the morning of day t the platform reports every day before t, conversions as
+far as they have come in by then; a budget that is set on that morning holds from day t on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
+
+from connectors.contract import (
+    Account,
+    BudgetChange,
+    BudgetKey,
+    BudgetTarget,
+    BuildContext,
+    Capabilities,
+    Entity,
+    Level,
+    PerformanceRow,
+    Receipt,
+    zone,
+)
+from connectors.errors import BadInput, Drifted, Stop
+from connectors.money import MICROS, Money
+from simulations.catalogue import Catalogue
+from simulations.oracle import Goal
+from simulations.regret import Bounds, Comparison, compare
+from simulations.scenarios import Scenario, ScenarioError, named
+from simulations.world import World, with_history
+
+MORNING = time(6, 0)
+"""When a day's reading is taken, on the account's clock."""
+
+
+class Options(BaseModel):
+    """The settings of `[connectors.NAME]` with `kind = "simulated"`.
+
+    Attributes:
+        scenario: Name of a scenario in `scenarios.SCENARIOS`.
+        seed: Of the world.
+        start: The date of its first day.
+        state_file: Where it lives on between processes; relative to the folder of `config.toml`.
+        history_days: How many days have passed when the world is new; the scenario's own number by default.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scenario: str = "demo"
+    seed: NonNegativeInt = 1
+    start: date = date(2025, 9, 1)
+    state_file: Path | None = None
+    history_days: NonNegativeInt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the platform reported on one past morning.
+
+    Attributes:
+        morning: When it was read, UTC; the `fetched_at` of the rows.
+        rows: The rows of the window before it, a stream.
+    """
+
+    morning: datetime
+    rows: Iterator[PerformanceRow]
+
+
+class SimulatedConnector:
+    """A platform over a simulated world, with one account.
+
+    Args:
+        scenario: What the world is drawn from.
+        seed: Of truth and noise: the same seed and the same budgets give the same rows.
+        start: The date of day 0.
+        state_file: Where the world lives on between processes; None: in memory.
+        name: The connector's name.
+
+    Attributes:
+        world: The world behind it; a learner must not look.
+
+    Raises:
+        BadInput: The state file is damaged, or of another world.
+        AskMarketer: The state file cannot be used.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        seed: int,
+        start: date,
+        state_file: Path | None = None,
+        name: str = "simulated",
+    ) -> None:
+        self.name = name
+        self.capabilities = Capabilities(
+            writes_budgets=True, compares_and_sets=True, restatement_days=scenario.restatement_days
+        )
+        self.world = World(scenario, seed, start, state_file)
+        self._account = Account(name, f"{scenario.name}-{seed}", scenario.currency, scenario.time_zone)
+        self._catalogue = Catalogue(self._account, self.world.truth)
+
+    @property
+    def today(self) -> date:
+        """The account-local date of the world's present morning."""
+        self.world.refresh()
+        return self.world.today
+
+    @property
+    def now(self) -> datetime:
+        """The world's present moment, UTC: this morning."""
+        return self._morning(self.today)
+
+    def accounts(self) -> Sequence[Account]:
+        """Return the one account."""
+        return (self._account,)
+
+    def entities(self) -> Iterator[Entity]:
+        """Yield campaigns, their ad groups and ads, then creatives and audiences; parents first."""
+        return self._catalogue.entities()
+
+    def pull(self, since: date, until: date) -> Iterator[PerformanceRow]:
+        """Yield the ad-level rows of past days as they stand this morning."""
+        return self.pull_as_of(since, until, self.today)
+
+    def pull_as_of(self, since: date, until: date, as_of: date) -> Iterator[PerformanceRow]:
+        """Yield the rows as they stood on an earlier morning.
+
+        Raises:
+            ValueError: That morning is yet to come.
+        """
+        if as_of > self.today:
+            raise ValueError(f"nobody can know on {self.today} what will be reported on {as_of}")
+        first = self.world.index_of(since)
+        last = self.world.index_of(min(until, as_of - timedelta(days=1)))
+        return self._rows(first, last, self.world.index_of(as_of))
+
+    def readings(self, window_days: int) -> Iterator[Reading]:
+        """Yield one reading for each morning so far, of the `window_days` days before it, oldest first.
+
+        Taken in turn they leave a store as if it had been there from the start: restatements and all.
+        """
+        for day in range(1, self.world.index_of(self.today) + 1):
+            rows = self._rows(day - window_days, day - 1, day)
+            yield Reading(self._morning(self.world.date_of(day)), rows)
+
+    def budgets(self) -> Sequence[BudgetTarget]:
+        """Return the live budgets, one per campaign."""
+        self.world.refresh()
+        return tuple(self._target(k) for k in range(len(self._catalogue.campaign_ids)))
+
+    def check_budget(self, change: BudgetChange) -> None:
+        """Raise what `set_budget` would raise; write nothing.
+
+        Raises:
+            Drifted: The live amount is neither `expected` nor `target`.
+            Stop: The budget is unknown, or the amount is not one that the platform takes.
+        """
+        self.world.refresh()
+        self._judge(change)
+
+    def set_budget(self, change: BudgetChange) -> Receipt:
+        """Set one budget from today on; a budget that stands at the target already is left as it is.
+
+        Raises:
+            Drifted: The live amount is neither `expected` nor `target`; or this very change was made before and
+                somebody has changed the budget since.
+            Stop: The budget is unknown, or the amount is not one that the platform takes.
+        """
+        with self.world.exclusive():
+            campaign = self._judge(change)
+            if int(self.world.live[campaign]) != change.target.micros:
+                self.world.put(campaign, change.target.micros, "api", change.idempotency_key)
+            return Receipt(change.key, change.target, self._stamp(campaign), self._morning(self.world.today))
+
+    def close(self) -> None:
+        """Do nothing: the state file is complete after every change."""
+
+    def advance(self, days: int = 1) -> None:
+        """Let days pass under the live budgets.
+
+        Raises:
+            ValueError: Time does not run backwards.
+            AskMarketer: The scenario's horizon ends before; no day has passed.
+        """
+        self.world.advance(days)
+
+    def edit(self, budget_id: str, amount: Money) -> None:
+        """Change a budget by hand, as a person on the platform does: from today on, asking nobody.
+
+        Raises:
+            Stop: The budget is unknown, or the amount is not one that the platform takes.
+        """
+        with self.world.exclusive():
+            campaign = self._campaign(BudgetKey(self.name, self._account.account_id, budget_id))
+            self._require_accepted(campaign, amount)
+            self.world.put(campaign, amount.micros, "hand")
+
+    def compare(self, since: date, until: date, bounds: Bounds, goal: Goal = "conversions") -> Comparison:
+        """Compare past days with the budgets of the day before them, left alone, and with the clairvoyant.
+
+        Raises:
+            ValueError: The days, or the day before them, have not passed in this world.
+            Impossible: The bounds cannot be kept.
+        """
+        self.world.refresh()
+        before = self.world.in_force(since - timedelta(days=1), since - timedelta(days=1))[0]
+        budgets = self.world.in_force(since, until)
+        first = self.world.index_of(since)
+        return compare(self.world.truth, self.world.key, first, budgets, before, bounds, goal)
+
+    def _rows(self, first: int, last: int, as_of: int) -> Iterator[PerformanceRow]:
+        morning = self._morning(self.world.date_of(as_of))
+        for day in self.world.days()[max(first, 0) : max(last + 1, 0)]:
+            date_ = self.world.date_of(day.day)
+            conversions, value = day.reported(as_of)
+            measures = (day.spend, conversions * MICROS, value, day.impressions * MICROS, day.clicks * MICROS)
+            # A platform reports no row for an ad that was never shown.
+            shown = (day.impressions > 0) | (day.spend > 0)
+            columns = zip(*(measure.tolist() for measure in measures), shown.tolist(), strict=True)
+            for series, (spend, converted, worth, seen, clicked, any_) in zip(
+                self._catalogue.series, columns, strict=True
+            ):
+                if any_:
+                    yield PerformanceRow(series, date_, spend, converted, worth, seen, clicked, morning)
+
+    def _morning(self, day: date) -> datetime:
+        return datetime.combine(day, MORNING, zone(self._account.time_zone)).astimezone(UTC)
+
+    def _target(self, campaign: int) -> BudgetTarget:
+        return BudgetTarget(
+            account=self._account,
+            budget_id=self._catalogue.budget_ids[campaign],
+            name=self.world.truth.names[campaign],
+            holder=Level.CAMPAIGN,
+            covers=(self._catalogue.campaign_ids[campaign],),
+            amount=Money(int(self.world.live[campaign]), self._account.currency),
+            minimum=self._minimum,
+            quantum_micros=self.world.truth.quantum_micros,
+            etag=self._stamp(campaign),
+        )
+
+    @property
+    def _minimum(self) -> Money:
+        least = Money.of(str(self.world.truth.scenario.minimum_budget), self._account.currency)
+        return least.quantize(self.world.truth.quantum_micros, "up")
+
+    def _stamp(self, campaign: int) -> str:
+        """The number of the budget's last change among all: its etag, and the id of the request that made it."""
+        return f"sim-{self.world.changes_of(campaign)}"
+
+    def _campaign(self, key: BudgetKey) -> int:
+        ours = (self.name, self._account.account_id)
+        if (key.connector, key.account_id) != ours or key.budget_id not in self._catalogue.budget_ids:
+            raise Stop(f"there is no budget {key} here; nothing was written")
+        return self._catalogue.budget_ids.index(key.budget_id)
+
+    def _require_accepted(self, campaign: int, amount: Money) -> None:
+        name, quantum = self.world.truth.names[campaign], self.world.truth.quantum_micros
+        if amount.currency != self._account.currency:
+            raise Stop(f"{name}: the account is in {self._account.currency}, not {amount.currency}")
+        if amount.micros % quantum:
+            raise Stop(f"{name}: {amount.amount} is not a multiple of {Money(quantum, amount.currency)}")
+        if amount < self._minimum:
+            raise Stop(f"{name}: {amount} is less than the least budget, {self._minimum}")
+
+    def _judge(self, change: BudgetChange) -> int:
+        """Return the index of the campaign whose budget the change would set."""
+        campaign = self._campaign(change.key)
+        self._require_accepted(campaign, change.target)
+        live = Money(int(self.world.live[campaign]), self._account.currency)
+        earlier = self.world.served(change.idempotency_key)
+        if earlier is not None and (earlier.campaign, earlier.micros) != (campaign, change.target.micros):
+            raise Stop(f"{change.idempotency_key!r} has already served another change; nothing was written")
+        if live == change.target or (live == change.expected and earlier is None):
+            return campaign
+        raise Drifted(
+            f"{self.world.truth.names[campaign]}: the budget is {live}, approved was a change from {change.expected}"
+            + (" that has been made already and was changed since" if earlier is not None else "")
+            + "; nothing was written",
+            expected_micros=change.expected.micros,
+            live_micros=live.micros,
+        )
+
+
+def build(context: BuildContext) -> SimulatedConnector:
+    """Build the connector from its settings (entry point `simulated`).
+
+    Raises:
+        BadInput: A setting is unknown or wrong, or the state file is damaged or of another world.
+        AskMarketer: The state file cannot be used.
+    """
+    try:
+        options = Options.model_validate(dict(context.options))
+        scenario = with_history(named(options.scenario), options.history_days)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise _bad(context, field, first["msg"], f"the settings are {', '.join(Options.model_fields)}.") from None
+    except ScenarioError as error:
+        raise _bad(context, error.field, str(error), "give another value.") from None
+    file = None if options.state_file is None else context.home / options.state_file
+    return SimulatedConnector(scenario, seed=options.seed, start=options.start, state_file=file, name=context.name)
+
+
+def _bad(context: BuildContext, field: str, message: str, mend: str) -> BadInput:
+    return BadInput(message, where=context.source, field=field, mend=mend)

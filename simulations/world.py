@@ -1,0 +1,217 @@
+"""A world in time: days pass under the live budgets, budgets are edited, and both survive the process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from connectors.errors import AskMarketer, BadInput
+from simulations.market import Day, HorizonEnded, in_horizon, play
+from simulations.noise import IntArray, KeyArray, noise_key
+from simulations.scenarios import Scenario
+from simulations.state import Edit, WorldState, locked, read_state, stamp, write_state
+from simulations.truth import Truth, draw
+
+
+class World:
+    """One world: its truth, the days that have passed, and the budgets in force.
+
+    With a state file the world is shared: whoever opens the file next, in whatever process, finds it as it was left.
+
+    Args:
+        scenario: What the truth is drawn from; its `history_days` have passed when the world is new.
+        seed: Of truth and noise.
+        start: The date of day 0.
+        state_file: Where the world lives on; None: in memory only.
+
+    Raises:
+        BadInput: The state file is damaged, or of another world.
+        AskMarketer: The state file cannot be used.
+    """
+
+    def __init__(self, scenario: Scenario, seed: int, start: date, state_file: Path | None = None) -> None:
+        self.truth: Truth = draw(scenario, np.random.default_rng([seed, 0]), start.weekday())
+        self.key: KeyArray = noise_key(seed)
+        self.start = start
+        self._seed = seed
+        self._file = state_file
+        self._stamp: tuple[int, int] | None = None
+        self._begin(scenario.history_days, ())
+        if state_file is not None:
+            with self.exclusive():
+                pass
+
+    @property
+    def state(self) -> WorldState:
+        """What the world follows from."""
+        scenario = self.truth.scenario
+        return WorldState(
+            scenario=scenario.name,
+            digest=scenario.digest(),
+            seed=self._seed,
+            start=self.start,
+            day=self._day,
+            edits=tuple(self._edits),
+        )
+
+    @property
+    def today(self) -> date:
+        """The date of the morning on which the world stands."""
+        return self.date_of(self._day)
+
+    @property
+    def live(self) -> IntArray:
+        """The budgets as they stand, micros, shape (K,); a copy."""
+        return self._live.copy()
+
+    def changes_of(self, campaign: int) -> int:
+        """Return the number, from 1, of the latest edit of this campaign among all edits; 0: never edited."""
+        return self._latest.get(campaign, 0)
+
+    def served(self, key: str) -> Edit | None:
+        """Return the edit that was made under this idempotency key, if any."""
+        return self._served.get(key)
+
+    def date_of(self, day: int) -> date:
+        """Return the date of a day's index."""
+        return self.start + timedelta(days=day)
+
+    def index_of(self, day: date) -> int:
+        """Return the index of a date; negative before the start."""
+        return (day - self.start).days
+
+    def days(self) -> tuple[Day, ...]:
+        """Return all days that have passed."""
+        for day in range(len(self._days), self._day):
+            self._days.append(play(self.truth, self.key, day, self._in_force[day]))
+        return tuple(self._days)
+
+    def in_force(self, since: date, until: date) -> IntArray:
+        """Return the budgets that were in force on past days, micros, shape (days, K).
+
+        Raises:
+            ValueError: The days have not all passed in this world.
+        """
+        first, last = self.index_of(since), self.index_of(until)
+        if not 0 <= first <= last < self._day:
+            raise ValueError(f"{since} to {until} is not a stretch of days from {self.start} to before {self.today}")
+        return np.array(self._in_force[first : last + 1])
+
+    def refresh(self) -> None:
+        """Take up what another process has done to the state file since."""
+        if self._file is None or (found := stamp(self._file)) == self._stamp:
+            return
+        state = read_state(self._file)
+        if state is not None:
+            self._require_same(state)
+            self._begin(state.day, state.edits)
+        self._stamp = found
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the world, so that what is read inside still stands when it is changed; saved at the end."""
+        if self._file is None:
+            yield
+            return
+        with locked(self._file):
+            self.refresh()
+            before = (self._day, len(self._edits))
+            yield
+            if (self._day, len(self._edits)) != before or self._stamp is None:
+                self._save(self._file, *before)
+
+    def advance(self, days: int = 1) -> None:
+        """Let days pass under the live budgets.
+
+        Raises:
+            ValueError: Time does not run backwards.
+            AskMarketer: The scenario's horizon ends before; no day has passed.
+        """
+        if days < 0:
+            raise ValueError(f"days must be 0 or more, not {days}")
+        with self.exclusive():
+            self._check_horizon(days)
+            self._pass(days)
+            self._day += days
+
+    def put(self, campaign: int, micros: int, by: Literal["api", "hand"], key: str = "") -> None:
+        """Set one live budget from today on; to be called inside `exclusive`."""
+        self._note(Edit(day=self._day, campaign=campaign, micros=micros, by=by, key=key))
+
+    def _save(self, file: Path, day: int, edits: int) -> None:
+        """Write the state, or stand again where the world stood with so many days and edits."""
+        try:
+            write_state(file, self.state)
+        except AskMarketer:
+            self._begin(day, self._edits[:edits])
+            raise
+        self._stamp = stamp(file)
+
+    def _begin(self, day: int, edits: Sequence[Edit]) -> None:
+        """Stand on a morning after these edits; the days are played when they are first asked for."""
+        self._day = day
+        self._days: list[Day] = []
+        self._in_force: list[IntArray] = list(self.truth.history)
+        self._live = self.truth.start.copy()
+        self._edits: list[Edit] = []
+        self._latest: dict[int, int] = {}
+        self._served: dict[str, Edit] = {}
+        for edit in edits:
+            self._pass(edit.day - len(self._in_force))
+            self._note(edit)
+        self._pass(day - len(self._in_force))
+
+    def _note(self, edit: Edit) -> None:
+        self._edits.append(edit)
+        self._live[edit.campaign] = edit.micros
+        self._latest[edit.campaign] = len(self._edits)
+        if edit.key:
+            self._served[edit.key] = edit
+
+    def _pass(self, days: int) -> None:
+        self._in_force.extend(self._live.copy() for _ in range(days))
+
+    def _check_horizon(self, days: int) -> None:
+        try:
+            in_horizon(self.truth, max(self._day + days - 1, 0))
+        except HorizonEnded as error:
+            raise AskMarketer(f"The simulated world ends: {error}.", mend="begin a new one in another file.") from None
+
+    def _require_same(self, found: WorldState) -> None:
+        ours = self.state
+        for name in ("scenario", "seed", "start", "digest"):
+            if getattr(found, name) != getattr(ours, name):
+                raise BadInput(
+                    _other_world(name, found, ours),
+                    where=str(self._file),
+                    field=name,
+                    mend="name the same world in the settings, or another state_file for the new one.",
+                )
+        within = all(edit.campaign < self.truth.channel.size and edit.day <= found.day for edit in found.edits)
+        ordered = all(a.day <= b.day for a, b in zip(found.edits, found.edits[1:], strict=False))
+        first = len(self.truth.history)
+        long_enough = first <= found.day <= self.truth.scenario.horizon_days
+        if not (within and ordered and long_enough and all(edit.day >= first for edit in found.edits)):
+            raise BadInput(
+                "its days and edits contradict one another",
+                where=str(self._file),
+                field="edits",
+                mend="restore the file, or delete it to begin the world anew.",
+            )
+
+
+def with_history(scenario: Scenario, days: int | None) -> Scenario:
+    """Return the scenario with so many days passed at the beginning; None leaves it as it is."""
+    return scenario if days is None else replace(scenario, history_days=days)
+
+
+def _other_world(name: str, found: WorldState, ours: WorldState) -> str:
+    if name == "digest":
+        return f"it was made with another definition (or history_days) of scenario {ours.scenario!r}"
+    return f"it holds a world with {name} = {getattr(found, name)}, the settings ask for {getattr(ours, name)}"

@@ -1,0 +1,129 @@
+"""Small plans, live budgets and approvals that the tests of the approval machine share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+from connectors.contract import Account, BudgetKey, BudgetTarget, Level
+from connectors.money import Money
+from optimizer import approval
+from optimizer.plan.recommendation import (
+    Decision,
+    Effect,
+    Envelope,
+    Evidence,
+    Finding,
+    Intent,
+    Line,
+    Objective,
+    Record,
+    Severity,
+    Transition,
+)
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
+ACCOUNT = Account("files", "acme", "USD", "Europe/Berlin")
+ANYBODY = approval.Policy()
+EVIDENCE = Evidence(60, 400.0, 6000.0, thin=False, words="60 days, 400 conversions")
+
+
+def usd(amount: float) -> Money:
+    return Money(round(amount * 1_000_000), "USD")
+
+
+def key(name: str) -> BudgetKey:
+    return BudgetKey(ACCOUNT.connector, ACCOUNT.account_id, name)
+
+
+def keys(names: Iterable[str]) -> tuple[BudgetKey, ...]:
+    return tuple(key(name) for name in names)
+
+
+def line(name: str, current: float, proposed: float) -> Line:
+    gain = (proposed - current) / 10
+    effect = Effect(gain, gain - 1, gain + 2, gain - 3, gain + 4, 0.25)
+    return Line(key(name), f"Budget {name}", "search", usd(current), usd(proposed), "", effect, (), EVIDENCE, "why")
+
+
+def envelope(name: str, members: Iterable[str], ceiling: float | None = None, floor: float | None = None) -> Envelope:
+    return Envelope(
+        name,
+        f"sum of {name}",
+        keys(members),
+        None if ceiling is None else usd(ceiling),
+        None if floor is None else usd(floor),
+    )
+
+
+def decision(
+    moves: Mapping[str, tuple[float, float]], *envelopes: Envelope, findings: tuple[Finding, ...] = ()
+) -> Decision:
+    lines = tuple(line(name, *amounts) for name, amounts in moves.items())
+    gain = sum(each.effect.mean for each in lines)
+    return Decision(
+        as_of=date(2026, 11, 24),
+        currency="USD",
+        time_zone="Europe/Berlin",
+        objective=Objective.CONVERSIONS,
+        unit="conversions a day",
+        lines=lines,
+        total=Effect(gain, gain - 1, gain + 3, gain - 2, gain + 5, 0.1),
+        expected_now=100.0,
+        expected_then=100.0 + gain,
+        findings=findings,
+        arms=(),
+        envelopes=envelopes,
+        bindings=(),
+        certificate=None,
+        model_version="m",
+        guardrail_version="g",
+        goals_digest="0",
+        input_digest="1",
+    )
+
+
+BLOCK = Finding("stale-data", Severity.BLOCK, "portfolio", "The data are three weeks old.")
+
+
+def issued(plan: Decision, author: str = "outlay", now: datetime = NOW) -> Transition:
+    return approval.issue(plan, now=now, valid_for=DAY, seed=7, code_version="0.1", author=author)
+
+
+def approved(plan: Decision, names: Iterable[str] | None = None, now: datetime = NOW) -> Record:
+    record = issued(plan).record
+    lines = None if names is None else keys(names)
+    step = approval.judge(record, approval.Approve("ann", record.recommendation.plan_hash, lines), now, ANYBODY)
+    assert isinstance(step, Transition), step
+    return step.record
+
+
+def target(name: str, amount: Money) -> BudgetTarget:
+    return BudgetTarget(ACCOUNT, name, f"Budget {name}", Level.CAMPAIGN, (name,), amount)
+
+
+def live(amounts: Mapping[str, float]) -> dict[BudgetKey, BudgetTarget]:
+    return {key(name): target(name, usd(amount)) for name, amount in amounts.items()}
+
+
+def as_planned(plan: Decision) -> dict[BudgetKey, BudgetTarget]:
+    return {each.key: target(each.key.budget_id, each.current) for each in plan.lines}
+
+
+def begun(record: Record) -> Transition:
+    step = approval.begin(record, as_planned(record.recommendation.decision), NOW, open_intents=())
+    assert isinstance(step, Transition), step
+    return step
+
+
+def done(intent: Intent) -> Intent:
+    """The intent after a smooth call."""
+    sent = approval.sending(intent, intent.base, NOW)
+    return replace(sent, state=approval.recover(sent, intent.target, NOW).state)
+
+
+def names(intents: Iterable[Intent]) -> list[str]:
+    return [intent.key.budget_id for intent in intents]

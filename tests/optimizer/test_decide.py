@@ -1,0 +1,228 @@
+"""The decision as a whole: what it keeps, what it says, and that it says the same thing twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from connectors.money import Money
+from optimizer.decide import decide
+from optimizer.goals import Explore, Goals, GoalsError, Limit, Pin, Scope
+from optimizer.guardrails import Guardrails
+from optimizer.plan.recommendation import Decision, Objective, Severity, from_json, to_json
+from tests.optimizer.snapshots import BUDGETS, NOW, snapshot, target
+
+SEEN = snapshot()
+GUARDS = Guardrails()
+TOTAL = sum(BUDGETS.values())
+
+
+def eur(amount: float) -> Money:
+    return Money.of(str(amount), "EUR")
+
+
+def decided(goals: Goals | None = None, guards: Guardrails = GUARDS, seed: int = 1, **more: object) -> Decision:
+    return decide(SEEN, goals or Goals("EUR"), guards, NOW, np.random.default_rng(seed), **more)
+
+
+def proposed(decision: Decision) -> dict[str, float]:
+    return {line.key.budget_id: line.proposed.micros / 1e6 for line in decision.lines}
+
+
+def codes(decision: Decision) -> list[str]:
+    return [finding.code for finding in decision.findings]
+
+
+def test_money_goes_where_the_next_unit_brings_more() -> None:
+    decision = decided()
+    amounts = proposed(decision)
+    assert amounts["generic"] == pytest.approx(130, abs=0.01)
+    assert amounts["brand"] < 170
+    assert sum(amounts.values()) == pytest.approx(TOTAL, abs=0.04)
+    assert sum(amounts.values()) <= TOTAL
+    assert decision.total.mean > 0
+    assert decision.total.p_worse < 0.1
+    assert decision.expected_then - decision.expected_now == pytest.approx(decision.total.mean)
+
+
+def test_intervals_nest_and_lines_add_up() -> None:
+    decision = decided()
+    for effect in (decision.total, *(line.effect for line in decision.lines)):
+        assert effect.low95 <= effect.low80 <= effect.high80 <= effect.high95
+        assert 0 <= effect.p_worse <= 1
+    assert sum(line.effect.mean for line in decision.lines) == pytest.approx(decision.total.mean)
+
+
+def test_the_same_input_gives_the_same_bytes_and_another_seed_other_draws() -> None:
+    assert to_json(decided()) == to_json(decided())
+    assert to_json(decided()) != to_json(decided(seed=2))
+    assert from_json(Decision, to_json(decided())) == decided()
+
+
+def test_the_order_of_the_targets_does_not_matter_to_the_plan() -> None:
+    turned = np.array([2, 0, 3, 1])
+    panel = replace(
+        SEEN.panel,
+        **{name: getattr(SEEN.panel, name)[turned] for name in
+           ("spend", "conversions", "value", "clicks", "impressions", "budget")},
+    )  # fmt: skip
+    other = replace(SEEN, targets=tuple(SEEN.targets[i] for i in turned), panel=panel)
+    there = decide(other, Goals("EUR"), GUARDS, NOW, np.random.default_rng(1))
+    for name, amount in proposed(decided()).items():
+        assert proposed(there)[name] == pytest.approx(amount, abs=0.5)
+
+
+def test_every_line_says_why_and_names_what_holds_it() -> None:
+    decision = decided()
+    by_name = {line.key.budget_id: line for line in decision.lines}
+    assert by_name["generic"].reason.startswith("Raised: the money added brings")
+    assert "the largest step is 30%" in by_name["generic"].reason
+    assert [b.name for b in by_name["generic"].bindings] == ["step"]
+    assert by_name["generic"].bindings[0].shadow_price > 0
+    assert by_name["brand"].reason.startswith("Cut: the money cut brought")
+    assert [b.name for b in decision.bindings] == ["total"]
+    assert "would bring" in decision.bindings[0].words
+
+
+def test_a_price_is_what_a_larger_total_brings() -> None:
+    """The shadow price of the total against a finite difference of what the best plan is expected to bring."""
+    wide = Guardrails(min_gain_probability=0.0, smallest_step=0.0, largest_step_24h=9.0)
+    goals = Goals("EUR", total=eur(600), largest_step=9.0, explore=Explore.NONE)
+    more = replace(goals, total=eur(606))
+    gain = decided(more, wide).expected_then - decided(goals, wide).expected_then
+    (price,) = [b.shadow_price for b in decided(goals, wide).bindings if b.name == "total"]
+    assert gain / 6 == pytest.approx(price, rel=0.1)
+
+
+def test_profit_may_leave_money_unspent() -> None:
+    goals = Goals("EUR", objective=Objective.PROFIT, margin=0.1, largest_step=0.9, explore=Explore.NONE)
+    decision = decided(goals, Guardrails(largest_step_24h=1.0))
+    assert sum(proposed(decision).values()) < 0.7 * TOTAL
+    assert decision.unit == "EUR profit a day"
+
+
+def test_revenue_counts_the_reported_value_or_the_stated_one() -> None:
+    reported = decided(Goals("EUR", objective=Objective.REVENUE))
+    conversions = decided()
+    assert reported.expected_now == pytest.approx(40 * conversions.expected_now, rel=0.02)
+    stated = decided(Goals("EUR", objective=Objective.REVENUE, value_per_conversion=eur(25)))
+    assert stated.expected_now == pytest.approx(25 * conversions.expected_now, rel=1e-6)
+
+
+@pytest.mark.parametrize("explore", list(Explore))
+def test_every_way_to_explore_keeps_every_limit(explore: Explore) -> None:
+    goals = Goals("EUR", explore=explore, limits=(Limit(Scope.parse("channel:social"), share_floor=0.45),))
+    amounts = proposed(decided(goals, Guardrails(min_gain_probability=0.0)))
+    assert sum(amounts.values()) <= TOTAL
+    assert amounts["retargeting"] + amounts["prospecting"] >= 0.45 * TOTAL - 0.02
+    for name, amount in amounts.items():
+        assert abs(amount - BUDGETS[name]) <= 0.3 * BUDGETS[name] + 0.01
+
+
+def test_a_cpa_ceiling_is_kept_with_the_asked_probability() -> None:
+    """What is spent is cut until the draws agree; the plan says so where even that is out of reach."""
+    loose = decided(Goals("EUR", largest_step=0.9), Guardrails(largest_step_24h=1.0))
+    cost = sum(proposed(loose).values()) / loose.expected_then
+    goals = Goals("EUR", cpa_ceiling=eur(round(0.8 * cost, 2)), largest_step=0.9, confidence=0.9)
+    decision = decided(goals, Guardrails(largest_step_24h=1.0))
+    spent = sum(proposed(decision).values())
+    assert spent / decision.expected_then < 0.8 * cost
+    assert "confidence" not in codes(decision)
+    assert "cpa" in [b.name for b in decision.bindings]
+    hopeless = decided(Goals("EUR", cpa_ceiling=eur(0.01)), Guardrails())
+    assert {"confidence", "out-of-reach", "contradiction"} & set(codes(hopeless))
+
+
+def test_a_lower_total_is_walked_towards_and_told() -> None:
+    decision = decided(Goals("EUR", total=eur(300)))
+    amounts = proposed(decision)
+    for name, amount in amounts.items():
+        assert amount == pytest.approx(0.7 * BUDGETS[name], abs=0.02)
+    assert "out-of-reach" in codes(decision)
+
+
+def test_contradicting_limits_move_nothing_and_are_named() -> None:
+    limits = (
+        Limit(Scope.parse("channel:search"), floor=eur(300)),
+        Limit(Scope.parse("channel:social"), floor=eur(350)),
+    )
+    decision = decided(Goals("EUR", total=eur(500), limits=limits))
+    assert not decision.moves
+    (block,) = decision.blocked
+    for word in ("channel search at least 300.00 EUR", "channel social at least 350.00 EUR", "total"):
+        assert word in block.message
+
+
+def test_pins_and_held_lines_stay_to_the_micro() -> None:
+    pin = Pin(Scope.parse("campaign:generic"), "ada", "sale")
+    line = next(line for line in decided(Goals("EUR", pins=(pin,))).lines if line.key.budget_id == "generic")
+    assert line.proposed == line.current
+    assert line.reason == "Stays: pinned by ada: sale."
+    assert line.effect.mean == line.effect.p_worse == 0.0
+
+
+def test_few_changes_when_few_are_allowed() -> None:
+    decision = decided(guards=Guardrails(max_changes=2, min_gain_probability=0.0))
+    assert 0 < sum(line.changes for line in decision.lines) <= 2
+
+
+def test_no_line_moves_by_less_than_the_smallest_step() -> None:
+    decision = decided(guards=Guardrails(smallest_step=0.15, min_gain_probability=0.0))
+    for line in decision.lines:
+        size = abs(line.proposed.micros - line.current.micros) / line.current.micros
+        assert size == 0 or size >= 0.149
+
+
+def test_an_unlikely_gain_is_not_worth_a_change() -> None:
+    decision = decided(guards=Guardrails(min_gain_share=0.9))
+    assert not decision.moves
+    assert "gain-too-small" in codes(decision)
+    assert decision.total.mean == 0.0
+
+
+def test_fixed_lines_are_kept_and_the_rest_is_solved_around_them() -> None:
+    key = target("brand").key
+    amounts = proposed(decided(fixed={key: eur(210)}))
+    assert amounts["brand"] == 210
+    assert sum(amounts.values()) <= TOTAL
+    with pytest.raises(GoalsError, match=r"the largest step is 30%.* between 140.00 and 260.00"):
+        decided(fixed={key: eur(300)})
+    with pytest.raises(GoalsError, match="there is no budget"):
+        decided(fixed={replace(key, budget_id="nobody"): eur(1)})
+
+
+def test_nothing_known_is_a_held_decision_not_an_error() -> None:
+    nothing = replace(
+        SEEN,
+        targets=(),
+        panel=replace(SEEN.panel, **{n: np.empty((0, 120)) for n in
+                      ("spend", "conversions", "value", "clicks", "impressions", "budget")}),
+    )  # fmt: skip
+    decision = decide(nothing, Goals("EUR"), GUARDS, NOW, np.random.default_rng(1))
+    assert not decision.moves
+    assert codes(decision) == ["no-budgets"]
+
+
+def test_a_slip_in_a_scope_is_told() -> None:
+    decision = decided(Goals("EUR", limits=(Limit(Scope.parse("channel:serch"), floor=eur(1)),)))
+    assert ("no-such-scope", Severity.WARNING) in [(f.code, f.severity) for f in decision.findings]
+
+
+def test_ads_with_a_rival_get_a_share_and_the_better_one_more() -> None:
+    decision = decide(snapshot(ads=True), Goals("EUR"), GUARDS, NOW, np.random.default_rng(1))
+    shares = {arm.arm_id: arm for arm in decision.arms}
+    assert set(shares) == {"ad1", "ad2"}, "an only child has nothing to be compared with"
+    assert shares["ad1"].share > shares["ad2"].share
+    assert shares["ad1"].p_best > 0.99
+    assert shares["ad1"].low90 < 20 < shares["ad1"].high90
+    assert shares["ad1"].metric == "conversions per 1,000 impressions"
+    assert shares["ad1"].share + shares["ad2"].share == pytest.approx(1)
+
+
+def test_the_certificate_proves_the_aim() -> None:
+    certificate = decided().certificate
+    assert certificate is not None
+    assert certificate.upper_bound >= certificate.value
+    assert certificate.gap < 1e-3

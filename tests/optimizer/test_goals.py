@@ -1,0 +1,222 @@
+"""Goals: nonsense is refused with its mend, and what remains becomes the right room, rows and amounts."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.contract import Account, BudgetTarget, Level
+from connectors.money import Money
+from optimizer import goals
+from optimizer.goals import Because, Box, Goals, GoalsError, Limit, Pin, Scope
+from optimizer.plan.problem import Outcome, Row
+from optimizer.plan.recommendation import Objective
+from optimizer.plan.snapshot import Target
+
+ACCOUNT = Account("files", "shop", "EUR", "Europe/Berlin")
+TODAY = date(2026, 3, 2)
+
+
+def target(
+    name: str, amount: float, channel: str = "search", tags: tuple[str, ...] = (), *, minimum: int | None = None,
+    quantum: int = 10_000,
+) -> Target:  # fmt: skip
+    least = None if minimum is None else eur(minimum)
+    budget = BudgetTarget(
+        ACCOUNT, name, name.title(), Level.CAMPAIGN, (name,), eur(amount), minimum=least, quantum_micros=quantum
+    )
+    return Target(budget, channel, tags, (name,), (name.title(),))
+
+
+def eur(amount: float | str) -> Money:
+    return Money.of(Decimal(str(amount)), "EUR")
+
+
+def limit(scope: str, **bounds: object) -> Limit:
+    return Limit(Scope.parse(scope), **bounds)
+
+
+TARGETS = (target("a", 100, tags=("brand",)), target("b", 200), target("c", 50, "social"), target("d", 150, "social"))
+CURRENT = np.array([100.0, 200.0, 50.0, 150.0])
+
+
+@pytest.mark.parametrize(
+    ("text", "covered"),
+    [("all", "abcd"), ("channel:social", "cd"), ("tag:brand", "a"), ("campaign:b", "b"), ("campaign:B", "b"),
+     ("budget:c", "c"), ("budget:files/shop/d", "d"), ("channel: search ", "ab"), ("tag:none", "")],
+)  # fmt: skip
+def test_a_scope_covers_what_it_names(text: str, covered: str) -> None:
+    assert "".join(t.budget.budget_id for t in TARGETS if Scope.parse(text).covers(t)) == covered
+
+
+@pytest.mark.parametrize("text", ["", "chanel:x", "channel:", "all:x", "search"])
+def test_a_scope_that_names_nothing_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"scope|stands alone"):
+        Scope.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("build", "names"),
+    [
+        (lambda: Goals("EUR", margin=0.0), "margin"),
+        (lambda: Goals("EUR", margin=1.1), "margin"),
+        (lambda: Goals("EUR", confidence=0.5), "confidence"),
+        (lambda: Goals("EUR", largest_step=0.0), "largest_step"),
+        (lambda: Goals("EUR", largest_step=float("nan")), "largest_step"),
+        (lambda: Goals("EUR", roas_floor=-1.0), "roas_floor"),
+        (lambda: Goals("EUR", total=eur(0)), "total"),
+        (lambda: Goals("EUR", cpa_ceiling=Money.of(5, "USD")), "5.00 USD is not in EUR"),
+        (lambda: Goals("EUR", limits=(limit("all", floor=Money.of(5, "USD")),)), "not in EUR"),
+        (lambda: limit("all"), "bounds nothing"),
+        (lambda: limit("all", floor=eur(-1)), "negative"),
+        (lambda: limit("all", floor=eur(2), ceiling=eur(1)), "above ceiling"),
+        (lambda: limit("all", share_floor=1.5), "between 0 and 1"),
+        (lambda: limit("all", share_floor=0.5, share_ceiling=0.4), "share_floor is above"),
+    ],
+)
+def test_a_goal_that_makes_no_sense_is_refused_with_its_mend(build: object, names: str) -> None:
+    with pytest.raises(GoalsError, match=names) as refused:
+        build()
+    assert "Mend:" in str(refused.value)
+
+
+def test_the_digest_follows_every_wish() -> None:
+    plain = Goals("EUR")
+    assert plain.digest() == Goals("EUR").digest()
+    assert plain.digest() != Goals("EUR", objective=Objective.PROFIT).digest()
+    assert plain.digest() != Goals("EUR", limits=(limit("all", ceiling=eur(1)),)).digest()
+
+
+def test_the_step_box_is_the_step_within_the_limits() -> None:
+    wishes = Goals("EUR", limits=(limit("campaign:a", floor=eur(90)), limit("campaign:b", ceiling=eur(210))))
+    room = goals.box(wishes, TARGETS, CURRENT, TODAY)
+    assert room.lower.tolist() == pytest.approx([90, 140, 35, 105])
+    assert room.upper.tolist() == pytest.approx([130, 210, 65, 195])
+    assert [b.code for b in room.lower_because[0]] == ["floor:campaign:a"]
+    assert [b.code for b in room.upper_because[1]] == ["ceiling:campaign:b"]
+    assert [b.code for b in room.upper_because[2]] == ["step"]
+
+
+def test_a_floor_beyond_the_step_is_walked_towards() -> None:
+    room = goals.box(Goals("EUR", limits=(limit("campaign:a", floor=eur(300)),)), TARGETS, CURRENT, TODAY)
+    assert (room.lower[0], room.upper[0]) == pytest.approx((130, 130))
+    assert [b.code for b in room.lower_because[0]] == ["step"]
+    down = goals.box(Goals("EUR", limits=(limit("campaign:b", ceiling=eur(20)),)), TARGETS, CURRENT, TODAY)
+    assert (down.lower[1], down.upper[1]) == pytest.approx((140, 140))
+
+
+def test_a_pin_wins_over_everything_until_its_last_day() -> None:
+    pin = Pin(Scope.parse("campaign:a"), "ada", "sale", until=TODAY)
+    wishes = Goals("EUR", limits=(limit("campaign:a", floor=eur(120)),), pins=(pin,))
+    room = goals.box(wishes, TARGETS, CURRENT, TODAY)
+    assert (room.lower[0], room.upper[0]) == (100, 100)
+    assert room.upper_because[0][0].words == "pinned by ada until 2026-03-02: sale"
+    tomorrow = goals.box(wishes, TARGETS, CURRENT, date(2026, 3, 3))
+    assert tomorrow.lower[0] == 120
+
+
+def test_platform_minimum_and_ceiling_that_cross_are_named() -> None:
+    crossed = (target("a", 100, minimum=80), *TARGETS[1:])
+    with pytest.raises(GoalsError, match=r"A: the platform takes no less than 80.00 EUR, but its ceiling is 50.00 EUR"):
+        goals.wide_box(Goals("EUR", limits=(limit("budget:a", ceiling=eur(50)),)), crossed, CURRENT, TODAY)
+
+
+def test_the_wide_box_reaches_five_times_a_budget_or_an_equal_share_but_no_more_than_all() -> None:
+    room = goals.wide_box(Goals("EUR"), TARGETS, CURRENT, TODAY)
+    assert room.upper.tolist() == pytest.approx([500, 500, 500, 500])
+    many = tuple(target(f"t{k}", 10) for k in range(100))
+    wide = goals.wide_box(Goals("EUR"), many, np.full(100, 10.0), TODAY)
+    assert set(wide.upper) == {50.0}
+
+
+def test_rows_say_what_the_goals_say() -> None:
+    wishes = Goals(
+        "EUR",
+        limits=(
+            limit("channel:social", ceiling=eur(180), share_floor=0.3),
+            limit("channel:search", floor=eur(250)),
+            limit("campaign:a", ceiling=eur(70)),
+        ),
+        roas_floor=2.5,
+        cpa_ceiling=eur(8),
+    )
+    found = {row.name: row for row in goals.rows(wishes, TARGETS, eur(500))}
+    assert list(found) == [
+        "total", "ceiling:channel:social", "share-floor:channel:social", "floor:channel:search", "roas", "cpa",
+    ]  # fmt: skip
+    assert (found["total"].spend.tolist(), found["total"].bound) == ([1, 1, 1, 1], 500)
+    assert (found["ceiling:channel:social"].spend.tolist(), found["ceiling:channel:social"].bound) == (
+        [0, 0, 1, 1],
+        180,
+    )
+    assert (found["share-floor:channel:social"].spend.tolist()) == [0, 0, -1, -1]
+    assert found["share-floor:channel:social"].bound == -150
+    assert found["share-floor:channel:social"].words == "channel social at least 30% of the total: 150.00 EUR a day"
+    assert found["floor:channel:search"].bound == -250
+    roas, cpa = found["roas"], found["cpa"]
+    assert (roas.outcome, roas.spend.tolist(), roas.credit.tolist()) == (Outcome.VALUE, [2.5] * 4, [1] * 4)
+    assert (cpa.outcome, cpa.spend.tolist(), cpa.credit.tolist()) == (Outcome.CONVERSIONS, [1] * 4, [8] * 4)
+
+
+def test_envelopes_are_the_linear_rows_in_money() -> None:
+    wishes = Goals("EUR", limits=(limit("tag:brand", share_ceiling=0.25), limit("channel:social", floor=eur(90))))
+    found = goals.envelopes(wishes, TARGETS, eur(500))
+    assert [(e.name, str(e.ceiling), str(e.floor)) for e in found] == [
+        ("total", "500.00 EUR", "None"),
+        ("share-ceiling:tag:brand", "125.00 EUR", "None"),
+        ("floor:channel:social", "None", "90.00 EUR"),
+    ]
+    assert [key.budget_id for key in found[2].keys] == ["c", "d"]
+
+
+def test_a_scope_that_covers_nothing_is_told() -> None:
+    wishes = Goals("EUR", limits=(limit("channel:serach", floor=eur(1)),), pins=(Pin(Scope.parse("tag:x"), "a", "r"),))
+    assert [f.message[:22] for f in goals.unmatched(wishes, TARGETS)] == [
+        "The limit on channel:s",
+        "The pin on tag:x cover",
+    ]
+
+
+def free(*ends: tuple[float, float]) -> Box:
+    why = ((Because("x", "x"),),) * len(ends)
+    return Box(np.array([low for low, _ in ends]), np.array([high for _, high in ends]), why, why)
+
+
+def test_rounding_gives_the_largest_remainders_what_the_cuts_left() -> None:
+    three = (target("a", 1, quantum=1_000_000), target("b", 1, quantum=1_000_000), target("c", 1, quantum=1_000_000))
+    plan = np.array([10.6, 20.9, 8.5])
+    row = Row("total", "total", np.ones(3), 40.0)
+    amounts = goals.to_quantum(plan, three, free((0, 50), (0, 50), (0, 50)), (row,))
+    assert [m.micros // 1_000_000 for m in amounts] == [11, 21, 8]
+
+
+def test_a_budget_that_stays_keeps_its_exact_amount() -> None:
+    odd = target("a", "33.337", quantum=10_000)
+    (kept,) = goals.to_quantum(np.array([33.337]), (odd,), free((33.337, 33.337)), ())
+    assert kept.micros == 33_337_000
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 1000), st.sampled_from([1_000, 10_000, 50_000, 1_000_000])), min_size=1, max_size=12
+    ),
+    st.floats(0.5, 1.5),
+)
+def test_rounding_breaks_no_row_and_no_side(plan: list[tuple[float, int]], slack: float) -> None:
+    targets = tuple(target(f"t{k}", 0, quantum=quantum) for k, (_, quantum) in enumerate(plan))
+    budget = np.array([amount for amount, _ in plan])
+    quantum = np.array([q for _, q in plan]) / 1e6
+    room = free(*[(max(b - q - 1, 0), b + q + 1) for b, q in zip(budget, quantum, strict=True)])
+    total = float(budget.sum()) * max(slack, 1.0)
+    amounts = goals.to_quantum(budget, targets, room, (Row("total", "", np.ones(len(plan)), total),))
+    got = np.array([m.micros for m in amounts]) / 1e6
+    assert got.sum() <= total + 1e-6
+    assert all(m.micros % t.budget.quantum_micros == 0 for m, t in zip(amounts, targets, strict=True))
+    assert (got >= room.lower - 1e-6).all()
+    assert (got <= room.upper + 1e-6).all()
+    assert (np.abs(got - budget) <= quantum + 1e-6).all()

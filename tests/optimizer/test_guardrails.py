@@ -1,0 +1,152 @@
+"""Each guard holds what it should, names why, and leaves the rest alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.contract import Account, BudgetKind, BudgetTarget, Level
+from connectors.money import Money
+from optimizer import guardrails
+from optimizer.guardrails import Guardrails
+from optimizer.plan.recommendation import Severity
+from optimizer.plan.snapshot import BudgetMove, Freshness, Panel, Snapshot, Target
+
+NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
+TODAY = date(2026, 3, 2)
+ACCOUNT = Account("files", "shop", "EUR", "Europe/Berlin")
+DAYS = 60
+
+
+def target(name: str, amount: int = 100) -> Target:
+    budget = BudgetTarget(ACCOUNT, name, name, Level.CAMPAIGN, (name,), Money.of(amount, "EUR"))
+    return Target(budget, "search", (), (name,), (name,))
+
+
+def snapshot(*targets: Target, spend: float = 100.0, conversions: float = 5.0) -> Snapshot:
+    shape = (len(targets), DAYS)
+    nothing = np.full(shape, np.nan)
+    panel = Panel(
+        TODAY - timedelta(days=DAYS), np.full(shape, spend), np.full(shape, conversions), *[nothing] * 3, nothing
+    )
+    fresh = (Freshness("files", "shop", TODAY - timedelta(days=1)),)
+    return Snapshot(NOW, TODAY, "EUR", "Europe/Berlin", targets, panel, (), None, freshness=fresh)
+
+
+def held(of: Snapshot, guards: Guardrails | None = None) -> list[str | None]:
+    guards = guards or Guardrails()
+    panel = of.panel
+    days = np.isfinite(panel.spend).sum(axis=1).astype(float)
+    recent = np.nansum(panel.conversions[:, -28:], axis=1)
+    proof = guardrails.evidence(days, recent, np.nansum(panel.spend[:, -28:], axis=1), guards)
+    return [None if hold is None else hold.code for hold in guardrails.holds(of, proof, guards, NOW)]
+
+
+def test_a_healthy_budget_is_not_held() -> None:
+    assert held(snapshot(target("a"), target("b"))) == [None, None]
+
+
+def test_shared_lifetime_and_empty_budgets_are_never_written() -> None:
+    shared = target("a")
+    shared = replace(shared, budget=replace(shared.budget, shared=True))
+    lifetime = target("b")
+    lifetime = replace(lifetime, budget=replace(lifetime.budget, kind=BudgetKind.LIFETIME))
+    assert held(snapshot(shared, lifetime, target("c", 0))) == ["shared-budget", "lifetime-budget", "no-amount"]
+
+
+@pytest.mark.parametrize(("missing", "code"), [(0, None), (3, None), (4, "stale-data")])
+def test_data_may_be_three_days_behind_and_no_more(missing: int, code: str | None) -> None:
+    seen = replace(snapshot(target("a")), freshness=(Freshness("files", "shop", TODAY - timedelta(days=1 + missing)),))
+    assert held(seen) == [code]
+
+
+def test_an_account_without_any_row_is_stale() -> None:
+    assert held(replace(snapshot(target("a")), freshness=(Freshness("files", "shop", None),))) == ["stale-data"]
+
+
+def test_spend_without_conversions_where_many_were_due_is_an_outage() -> None:
+    seen = snapshot(target("a"), target("b"), conversions=8.0)
+    seen.panel.conversions[0, -3:] = 0.0
+    seen.panel.conversions[1] = 0.5  # few are due of this one: silence says nothing
+    seen.panel.conversions[1, -3:] = 0.0
+    assert held(seen) == ["tracking-outage", None]
+
+
+def test_silence_that_chance_explains_is_no_outage() -> None:
+    seen = snapshot(target("a"), conversions=np.log(1000) - 0.01)  # a third of three days' worth is just below
+    seen.panel.conversions[0, -3:] = 0.0
+    assert held(seen) == [None]
+
+
+def test_a_last_day_of_many_times_the_usual_spend_is_doubtful() -> None:
+    seen = snapshot(target("a"), target("b"))
+    seen.panel.spend[0, -1] = 501.0
+    seen.panel.spend[1, -1] = 499.0
+    assert held(seen) == ["spend-spike", None]
+
+
+def test_thin_evidence_says_what_is_missing_and_how_long_it_takes() -> None:
+    guards = Guardrails()
+    (proof,) = guardrails.evidence(np.array([30.0]), np.array([4.0]), np.array([80.0]), guards)
+    assert proof.thin
+    assert "4.0 conversions" in proof.words
+    assert "at least 10 conversions are needed (about 42 more days at this rate)" in proof.words
+    assert held(snapshot(target("a"), conversions=0.3)) == ["thin-evidence"]
+
+
+def test_a_budget_that_we_changed_lately_cools_down() -> None:
+    money = Money.of(100, "EUR")
+    late = BudgetMove(target("a").key, NOW - timedelta(hours=19), money, money)
+    early = BudgetMove(target("b").key, NOW - timedelta(hours=21), money, money)
+    assert held(replace(snapshot(target("a"), target("b")), moves=(early, late))) == ["cool-down", None]
+
+
+def test_the_step_over_24_hours_counts_from_before_the_first_change() -> None:
+    key = target("a").key
+    moves = (
+        BudgetMove(key, NOW - timedelta(hours=30), Money.of(50, "EUR"), Money.of(80, "EUR")),
+        BudgetMove(key, NOW - timedelta(hours=10), Money.of(80, "EUR"), Money.of(90, "EUR")),
+        BudgetMove(key, NOW - timedelta(hours=2), Money.of(90, "EUR"), Money.of(100, "EUR")),
+    )
+    least, most = guardrails.step_range(replace(snapshot(target("a")), moves=moves), Guardrails(), NOW)
+    assert (least[0], most[0]) == (40.0, 120.0)
+
+
+def test_all_held_blocks_the_portfolio_and_names_each() -> None:
+    seen = snapshot(target("a"), target("b"), conversions=0.1)
+    guards = Guardrails()
+    proof = guardrails.evidence(np.full(2, 60.0), np.full(2, 2.8), np.full(2, 2800.0), guards)
+    findings = guardrails.portfolio_findings(seen, guardrails.holds(seen, proof, guards, NOW))
+    assert [f.code for f in findings] == ["thin-evidence", "thin-evidence", "all-held"]
+    assert findings[-1].severity is Severity.BLOCK
+
+
+def test_campaigns_without_a_budget_and_no_budget_at_all_are_told() -> None:
+    lost = replace(snapshot(target("a")), unbudgeted=("x", "y"))
+    assert [f.code for f in guardrails.portfolio_findings(lost, (None,))] == ["no-budget"]
+    assert [f.code for f in guardrails.portfolio_findings(snapshot(), ())] == ["no-budgets"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("largest_step_24h", -0.1), ("cool_down_hours", float("nan")), ("spend_spike", 1.0), ("smallest_step", 1.5),
+     ("min_gain_probability", 2.0), ("minimum_conversions", float("inf"))],
+)  # fmt: skip
+def test_a_guard_that_makes_no_sense_is_not_built(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=name):
+        Guardrails(**{name: value})
+
+
+@given(st.integers(0, 10**12), st.floats(0.0, 1.0), st.sampled_from([1_000, 10_000, 1_000_000]))
+def test_a_line_at_its_step_limit_passes_and_one_two_quanta_beyond_does_not(
+    micros: int, step: float, quantum: int
+) -> None:
+    current = Money(micros, "EUR")
+    edge = Money(micros + int(step * micros), "EUR")
+    assert guardrails.line_within(current, edge, step, quantum)
+    assert not guardrails.line_within(current, Money(edge.micros + 2 * quantum + 1, "EUR"), step, quantum)

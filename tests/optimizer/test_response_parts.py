@@ -1,0 +1,276 @@
+"""The parts around the filter: maturity, season, noise, delivery, value per conversion, pooled scale."""
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from optimizer.plan.snapshot import DelayTriangle
+from optimizer.response.delivery import learn_supply
+from optimizer.response.history import History
+from optimizer.response.maturity import GROUP_WEIGHT, POOL_WEIGHT, default_hazard, learn_maturity
+from optimizer.response.prior import LEAST_WEIGHT, MOST_WEIGHT, reference_spend, scale_prior
+from optimizer.response.season import excess_variance, local, weekday_factors
+from optimizer.response.worth import learn_worth
+
+
+def history(spend, conversions=None, value=None, budget=None):
+    spend = np.asarray(spend, dtype=float)
+    empty = np.full_like(spend, np.nan)
+    return History(
+        today=date(2025, 6, 2),
+        spend=spend,
+        conversions=empty if conversions is None else np.asarray(conversions, dtype=float),
+        value=empty if value is None else np.asarray(value, dtype=float),
+        budget=empty if budget is None else np.asarray(budget, dtype=float),
+        weekday=np.arange(spend.shape[1], dtype=np.int64) % 7,
+    )
+
+
+def triangle(rng, days, lags, late, volume, today=None):
+    """Cumulative conversions by lag, geometric delay of ratio `late`, cut at what is known today."""
+    share = np.append((1 - late) * late ** np.arange(lags - 1), late ** (lags - 1))
+    cumulative = np.cumsum(rng.multinomial(rng.poisson(volume, days), share), axis=1).astype(float)
+    age = (days if today is None else today) - np.arange(days)
+    return np.where(np.arange(lags) <= age[:, None], cumulative, np.nan)
+
+
+# Maturity
+
+
+def test_completeness_by_hand():
+    """One day, 60 conversions at once, 30 at lag 1, 10 at lag 2, against the pseudo-counts."""
+    group = DelayTriangle("g", np.array([0]), np.array([[60.0, 90.0, 100.0]]))
+    prior = default_hazard(35)
+    pool = prior.copy()  # lags that no triangle has keep the default in the pool, and no hazard in the group
+    pool[1:3] = (np.array([30.0, 10.0]) + POOL_WEIGHT * prior[1:3]) / (np.array([90.0, 100.0]) + POOL_WEIGHT)
+    hazard = np.append(pool[:3], np.zeros(32))
+    hazard[1:3] = (np.array([30.0, 10.0]) + GROUP_WEIGHT * pool[1:3]) / (np.array([90.0, 100.0]) + GROUP_WEIGHT)
+    learnt = learn_maturity([group], 1).at(np.array([0, 1, 2, 99]))
+    expected = [np.prod(1 - hazard[lag + 1 :]) for lag in (0, 1, 2)] + [1.0]
+    assert np.allclose(learnt[0], expected)
+
+
+def test_delay_is_recovered_from_a_truncated_triangle():
+    rng = np.random.default_rng(11)
+    late = 0.7
+    group = DelayTriangle("g", np.array([0]), triangle(rng, 60, 30, late, volume=2_000.0))
+    learnt = learn_maturity([group], 1).at(np.arange(12))[0]
+    assert np.allclose(learnt, 1 - late ** np.arange(1, 13), atol=0.01)
+
+
+def test_a_store_that_began_late_learns_the_same_delay():
+    """Early statements of old days are missing; reversed hazards use each pair of lags that was seen."""
+    rng = np.random.default_rng(12)
+    full = triangle(rng, 60, 30, 0.7, volume=2_000.0)
+    began = 40
+    known_from = np.maximum(began - np.arange(60), 0)
+    late = np.where(np.arange(30) >= known_from[:, None], full, np.nan)
+    learnt = learn_maturity([DelayTriangle("g", np.array([0]), late)], 1).at(np.arange(10))[0]
+    assert np.allclose(learnt, 1 - 0.7 ** np.arange(1, 11), atol=0.02)
+
+
+def test_nowcasts_are_unbiased_over_many_triangles():
+    rng = np.random.default_rng(13)
+    ratios = []
+    for _ in range(60):
+        cumulative = triangle(rng, 90, 30, 0.7, volume=40.0)
+        maturity = learn_maturity([DelayTriangle("g", np.array([0]), cumulative)], 1)
+        recent = cumulative[np.arange(80, 90), 90 - np.arange(80, 90)]
+        ratios.append(recent.sum() / (40.0 * maturity.history(10)[0]).sum())
+    error = np.std(ratios) / np.sqrt(60)
+    assert abs(np.mean(ratios) - 1) < 5 * error + 0.01
+
+
+def test_groups_without_restatements_take_the_pool_and_a_lone_portfolio_the_default():
+    rng = np.random.default_rng(14)
+    seen = DelayTriangle("seen", np.array([0]), triangle(rng, 60, 30, 0.7, volume=500.0))
+    unseen = DelayTriangle("unseen", np.array([1]), np.full((60, 30), np.nan))
+    both = learn_maturity([seen, unseen], 3).at(np.arange(1, 8))
+    assert np.allclose(both[0], both[1], atol=0.01)
+    assert np.allclose(both[1], both[2], atol=1e-4)  # the third target is in no group
+    alone = learn_maturity([unseen], 2).at(np.array([0, 1, 7]))[1]
+    assert np.allclose(alone, [1 - 0.1 * np.exp(1 / 2), 0.9, 1 - 0.1 * np.exp(-3)], atol=2e-5)
+
+
+def test_conversions_that_are_taken_back_make_early_days_more_than_complete():
+    cumulative = np.tile([100.0, 90.0, 90.0], (50, 1))
+    learnt = learn_maturity([DelayTriangle("g", np.array([0]), cumulative)], 1).at(np.array([0, 20]))[0]
+    assert learnt[0] > 1.05
+    assert learnt[1] == 1.0
+
+
+def test_a_triangle_of_targets_that_there_are_not_is_refused():
+    with pytest.raises(ValueError, match="outside 0"):
+        learn_maturity([DelayTriangle("g", np.array([2]), np.ones((3, 3)))], 2)
+
+
+# Season and noise
+
+
+def test_weekday_factors_are_recovered_though_spend_follows_the_weekday():
+    rng = np.random.default_rng(21)
+    truth = np.array([1.3, 1.1, 1.0, 1.0, 0.9, 0.8, 0.9])
+    weekday = np.arange(182) % 7
+    spend = 100 * np.where(weekday >= 5, 0.6, 1.2) * rng.lognormal(0, 0.1, (20, 182))
+    counts = rng.poisson(40 * (spend / 100) ** 0.7 * truth[weekday])
+    days = local(history(spend, counts), np.ones((20, 182)))
+    assert np.allclose(weekday_factors(days).mean(axis=0), truth, atol=0.03)
+
+
+def test_weekdays_without_rows_keep_a_factor_and_bias_no_other():
+    rng = np.random.default_rng(22)
+    truth = np.array([1.2, 1.0, 0.9, 1.0, 0.9, 1.0, 1.0])
+    weekday = np.arange(182) % 7
+    spend = np.where(weekday < 5, 100.0, np.nan) * np.ones((20, 1))
+    counts = np.where(weekday < 5, rng.poisson(40 * truth[weekday], (20, 182)), np.nan)
+    factors = weekday_factors(local(history(spend, counts), np.ones((20, 182)))).mean(axis=0)
+    assert np.allclose(factors[:5] / factors[:5].mean(), truth[:5], atol=0.03)
+    assert np.allclose(factors[5:], 1.0, atol=0.05)
+
+
+def test_a_thin_target_takes_the_portfolios_weekdays():
+    rng = np.random.default_rng(23)
+    truth = np.array([1.4, 1.2, 1.0, 1.0, 0.8, 0.8, 0.8])
+    volume = np.append(np.full(20, 50.0), 0.05)[:, None]
+    counts = rng.poisson(volume * truth[np.arange(182) % 7])
+    factors = weekday_factors(local(history(np.full((21, 182), 100.0), counts), np.ones((21, 182))))
+    assert np.allclose(factors[20], truth, atol=0.08)
+
+
+def test_no_history_means_even_weeks():
+    days = local(history(np.empty((3, 0))), np.ones((3, 0)))
+    assert np.allclose(weekday_factors(days), 1.0)
+    assert np.allclose(excess_variance(days, np.ones((3, 7))), 0.1)
+
+
+@pytest.mark.parametrize("size", [4.0, 20.0])
+def test_overdispersion_is_recovered(size):
+    rng = np.random.default_rng(24)
+    counts = rng.poisson(30.0 * rng.gamma(size, 1 / size, (100, 180)))
+    days = local(history(np.full((100, 180), 100.0), counts), np.ones((100, 180)))
+    assert np.isclose(np.median(excess_variance(days, np.ones((100, 7)))), 1 / size, rtol=0.15)
+
+
+def test_poisson_days_show_next_to_no_excess():
+    rng = np.random.default_rng(25)
+    counts = rng.poisson(30.0, (100, 180))
+    days = local(history(np.full((100, 180), 100.0), counts), np.ones((100, 180)))
+    assert np.median(excess_variance(days, np.ones((100, 7)))) < 0.02
+
+
+# Delivery
+
+
+def test_unknown_budgets_are_taken_as_delivered():
+    supply = learn_supply(history(np.full((2, 40), 50.0)))
+    assert np.array_equal(supply.delivered(np.array([[10.0], [1e6]])), [[10.0], [1e6]])
+
+
+def test_exhausted_supply_is_found_and_free_supply_is_not():
+    rng = np.random.default_rng(31)
+    budget = np.tile(np.geomspace(50, 300, 56), (2, 1))
+    spend = np.minimum(budget, np.array([[120.0], [np.inf]])) * rng.lognormal(0, 0.05, (2, 56))
+    supply = learn_supply(history(spend, budget=budget))
+    assert np.isclose(supply.capacity[0], 120.0, rtol=0.03)
+    assert np.isinf(supply.capacity[1])
+    assert np.allclose(supply.share, 1.0, atol=0.03)
+
+
+def test_a_steady_shortfall_at_any_budget_is_a_share():
+    rng = np.random.default_rng(32)
+    budget = rng.uniform(50, 300, (1, 56))
+    supply = learn_supply(history(0.9 * budget * rng.lognormal(0, 0.03, (1, 56)), budget=budget))
+    assert np.isclose(supply.share[0], 0.9, atol=0.02)
+    assert np.isinf(supply.capacity[0])
+
+
+def test_a_large_shortfall_of_a_constant_budget_is_exhausted_supply():
+    supply = learn_supply(history(np.full((1, 40), 60.0), budget=np.full((1, 40), 100.0)))
+    assert np.isclose(supply.capacity[0], 60.0)
+
+
+def test_delivery_scales_with_the_currency():
+    rng = np.random.default_rng(33)
+    budget = rng.uniform(50, 300, (4, 56))
+    spend = np.minimum(budget, 150) * rng.lognormal(0, 0.1, (4, 56))
+    one, other = learn_supply(history(spend, budget=budget)), learn_supply(history(spend * 1e4, budget=budget * 1e4))
+    assert np.allclose(one.share, other.share)
+    assert np.allclose(one.capacity * 1e4, other.capacity)
+
+
+# Value per conversion
+
+
+def test_value_of_nowhere_is_zero():
+    worth = learn_worth(history(np.ones((2, 5)), conversions=np.ones((2, 5))))
+    assert not worth.reported.any()
+    assert np.array_equal(worth.mean, [0.0, 0.0])
+
+
+def test_value_is_recovered_and_an_unreported_target_takes_the_pool():
+    rng = np.random.default_rng(41)
+    truth = np.array([20.0, 40.0, 80.0])
+    counts = rng.poisson(30.0, (3, 100))
+    value = truth[:, None] * counts * rng.lognormal(0, 0.05, (3, 100))
+    counts, value = np.vstack([counts, counts[:1]]), np.vstack([value, np.full((1, 100), np.nan)])
+    worth = learn_worth(history(np.ones((4, 100)), conversions=counts, value=value))
+    assert np.allclose(worth.mean[:3], truth, rtol=0.02)
+    assert np.isclose(worth.mean[3], 40.0, rtol=0.1)
+    assert worth.sd[3] > 10 * worth.sd[:3].max()
+    assert worth.reported.tolist() == [True, True, True, False]
+
+
+def test_a_single_large_sale_moves_a_thin_target_only_part_of_the_way():
+    rng = np.random.default_rng(42)
+    counts = rng.poisson(30.0, (10, 60)).astype(float)
+    value = counts * 50.0 * rng.lognormal(0, 0.4, (10, 60))
+    counts[0], value[0] = 0.0, 0.0
+    counts[0, 30], value[0, 30] = 1.0, 2_000.0
+    worth = learn_worth(history(np.ones((10, 60)), conversions=counts, value=value))
+    assert 45.0 < worth.mean[0] < 500.0
+
+
+# Prior
+
+
+def test_reference_spend_lies_between_a_targets_own_scale_and_the_portfolios():
+    spend = np.array([[100.0] * 18 + [5_000.0, 0.0], [25.0] * 20, [np.nan] * 20, [np.nan] * 20])
+    pool = np.nanmean(np.where(spend > 0, spend, np.nan))
+    own = np.array([100.0, 25.0, 64.0, pool])
+    reference = reference_spend(history(spend), np.array([70.0, 30.0, 64.0, 0.0]))
+    assert np.allclose(reference, np.sqrt(own * pool))
+
+
+def test_the_portfolio_moves_a_reference_only_so_far():
+    spend = np.array([[1.0] * 20, [1_000.0] * 20])
+    assert np.allclose(reference_spend(history(spend), np.ones(2)), [5.0, np.sqrt(1_000 * 500.5)])
+
+
+def test_a_portfolio_that_never_spent_takes_its_budgets():
+    nothing = history(np.full((2, 5), np.nan))
+    assert np.allclose(reference_spend(nothing, np.array([10.0, 30.0])), np.sqrt(np.array([10.0, 30.0]) * 20.0))
+    assert np.array_equal(reference_spend(nothing, np.zeros(2)), [1.0, 1.0])
+
+
+def test_scale_prior_is_the_pooled_rate_and_its_weight_stays_in_bounds():
+    reference = np.full(200, 100.0)
+    rng = np.random.default_rng(51)
+    same = rng.poisson(50.0, 200).astype(float)
+    alpha, mean = scale_prior(same, np.full(200, 1_000.0), reference)
+    assert alpha[0] == MOST_WEIGHT
+    assert np.allclose(mean, 5.0, rtol=0.03)
+    wild = rng.poisson(50.0 * rng.gamma(0.2, 5.0, 200)).astype(float)
+    assert scale_prior(wild, np.full(200, 1_000.0), reference)[0][0] == LEAST_WEIGHT
+
+
+def test_a_portfolio_that_saw_no_conversion_keeps_a_positive_prior():
+    alpha, mean = scale_prior(np.zeros(3), np.full(3, 1_000.0), np.full(3, 10.0))
+    assert (alpha > 0).all()
+    assert (mean > 0).all()
+    assert (mean < 0.01).all()
+
+
+def test_one_tiny_day_does_not_sway_the_pooled_scale():
+    conversions, exposure = np.append(np.full(50, 50.0), 1.0), np.append(np.full(50, 1_000.0), 1e-3)
+    assert np.allclose(scale_prior(conversions, exposure, np.full(51, 100.0))[1], 5.0, rtol=0.1)

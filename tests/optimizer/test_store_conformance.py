@@ -1,0 +1,314 @@
+"""What every store does: the same suite on the store in memory and on the one in a file."""
+
+import shutil
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from connectors.contract import (
+    Account,
+    BudgetKey,
+    BudgetTarget,
+    Entity,
+    EntityKind,
+    Level,
+    PerformanceRow,
+    Series,
+)
+from connectors.money import Money
+from optimizer.agent.store import MemoryStore, open_sql
+from optimizer.plan.recommendation import (
+    Decision,
+    Effect,
+    Event,
+    Evidence,
+    Intent,
+    IntentState,
+    Line,
+    Objective,
+    Recommendation,
+    Record,
+    State,
+    Transition,
+)
+from optimizer.ports import ConflictingRows, IngestReport, NotFound, SnapshotQuery, StateConflict, StoreError
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ACCOUNT = Account("ads", "1", "USD", "UTC")
+SERIES = Series(ACCOUNT, "c1", "search")
+DAY = date(2026, 2, 20)
+KEY = BudgetKey("ads", "1", "b1")
+NO_EFFECT = Effect(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+@pytest.fixture(scope="module")
+def new_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("store") / "new.sqlite"
+    open_sql(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture(params=["memory", "sql"])
+def store(request, new_file, tmp_path):
+    path = shutil.copy(new_file, tmp_path / "outlay.sqlite")
+    opened = MemoryStore() if request.param == "memory" else open_sql(f"sqlite:///{path}")
+    yield opened
+    opened.close()
+
+
+def row(spend, fetched_at=NOON, day=DAY, series=SERIES):
+    return PerformanceRow(series, day, spend, 2_000_000, None, 5_000_000, 3_000_000, fetched_at)
+
+
+def budget(amount="10", key=KEY, covers=("c1",), account=ACCOUNT):
+    return BudgetTarget(account, key.budget_id, "Budget", Level.CAMPAIGN, covers, Money.of(amount, account.currency))
+
+
+def spends(store, known_at=NOON + timedelta(days=30), days=12):
+    store.note_budgets([budget()], NOON - timedelta(days=300))
+    panel = store.snapshot(SnapshotQuery(known_at, date(2026, 3, 1), days, "USD", "UTC")).panel
+    return panel.spend[0, (DAY - panel.first_day).days]
+
+
+def recommendation(rec_id="R-1", revision=1, created_at=NOON, **changes):
+    line = Line(KEY, "Budget", "search", Money.of(10, "USD"), Money.of(12, "USD"), "e1", NO_EFFECT, (),
+                Evidence(30, 5.0, 100.0, False, "enough"), "it pays — and more")  # fmt: skip
+    decision = Decision(
+        DAY, "USD", "UTC", Objective.CONVERSIONS, "conversions a day", (line,), NO_EFFECT, 1.0, 1.5, (), (), (), (),
+        None, "m/1", "g/1", "a" * 64, "b" * 64,
+    )  # fmt: skip
+    plain = Recommendation(rec_id, revision, None, created_at, created_at + timedelta(days=2), "outlay", 7, "0.1",
+                           decision, "")  # fmt: skip
+    plain = replace(plain, **changes)
+    return replace(plain, plan_hash=plain.computed_hash())
+
+
+def step(made, state=State.PROPOSED, before=None, intents=(), actor="outlay", **standing):
+    event = Event(made.rec_id, made.revision, NOON, actor, state.value, "as told")
+    return Transition(Record(made, state, **standing), before, event, tuple(intents))
+
+
+def intent(key="k1", budget_key=KEY, order=0, state=IntentState.PLANNED, **changes):
+    plain = Intent(key, "R-1", 1, budget_key, Money.of(10, "USD"), Money.of(12, "USD"), order, state)
+    return replace(plain, **changes)
+
+
+class TestFacts:
+    def test_rows_are_counted_by_what_they_did(self, store):
+        assert store.ingest(iter([row(1), row(2, day=DAY + timedelta(days=1))])) == IngestReport(2, 2, 0, 0)
+        later = NOON + timedelta(days=1)
+        again = [row(1, later), row(3, later, DAY + timedelta(days=1)), row(4, later, DAY + timedelta(days=2))]
+        assert store.ingest(again) == IngestReport(3, 1, 1, 1)
+
+    def test_reading_the_same_rows_again_changes_nothing(self, store):
+        rows = [row(n, NOON + timedelta(hours=n)) for n in range(5)]
+        assert store.ingest(rows) == IngestReport(5, 1, 4, 0)
+        assert store.ingest(reversed(rows)) == IngestReport(5, 0, 0, 5)
+
+    def test_no_rows_are_no_change(self, store):
+        assert store.ingest(iter(())) == IngestReport(0, 0, 0, 0)
+
+    def test_a_restatement_is_kept_beside_what_it_replaces(self, store):
+        store.ingest([row(1_000_000)])
+        store.ingest([row(4_000_000, NOON + timedelta(days=1))])
+        assert spends(store, NOON) == 1.0
+        assert spends(store, NOON + timedelta(days=1, microseconds=-1)) == 1.0
+        assert spends(store, NOON + timedelta(days=1)) == 4.0
+
+    def test_an_older_statement_goes_into_the_history_only(self, store):
+        store.ingest([row(1_000_000), row(3_000_000, NOON + timedelta(hours=3))])
+        report = store.ingest([row(2_000_000, NOON + timedelta(hours=2)), row(500_000, NOON - timedelta(hours=1))])
+        assert report == IngestReport(2, 0, 2, 0)
+        known = [spends(store, NOON + timedelta(hours=h)) for h in (-1, 0, 1, 2, 3, 4)]
+        assert known == [0.5, 1.0, 1.0, 2.0, 3.0, 3.0]
+
+    def test_the_order_of_rows_in_one_reading_does_not_matter(self, store):
+        rows = [row(n * 1_000_000, NOON + timedelta(hours=n)) for n in (3, 1, 2)]
+        assert store.ingest(rows) == IngestReport(3, 1, 2, 0)
+        assert [spends(store, NOON + timedelta(hours=h)) for h in (1, 2, 3)] == [1.0, 2.0, 3.0]
+
+    @pytest.mark.parametrize("known", [[], [row(9)], [row(1, NOON - timedelta(days=1))]])
+    @pytest.mark.parametrize("values", [(1, 2), (2, 1)])
+    def test_two_values_of_one_instant_leave_nothing(self, store, known, values):
+        known = [replace(r, fetched_at=NOON - timedelta(days=1)) for r in known]
+        store.ingest(known)
+        other = row(7, day=DAY + timedelta(days=1))
+        before = store.snapshot(SnapshotQuery(NOON, date(2026, 3, 1), 12, "USD", "UTC")).digest()
+        with pytest.raises(ConflictingRows, match="2026-02-20") as caught:
+            store.ingest([other, row(values[0]), row(values[1])])
+        assert (caught.value.series, caught.value.day) == (SERIES, DAY)
+        assert store.snapshot(SnapshotQuery(NOON, date(2026, 3, 1), 12, "USD", "UTC")).digest() == before
+        assert store.ingest([other]).new == 1
+
+    def test_another_value_of_an_instant_already_stored_conflicts(self, store):
+        store.ingest([row(1), row(2, NOON + timedelta(days=1))])
+        with pytest.raises(ConflictingRows):
+            store.ingest([row(3)])
+
+    def test_rows_that_break_off_leave_nothing(self, store):
+        def rows():
+            yield row(1)
+            raise OSError("the file is gone")
+
+        with pytest.raises(OSError, match="gone"):
+            store.ingest(rows())
+        assert store.ingest([row(1)]).new == 1
+
+    def test_series_of_every_level_and_definition_are_apart(self, store):
+        kinds = [
+            SERIES, replace(SERIES, channel="social"), replace(SERIES, ad_group_id="g"),
+            replace(SERIES, ad_group_id="g", ad_id="a"), replace(SERIES, audience_id="a"),
+            replace(SERIES, creative_id="a"), replace(SERIES, conversion_definition="sale"),
+            replace(SERIES, attribution_setting="7d"), replace(SERIES, account=replace(ACCOUNT, account_id="2")),
+        ]  # fmt: skip
+        assert store.ingest(row(n, series=s) for n, s in enumerate(kinds)).new == len(kinds)
+        assert store.ingest(row(n, series=replace(s)) for n, s in enumerate(kinds)).unchanged == len(kinds)
+
+    @pytest.mark.parametrize("change", [{"currency": "EUR"}, {"time_zone": "Europe/Berlin"}])
+    def test_an_account_keeps_its_currency_and_zone(self, store, change):
+        store.ingest([row(1)])
+        other = replace(ACCOUNT, **change)
+        (name,) = change.values()
+        for attempt in (
+            lambda: store.ingest([row(1, series=replace(SERIES, account=other))]),
+            lambda: store.note_entities([Entity(other, EntityKind.AD, "a", "A")]),
+            lambda: store.note_budgets([budget(account=other)], NOON),
+        ):
+            with pytest.raises(StoreError, match=rf"'1' of 'ads'.*{name} now.*set .* again"):
+                attempt()
+
+    def test_a_measure_beyond_64_bits_is_told(self, store):
+        with pytest.raises(StoreError, match="correct its unit"):
+            store.ingest([row(2**63)])
+        assert store.ingest([row(2**63 - 1)]).new == 1
+
+
+class TestLedger:
+    def test_a_record_comes_back_as_it_was(self, store):
+        made = recommendation()
+        store.commit([step(made)])
+        found = store.record("R-1")
+        assert found == Record(made, State.PROPOSED)
+        assert found.recommendation.computed_hash() == made.plan_hash
+        approved = step(made, State.APPROVED, State.PROPOSED, approved_by="ann", approved_lines=(KEY,),
+                        approvals=("ann",))  # fmt: skip
+        store.commit([approved])
+        assert store.record("R-1", 1) == approved.record
+        assert [(e.action, e.at) for e in store.events("R-1")] == [("proposed", NOON), ("approved", NOON)]
+        assert store.events("R-2") == ()
+
+    def test_what_is_not_there_is_told(self, store):
+        store.commit([step(recommendation())])
+        for which in (("R-2",), ("R-1", 2)):
+            with pytest.raises(NotFound, match=which[0]):
+                store.record(*which)
+
+    @pytest.mark.parametrize(
+        ("attempt", "words"),
+        [
+            (step(recommendation()), "exists already"),
+            (step(recommendation(), State.APPLYING, State.APPROVED), "'proposed' by now, not 'approved'"),
+            (step(recommendation("R-2"), State.APPROVED, State.PROPOSED), "not stored"),
+            (step(recommendation(seed=8), State.APPROVED, State.PROPOSED), "another plan hash"),
+            (step(recommendation(), State.APPROVED, State.PROPOSED, approvals=("bob", "ann")), "somebody else"),
+        ],
+    )
+    def test_a_step_from_another_state_is_refused_with_all_that_goes_with_it(self, store, attempt, words):
+        store.commit([step(recommendation(), approvals=("ann",))])
+        with pytest.raises(StateConflict, match=words):
+            store.commit([step(recommendation("R-9")), replace(attempt, intents=(intent(),))])
+        assert [r.recommendation.rec_id for r in store.records()] == ["R-1"]
+        assert len(store.events("R-1")) == 1
+        assert store.events("R-9") == ()
+        assert store.intents("R-1", 1) == ()
+
+    def test_steps_of_one_commit_see_one_another(self, store):
+        first, second = recommendation(), recommendation(revision=2, seed=8)
+        store.commit([step(first)])
+        store.commit([step(first, State.EDITED, State.PROPOSED), step(second), step(second, State.REJECTED,
+                      State.PROPOSED)])  # fmt: skip
+        assert store.record("R-1", 1).state is State.EDITED
+        assert store.record("R-1").recommendation == second
+        assert [r.state for r in store.records()] == [State.REJECTED]
+
+    def test_records_are_the_latest_revisions_newest_first(self, store):
+        for n in range(4):
+            store.commit([step(recommendation(f"R-{n}", created_at=NOON + timedelta(hours=n // 2)))])
+        store.commit([step(recommendation("R-0", 2, created_at=NOON + timedelta(hours=5)), State.HELD)])
+        assert [r.recommendation.rec_id for r in store.records()] == ["R-0", "R-3", "R-2", "R-1"]
+        assert [r.recommendation.rec_id for r in store.records(frozenset({State.PROPOSED}))] == ["R-3", "R-2", "R-1"]
+        assert [r.recommendation.rec_id for r in store.records(frozenset({State.PROPOSED}), 1)] == ["R-3"]
+        assert store.records(frozenset()) == ()
+
+    def test_a_budget_has_one_open_intent_at_most(self, store):
+        store.commit([step(recommendation(), intents=[intent("a")])])
+        with pytest.raises(StateConflict, match="ads/1/b1"):
+            store.commit([step(recommendation("R-2"), intents=[intent("b", rec_id="R-2")])])
+        assert [r.recommendation.rec_id for r in store.records()] == ["R-1"]
+        done = intent("a", state=IntentState.ACKNOWLEDGED, updated_at=NOON)
+        store.advance(intent("a"), done)
+        store.commit([step(recommendation("R-2"), intents=[intent("b", rec_id="R-2")])])
+        with pytest.raises(StateConflict):
+            store.advance(done, intent("a"))
+
+    def test_two_open_intents_of_one_commit_conflict(self, store):
+        with pytest.raises(StateConflict):
+            store.commit([step(recommendation(), intents=[intent("a"), intent("b", order=1)])])
+        assert store.records() == ()
+
+    def test_an_idempotency_key_is_used_once(self, store):
+        other = BudgetKey("ads", "1", "b2")
+        store.commit([step(recommendation(), intents=[intent("a", state=IntentState.CANCELLED)])])
+        with pytest.raises(StateConflict):
+            store.commit([step(recommendation("R-2"), intents=[intent("a", other)])])
+
+    def test_intents_come_in_the_order_of_writing_and_advance_by_compare_and_set(self, store):
+        keys = [BudgetKey("ads", "1", f"b{n}") for n in range(3)]
+        store.commit([step(recommendation(), intents=[intent(f"k{n}", keys[n], 2 - n) for n in range(3)])])
+        assert [i.idempotency_key for i in store.intents("R-1", 1)] == ["k2", "k1", "k0"]
+        before = intent("k0", keys[0], 2)
+        after = replace(before, state=IntentState.SENDING, attempts=1, note="begun", updated_at=NOON)
+        store.advance(before, after, Event("R-1", 1, NOON, "outlay", "sending", "k0"))
+        assert store.intents("R-1", 1)[2] == after
+        assert store.events("R-1")[-1].action == "sending"
+        for stale in (before, intent("k9")):
+            with pytest.raises(StateConflict, match="moved on"):
+                store.advance(stale, replace(stale, attempts=9), Event("R-1", 1, NOON, "outlay", "never", ""))
+        assert len(store.events("R-1")) == 2
+
+    @pytest.mark.parametrize(
+        "after",
+        [
+            intent(key="k2"),
+            intent(budget_key=BudgetKey("ads", "1", "b2")),
+            intent(state=IntentState.ACKNOWLEDGED),
+            intent(target=Money.of(12, "EUR")),
+        ],
+    )
+    def test_an_intent_stays_itself(self, store, after):
+        store.commit([step(recommendation(), intents=[intent()])])
+        with pytest.raises(StoreError, match="intent k"):
+            store.advance(intent(), after)
+        assert store.intents("R-1", 1) == (intent(),)
+
+    def test_moves_are_told_from_when_the_platform_acknowledged_them(self, store):
+        store.commit([step(recommendation(), intents=[intent()])])
+        acknowledged = intent(state=IntentState.ACKNOWLEDGED, updated_at=NOON)
+        store.advance(intent(), acknowledged)
+        store.advance(acknowledged, replace(acknowledged, state=IntentState.VERIFIED,
+                      updated_at=NOON + timedelta(days=1)))  # fmt: skip
+
+        def moves(at):
+            snapshot = store.snapshot(SnapshotQuery(at, date(2026, 3, 1), 5, "USD", "UTC"))
+            return [(m.key, m.at, m.before, m.after) for m in snapshot.moves]
+
+        told = [(KEY, NOON, Money.of(10, "USD"), Money.of(12, "USD"))]
+        assert moves(NOON - timedelta(microseconds=1)) == []
+        assert moves(NOON) == told
+        assert moves(NOON + timedelta(days=30)) == told
+        assert moves(NOON + timedelta(days=31)) == []
+
+    def test_closing_twice_is_allowed(self, store):
+        store.close()
+        store.close()

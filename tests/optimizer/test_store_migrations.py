@@ -1,0 +1,100 @@
+"""The database's version, and how files that cannot be opened are told."""
+
+import re
+import sqlite3
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from optimizer.agent.store import current, open_sql, upgrade
+from optimizer.agent.store.tables import Table
+from optimizer.ports import StoreError
+
+
+def _shapes(engine):
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'index') AND sql IS NOT NULL "
+            "AND name NOT LIKE 'sqlite%' AND name <> 'alembic_version'"
+        ).fetchall()
+    # Constraints stand in any order: what is compared is the set of a table's clauses.
+    return {name: sorted(re.sub(r"\s+", " ", line).strip(" ,") for line in sql.splitlines()) for name, sql in rows}
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path / 'outlay.sqlite'}"
+
+
+@pytest.fixture
+def engine(url):
+    built = create_engine(url)
+    yield built
+    built.dispose()
+
+
+def test_migrations_from_empty_give_the_declared_tables(url, engine):
+    upgrade(url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, Table.metadata) == []
+
+
+def test_migrations_give_the_declared_checks_and_storage_too(url, engine):
+    upgrade(url)
+    declared = create_engine("sqlite://")
+    Table.metadata.create_all(declared)
+    assert _shapes(engine) == _shapes(declared)
+    declared.dispose()
+
+
+def test_a_new_file_is_brought_up_to_date_once(url):
+    assert current(url) is None
+    assert upgrade(url) == upgrade(url) == current(url) == "0001"
+    open_sql(url).close()
+
+
+def test_a_database_of_a_newer_program_is_left_alone(url, tmp_path):
+    upgrade(url)
+    with sqlite3.connect(tmp_path / "outlay.sqlite") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    before = (tmp_path / "outlay.sqlite").read_bytes()
+    with pytest.raises(StoreError, match=r"version '9999'.*install"):
+        open_sql(url)
+    assert current(url) == "9999"
+    assert (tmp_path / "outlay.sqlite").read_bytes() == before
+
+
+def test_a_database_of_another_program_is_left_alone(url, tmp_path):
+    connection = sqlite3.connect(tmp_path / "outlay.sqlite")
+    connection.execute("CREATE TABLE recipes (name TEXT)")
+    connection.close()
+    with pytest.raises(StoreError, match=r"another program.*\[store\] url"):
+        open_sql(url)
+
+
+def test_a_file_that_is_no_database_is_told(url, tmp_path):
+    (tmp_path / "outlay.sqlite").write_text("campaign,spend\n" * 1000)
+    with pytest.raises(StoreError, match=r"outlay\.sqlite.*not a database.*Mend"):
+        open_sql(url)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("sqlite:///{}/missing/outlay.sqlite", "does not exist; create it"),
+        ("sqlite:///{}", "is a folder"),
+        ("sqlite://", "names no SQLite file"),
+        ("sqlite:///:memory:", "names no SQLite file"),
+        ("postgresql://me:hidden@localhost/outlay", r"names no SQLite file; write sqlite:///"),
+        ("outlay.sqlite", "not a database address"),
+    ],
+)
+def test_an_address_that_cannot_be_opened_is_told_with_its_mend(name, words, tmp_path):
+    with pytest.raises(StoreError, match=words) as caught:
+        open_sql(name.format(tmp_path))
+    assert "hidden" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,250 @@
+"""What only the store in a file has: a disk, other writers, other programs."""
+
+import gc
+import hashlib
+import sqlite3
+import threading
+import tracemalloc
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from connectors.contract import Account, BudgetKey, BudgetTarget, Entity, EntityKind, Level, PerformanceRow, Series
+from connectors.money import Money
+from optimizer.agent.store import SqlStore, open_sql
+from optimizer.agent.store.engine import Database
+from optimizer.plan.recommendation import (
+    Decision,
+    Effect,
+    Event,
+    Intent,
+    IntentState,
+    Objective,
+    Recommendation,
+    Record,
+    State,
+    Transition,
+)
+from optimizer.ports import SnapshotQuery, StateConflict, StoreError
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAY = date(2026, 2, 20)
+SERIES = Series(Account("ads", "1", "USD", "UTC"), "c1", "search")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "outlay.sqlite"
+
+
+@pytest.fixture
+def store(path):
+    opened = open_sql(f"sqlite:///{path}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def bare(store, path):
+    connection = sqlite3.connect(path, isolation_level=None)
+    yield connection
+    connection.close()
+
+
+def row(spend=1, day=DAY, series=SERIES, at=NOON):
+    return PerformanceRow(series, day, spend, 2, None, None, 4, at)
+
+
+def step(rec_id, state=State.PROPOSED, before=None, intents=(), by=None):
+    none = Effect(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    decision = Decision(DAY, "USD", "UTC", Objective.PROFIT, "USD a day", (), none, 0.0, 0.0, (), (), (), (), None,
+                        "m", "g", "", "")  # fmt: skip
+    made = Recommendation(rec_id, 1, None, NOON, NOON, "outlay", 1, "0.1", decision, "hash")
+    return Transition(Record(made, state, by), before, Event(rec_id, 1, NOON, by or "", state.value, ""), intents)
+
+
+def intent(key="k"):
+    return Intent(key, "R", 1, BudgetKey("ads", "1", "b"), Money(1, "USD"), Money(2, "USD"), 0, IntentState.PLANNED)
+
+
+def test_whoever_updates_a_fact_what_it_replaces_is_kept(store, bare):
+    store.ingest([row(1)])
+    with pytest.raises(sqlite3.IntegrityError, match="ck_fact_revision_interval"):
+        bare.execute("UPDATE fact SET spend = 7")
+    bare.execute("UPDATE fact SET spend = 7, known_from = known_from + 5")
+    kept = bare.execute("SELECT spend, conversions, value, clicks, known_to - known_from FROM fact_revision").fetchall()
+    assert kept == [(1, 2, None, 4, 5)]
+    bare.execute("UPDATE fact SET value = 3, known_from = known_from + 5")
+    bare.execute("UPDATE fact SET value = 3, known_from = known_from + 5")
+    assert bare.execute("SELECT spend, value FROM fact_revision ORDER BY known_from").fetchall() == [
+        (1, None),
+        (7, None),
+    ]
+
+
+def test_history_is_never_rewritten(store, bare):
+    store.commit([step("R")])
+    for statement in ("UPDATE event SET actor = 'nobody'", "DELETE FROM event"):
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            bare.execute(statement)
+    assert len(store.events("R")) == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE fact SET spend = -1, known_from = known_from + 1",
+        "UPDATE account SET currency = ''",
+        "UPDATE account SET time_zone = ''",
+        "UPDATE recommendation SET state = 'paid'",
+        "UPDATE intent SET state = 'maybe'",
+        "UPDATE intent SET target = -1",
+        "UPDATE budget_reading SET amount = -1",
+        "UPDATE budget_reading SET kind = 'weekly'",
+        "UPDATE entity SET status = 'asleep'",
+    ],
+)
+def test_values_that_mean_nothing_are_refused_by_the_database(store, bare, statement):
+    store.ingest([row()])
+    store.commit([step("R", intents=(intent(),))])
+    budget = BudgetTarget(SERIES.account, "b", "B", Level.CAMPAIGN, ("c1",), Money(1, "USD"))
+    store.note_budgets([budget], NOON)
+    store.note_entities([Entity(SERIES.account, EntityKind.CAMPAIGN, "c1", "C")])
+    with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+        bare.execute(statement)
+
+
+def test_reading_everything_again_leaves_the_same_bytes(path):
+    def fill():
+        store = open_sql(f"sqlite:///{path}")
+        store.ingest(row(n, DAY + timedelta(days=n)) for n in range(50))
+        store.ingest(row(n + n % 2, DAY + timedelta(days=n), at=NOON + timedelta(days=1)) for n in range(50))
+        store.note_entities([Entity(SERIES.account, EntityKind.CAMPAIGN, "c1", "C", tags=("a",))])
+        budget = BudgetTarget(SERIES.account, "b", "B", Level.CAMPAIGN, ("c1",), Money(1, "USD"))
+        store.note_budgets([budget], NOON)
+        store.note_budgets([budget], NOON + timedelta(days=1))
+        store.close()
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    assert fill() == fill()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_locked_file_is_told_with_its_mend(store, bare, path):
+    impatient = SqlStore(Database(path, busy_seconds=0.01))
+    bare.execute("BEGIN IMMEDIATE")
+    for attempt in (lambda: impatient.commit([step("R")]), lambda: impatient.ingest([row()])):
+        with pytest.raises(StoreError, match=r"outlay\.sqlite.*locked.*Mend: another process is writing"):
+            attempt()
+    assert impatient.records() == ()  # reading goes on beside a writer
+    bare.execute("ROLLBACK")
+    impatient.commit([step("R")])
+    assert impatient.ingest([row()]).new == 1
+    impatient.close()
+
+
+def test_a_slow_platform_keeps_nobody_from_writing(store, path):
+    other = SqlStore(Database(path, busy_seconds=0.01))
+
+    def rows():
+        for n in range(3):
+            other.commit([step(f"R{n}")])
+            yield row(n, DAY + timedelta(days=n))
+
+    assert store.ingest(rows()).new == 3
+    assert len(store.records()) == 3
+    other.close()
+
+
+def test_a_full_disk_loses_nothing_that_stood(store, path, bare):
+    store.ingest([row()])
+    pages = bare.execute("PRAGMA page_count").fetchone()[0]
+    full = SqlStore(Database(path))
+    with full._database.connect() as connection:
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
+    with pytest.raises(StoreError, match=r"full.*free some space"):
+        full.ingest(row(n, DAY + timedelta(days=n)) for n in range(5000))
+    full.close()
+    assert store.ingest([row(), row(9, DAY + timedelta(days=1))]).new == 1
+
+
+def test_of_two_who_take_the_same_step_exactly_one_wins(store, path):
+    rounds = 25
+    store.commit([step(f"R{n}") for n in range(rounds)])
+    gate = threading.Barrier(2)
+    won = []
+
+    def approve(name):
+        mine = open_sql(f"sqlite:///{path}")
+        for n in range(rounds):
+            gate.wait()
+            try:
+                mine.commit([step(f"R{n}", State.APPROVED, State.PROPOSED, by=name)])
+            except StateConflict:
+                continue
+            won.append((n, name))
+        mine.close()
+
+    threads = [threading.Thread(target=approve, args=(name,)) for name in ("ann", "bob")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(n for n, _ in won) == list(range(rounds))
+    assert all(store.record(f"R{n}").approved_by == name for n, name in won)
+    assert all([e.actor for e in store.events(f"R{n}")] == ["", name] for n, name in won)
+
+
+def test_two_who_open_a_new_file_at_once_both_get_it(path):
+    gate = threading.Barrier(4)
+    failures = []
+
+    def begin():
+        gate.wait()
+        try:
+            open_sql(f"sqlite:///{path}").close()
+        except StoreError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=begin) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_memory_does_not_grow_with_the_rows(store):
+    ads = [replace(SERIES, ad_id=f"a{n}") for n in range(200)]
+
+    def rows(days):
+        for n in range(days):
+            for ad in ads:
+                yield row(n, DAY + timedelta(days=n), ad)
+
+    def peak(days):
+        gc.collect()
+        tracemalloc.start()
+        store.ingest(rows(days))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(60)  # the first call fills caches that stay
+    assert peak(180) < 1.3 * peak(60)
+
+
+def test_a_snapshot_sees_one_state_while_others_write(store, path):
+    store.ingest([row(1_000_000)])
+    budget = BudgetTarget(SERIES.account, "b", "B", Level.CAMPAIGN, ("c1",), Money(1, "USD"))
+    store.note_budgets([budget], NOON)
+    query = SnapshotQuery(NOON + timedelta(days=2), DAY + timedelta(days=1), 1, "USD", "UTC")
+    before = store.snapshot(query).digest()
+    other = open_sql(f"sqlite:///{path}")
+    with store._database.read() as connection:
+        assert connection.exec_driver_sql("SELECT spend FROM fact").scalar() == 1_000_000
+        other.ingest([row(2_000_000, at=NOON + timedelta(days=1))])
+        assert connection.exec_driver_sql("SELECT spend FROM fact").scalar() == 1_000_000
+    assert store.snapshot(query).digest() != before
+    other.close()
