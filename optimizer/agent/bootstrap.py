@@ -42,6 +42,7 @@ def open_house(config: Path, clock: Clock | None = None) -> Iterator[House]:
             context = BuildContext(name, table.options, home, f"{config.name} [connectors.{name}]")
             connectors[name] = held.enter_context(closing(registry.build(table.kind, context)))
         yield House(
+            name=settings.portfolio.name,
             store=store,
             connectors=connectors,
             goals=configuration.goals(settings),

@@ -6,7 +6,7 @@ Each step is a function of the house; each disk write is one transaction of the 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from connectors.contract import BudgetKey, BudgetTarget, Connector, zone
+from connectors.errors import RetryLater
 from connectors.money import Money
 from optimizer import approval
 from optimizer.decide import decide
@@ -25,6 +26,9 @@ from optimizer.ports import Clock, IngestReport, Notifier, SnapshotQuery, Store
 
 _OPEN: Final = frozenset({State.PROPOSED, State.APPROVED})
 _ALL: Final = 1_000_000
+_READS: Final = 4
+_PAUSE_SECONDS: Final = 5.0
+_LONGEST_PAUSE_SECONDS: Final = 60.0
 
 
 class Refused(Exception):  # noqa: N818 - it is the act that was refused
@@ -44,11 +48,13 @@ class House:
     """Everything that a cycle works with, wired once in `bootstrap`.
 
     Attributes:
+        name: The portfolio's, for messages.
         connectors: By their names in the settings.
         history_days: How many days of history are read and learnt from.
         valid_for: How long a proposal may be approved and applied.
     """
 
+    name: str
     store: Store
     connectors: Mapping[str, Connector]
     goals: Goals
@@ -174,20 +180,35 @@ def commit(house: House, outcome: Transition | approval.Refusal) -> Record:
     return outcome.record
 
 
+def patiently[T](house: House, read: Callable[[], T]) -> T:
+    """Read from a platform, waiting as it asks when it throttles; for reads only, a write is never repeated blindly.
+
+    Raises:
+        RetryLater: It still throttles after as many attempts as are polite.
+        ConnectorError: Whatever else the read raises, at once.
+    """
+    for _ in range(_READS):
+        try:
+            return read()
+        except RetryLater as later:
+            house.clock.sleep(min(later.retry_after_seconds or _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS))
+    return read()
+
+
 def live_budgets(house: House) -> dict[BudgetKey, BudgetTarget]:
     """Read the budgets of every connector now, and note them in the store."""
     found: dict[BudgetKey, BudgetTarget] = {}
     for connector in house.connectors.values():
-        budgets = connector.budgets()
+        budgets = patiently(house, connector.budgets)
         house.store.note_budgets(budgets, house.clock.now())
         found |= {budget.key: budget for budget in budgets}
     return found
 
 
 def _pull_one(house: House, connector: Connector, since: date, until: date) -> PullReport:
-    report = house.store.ingest(connector.pull(since, until))
-    house.store.note_entities(connector.entities())
-    budgets = connector.budgets()
+    report = patiently(house, lambda: house.store.ingest(connector.pull(since, until)))
+    patiently(house, lambda: house.store.note_entities(connector.entities()))
+    budgets = patiently(house, connector.budgets)
     house.store.note_budgets(budgets, house.clock.now())
     return PullReport(connector.name, since, until, report, len(budgets))
 
@@ -198,7 +219,7 @@ def _announce(house: House, record: Record) -> None:
     recommendation, decision = record.recommendation, record.recommendation.decision
     changed = sum(line.changes for line in decision.lines)
     house.notifier.tell(
-        f"{recommendation.rec_id} waits for approval",
+        f"{house.name}: {recommendation.rec_id} waits for approval",
         f"{changed} budgets, {decision.total.mean:+,.2f} {decision.unit} expected; "
         f"outlay show {recommendation.rec_id}; valid until {recommendation.valid_until:%Y-%m-%d %H:%M} UTC",
     )

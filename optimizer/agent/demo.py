@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from connectors.errors import AskMarketer
 from connectors.money import Money
 from optimizer import approval
 from optimizer.agent import cycle, writing
@@ -54,21 +55,29 @@ class Outcome:
 
 
 def prepare(folder: Path, seed: int) -> Path:
-    """Write the demo's config.toml into a folder; an existing one is kept.
+    """Write the demo's config.toml into a folder.
 
     Returns:
         The file.
+
+    Raises:
+        AskMarketer: There is one already, or the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    scenario = named(_SCENARIO)
+    text = (
+        f'[portfolio]\nname = "demo"\ncurrency = "{scenario.currency}"\ntime_zone = "{scenario.time_zone}"\n\n'
+        f'[connectors.{_NAME}]\nkind = "simulated"\nscenario = "{_SCENARIO}"\nseed = {seed}\n'
+        'state_file = "market.json"\n'
+    )
     path = folder / "config.toml"
-    if not path.exists():
-        scenario = named(_SCENARIO)
-        path.write_text(
-            f'[portfolio]\nname = "demo"\ncurrency = "{scenario.currency}"\ntime_zone = "{scenario.time_zone}"\n\n'
-            f'[connectors.{_NAME}]\nkind = "simulated"\nscenario = "{_SCENARIO}"\nseed = {seed}\n'
-            'state_file = "market.json"\n',
-            encoding="utf-8",
-        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as out:
+            out.write(text)
+    except FileExistsError:
+        raise AskMarketer(f"{path} exists already", mend="name a new folder.") from None
+    except OSError as error:
+        raise AskMarketer(f"{path} cannot be written: {error.strerror}", mend="name another folder.") from None
     return path
 
 

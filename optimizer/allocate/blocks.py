@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.optimize import linprog
-from scipy.sparse import csr_array
 
+from optimizer.allocate.master import Mixed, best_mixture
 from optimizer.allocate.tables import Tables, closed
 from optimizer.plan.snapshot import FloatArray, IntArray
 
@@ -48,10 +47,10 @@ def generate(tables: Tables, tolerance: float) -> Prices:
         answer, bound = tables.answer(query)
         best = better(best, Prices(query, bound, number))
         columns = columns.and_answer(tables, answer, starts)
-        optimum, multipliers = columns.master(tables)
-        if closed(optimum, best.bound, tolerance):
+        mixed = columns.master(tables)
+        if closed(tables.offset + mixed.value, best.bound, tolerance):
             break
-        query = (multipliers + best.multipliers) / 2.0
+        query = (mixed.multipliers + best.multipliers) / 2.0
     return best
 
 
@@ -78,17 +77,6 @@ class _Columns:
             np.concatenate([self.block, np.arange(len(starts))]),
         )
 
-    def master(self, tables: Tables) -> tuple[float, FloatArray]:
-        """Return the optimum over mixtures of the columns, and its multipliers, shape (m,)."""
-        rows, count = self.usage.shape
-        blocks = int(self.block.max()) + 1
-        convexity = csr_array((np.ones(count), (self.block, np.arange(count))), shape=(blocks, count + rows))
-        result = linprog(
-            np.concatenate([-self.gain, tables.penalty]),
-            A_ub=np.concatenate([self.usage, -np.eye(rows)], axis=1),
-            b_ub=tables.bound,
-            A_eq=convexity,
-            b_eq=np.ones(blocks),
-            method="highs-ds",
-        )
-        return tables.offset - float(result.fun), np.clip(-result.ineqlin.marginals, 0, tables.penalty)
+    def master(self, tables: Tables) -> Mixed:
+        """Return the best mixture of the columns so far."""
+        return best_mixture(self.gain, self.usage, self.block, tables.bound, tables.penalty)

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.optimize import linprog
-from scipy.sparse import csr_array
 
 from optimizer.allocate.blocks import Prices, better
+from optimizer.allocate.master import best_mixture
 from optimizer.allocate.tables import BoolArray, Tables, closed
 from optimizer.plan.snapshot import FloatArray, IntArray
 
@@ -112,26 +111,16 @@ def _missing(loss: FloatArray, kept: BoolArray) -> BoolArray:
 
 
 def mix(tables: Tables, kept: BoolArray) -> Mixture:
-    """Solve the linear programme over the kept grid points (K, P), at least one for each target."""
+    """Find the best mixture of the kept grid points (K, P), at least one for each target."""
     target, point = np.nonzero(kept)
     gain, usage = tables.objective[target, point], tables.usage(target, point)
     alone = np.bincount(target, minlength=tables.targets)[target] == 1
-    rows, free = len(tables.bound), np.flatnonzero(~alone)
-    weight = np.ones(len(target))
-    constant = tables.offset + float(gain[alone].sum())
-    if not rows + len(free):
-        return Mixture(target, point, weight, constant, np.zeros(0), np.zeros(0))
+    free = np.flatnonzero(~alone)
     _, owner = np.unique(target[free], return_inverse=True)
-    owners, count = (int(owner.max()) + 1, len(free)) if len(free) else (0, 0)
-    result = linprog(
-        np.concatenate([-gain[free], tables.penalty]),
-        A_ub=np.concatenate([usage[:, free], -np.eye(rows)], axis=1),
-        b_ub=tables.bound - usage[:, alone].sum(axis=1),
-        A_eq=csr_array((np.ones(count), (owner, np.arange(count))), shape=(owners, count + rows)),
-        b_eq=np.ones(owners),
-        method="highs-ds",
-    )
-    weight[free] = result.x[:count]
+    left = tables.bound - usage[:, alone].sum(axis=1)
+    mixed = best_mixture(gain[free], usage[:, free], owner, left, tables.penalty)
+    weight = np.ones(len(target))
+    weight[free] = mixed.weight
     weight /= np.bincount(target, weight, tables.targets)[target]
-    multipliers = np.clip(-result.ineqlin.marginals, 0.0, tables.penalty)
-    return Mixture(target, point, weight, constant - float(result.fun), multipliers, result.x[count:])
+    value = tables.offset + float(gain[alone].sum()) + mixed.value
+    return Mixture(target, point, weight, value, mixed.multipliers, mixed.excess)

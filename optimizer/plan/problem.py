@@ -85,9 +85,10 @@ class Collision:
     """Constraints that cannot hold together, and the least change that would let them.
 
     Attributes:
-        rows: Names of the rows left over with a slack, worst first.
+        rows: Names of the rows that take part, the most exceeded first.
         words: The collision in a sentence.
-        nearest: By row name, the bound nearest to the one asked for with which a plan exists.
+        nearest: By row name, the bound nearest to the one asked for with which a plan exists: each one by itself,
+            all other rows held; where no single row is enough, all of these together.
     """
 
     rows: tuple[str, ...]
@@ -102,7 +103,8 @@ class Allocation:
     Attributes:
         spend: The plan, shape (K,).
         value: Its objective.
-        upper_bound: No feasible plan has a larger objective (weak duality).
+        upper_bound: No feasible plan has a larger objective (weak duality); in a collision, none that keeps the
+            rows as well as this one.
         prices: Multiplier of each row, shape (rows,): the objective's gain per unit of a looser bound.
         slack: What each row leaves unused at the plan, shape (rows,).
         collision: None if the plan keeps every row; else which rows cannot.

@@ -99,3 +99,12 @@ def test_a_price_above_the_first_penalty_does_not_pass_for_a_collision() -> None
     answer = solve(plain([[0, -1e6]], [row]))
     assert answer.collision is None
     assert answer.spend == pytest.approx([1.0])
+
+
+def test_a_plan_that_keeps_the_rows_is_preferred_whatever_the_penalties_bring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With penalties far too small every attempt overspends; the plan of least excess steps in."""
+    monkeypatch.setattr("optimizer.allocate.solver.PENALTIES", (1e-9, 1e-8))
+    answer = solve(plain([[0, 1, 2]], [linear("total", 1, 0.5, 1)]))
+    assert answer.collision is None
+    assert answer.slack.min() >= -1e-9
+    assert answer.upper_bound >= 1.0 >= answer.value

@@ -1,0 +1,54 @@
+"""The linear programme of column generation: the best mixture of given columns that keeps the rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linprog
+from scipy.sparse import csr_array
+
+from optimizer.plan.snapshot import FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mixed:
+    """Weights of the columns, shape (n,), their objective less penalties, multipliers and excess of the rows, (m,)."""
+
+    weight: FloatArray
+    value: float
+    multipliers: FloatArray
+    excess: FloatArray
+
+
+def best_mixture(gain: FloatArray, usage: FloatArray, owner: IntArray, bound: FloatArray, penalty: FloatArray) -> Mixed:
+    """Maximise gain.w - penalty.s subject to usage w - s <= bound, the weights of each owner summing to one.
+
+    The slack s >= 0 keeps the programme feasible whatever the rows ask for.
+
+    Args:
+        gain: Of each column, shape (n,).
+        usage: Of each row by each column, shape (m, n).
+        owner: Whose column it is, numbered from 0 without a gap, shape (n,).
+        bound: Of each row, shape (m,).
+        penalty: Price of each row's slack, shape (m,).
+
+    Raises:
+        ArithmeticError: HiGHS could not solve it, which only numbers of absurdly different size can bring about.
+    """
+    rows, count = usage.shape
+    owners = int(owner.max(initial=-1)) + 1
+    if not rows + count:
+        return Mixed(np.zeros(0), 0.0, np.zeros(0), np.zeros(0))
+    result = linprog(
+        np.concatenate([-gain, penalty]),
+        A_ub=np.concatenate([usage, -np.eye(rows)], axis=1),
+        b_ub=bound,
+        A_eq=csr_array((np.ones(count), (owner, np.arange(count))), shape=(owners, count + rows)),
+        b_eq=np.ones(owners),
+        method="highs-ds",
+    )
+    if result.x is None:
+        raise ArithmeticError(f"the mixture of {count} columns under {rows} rows was not found: {result.message}")
+    multipliers = np.clip(-result.ineqlin.marginals, 0.0, penalty)
+    return Mixed(result.x[:count], -float(result.fun), multipliers, result.x[count:])
