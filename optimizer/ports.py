@@ -77,7 +77,9 @@ class Store(Protocol):
         older than what is known goes into the history and does not replace it. Iterates once and never holds all rows.
 
         Raises:
-            ConflictingRows: Two rows of one call have one key, one `fetched_at` and different measures.
+            ConflictingRows: Two rows have one key, one `fetched_at` and different measures, in one call or over
+                several; nothing of this call was kept.
+            StoreError: An account has another currency or zone than before.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""The search for the plan: first the aim, then what today allows on the way to it (docs/models.md)."""
+"""The search for the plan: first the aim, then what today allows on the way to it (docs/decision.md)."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,7 +18,7 @@ def to_quantum(budget: FloatArray, targets: Sequence[Target], box: Box, rows: Se
 
     All go down to a quantum first (up where down would leave the box). What that leaves unspent is given back
     quantum by quantum, the largest remainder first, as far as every row keeps its bound. A budget that is where it
-    stands already, to within half a quantum, keeps its exact amount.
+    stands already, to within half a quantum, keeps its exact amount; what that costs a row is taken from the others.
 
     Args:
         budget: Currency units a day, shape (K,).
@@ -33,9 +34,63 @@ def to_quantum(budget: FloatArray, targets: Sequence[Target], box: Box, rows: Se
     micros = np.where(least <= most, np.clip(floor, least, np.maximum(most, least)), floor)
     stays = np.abs(wanted - present) * 2 <= quantum
     micros = np.where(stays, present, micros)
-    linear = [row for row in rows if row.credit is None]
-    _give_back(micros, wanted, quantum, np.where(stays, present, most), linear)
+    linear = _Linear.of([row for row in rows if row.credit is None], len(micros))
+    steps = _Steps(wanted, quantum, np.where(stays, present, least), np.where(stays, present, most))
+    while linear.excess(linear.spend @ micros).any():
+        lower = _nudge(micros, linear, steps, -1)
+        if (lower == micros).all():
+            break
+        micros = lower
+    micros = _nudge(micros, linear, steps, +1)
     return tuple(Money(int(m), target.budget.amount.currency) for m, target in zip(micros, targets, strict=True))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Linear:
+    """The linear rows as one matrix, in micros: spend @ x <= bound."""
+
+    spend: FloatArray
+    bound: FloatArray
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], targets: int) -> _Linear:
+        spend = np.array([row.spend for row in rows], dtype=np.float64).reshape(len(rows), targets)
+        return cls(spend, np.array([row.bound for row in rows], dtype=np.float64) * MICROS)
+
+    def excess(self, used: FloatArray) -> FloatArray:
+        """By how much each row is exceeded; half a micro is forgiven, since bounds came from floats."""
+        return np.maximum(used - self.bound - 0.5, 0.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Steps:
+    """What was wanted, the quantum, and the room of each budget, in micros."""
+
+    wanted: IntArray
+    quantum: IntArray
+    least: IntArray
+    most: IntArray
+
+
+def _nudge(micros: IntArray, linear: _Linear, steps: _Steps, sign: int) -> IntArray:
+    """Move budgets by single quanta up or down, those first that are furthest from what was wanted.
+
+    Down (-1) only as far as it mends a row that is exceeded; up (+1) only towards what was wanted, and never so that a
+    row is exceeded by more than it was.
+    """
+    result = micros.copy()
+    used = linear.spend @ result
+    off = (steps.wanted - result) / steps.quantum * sign
+    for k in np.argsort(-off, kind="stable"):
+        step = sign * steps.quantum[k]
+        if not steps.least[k] <= result[k] + step <= steps.most[k]:
+            continue
+        now, then = linear.excess(used), linear.excess(used + linear.spend[:, k] * step)
+        if (then > now).any() or not ((then < now).any() if sign < 0 else off[k] > 0):
+            continue
+        result[k] += step
+        used = used + linear.spend[:, k] * step
+    return result
 
 
 def _inside(side: FloatArray, quantum: IntArray, *, up: bool) -> IntArray:
@@ -43,18 +98,3 @@ def _inside(side: FloatArray, quantum: IntArray, *, up: bool) -> IntArray:
     micros = np.rint(side * MICROS).astype(np.int64)
     inner: IntArray = -(-micros // quantum) * quantum if up else micros // quantum * quantum
     return inner
-
-
-def _give_back(micros: IntArray, wanted: IntArray, quantum: IntArray, most: IntArray, linear: Sequence[Row]) -> None:
-    """Add single quanta in place, the largest remainder first, where the box and every row have room for them."""
-    spend = np.array([row.spend for row in linear]).reshape(len(linear), len(micros))
-    bound = np.array([row.bound for row in linear]) * MICROS
-    used = spend @ micros
-    remainder = (wanted - micros) / quantum
-    for k in np.argsort(-remainder, kind="stable"):
-        if remainder[k] <= 0 or micros[k] + quantum[k] > most[k]:
-            continue
-        after = used + spend[:, k] * quantum[k]
-        if (after <= np.maximum(bound, used) + 0.5).all():
-            micros[k] += quantum[k]
-            used = after

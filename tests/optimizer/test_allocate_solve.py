@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 
 from optimizer.allocate import solve
-from optimizer.plan.problem import Outcome, Problem, Row
+from optimizer.plan.problem import Allocation, Outcome, Problem, Row
 from tests.optimizer.allocate_problems import exact_milp, excess, linear, market, plain, read
 
 
@@ -202,3 +203,15 @@ def test_the_same_problem_has_the_same_answer_to_the_bit() -> None:
 def test_what_cannot_be_proved_is_refused(problem: Problem, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         solve(problem)
+
+
+def test_the_example_in_the_documentation_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "allocation.md").read_text(encoding="utf-8")
+    example = text.split("```python\n")[1].split("```")[0]
+    names: dict[str, object] = {}
+    exec(compile(example, "docs/allocation.md", "exec"), names)
+    answer = names["answer"]
+    assert isinstance(answer, Allocation)
+    assert answer.gap <= 1e-4
+    assert answer.spend.sum() == pytest.approx(110)
+    assert "one more euro a day would bring" in capsys.readouterr().out

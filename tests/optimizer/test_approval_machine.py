@@ -152,13 +152,13 @@ class Workflow(RuleBasedStateMachine):
         self.amounts[intent.key] = intent.target.micros
         self.effects.append(Effect(intent, before))
         if intent.target > intent.base:
-            self.check_ceilings(account.record)
+            self.check_ceilings(account.record, intent.key)
 
-    def check_ceilings(self, record: Record) -> None:
+    def check_ceilings(self, record: Record, written: BudgetKey) -> None:
         plan = record.recommendation.decision
         base = {line.key: line.current.micros for line in plan.lines}
         for limit in plan.envelopes:
-            if limit.ceiling is not None:
+            if limit.ceiling is not None and written in limit.keys:
                 top = max(limit.ceiling.micros, sum(base[each] for each in limit.keys))
                 assert sum(self.amounts[each] for each in limit.keys) <= top, "a ceiling was passed (invariant 2)"
 
@@ -427,7 +427,7 @@ class Workflow(RuleBasedStateMachine):
         changes=shifts,
         faults=troubles,
         last=lasts,
-        then=st.sampled_from(("nothing", "turn down", "sleep", "retry", "edit", "resend", "restore", "restore")),
+        then=st.sampled_from(("turn down", "sleep", "edit", "resend", "retry", "retry", "restore", "restore")),
     )
     def a_day(self, changes, faults, last, then):
         """Many steps in the usual order, so that the late states are often reached."""
@@ -451,7 +451,7 @@ class Workflow(RuleBasedStateMachine):
             case "retry" if record.state is State.FAILED:
                 self._retry(record)
                 self._day(record, SMOOTH, 5)
-            case "restore":
+            case "retry" | "restore":
                 self._restore(record)
 
     def _restore(self, record):
@@ -552,7 +552,10 @@ MUTATIONS = {
         [(approval, "recover", lambda i, live, now: intents.recover(i, live, now, wait=timedelta(0)))],
         "invariant 6",
     ),
-    "7: no comparison before a set": ([(approval, "sending", _send_blindly)], "invariant 7"),
+    "7: no comparison with the live budget": (
+        [(approval, "sending", _send_blindly), (applying, "drifts", lambda _lines, _live: ())],
+        "invariant 7",
+    ),
     "13: rollback without comparison": ([(restoring, "_changed", _nothing)], "invariant 13"),
     "13: rollback to other than the prior": (
         [
@@ -574,6 +577,6 @@ def test_the_machine_notices_a_guard_that_is_gone(name, monkeypatch):
     changes, words = MUTATIONS[name]
     for module, attribute, replacement in changes:
         monkeypatch.setattr(module, attribute, replacement)
-    searching = settings(SETTINGS, max_examples=3000, phases=[Phase.generate], print_blob=False)
+    searching = settings(SETTINGS, max_examples=1500, phases=[Phase.generate], print_blob=False)
     with pytest.raises(AssertionError, match=words):
         run_state_machine_as_test(Workflow, settings=searching)

@@ -201,6 +201,15 @@ def test_a_budget_that_stays_keeps_its_exact_amount() -> None:
     assert kept.micros == 33_337_000
 
 
+def test_budgets_that_stay_are_paid_for_by_those_that_move() -> None:
+    """Nine budgets stay although a little less was wanted of each: the tenth must not use what they did not free."""
+    ten = tuple(target(f"t{k}", 100 if k < 9 else 50) for k in range(10))
+    plan = np.array([99.996] * 9 + [60.036])
+    row = Row("total", "total", np.ones(10), 960.0)
+    amounts = goals.to_quantum(plan, ten, free(*[(50, 150)] * 10), (row,))
+    assert [m.micros for m in amounts] == [100_000_000] * 9 + [60_000_000]
+
+
 @given(
     st.lists(
         st.tuples(st.floats(0, 1000), st.sampled_from([1_000, 10_000, 50_000, 1_000_000])), min_size=1, max_size=12
@@ -220,3 +229,19 @@ def test_rounding_breaks_no_row_and_no_side(plan: list[tuple[float, int]], slack
     assert (got >= room.lower - 1e-6).all()
     assert (got <= room.upper + 1e-6).all()
     assert (np.abs(got - budget) <= quantum + 1e-6).all()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 10_000_000), st.integers(-6_000, 6_000)), min_size=2, max_size=20),
+    st.integers(0, 2**32 - 1),
+)
+def test_a_plan_within_the_total_stays_within_it_whoever_stays(plan: list[tuple[int, int]], seed: int) -> None:
+    """Budgets close to what they are now keep it; one large budget with room pays for the difference."""
+    rng = np.random.default_rng(seed)
+    targets = (*(target(f"t{k}", now / 1e6) for k, (now, _) in enumerate(plan)), target("large", 777))
+    wanted = np.array([max(now + off, 0) for now, off in plan] + [int(rng.integers(5e8, 9e8))]) / 1e6
+    total = float(wanted.sum())
+    amounts = goals.to_quantum(
+        wanted, targets, free(*[(0, 2_000)] * len(targets)), (Row("total", "", np.ones(len(targets)), total),)
+    )
+    assert sum(m.micros for m in amounts) <= total * 1e6 + 1

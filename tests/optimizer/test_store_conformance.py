@@ -128,6 +128,11 @@ class TestFacts:
         assert store.ingest(rows) == IngestReport(3, 1, 2, 0)
         assert [spends(store, NOON + timedelta(hours=h)) for h in (1, 2, 3)] == [1.0, 2.0, 3.0]
 
+    @pytest.mark.parametrize("hours", [(1, 2), (2, 1)])
+    def test_one_value_stated_twice_is_known_from_the_first_time(self, store, hours):
+        assert store.ingest(row(1_000_000, NOON + timedelta(hours=h)) for h in hours) == IngestReport(2, 1, 0, 1)
+        assert spends(store, NOON + timedelta(hours=1)) == 1.0
+
     @pytest.mark.parametrize("known", [[], [row(9)], [row(1, NOON - timedelta(days=1))]])
     @pytest.mark.parametrize("values", [(1, 2), (2, 1)])
     def test_two_values_of_one_instant_leave_nothing(self, store, known, values):

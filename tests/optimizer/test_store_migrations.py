@@ -1,14 +1,18 @@
 """The database's version, and how files that cannot be opened are told."""
 
 import re
+import shutil
 import sqlite3
+from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, inspect
 
-from optimizer.agent.store import current, open_sql, upgrade
+from optimizer.agent.store import current, open_sql, tables, upgrade
 from optimizer.agent.store.tables import Table
 from optimizer.ports import StoreError
 
@@ -48,6 +52,20 @@ def test_migrations_give_the_declared_checks_and_storage_too(url, engine):
     Table.metadata.create_all(declared)
     assert _shapes(engine) == _shapes(declared)
     declared.dispose()
+
+
+def test_the_template_of_new_migrations_gives_one_that_runs(engine, url, tmp_path):
+    upgrade(url)
+    folder = shutil.copytree(Path(tables.__file__).parent / "migrations", tmp_path / "migrations")
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP INDEX ix_event_rec_id")
+        config.attributes["connection"] = connection
+        made = command.revision(config, "mend an index", rev_id="0002", autogenerate=True)
+        assert "create_index" in Path(made.path).read_text()
+        command.upgrade(config, "head")
+        assert "ix_event_rec_id" in {index["name"] for index in inspect(connection).get_indexes("event")}
 
 
 def test_a_new_file_is_brought_up_to_date_once(url):

@@ -172,7 +172,7 @@ def test_a_full_disk_loses_nothing_that_stood(store, path, bare):
 def test_of_two_who_take_the_same_step_exactly_one_wins(store, path):
     rounds = 25
     store.commit([step(f"R{n}") for n in range(rounds)])
-    gate = threading.Barrier(2)
+    gate = threading.Barrier(2, timeout=30)
     won = []
 
     def approve(name):
@@ -197,7 +197,7 @@ def test_of_two_who_take_the_same_step_exactly_one_wins(store, path):
 
 
 def test_two_who_open_a_new_file_at_once_both_get_it(path):
-    gate = threading.Barrier(4)
+    gate = threading.Barrier(4, timeout=30)
     failures = []
 
     def begin():

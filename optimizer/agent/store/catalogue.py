@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, tuple_
+from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from connectors.contract import Account, BudgetKey, BudgetKind, BudgetTarget, Entity, EntityKind, EntityStatus, Level
@@ -72,18 +72,16 @@ def number_series(connection: Connection, series: Sequence[SeriesValue]) -> list
 
 
 def note_entities(connection: Connection, entities: Iterable[Entity]) -> None:
-    """Enter names; of two of one identity the later holds, and nothing is written where nothing changed."""
+    """Enter names; of two of one identity the later holds."""
     listed = list(entities)
     if not listed:
         return
     accounts = number_accounts(connection, dict.fromkeys(entity.account for entity in listed))
     statement = insert(_ENTITY)
     told = ("name", "parent_id", "status", "tags")
-    changed = tuple_(*(_ENTITY.c[name] for name in told)) != tuple_(*(statement.excluded[name] for name in told))
     statement = statement.on_conflict_do_update(
         index_elements=["account", "kind", "entity_id"],
         set_={name: statement.excluded[name] for name in told},
-        where=changed,
     )
     connection.execute(statement, [
         {
