@@ -91,8 +91,9 @@ class Account:
 class Series:
     """What a row's numbers are about: one entity of one account, one definition of a conversion.
 
-    `Series` and a day are the natural key of performance. Connectors build one object per series and share it
-    between rows. Ids below the reported level are None; `audience_id` may go with any level.
+    `Series` and a day are the natural key of performance. The channel is a label, not part of the identity: under
+    another one it is the same series, and equal. Connectors build one object per series and share it between rows.
+    Ids below the reported level are None; `audience_id` may go with any level.
 
     Raises:
         ValueError: An empty id, or an ad without a campaign.
@@ -100,7 +101,7 @@ class Series:
 
     account: Account
     campaign_id: str
-    channel: str
+    channel: str = field(compare=False)
     ad_group_id: str | None = None
     ad_id: str | None = None
     creative_id: str | None = None

@@ -84,6 +84,18 @@ class Hold:
         return Finding(self.code, self.severity, str(target.key), f"{target.budget.name}: {self.words}", self.mend)
 
 
+def daily(snapshot: Snapshot) -> tuple[Snapshot, tuple[Finding, ...]]:
+    """Leave out lifetime budgets, whose amounts are of another kind, and name each that was."""
+    keep = [k for k, target in enumerate(snapshot.targets) if target.budget.kind is BudgetKind.DAILY]
+    left = tuple(
+        Finding("lifetime-budget", Severity.INFO, str(target.key),
+                f"{target.budget.name} has a lifetime budget and is not planned day by day.",
+                "Give it a daily budget to let it take part.")
+        for target in snapshot.targets if target.budget.kind is BudgetKind.LIFETIME
+    )  # fmt: skip
+    return (snapshot.select(keep) if left else snapshot), left
+
+
 def evidence(days: FloatArray, conversions: FloatArray, spend: FloatArray, guards: Guardrails) -> tuple[Evidence, ...]:
     """Say for each target how much stands behind a move; the arrays are of shape (K,)."""
     return tuple(
@@ -190,9 +202,6 @@ def _unwritable(target: Target) -> Hold | None:
     if budget.shared:
         return Hold("shared-budget", "the budget is shared with others; it is never written", Severity.INFO,
                     "Give the campaign a budget of its own.")  # fmt: skip
-    if budget.kind is BudgetKind.LIFETIME:
-        return Hold("lifetime-budget", "a lifetime budget is not moved day by day", Severity.INFO,
-                    "Use a daily budget to let it take part.")  # fmt: skip
     if budget.amount.micros == 0:
         return Hold("no-amount", "the budget is zero; relative steps cannot start it", Severity.INFO,
                     "Set a first amount by hand.")  # fmt: skip

@@ -15,6 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.files.bridge import from_numpy, to_numpy
+
 IntArray = npt.NDArray[np.int64]
 
 MISSING: Final = -(2**63)
@@ -67,22 +69,21 @@ def micros(texts: Any, digits: int, decimal: str = ".") -> IntArray:
 
 
 def _by_array(texts: Any, digits: int, decimal: str) -> IntArray:
-    empty = pc.equal(texts, "")
-    blanks = pc.any(empty).as_py() or False
-    if blanks:
-        texts = pc.if_else(empty, "0", texts)
+    lengths = to_numpy(pc.binary_length(texts), np.int32)
+    empty = lengths == 0
+    if empty.any():
+        texts = pc.replace_substring_regex(texts, pattern="^$", replacement="0")
     if decimal == ",":
         if pc.any(pc.match_substring(texts, ".")).as_py():
             raise pa.ArrowInvalid("a point in a number with a decimal comma")
         texts = pc.replace_substring(texts, ",", ".")
-    if len(texts) and pc.max(pc.binary_length(texts)).as_py() > _WIDE_LENGTH:
+    if lengths.max(initial=0) > _WIDE_LENGTH:
         raise pa.ArrowInvalid("a long number")
-    if not (np.abs(pc.cast(texts, pa.float64()).to_numpy(zero_copy_only=False)) < _WIDE_LIMIT).all():
+    if not (np.abs(to_numpy(pc.cast(texts, pa.float64()), np.float64)) < _WIDE_LIMIT).all():
         raise pa.ArrowInvalid("a large number")
     rounded = pc.round(pc.cast(texts, _WIDE), digits, "half_to_even")
     numbers = _unscaled(pc.cast(rounded, pa.decimal128(38, digits)))
-    if blanks:
-        numbers[empty.to_numpy(zero_copy_only=False)] = MISSING
+    numbers[empty] = MISSING
     return numbers
 
 
@@ -143,9 +144,9 @@ def joint(columns: list[Any], length: int) -> tuple[IntArray, IntArray]:
         encoded = column.dictionary_encode()
         if len(encoded.dictionary) <= 1:
             continue
-        codes = codes * len(encoded.dictionary) + encoded.indices.to_numpy()
-        encoded = pa.array(codes).dictionary_encode()
-        codes, count = encoded.indices.to_numpy().astype(np.int64), len(encoded.dictionary)
+        codes = codes * len(encoded.dictionary) + to_numpy(encoded.indices, np.int32)
+        encoded = from_numpy(codes).dictionary_encode()
+        codes, count = to_numpy(encoded.indices, np.int32).astype(np.int64), len(encoded.dictionary)
     first = np.empty(count if length else 0, dtype=np.int64)
     first[codes[::-1]] = np.arange(length - 1, -1, -1)
     return codes, first

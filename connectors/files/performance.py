@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from connectors.contract import PerformanceRow, Series
 from connectors.errors import BadInput
 from connectors.files.book import SERIES_FIELDS, Book
+from connectors.files.bridge import from_numpy
 from connectors.files.cells import MISSING, Fault, IntArray, joint, micros
 from connectors.files.days import Place, instant, locate
 from connectors.files.keys import KeySet, Totals, pack
@@ -77,7 +77,7 @@ class FileReader:
         """The number of each row's series, shape (n,)."""
         columns = [self._column(chunk, field) for field in SERIES_FIELDS]
         inverse, first = joint([column for column in columns if column is not None], chunk.rows)
-        rows = pa.array(first)
+        rows = from_numpy(first)
         texts = [[""] * len(first) if column is None else column.take(rows).to_pylist() for column in columns]
         found = self._each(chunk, "campaign_id", first, zip(*texts, strict=True), self._book.code)
         return np.array(found, dtype=np.int64)[inverse]
@@ -86,9 +86,9 @@ class FileReader:
         """The day and the slot of each row, each of shape (n,)."""
         zones, zone_codes = self._book.zones(), self._book.zone_codes()[codes]
         dates = self._column(chunk, "date")
-        inverse, first = joint([dates, pa.array(zone_codes)], chunk.rows)
+        inverse, first = joint([dates, from_numpy(zone_codes)], chunk.rows)
         places = [zones[code] for code in zone_codes[first].tolist()]
-        keys = zip(dates.take(pa.array(first)).to_pylist(), places, repeat(chunk.date_format), strict=False)
+        keys = zip(dates.take(from_numpy(first)).to_pylist(), places, repeat(chunk.date_format), strict=False)
         found = self._each(chunk, "date", first, keys, self._place)
         days, slots = np.array([(p.day, p.slot) for p in found], dtype=np.int64).T
         return days[inverse], slots[inverse]
@@ -185,7 +185,7 @@ class FileReader:
         for count in np.unique(digits):
             rows = np.flatnonzero(digits == count)
             try:
-                numbers[rows] = micros(texts.take(pa.array(rows)), int(count), self._options.decimal)
+                numbers[rows] = micros(texts.take(from_numpy(rows)), int(count), self._options.decimal)
             except Fault as fault:
                 fault.index = int(rows[fault.index])
                 raise
@@ -196,7 +196,7 @@ class FileReader:
         if column is None:
             return None
         inverse, first = joint([column], chunk.rows)
-        found = self._each(chunk, "fetched_at", first, column.take(pa.array(first)).to_pylist(), instant)
+        found = self._each(chunk, "fetched_at", first, column.take(from_numpy(first)).to_pylist(), instant)
         times = [min(time, self._now) for time in found]
         return [times[index] for index in inverse.tolist()]
 

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
 
 from connectors.contract import Account, BudgetTarget, Entity, EntityKind, Level, Series
 from connectors.files.book import Book
+from connectors.files.bridge import from_numpy
 from connectors.files.cells import MISSING, IntArray, joint
 from connectors.files.keys import KeySet, Totals
 from connectors.files.options import Options
@@ -96,8 +96,8 @@ def _note_budgets(budgets: dict[int, tuple[int, int]], campaigns: IntArray, days
 def _named(reader: FileReader, chunk: Chunk, codes: IntArray) -> list[tuple[int, tuple[str, ...]]]:
     """The distinct pairs of a series' number and the texts of `_NAMES`."""
     columns = [reader.layout.column(name) for name in _NAMES]
-    _, first = joint([pa.array(codes), *(chunk.columns[name] for name in columns if name is not None)], chunk.rows)
-    rows = pa.array(first)
+    _, first = joint([from_numpy(codes), *(chunk.columns[name] for name in columns if name is not None)], chunk.rows)
+    rows = from_numpy(first)
     texts = [[""] * len(first) if name is None else chunk.columns[name].take(rows).to_pylist() for name in columns]
     return list(zip(codes[first].tolist(), zip(*texts, strict=True), strict=True))
 

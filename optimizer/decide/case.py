@@ -18,7 +18,7 @@ from optimizer.plan.problem import Row
 from optimizer.plan.recommendation import Evidence
 from optimizer.plan.snapshot import FloatArray, Snapshot
 
-_DRAWN_NUMBERS: Final = 4_000_000  # draws x targets x points kept at once: 32 MB
+_DRAWN_NUMBERS: Final = 1_500_000  # draws x targets x points kept at once: 12 MB
 _MOST_DRAWS: Final = 4_000
 
 

@@ -46,10 +46,12 @@ def decide(
     Raises:
         GoalsError: A fixed amount breaks a limit of its line, or names no budget.
     """
-    case = _case(snapshot, wanted, guards, now, fixed)
+    planned, left_out = guardrails.daily(snapshot)
+    case = _case(planned, wanted, guards, now, fixed)
     noticed = (
         *goals.unmatched(wanted, snapshot.targets),
-        *guardrails.portfolio_findings(snapshot, case.held),
+        *guardrails.portfolio_findings(planned, case.held),
+        *left_out,
     )
     if any(finding.severity is Severity.BLOCK for finding in noticed):
         return report(case, None, case.stay, noticed, rng)
@@ -57,7 +59,7 @@ def decide(
     noticed = (*noticed, *plan.findings)
     if any(finding.severity is Severity.BLOCK for finding in plan.findings):
         return report(case, plan, case.stay, noticed, rng)
-    proposed = goals.to_quantum(plan.budget, snapshot.targets, plan.box, case.rows)
+    proposed = goals.to_quantum(plan.budget, planned.targets, plan.box, case.rows)
     doubt = _too_little(case, plan, proposed, rng)
     return report(case, plan, case.stay if doubt else proposed, (*noticed, *doubt), rng)
 

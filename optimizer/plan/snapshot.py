@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -166,12 +167,38 @@ class Snapshot:
         """The live daily budgets in currency units, shape (K,)."""
         return np.array([t.budget.amount.micros for t in self.targets], dtype=np.float64) / 1e6
 
+    def select(self, keep: Sequence[int]) -> Snapshot:
+        """Return the snapshot of some targets only, by index, in this order."""
+        chosen = list(keep)
+        place = {old: new for new, old in enumerate(chosen)}
+        arms = self.arms
+        if arms is not None:
+            rows = [a for a, arm in enumerate(arms.arms) if arm.target in place]
+            named = tuple(replace(arms.arms[a], target=place[arms.arms[a].target]) for a in rows)
+            arms = replace(_rows(arms, rows), arms=named)
+        return replace(
+            self,
+            targets=tuple(self.targets[k] for k in chosen),
+            panel=_rows(self.panel, chosen),
+            delays=tuple(
+                replace(t, targets=np.array([place[k] for k in t.targets.tolist() if k in place], dtype=np.int64))
+                for t in self.delays
+            ),
+            arms=arms,
+        )
+
     def digest(self) -> str:
         """SHA-256 of everything in it: the same digest means the same evidence, to the bit."""
         sha = hashlib.sha256()
         for part in _parts(self):
             sha.update(part)
         return sha.hexdigest()
+
+
+def _rows[T: (Panel, ArmPanel)](holder: T, keep: list[int]) -> T:
+    values: dict[str, Any] = {f.name: getattr(holder, f.name) for f in fields(holder)}
+    arrays: dict[str, Any] = {n: v[keep] for n, v in values.items() if isinstance(v, np.ndarray)}
+    return replace(holder, **arrays)
 
 
 def _parts(snapshot: Snapshot) -> Iterable[bytes]:

@@ -51,12 +51,24 @@ def test_a_healthy_budget_is_not_held() -> None:
     assert held(snapshot(target("a"), target("b"))) == [None, None]
 
 
-def test_shared_lifetime_and_empty_budgets_are_never_written() -> None:
+def test_shared_and_empty_budgets_are_never_written() -> None:
     shared = target("a")
     shared = replace(shared, budget=replace(shared.budget, shared=True))
-    lifetime = target("b")
+    assert held(snapshot(shared, target("c", 0))) == ["shared-budget", "no-amount"]
+
+
+def test_lifetime_budgets_are_left_out_whole_and_named() -> None:
+    lifetime = target("b", 9_000)
     lifetime = replace(lifetime, budget=replace(lifetime.budget, kind=BudgetKind.LIFETIME))
-    assert held(snapshot(shared, lifetime, target("c", 0))) == ["shared-budget", "lifetime-budget", "no-amount"]
+    seen = snapshot(target("a"), lifetime, target("c", 300))
+    seen.panel.spend[2] = 7.0
+    planned, (finding,) = guardrails.daily(seen)
+    assert [t.budget.budget_id for t in planned.targets] == ["a", "c"]
+    assert planned.current.tolist() == [100, 300]
+    assert set(planned.panel.spend[1]) == {7.0}
+    assert (finding.code, finding.subject) == ("lifetime-budget", "files/shop/b")
+    whole = snapshot(target("a"))
+    assert guardrails.daily(whole) == (whole, ())
 
 
 @pytest.mark.parametrize(("missing", "code"), [(0, None), (3, None), (4, "stale-data")])

@@ -162,13 +162,21 @@ class TestFacts:
 
     def test_series_of_every_level_and_definition_are_apart(self, store):
         kinds = [
-            SERIES, replace(SERIES, channel="social"), replace(SERIES, ad_group_id="g"),
+            SERIES, replace(SERIES, campaign_id="c2"), replace(SERIES, ad_group_id="g"),
             replace(SERIES, ad_group_id="g", ad_id="a"), replace(SERIES, audience_id="a"),
             replace(SERIES, creative_id="a"), replace(SERIES, conversion_definition="sale"),
             replace(SERIES, attribution_setting="7d"), replace(SERIES, account=replace(ACCOUNT, account_id="2")),
         ]  # fmt: skip
         assert store.ingest(row(n, series=s) for n, s in enumerate(kinds)).new == len(kinds)
         assert store.ingest(row(n, series=replace(s)) for n, s in enumerate(kinds)).unchanged == len(kinds)
+
+    def test_a_renamed_channel_is_the_same_series_under_its_new_name(self, store):
+        store.note_budgets([budget()], NOON)
+        store.ingest([row(1)])
+        report = store.ingest([row(1, series=replace(SERIES, channel="paid search"))])
+        assert (report.new, report.unchanged) == (0, 1)
+        query = SnapshotQuery(NOON + timedelta(days=30), DAY + timedelta(days=1), 5, "USD", "UTC")
+        assert [target.channel for target in store.snapshot(query).targets] == ["paid search"]
 
     @pytest.mark.parametrize("change", [{"currency": "EUR"}, {"time_zone": "Europe/Berlin"}])
     def test_an_account_keeps_its_currency_and_zone(self, store, change):

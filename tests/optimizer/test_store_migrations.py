@@ -10,9 +10,10 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect
 
-from optimizer.agent.store import current, open_sql, tables, upgrade
+from optimizer.agent.store import current, migrate, open_sql, tables, upgrade
 from optimizer.agent.store.tables import Table
 from optimizer.ports import StoreError
 
@@ -116,3 +117,7 @@ def test_an_address_that_cannot_be_opened_is_told_with_its_mend(name, words, tmp
         open_sql(name.format(tmp_path))
     assert "hidden" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_head_that_the_program_names_is_the_newest_migration() -> None:
+    assert ScriptDirectory(str(migrate._MIGRATIONS)).get_current_head() == migrate.HEAD

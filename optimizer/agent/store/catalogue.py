@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from connectors.contract import Account, BudgetKey, BudgetKind, BudgetTarget, Entity, EntityKind, EntityStatus, Level
@@ -19,7 +19,7 @@ from optimizer.agent.store.rules import same_account
 _ACCOUNT, _SERIES, _ENTITY = t.core(t.Account), t.core(t.Series), t.core(t.Entity)
 _BUDGET, _READING = t.core(t.Budget), t.core(t.BudgetReading)
 _NATURAL = (
-    "account", "campaign_id", "channel", "ad_group_id", "ad_id", "creative_id", "audience_id",
+    "account", "campaign_id", "ad_group_id", "ad_id", "creative_id", "audience_id",
     "conversion_definition", "attribution_setting",
 )  # fmt: skip
 # A day of which anything was known then; the newest is found from the end of the key, so that few rows are looked at.
@@ -56,7 +56,7 @@ def number_accounts(connection: Connection, accounts: Iterable[Account]) -> dict
 
 
 def number_series(connection: Connection, series: Sequence[SeriesValue]) -> list[int]:
-    """Return the numbers of series, in their order, entering those that are new.
+    """Return the numbers of series, in their order, entering those that are new and noting channels that changed.
 
     Raises:
         StoreError: An account has another currency or zone than before.
@@ -64,11 +64,19 @@ def number_series(connection: Connection, series: Sequence[SeriesValue]) -> list
     accounts = number_accounts(connection, dict.fromkeys(item.account for item in series))
     keys = [_natural(item, accounts) for item in series]
     stored = _series_numbers(connection, {key[0] for key in keys})
-    missing = [dict(zip(_NATURAL, key, strict=True)) for key in keys if key not in stored]
+    labelled = dict(zip(keys, (item.channel for item in series), strict=True))
+    missing = [
+        dict(zip(_NATURAL, key, strict=True)) | {"channel": channel}
+        for key, channel in labelled.items()
+        if key not in stored
+    ]
     if missing:
         connection.execute(insert(_SERIES), missing)
         stored = _series_numbers(connection, {key[0] for key in keys})
-    return [stored[key] for key in keys]
+    for key, channel in labelled.items():
+        if stored[key][1] != channel:
+            connection.execute(update(_SERIES).where(_SERIES.c.id == stored[key][0]).values(channel=channel))
+    return [stored[key][0] for key in keys]
 
 
 def note_entities(connection: Connection, entities: Iterable[Entity]) -> None:
@@ -176,9 +184,11 @@ def _accounts(connection: Connection) -> dict[int, Account]:
     return {number: Account(*given) for number, *given in connection.execute(select(_ACCOUNT))}
 
 
-def _series_numbers(connection: Connection, accounts: set[int]) -> dict[tuple[Any, ...], int]:
-    rows = connection.execute(select(_SERIES).where(_SERIES.c.account.in_(accounts)))
-    return {tuple(row[1:]): row[0] for row in rows}
+def _series_numbers(connection: Connection, accounts: set[int]) -> dict[tuple[Any, ...], tuple[int, str]]:
+    """The number and the channel of each stored series by its natural key."""
+    natural = [_SERIES.c[name] for name in _NATURAL]
+    rows = connection.execute(select(_SERIES.c.id, _SERIES.c.channel, *natural).where(_SERIES.c.account.in_(accounts)))
+    return {tuple(key): (number, channel) for number, channel, *key in rows}
 
 
 def _natural(series: SeriesValue, accounts: Mapping[tuple[str, str], int]) -> tuple[Any, ...]:

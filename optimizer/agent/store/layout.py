@@ -114,7 +114,7 @@ def _owner(series: Series, owners: Mapping[EntityKey, int]) -> int | None:
 def _natural(series: Series) -> tuple[str, ...]:
     ids = (series.campaign_id, series.ad_group_id, series.ad_id, series.creative_id, series.audience_id)
     account = (series.account.connector, series.account.account_id)
-    rest = (series.channel, series.conversion_definition, series.attribution_setting)
+    rest = (series.conversion_definition, series.attribution_setting)
     return (*account, *(part or "" for part in ids), *rest)
 
 

@@ -49,6 +49,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._accounts: dict[tuple[str, str], Account] = {}
         self._histories: _Histories = {}
+        self._channels: dict[Series, str] = {}
         self._entities: dict[EntityKey, Entity] = {}
         self._readings: _Readings = {}
         self._records: dict[tuple[str, int], Record] = {}
@@ -70,6 +71,7 @@ class MemoryStore:
                 raise ConflictingRows(series, date.fromordinal(day)) from None
             entered[series, day] = history
         self._accounts = accounts
+        self._channels |= {series: series.channel for series, _ in stated}
         for (series, day), history in entered.items():
             self._histories.setdefault(series, {})[day] = history
         restated -= new
@@ -107,7 +109,7 @@ class MemoryStore:
             if (read := history[: bisect_right(history, known_at, key=itemgetter(0))])
         }
         known = Known(
-            series=_known_series(self._histories, known_at, today),
+            series=_known_series(self._histories, self._channels, known_at, today),
             budgets=tuple(history[-1][1] for history in readings.values()),
             amounts={key: [_amount(*reading) for reading in history] for key, history in readings.items()},
             entities=self._entities,
@@ -244,12 +246,14 @@ def _measures(row: PerformanceRow) -> Measures:
     return measures
 
 
-def _known_series(histories: _Histories, known_at: int, today: int) -> list[KnownSeries]:
+def _known_series(
+    histories: _Histories, channels: Mapping[Series, str], known_at: int, today: int
+) -> list[KnownSeries]:
     found = []
     for number, (series, days) in enumerate(histories.items()):
         known = [day for day, history in days.items() if day < today and history[0].known_from <= known_at]
         if known:
-            found.append(KnownSeries(number, series, max(known)))
+            found.append(KnownSeries(number, replace(series, channel=channels[series]), max(known)))
     return found
 
 

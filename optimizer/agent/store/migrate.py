@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
 from optimizer.agent.store.engine import Database, sqlite_path
@@ -14,6 +12,9 @@ from optimizer.ports import StoreError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _VERSION_TABLE = "alembic_version"
+
+HEAD: Final = "0001"
+"""The newest version; a database that has it is opened without Alembic, whose import alone takes half a second."""
 
 
 def upgrade(url: str) -> str:
@@ -51,22 +52,13 @@ def current(url: str) -> str | None:
 
 def bring_up_to_date(database: Database) -> str:
     """Bring an opened database to the newest version and return it; see `upgrade`."""
-    script = ScriptDirectory(str(_MIGRATIONS))
-    head = str(script.get_current_head())
     with database.read() as connection:
-        if _version(connection, database.path) == head:
-            return head
+        if _version(connection, database.path) == HEAD:
+            return HEAD
     with database.write() as connection:
         # Looked at again under the write lock: another process may have been first.
-        version = _version(connection, database.path)
-        known = {revision.revision for revision in script.walk_revisions()}
-        if version is not None and version not in known:
-            raise StoreError(
-                f"{database.path} is of version {version!r}, which this program does not know "
-                f"(its newest is {head!r}); install the program that wrote it, or a newer one"
-            )
-        _run(connection)
-    return head
+        _run(connection, _version(connection, database.path), database.path)
+    return HEAD
 
 
 def _version(connection: Connection, path: Path) -> str | None:
@@ -79,7 +71,18 @@ def _version(connection: Connection, path: Path) -> str | None:
     return None if version is None else str(version)
 
 
-def _run(connection: Connection) -> None:
+def _run(connection: Connection, version: str | None, path: Path) -> None:
+    # Deferred: Alembic is heavy, and only a new or older database needs it.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    known = {revision.revision for revision in ScriptDirectory(str(_MIGRATIONS)).walk_revisions()}
+    if version is not None and version not in known:
+        raise StoreError(
+            f"{path} is of version {version!r}, which this program does not know "
+            f"(its newest is {HEAD!r}); install the program that wrote it, or a newer one"
+        )
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection

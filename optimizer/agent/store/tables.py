@@ -78,10 +78,10 @@ class Account(Table, table=True):
 
 
 class Series(Table, table=True):
-    """The natural key of a fact, less its day."""
+    """The natural key of a fact, less its day; and the channel, a label that may change."""
 
     __table_args__ = (
-        UniqueConstraint("account", "campaign_id", "channel", "ad_group_id", "ad_id", "creative_id", "audience_id",
+        UniqueConstraint("account", "campaign_id", "ad_group_id", "ad_id", "creative_id", "audience_id",
                          "conversion_definition", "attribution_setting", name="uq_series_natural"),
     )  # fmt: skip
     id: int | None = Field(default=None, primary_key=True)

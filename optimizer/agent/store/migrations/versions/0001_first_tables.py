@@ -67,7 +67,6 @@ def _create_facts() -> None:
         sa.UniqueConstraint(
             "account",
             "campaign_id",
-            "channel",
             "ad_group_id",
             "ad_id",
             "creative_id",
