@@ -57,7 +57,7 @@ def test_a_target_runs_what_it_says(target: str, runs: str) -> None:
 def test_every_target_sets_everything_up_by_itself() -> None:
     for target in ("demo", "test", "lint", "types", "imports", "bench-quick", "lock"):
         made = subprocess.run(
-            ["make", "--dry-run", "--always-make", target],
+            ["make", "--no-print-directory", "--dry-run", "--always-make", target],
             cwd=ROOT,
             capture_output=True,
             text=True,
