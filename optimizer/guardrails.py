@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from connectors.contract import BudgetKind
-from connectors.money import Money
+from optimizer import goals
+from optimizer.goals import Because, Box, Goals
 from optimizer.plan.recommendation import Evidence, Finding, Severity
 from optimizer.plan.snapshot import FloatArray, Snapshot, Target
 
@@ -166,9 +167,18 @@ def step_range(snapshot: Snapshot, guards: Guardrails, now: datetime) -> tuple[F
     return reference * (1 - min(guards.largest_step_24h, 1.0)), reference * (1 + guards.largest_step_24h)
 
 
-def line_within(current: Money, proposed: Money, largest_step: float, quantum_micros: int) -> bool:
-    """Whether one line keeps the largest step, to within one quantum; checked again before anything is written."""
-    return abs(proposed.micros - current.micros) <= largest_step * current.micros + quantum_micros
+def room(snapshot: Snapshot, wanted: Goals, guards: Guardrails, now: datetime) -> Box:
+    """Return the room that each budget has today: limits, pins and steps of the goals, and the step over 24 hours.
+
+    Asked for when a plan is made, and again right before it is written.
+
+    Raises:
+        GoalsError: A floor or platform minimum lies above a ceiling of the same budget.
+    """
+    least, most = step_range(snapshot, guards, now)
+    words = f"the largest step over 24 hours is {guards.largest_step_24h:.0%}"
+    own = goals.box(wanted, snapshot.targets, snapshot.current, snapshot.today)
+    return own.within(least, most, Because("step-24h", words))
 
 
 _OUTAGE = Hold(

@@ -15,9 +15,9 @@ from typing import Final
 from connectors.contract import BudgetChange, BudgetKey, BudgetTarget
 from connectors.errors import AskMarketer, ConnectorError, Drifted, RetryLater, Stop
 from connectors.money import Money
-from optimizer import approval
-from optimizer.agent.cycle import House, Refused, commit, live_budgets
-from optimizer.plan.recommendation import Intent, IntentState, Record, State
+from optimizer import approval, goals, guardrails
+from optimizer.agent.cycle import House, Refused, commit, live_budgets, snapshot
+from optimizer.plan.recommendation import Intent, IntentState, Record, State, Transition
 
 _PAUSE: Final = 5.0  # between looks at a write whose outcome is not known
 _PATIENCE: Final = 40  # looks, or throttled attempts, before a person is asked
@@ -44,12 +44,8 @@ def apply(house: House, rec_id: str) -> Record:
     """
     record = house.store.record(rec_id)
     live = live_budgets(house)
-    now, others = house.clock.now(), house.store.open_intents()
-    if record.state is State.FAILED:
-        intents = house.store.intents(rec_id, record.recommendation.revision)
-        record = commit(house, approval.retry(record, intents, live, now, open_intents=others))
-    elif record.state is not State.APPLYING:
-        record = commit(house, approval.begin(record, live, now, open_intents=others))
+    if record.state is not State.APPLYING:
+        record = commit(house, _ready(house, record, live))
     _write(house, record)
     concluded = approval.conclude(record, _intents(house, record), house.clock.now())
     return record if concluded is None else commit(house, concluded)
@@ -64,9 +60,7 @@ def rehearse(house: House, rec_id: str) -> tuple[Rehearsal, ...]:
     record = house.store.record(rec_id)
     lines = approval.chosen(record)
     if record.state is State.APPROVED:
-        outcome = approval.begin(
-            record, live_budgets(house), house.clock.now(), open_intents=house.store.open_intents()
-        )
+        outcome = _ready(house, record, live_budgets(house))
         if isinstance(outcome, approval.Refusal):
             raise Refused(outcome)
     changes = [BudgetChange("dry-run", line.key, line.current, line.proposed) for line in lines]
@@ -109,6 +103,39 @@ def rollback(house: House, rec_id: str, actor: str) -> Record:
         code_version=house.code_version,
     )
     return commit(house, outcome)
+
+
+def _ready(house: House, record: Record, live: Live) -> Transition | approval.Refusal:
+    """The step that begins (or retries) the writes, unless the world or the limits are no longer what they were."""
+    now, others = house.clock.now(), house.store.open_intents()
+    if record.state is State.FAILED:
+        outcome = approval.retry(record, _intents(house, record), live, now, open_intents=others)
+    else:
+        outcome = approval.begin(record, live, now, open_intents=others)
+    return outcome if isinstance(outcome, approval.Refusal) else _outside(house, record, now) or outcome
+
+
+def _outside(house: House, record: Record, now: datetime) -> approval.Refusal | None:
+    """Check every line once more against limits, pins and steps as they stand at this moment.
+
+    A rollback restores what stood before, so that it may take a larger step; limits and pins hold for it too.
+    """
+    recommendation = record.recommendation
+    seen = snapshot(house, recommendation.decision.as_of)
+    if recommendation.parent_id is None:
+        room = guardrails.room(seen, house.goals, house.guards, now)
+    else:
+        room = goals.wide_box(house.goals, seen.targets, seen.current, seen.today)
+    index = {target.key: k for k, target in enumerate(seen.targets)}
+    for line in approval.chosen(record):
+        k, amount = index[line.key], line.proposed.micros / 1e6
+        slack = seen.targets[k].budget.quantum_micros / 1e6
+        if not room.lower[k] - slack <= amount <= room.upper[k] + slack:
+            side = room.upper_because[k] if amount > room.upper[k] else room.lower_because[k]
+            why = "; ".join(because.words for because in side)
+            message = f"{line.name} may not be set to {line.proposed} any more: {why}."
+            return approval.Refusal(approval.Code.NOT_WRITABLE, message, "Make a new plan.")
+    return None
 
 
 def _write(house: House, record: Record) -> None:

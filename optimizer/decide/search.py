@@ -50,7 +50,7 @@ def search(case: Case, rng: np.random.Generator) -> Plan:
     targets, current = case.snapshot.targets, case.snapshot.current
     wide = _closed(case, goals.wide_box(case.goals, targets, current, case.snapshot.today))
     aim = _aim(case, wide, rng)
-    step = _within_day(case, goals.box(case.goals, targets, current, case.snapshot.today))
+    step = guardrails.room(case.snapshot, case.goals, case.guards, case.now)
     _check_fixed(case, step)
     step = _closed(case, step)
     budget, findings = _approach(case, aim, step)
@@ -170,13 +170,6 @@ def _grid(box: Box, points: int) -> FloatArray:
     share = np.linspace(0.0, 1.0, points) ** 1.5
     grid: FloatArray = box.lower[:, None] + (box.upper - box.lower)[:, None] * share
     return grid
-
-
-def _within_day(case: Case, box: Box) -> Box:
-    """The box cut to what the cumulative 24-hour step leaves; that step wins over floors and ceilings."""
-    least, most = guardrails.step_range(case.snapshot, case.guards, case.now)
-    words = f"the largest step over 24 hours is {case.guards.largest_step_24h:.0%}"
-    return box.within(least, most, Because("step-24h", words))
 
 
 def _check_fixed(case: Case, box: Box) -> None:

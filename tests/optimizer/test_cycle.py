@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -17,7 +17,7 @@ from optimizer.agent import cycle, writing
 from optimizer.agent.clock import SetClock
 from optimizer.agent.cycle import House, Refused
 from optimizer.agent.store import MemoryStore
-from optimizer.goals import Goals
+from optimizer.goals import Goals, Pin, Scope
 from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import IntentState, Record, State
 from optimizer.ports import StateConflict
@@ -241,6 +241,23 @@ def test_a_person_who_edits_before_apply_ends_the_approval() -> None:
         writing.apply(it.house, record.recommendation.rec_id)
     assert it.house.store.record(record.recommendation.rec_id).state not in {State.APPROVED, State.APPLYING}
     assert it.platform.effects == []
+
+
+@pytest.mark.parametrize(
+    ("goals", "words"),
+    [
+        (Goals("JPY", pins=(Pin(Scope.parse("all"), "ada", "audit"),)), "pinned by ada: audit"),
+        (Goals("JPY", largest_step=0.01), "the largest step is 1%"),
+    ],
+)
+def test_limits_that_were_tightened_after_the_approval_stop_the_write(goals: Goals, words: str) -> None:
+    it = rig()
+    record = it.approved()
+    it.house = replace(it.house, goals=goals)
+    with pytest.raises(Refused, match=words):
+        writing.apply(it.house, record.recommendation.rec_id)
+    assert it.platform.effects == []
+    assert it.house.store.record(record.recommendation.rec_id).state is State.APPROVED
 
 
 class Killed(BaseException):

@@ -7,12 +7,11 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from connectors.contract import Account, BudgetKind, BudgetTarget, Level
 from connectors.money import Money
 from optimizer import guardrails
+from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import Severity
 from optimizer.plan.snapshot import BudgetMove, Freshness, Panel, Snapshot, Target
@@ -154,11 +153,13 @@ def test_a_guard_that_makes_no_sense_is_not_built(name: str, value: float) -> No
         Guardrails(**{name: value})
 
 
-@given(st.integers(0, 10**12), st.floats(0.0, 1.0), st.sampled_from([1_000, 10_000, 1_000_000]))
-def test_a_line_at_its_step_limit_passes_and_one_two_quanta_beyond_does_not(
-    micros: int, step: float, quantum: int
-) -> None:
-    current = Money(micros, "EUR")
-    edge = Money(micros + int(step * micros), "EUR")
-    assert guardrails.line_within(current, edge, step, quantum)
-    assert not guardrails.line_within(current, Money(edge.micros + 2 * quantum + 1, "EUR"), step, quantum)
+def test_the_room_of_a_budget_is_the_tighter_of_both_steps_within_its_limits() -> None:
+    key = target("a").key
+    moved = replace(
+        snapshot(target("a"), target("b")),
+        moves=(BudgetMove(key, NOW - timedelta(hours=23), Money.of(80, "EUR"), Money.of(100, "EUR")),),
+    )
+    room = guardrails.room(moved, Goals("EUR"), Guardrails(), NOW)
+    assert room.upper.tolist() == pytest.approx([120, 130])
+    assert [b.code for b in room.upper_because[0]] == ["step-24h"]
+    assert [b.code for b in room.upper_because[1]] == ["step"]
