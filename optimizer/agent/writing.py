@@ -8,9 +8,11 @@ budget. Nothing here decides; it asks `optimizer.approval` what comes next and d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
+
+import numpy as np
 
 from connectors.contract import BudgetChange, BudgetKey, BudgetTarget
 from connectors.errors import AskMarketer, ConnectorError, Drifted, RetryLater, Stop
@@ -118,7 +120,7 @@ def _ready(house: House, record: Record, live: Live) -> Transition | approval.Re
 def _outside(house: House, record: Record, now: datetime) -> approval.Refusal | None:
     """Check every line once more against limits, pins and steps as they stand at this moment.
 
-    A rollback restores what stood before, so that it may take a larger step; limits and pins hold for it too.
+    A rollback restores what stood before: ceilings and pins hold for it, steps and floors must not keep it back.
     """
     recommendation = record.recommendation
     seen = snapshot(house, recommendation.decision.as_of)
@@ -126,6 +128,7 @@ def _outside(house: House, record: Record, now: datetime) -> approval.Refusal | 
         room = guardrails.room(seen, house.goals, house.guards, now)
     else:
         room = goals.wide_box(house.goals, seen.targets, seen.current, seen.today)
+        room = replace(room, lower=np.where(room.lower == room.upper, room.lower, 0.0))
     index = {target.key: k for k, target in enumerate(seen.targets)}
     for line in approval.chosen(record):
         k, amount = index[line.key], line.proposed.micros / 1e6
