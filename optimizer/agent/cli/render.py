@@ -23,6 +23,7 @@ from optimizer.plan.recommendation import (
 )
 
 _STYLES = {Severity.INFO: "dim", Severity.WARNING: "yellow", Severity.BLOCK: "bold red"}
+_SHOWN_LINES = 30
 _SHOWN_ARMS = 12
 _SHOWN_FINDINGS = 12
 
@@ -136,14 +137,15 @@ def _lines(decision: Decision) -> Table:
         ("P(worse)", 8),
     ):
         table.add_column(title, justify="right", no_wrap=True, min_width=width)
-    for line in decision.lines:
-        if line.changes:
-            up = line.proposed > line.current
-            mark = Text("+" if up else "-", style="green" if up else "red")
-            table.add_row(mark, plain(line.name), *_cells(line.current.micros, line.proposed.micros, line.effect))
-    same = sum(not line.changes for line in decision.lines)
-    if same:
-        table.add_row(" ", f"({same} unchanged)", style="dim")
+    changed = [line for line in decision.lines if line.changes]
+    for line in changed[:_SHOWN_LINES]:
+        up = line.proposed > line.current
+        mark = Text("+" if up else "-", style="green" if up else "red")
+        table.add_row(mark, plain(line.name), *_cells(line.current.micros, line.proposed.micros, line.effect))
+    if len(changed) > _SHOWN_LINES:
+        table.add_row(" ", f"({len(changed) - _SHOWN_LINES} smaller moves; --json shows all)", style="dim")
+    if len(changed) < len(decision.lines):
+        table.add_row(" ", f"({len(decision.lines) - len(changed)} unchanged)", style="dim")
     now = sum(line.current.micros for line in decision.lines)
     then = sum(line.proposed.micros for line in decision.lines)
     table.add_row("", "total", *_cells(now, then, decision.total), style="bold")
@@ -165,9 +167,8 @@ def _reasons(decision: Decision) -> Padding:
     rows = Table(box=None, pad_edge=False, show_header=False)
     rows.add_column(max_width=34, overflow="ellipsis", no_wrap=True)
     rows.add_column(overflow="fold")
-    for line in decision.lines:
-        if line.changes:
-            rows.add_row(plain(line.name), plain(line.reason))
+    for line in [line for line in decision.lines if line.changes][:_SHOWN_LINES]:
+        rows.add_row(plain(line.name), plain(line.reason))
     return Padding(Group(Text("Why", style="bold"), rows), (1, 0, 0, 0))
 
 
