@@ -4,47 +4,69 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
 
 import numpy as np
 
 from connectors.money import Money
 from optimizer.guardrails import Hold
-from optimizer.plan.problem import Allocation, Row
+from optimizer.plan.problem import Row
 from optimizer.plan.recommendation import Binding, Effect, Evidence, Line, Objective
 from optimizer.plan.snapshot import FloatArray, Target
+
+_NOTHING: Final = 1e-9
+
+
+class Side(StrEnum):
+    """Which way a limit keeps a budget from going."""
+
+    UPPER = "upper"
+    LOWER = "lower"
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """A limit that a line stands at: its code, and the limit in words."""
+    """A limit that a line stands at: its code, the limit in words, and the side; None if it is shut on both."""
 
     code: str
     words: str
+    side: Side | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rates:
     """What the money that a plan moves brings where it goes, and brought where it was.
 
     Attributes:
-        added: Expected objective per currency unit that is added, over all raised lines; None if none is raised.
-        cut: The same per unit that is cut; None if nothing is cut.
+        added: Posterior draws of the objective per currency unit that is added, over all raised lines, shape (n,);
+            None where raises are not paid for by cuts.
+        cut: The same per unit that is cut.
+        power: Rates are told per 10 ** power currency units, one power for the whole plan.
     """
 
-    added: float | None
-    cut: float | None
+    added: FloatArray | None
+    cut: FloatArray | None
+    power: int
 
     @classmethod
-    def of(cls, moved: FloatArray, change: FloatArray) -> Rates:
-        """Sum up a plan: `moved` currency units and expected `change` per line, each of shape (K,)."""
-        up, down = moved > 0, moved < 0
-        return cls(
-            added=float(change[up].sum() / moved[up].sum()) if up.any() else None,
-            cut=float(change[down].sum() / moved[down].sum()) if down.any() else None,
-        )
+    def of(cls, moved: FloatArray, change: FloatArray, *, spent: bool) -> Rates:
+        """Sum up a plan.
 
-    def against(self, moved: float) -> float | None:
-        """What a line's money is weighed against: a raise with what was cut, a cut with what is added."""
+        Args:
+            moved: Currency units a day that each line gains, shape (K,).
+            change: Draws of each line's change of the objective, shape (n, K).
+            spent: Whether the total is spent, so that a raise here means a cut there.
+        """
+        up, down = moved > 0, moved < 0
+        added = change[:, up].sum(axis=1) / moved[up].sum() if up.any() else None
+        cut = change[:, down].sum(axis=1) / moved[down].sum() if down.any() else None
+        means = [abs(float(rate.mean())) for rate in (added, cut) if rate is not None]
+        paid = spent and added is not None and cut is not None
+        return cls(added if paid else None, cut if paid else None, _power(min(filter(None, means), default=0.0)))
+
+    def against(self, moved: float) -> FloatArray | None:
+        """What a line's money is weighed against, draw by draw: a raise with what was cut, a cut with what is added."""
         return self.cut if moved > 0 else self.added
 
 
@@ -53,9 +75,10 @@ class LineFacts:
     """What is known of one line when it is put into words.
 
     Attributes:
-        pull: By how much the line's next currency unit differs from the price of money: what its limits cost.
+        pull: By how much the line's next currency unit brings more (or, below zero, less) than the price of money.
         rates: What the plan's moves bring on average.
         reached: The limits of its own that it stands at.
+        forced: The limit that its present budget breaks, so that it has to move; else None.
         hold: Why it must not move, or None.
         thing: What the objective counts, such as `conversions`.
     """
@@ -68,6 +91,7 @@ class LineFacts:
     pull: float
     rates: Rates
     reached: tuple[Reach, ...]
+    forced: str | None
     hold: Hold | None
     thing: str
 
@@ -98,15 +122,13 @@ def line_effect(draws: FloatArray, mean: float, moved: float, rates: Rates) -> E
         draws: Shape (n,), draws of the change of the objective per day.
         mean: Its exact posterior mean.
         moved: Currency units a day that the line gains (or, negative, gives).
-        rates: What the plan's moves bring on average.
+        rates: What the plan's moves bring, draw by draw.
     """
     if moved == 0:
         return Effect(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     alone = effect(draws, mean)
     against = rates.against(moved)
-    if against is None:
-        return alone
-    return replace(alone, p_worse=float((draws < against * moved).mean()))
+    return alone if against is None else replace(alone, p_worse=float((draws < against * moved).mean()))
 
 
 def line(facts: LineFacts) -> Line:
@@ -127,24 +149,39 @@ def line(facts: LineFacts) -> Line:
 
 
 def row_bindings(
-    rows: tuple[Row, ...], aim: Allocation, prices: FloatArray, currency: str, counted: str
+    rows: tuple[Row, ...], budget: FloatArray, prices: FloatArray, currency: str, counted: str
 ) -> tuple[Binding, ...]:
-    """Say which coupling constraints bind, and what one more currency unit of room would bring, dearest first."""
-    scale = max(abs(aim.value), 1e-12)
-    found = [
-        Binding(row.name, f"{row.words}: {worth(float(price), currency, counted)}", float(price))
-        for row, price, slack in zip(rows, prices, aim.slack, strict=True)
-        if price * max(abs(row.bound), 1.0) > 1e-6 * scale and slack <= 1e-6 * max(abs(row.bound), 1.0)
-    ]
+    """Say which coupling constraints hold the proposed budgets back, and what room would be worth, dearest first.
+
+    Args:
+        rows: The constraints.
+        budget: The proposed budgets, currency units, shape (K,).
+        prices: By the expected curves, shape (rows,).
+        currency: Of the budgets.
+        counted: What the objective counts.
+    """
+    found = []
+    for row, price in zip(rows, prices, strict=True):
+        used = float(row.spend @ budget)
+        at_bound = row.outcome is not None or used >= row.bound - 1e-4 * max(abs(row.bound), 1.0)
+        if at_bound and price * max(abs(row.bound), 1.0) > _NOTHING:
+            found.append(Binding(row.name, _row_words(row, float(price), currency, counted), float(price)))
     return tuple(sorted(found, key=lambda binding: -(binding.shadow_price or 0.0)))
 
 
-def worth(price: float, currency: str, counted: str) -> str:
-    """A price per currency unit in words, scaled so that the figure can be read: `each further 100 EUR ...`."""
-    if not math.isfinite(price) or abs(price) < 1e-12:
-        return "more room would bring nothing"
+def _row_words(row: Row, price: float, currency: str, counted: str) -> str:
+    if row.outcome is not None:  # its room is not budget, so that a price per unit would say nothing
+        return f"{row.words}: it keeps the plan below what the money could bring"
+    less = float(row.spend.min(initial=0.0)) < 0
+    return f"{row.words}: {worth(price, currency, counted, 'less of it' if less else 'more')}"
+
+
+def worth(price: float, currency: str, counted: str, which: str = "more") -> str:
+    """A price per currency unit in words, scaled so that the figure can be read: `each 100 EUR a day more ...`."""
+    if not math.isfinite(price) or abs(price) < _NOTHING:
+        return "room would bring nothing"
     power = _power(price)
-    return f"each further {10**power:,} {currency} a day would bring {figure(price * 10**power)} {counted} a day"
+    return f"each {10**power:,} {currency} a day {which} would bring {figure(price * 10**power)} {counted} a day"
 
 
 def figure(value: float) -> str:
@@ -156,27 +193,40 @@ def figure(value: float) -> str:
 
 
 def _line_binding(reach: Reach, facts: LineFacts) -> Binding:
-    words = f"{reach.words}; without it, {worth(facts.pull, facts.current.currency, facts.thing)}"
-    return Binding(reach.code, words, facts.pull)
+    if reach.side is None:
+        return Binding(reach.code, reach.words, None)
+    gain = facts.pull if reach.side is Side.UPPER else -facts.pull
+    if gain <= _NOTHING:
+        return Binding(reach.code, f"{reach.words}; room beyond it would bring nothing now", 0.0)
+    which = "more" if reach.side is Side.UPPER else "less"
+    power = _power(gain)
+    words = (
+        f"{reach.words}; each {10**power:,} {facts.current.currency} a day {which} here would bring "
+        f"{figure(gain * 10**power)} {facts.thing} a day more than it does elsewhere"
+    )
+    return Binding(reach.code, words, gain)
 
 
 def _reason(facts: LineFacts) -> str:
-    if facts.hold is not None:
-        return f"Stays: {facts.hold.words}."
     moved = (facts.proposed.micros - facts.current.micros) / 1e6
     if moved == 0:
+        if facts.hold is not None:
+            return f"Stays: {facts.hold.words}."
         return f"Stays: {facts.reached[0].words}." if facts.reached else "Stays: a move would bring too little."
+    if facts.forced is not None:
+        return f"{'Raised' if moved > 0 else 'Cut'} because {facts.forced}."
     limit = f" As far as allowed: {facts.reached[0].words}." if facts.reached else ""
     return _moved(moved, facts) + limit
 
 
 def _moved(moved: float, facts: LineFacts) -> str:
     """Why a line moves: what its money brings, against what the money brings where it comes from or goes to."""
-    rate, against = facts.effect.mean / moved, facts.rates.against(moved)
-    if against is None:
-        own, _ = _per_unit(facts, rate)
-        return f"Raised: brings {own}." if moved > 0 else f"Cut: costs {own}."
-    own, other = _per_unit(facts, rate, against)
+    rate, draws = facts.effect.mean / moved, facts.rates.against(moved)
+    own = f"{_rate(facts, rate)} {facts.thing} per {10**facts.rates.power:,} {facts.current.currency}"
+    if draws is None:
+        return f"Raised: brings {own}." if moved > 0 else f"Cut: costs {own} saved."
+    against = float(draws.mean())
+    other = _rate(facts, against)
     if moved > 0 and rate >= against:
         return f"Raised: the money added brings {own}; where it was cut it brought {other}."
     if moved > 0:
@@ -186,11 +236,8 @@ def _moved(moved: float, facts: LineFacts) -> str:
     return f"Cut to make room, though it brought {own} and {other} is expected where it is added: more may be."
 
 
-def _per_unit(facts: LineFacts, rate: float, other: float = 0.0) -> tuple[str, str]:
-    """Two rates in words, both per the same round sum of money; the first names it."""
-    power = _power(min(filter(None, (abs(rate), abs(other))), default=0.0))
-    own = f"{figure(rate * 10**power)} {facts.thing} per {10**power:,} {facts.current.currency}"
-    return own, figure(other * 10**power)
+def _rate(facts: LineFacts, rate: float) -> str:
+    return figure(rate * 10**facts.rates.power)
 
 
 def _power(rate: float) -> int:

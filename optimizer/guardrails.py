@@ -7,7 +7,8 @@ docs/safety.md. The values are checked at birth, so that a guard that cannot be 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -21,7 +22,10 @@ from optimizer.plan.recommendation import Evidence, Finding, Severity
 from optimizer.plan.snapshot import FloatArray, Snapshot, Target
 
 GUARDRAIL_VERSION: Final = "guards/1"
+SHARED: Final = "shared-budget"
+STALE: Final = "stale-data"
 _RECENT_DAYS: Final = 28
+_FEW_DAYS: Final = 8
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -82,7 +86,7 @@ class Hold:
 
     def finding(self, target: Target) -> Finding:
         """The hold as a finding on its budget."""
-        return Finding(self.code, self.severity, str(target.key), f"{target.budget.name}: {self.words}", self.mend)
+        return Finding(self.code, self.severity, str(target.key), f"{target.budget.name}: {self.words}.", self.mend)
 
 
 def daily(snapshot: Snapshot) -> tuple[Snapshot, tuple[Finding, ...]]:
@@ -125,6 +129,7 @@ def holds(
             or stale.get((target.budget.account.connector, target.budget.account.account_id))
             or (_OUTAGE if outage[index] else None)
             or (_SPIKE if spike[index] else None)
+            or _idle(snapshot, index, guards.freshness_days)
             or _thin(proof[index])
             or _cooling(snapshot, target, guards, now)
         )
@@ -133,7 +138,7 @@ def holds(
 
 def portfolio_findings(snapshot: Snapshot, held: tuple[Hold | None, ...]) -> tuple[Finding, ...]:
     """What concerns the whole: nothing to plan, nothing movable, or campaigns without a readable budget."""
-    found = [hold.finding(target) for hold, target in zip(held, snapshot.targets, strict=True) if hold is not None]
+    found = _per_hold(snapshot, held)
     if not snapshot.targets:
         found.append(
             Finding("no-budgets", Severity.BLOCK, "portfolio", "No budget was read from any connector.",
@@ -152,6 +157,20 @@ def portfolio_findings(snapshot: Snapshot, held: tuple[Hold | None, ...]) -> tup
                     "Add them to the budgets file, or leave them out of the export.")
         )  # fmt: skip
     return tuple(found)
+
+
+def _per_hold(snapshot: Snapshot, held: tuple[Hold | None, ...]) -> list[Finding]:
+    """One finding for each held budget, but one for each account whose data are stale."""
+    found: dict[tuple[str, str], Finding] = {}
+    for hold, target in zip(held, snapshot.targets, strict=True):
+        if hold is None:
+            continue
+        finding = hold.finding(target)
+        if hold.code == STALE:
+            account = f"{target.key.connector}/{target.key.account_id}"
+            finding = replace(finding, subject=account, message=f"{account}: {hold.words}.")
+        found.setdefault((hold.code, finding.subject), finding)
+    return list(found.values())
 
 
 def step_range(snapshot: Snapshot, guards: Guardrails, now: datetime) -> tuple[FloatArray, FloatArray]:
@@ -210,7 +229,7 @@ def _evidence(days: int, conversions: float, spend: float, guards: Guardrails) -
 def _unwritable(target: Target) -> Hold | None:
     budget = target.budget
     if budget.shared:
-        return Hold("shared-budget", "the budget is shared with others; it is never written", Severity.INFO,
+        return Hold(SHARED, "the budget is shared with others; it is never written", Severity.INFO,
                     "Give the campaign a budget of its own.")  # fmt: skip
     if budget.amount.micros == 0:
         return Hold("no-amount", "the budget is zero; relative steps cannot start it", Severity.INFO,
@@ -227,7 +246,7 @@ def _stale_accounts(snapshot: Snapshot, guards: Guardrails) -> dict[tuple[str, s
                 "no rows at all" if age is None else f"the last day with rows is {account.last_day}, {age} days missing"
             )
             stale[account.connector, account.account_id] = Hold(
-                "stale-data",
+                STALE,
                 f"{words}; at most {guards.freshness_days} may be",
                 Severity.WARNING,
                 "Bring the data up to date, or plan for the day after the last one with --as-of.",
@@ -236,27 +255,48 @@ def _stale_accounts(snapshot: Snapshot, guards: Guardrails) -> dict[tuple[str, s
 
 
 def _outage(spend: FloatArray, conversions: FloatArray, days: int) -> BoolArray:
-    """Zero conversions over the last days where Poisson chance says at most 1 in 1,000.
+    """Zero conversions over the last days with rows, where Poisson chance says at most 1 in 1,000.
 
     Only a third of the usual rate is expected of days this young, since their conversions still come in.
     """
-    if days == 0 or spend.shape[1] <= days:
-        return np.zeros(spend.shape[0], dtype=np.bool_)
-    before = slice(max(spend.shape[1] - days - _RECENT_DAYS, 0), -days)
-    spent = np.nansum(spend[:, before], axis=1)
-    rate = np.divide(np.nansum(conversions[:, before], axis=1), spent, out=np.zeros_like(spent), where=spent > 0)
-    due = rate * np.nansum(spend[:, -days:], axis=1) / 3
-    silent: BoolArray = (np.nansum(conversions[:, -days:], axis=1) == 0) & (due > np.log(1000))
+    silent = np.zeros(len(spend), dtype=np.bool_)
+    for k, (paid, got) in enumerate(_seen(spend, conversions)):
+        if days == 0 or len(paid) <= days:
+            continue
+        before = slice(max(len(paid) - days - _RECENT_DAYS, 0), -days)
+        spent = paid[before].sum()
+        due = got[before].sum() / spent * paid[-days:].sum() / 3 if spent > 0 else 0.0
+        silent[k] = got[-days:].sum() == 0 and due > np.log(1000)
     return silent
 
 
 def _spike(spend: FloatArray, multiple: float) -> BoolArray:
-    recent = np.nan_to_num(spend[:, -_RECENT_DAYS - 1 :])
-    if recent.shape[1] < 8:
-        return np.zeros(spend.shape[0], dtype=np.bool_)
-    usual = np.median(recent[:, :-1], axis=1)
-    doubtful: BoolArray = (usual > 0) & (recent[:, -1] > multiple * usual)
+    doubtful = np.zeros(len(spend), dtype=np.bool_)
+    for k, (paid, _) in enumerate(_seen(spend, spend)):
+        recent = paid[-_RECENT_DAYS - 1 :]
+        if len(recent) >= _FEW_DAYS:
+            usual = float(np.median(recent[:-1]))
+            doubtful[k] = 0 < usual * multiple < recent[-1]
     return doubtful
+
+
+def _seen(spend: FloatArray, other: FloatArray) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Each target's days with rows: a gap is a day that nothing is known of, not a day of zero."""
+    for paid, got in zip(spend, other, strict=True):
+        known = np.isfinite(paid)
+        yield paid[known], np.nan_to_num(got[known])
+
+
+def _idle(snapshot: Snapshot, index: int, days: int) -> Hold | None:
+    """A budget that has spent nothing for longer than data may be late, while its account reports others."""
+    spent = np.flatnonzero(np.nan_to_num(snapshot.panel.spend[index]) > 0)
+    if not spent.size:
+        return None
+    last = snapshot.panel.first_day + timedelta(days=int(spent[-1]))
+    if (snapshot.today - last).days - 1 <= days:
+        return None
+    return Hold("no-spend", f"it has spent nothing since {last} and may be paused", Severity.WARNING,
+                "Resume the campaign, or take its budget out.")  # fmt: skip
 
 
 def _thin(proof: Evidence) -> Hold | None:

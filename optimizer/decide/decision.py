@@ -17,10 +17,12 @@ from optimizer.decide.report import report
 from optimizer.decide.search import Plan, probability, search, uncertain_rows
 from optimizer.forecast import Forecast
 from optimizer.goals import Goals
-from optimizer.guardrails import Guardrails
-from optimizer.plan.recommendation import Decision, Finding, Severity
-from optimizer.plan.snapshot import Snapshot
+from optimizer.guardrails import Guardrails, Hold
+from optimizer.plan.recommendation import Decision, Finding, Objective, Severity
+from optimizer.plan.snapshot import FloatArray, Snapshot
 from optimizer.response import learn
+
+_MATERIAL: Final = 0.02  # a probability that two samples of draws can tell apart
 
 NOTHING_FIXED: Final[Mapping[BudgetKey, Money]] = MappingProxyType({})
 
@@ -50,18 +52,54 @@ def decide(
     case = _case(planned, wanted, guards, now, fixed)
     noticed = (
         *goals.unmatched(wanted, snapshot.targets),
-        *guardrails.portfolio_findings(planned, case.held),
+        *guardrails.portfolio_findings(planned, _free_of_hands(case)),
+        *_without_value(case),
+        *_overridden(case),
         *left_out,
     )
     if any(finding.severity is Severity.BLOCK for finding in noticed):
         return report(case, None, case.stay, noticed, rng)
     plan = search(case, rng)
-    noticed = (*noticed, *plan.findings)
-    if any(finding.severity is Severity.BLOCK for finding in plan.findings):
-        return report(case, plan, case.stay, noticed, rng)
+    if isinstance(plan, Finding):
+        return report(case, None, case.stay, (*noticed, plan), rng)
     proposed = goals.to_quantum(plan.budget, planned.targets, plan.box, case.rows)
     doubt = _too_little(case, plan, proposed, rng)
-    return report(case, plan, case.stay if doubt else proposed, (*noticed, *doubt), rng)
+    return report(case, plan, case.stay if doubt else proposed, (*noticed, *plan.findings, *doubt), rng)
+
+
+def _without_value(case: Case) -> tuple[Finding, ...]:
+    """Where value is asked for but not known: a plan on nothing would be no plan."""
+    asked = case.goals.objective is not Objective.CONVERSIONS or case.goals.roas_floor is not None
+    if not asked or case.goals.value_per_conversion is not None or not case.snapshot.targets:
+        return ()
+    mend = "Map the column of the conversions' value, or set goal.value_per_conversion."
+    reported = case.forecast.belief.value_reported
+    if not reported.any():
+        words = "The goal counts value, but no row reports any."
+        return (Finding("no-value", Severity.BLOCK, "portfolio", words, mend),)
+    return tuple(
+        Finding("pooled-value", Severity.WARNING, str(target.key),
+                f"{target.budget.name} reports no value; that of the others stands in.", mend)
+        for target, known in zip(case.snapshot.targets, reported, strict=True)
+        if not known
+    )  # fmt: skip
+
+
+def _free_of_hands(case: Case) -> tuple[Hold | None, ...]:
+    """The holds, less those that a person passes over."""
+    keys = [target.key for target in case.snapshot.targets]
+    return tuple(None if key in case.fixed else hold for key, hold in zip(keys, case.held, strict=True))
+
+
+def _overridden(case: Case) -> tuple[Finding, ...]:
+    """The holds that a person's own amounts pass over; they are told, not kept."""
+    found = []
+    for target, hold in zip(case.snapshot.targets, case.held, strict=True):
+        amount = case.fixed.get(target.key)
+        if hold is not None and amount is not None and amount != target.budget.amount:
+            words = f"{target.budget.name} is set to {amount} by hand, though {hold.words}."
+            found.append(Finding("hold-overridden", Severity.WARNING, str(target.key), words))
+    return tuple(found)
 
 
 def _case(
@@ -84,15 +122,18 @@ def _case(
     )
 
 
-def _broken(case: Case, plan: Plan, rng: np.random.Generator) -> bool:
-    """Whether the present budgets break a limit, so that the way back to it counts more than the gain."""
+def _broken(case: Case, plan: Plan, proposed: FloatArray, rng: np.random.Generator) -> bool:
+    """Whether the present budgets break a limit that the plan mends, so that this counts more than the gain."""
     current = case.snapshot.current
-    if ((current < plan.box.lower - 1e-6) | (current > plan.box.upper + 1e-6)).any():
+    if plan.outside:
         return True
     if any(float(row.spend @ current) > row.bound + 1e-6 for row in case.rows if row.outcome is None):
         return True
     uncertain = uncertain_rows(case)
-    return bool(uncertain) and probability(case, current, uncertain, rng) < case.goals.confidence
+    if not uncertain:
+        return False
+    now, then = (probability(case, budget, uncertain, rng) for budget in (current, proposed))
+    return now < case.goals.confidence and then > now + _MATERIAL
 
 
 def _too_little(case: Case, plan: Plan, proposed: tuple[Money, ...], rng: np.random.Generator) -> tuple[Finding, ...]:
@@ -100,14 +141,15 @@ def _too_little(case: Case, plan: Plan, proposed: tuple[Money, ...], rng: np.ran
 
     A person's edit stands without it, and so does the way back to limits that the present budgets break.
     """
-    current = case.snapshot.current
-    if case.fixed or proposed == case.stay or _broken(case, plan, rng):
+    if proposed == case.stay:
+        return _nothing_to_shift(case, plan)
+    if case.fixed or _broken(case, plan, units(proposed), rng):
         return ()
-    pair = np.stack([current, units(proposed)], axis=1)
+    pair = np.stack([case.snapshot.current, units(proposed)], axis=1)
     draws = case.forecast.draws(pair, case.draw_count, rng)
     gain = (draws[..., 1] - draws[..., 0]).sum(axis=1)
     needed = case.guards.min_gain_share * abs(float(case.forecast.moments(pair)[0][:, 0].sum()))
-    sure = float((gain >= needed).mean())
+    sure = float(((gain >= needed) & (gain > 0)).mean())
     if sure >= case.guards.min_gain_probability:
         return ()
     words = (
@@ -115,3 +157,12 @@ def _too_little(case: Case, plan: Plan, proposed: tuple[Money, ...], rng: np.ran
         f"{case.guards.min_gain_probability:.0%} is asked for: leave all as it is."
     )
     return (Finding("gain-too-small", Severity.INFO, "portfolio", words),)
+
+
+def _nothing_to_shift(case: Case, plan: Plan) -> tuple[Finding, ...]:
+    if plan.findings:
+        return ()
+    words = "The budgets stand where the curves and the limits want them."
+    if sum(hold is None for hold in case.held) == 1:
+        words = "With one budget that may move and a total that is given, there is nothing to shift."
+    return (Finding("nothing-to-shift", Severity.INFO, "portfolio", words),)

@@ -9,10 +9,11 @@ import numpy as np
 from connectors.money import Money
 from optimizer import explain, goals
 from optimizer.decide.case import Case, units
-from optimizer.decide.search import Plan
-from optimizer.explain import LineFacts, Reach
+from optimizer.decide.search import Plan, probability, uncertain_rows
+from optimizer.explain import LineFacts, Reach, Side
 from optimizer.guardrails import GUARDRAIL_VERSION
-from optimizer.plan.recommendation import Binding, Certificate, Decision, Finding, Line, Severity
+from optimizer.plan.problem import Outcome
+from optimizer.plan.recommendation import Binding, Certificate, Decision, Finding, Line, Promise, Severity
 from optimizer.plan.snapshot import FloatArray
 from optimizer.response import MODEL_VERSION
 from optimizer.shares import arm_shares
@@ -42,7 +43,8 @@ def report(
         findings=tuple(sorted(findings, key=lambda finding: _WORST_FIRST.index(finding.severity))),
         arms=arm_shares(snapshot, case.forecast.belief, rng),
         envelopes=goals.envelopes(wanted, snapshot.targets, case.ceiling),
-        bindings=_portfolio_bindings(case, plan, counted),
+        bindings=_portfolio_bindings(case, plan, units(proposed), counted),
+        promises=_promises(case, units(proposed), rng),
         certificate=None if plan is None else Certificate(plan.aim.value, plan.aim.upper_bound, plan.aim.gap),
         model_version=MODEL_VERSION,
         guardrail_version=GUARDRAIL_VERSION,
@@ -61,9 +63,11 @@ def _changes(case: Case, pair: FloatArray, proposed: tuple[Money, ...], rng: np.
 def _lines(
     case: Case, plan: Plan | None, proposed: tuple[Money, ...], mean: FloatArray, change: FloatArray, counted: str
 ) -> tuple[Line, ...]:
-    moved = units(proposed) - case.snapshot.current
-    marginal = case.forecast.marginal(units(proposed))
-    price, rates = _price_of_money(case, plan), explain.Rates.of(moved, mean)
+    budget = units(proposed)
+    moved = budget - case.snapshot.current
+    pull = case.forecast.marginal(budget) - _price_of_money(case, plan)
+    spent = float(budget.sum()) >= case.ceiling.micros / 1e6 * (1 - 1e-3)
+    rates = explain.Rates.of(moved, change, spent=spent)
     lines = [
         explain.line(
             LineFacts(
@@ -72,9 +76,10 @@ def _lines(
                 proposed=proposed[k],
                 effect=explain.line_effect(change[:, k], float(mean[k]), float(moved[k]), rates),
                 evidence=case.proof[k],
-                pull=abs(float(marginal[k]) - price),
+                pull=float(pull[k]),
                 rates=rates,
-                reached=_reached(plan, k, float(proposed[k].micros) / 1e6, float(marginal[k]) - price),
+                reached=_reached(plan, k, float(budget[k])),
+                forced=plan.outside[k].words if plan is not None and k in plan.outside else None,
                 hold=case.held[k],
                 thing=counted,
             )
@@ -84,28 +89,47 @@ def _lines(
     return tuple(sorted(lines, key=lambda line: (-abs(line.proposed.micros - line.current.micros), line.key)))
 
 
-def _reached(plan: Plan | None, k: int, budget: float, pull: float) -> tuple[Reach, ...]:
-    """The own limits that a budget stands at, on the side to which its marginal return pulls it."""
+def _reached(plan: Plan | None, k: int, budget: float) -> tuple[Reach, ...]:
+    """The own limits that keep a budget from its aim, or that shut it."""
     if plan is None:
         return ()
+    box, aim = plan.box, float(plan.aim.spend[k])
     slack = 1e-3 * max(budget, 1.0)
-    box, found = plan.box, []
-    if budget >= box.upper[k] - slack and (pull >= 0 or box.lower[k] == box.upper[k]):
-        found += [Reach(because.code, because.words) for because in box.upper_because[k]]
-    if budget <= box.lower[k] + slack and (pull < 0 or box.lower[k] == box.upper[k]):
-        found += [Reach(because.code, because.words) for because in box.lower_because[k]]
-    return tuple(dict.fromkeys(found))
+    if box.lower[k] == box.upper[k]:
+        return tuple(Reach(because.code, because.words, None) for because in box.upper_because[k])
+    if budget >= box.upper[k] - slack and aim > box.upper[k] + slack:
+        return tuple(Reach(because.code, because.words, Side.UPPER) for because in box.upper_because[k])
+    if budget <= box.lower[k] + slack and aim < box.lower[k] - slack:
+        return tuple(Reach(because.code, because.words, Side.LOWER) for because in box.lower_because[k])
+    return ()
 
 
-def _price_of_money(case: Case, plan: Plan | None) -> float:
-    """What one more currency unit a day would bring where it is worth most: the multiplier of the total."""
-    if plan is None:
-        return 0.0
-    names = [row.name for row in case.rows]
-    return float(plan.prices[names.index(goals.TOTAL)]) if goals.TOTAL in names else 0.0
+def _price_of_money(case: Case, plan: Plan | None) -> FloatArray:
+    """What one more currency unit of each budget costs elsewhere: the multipliers of the linear rows, shape (K,)."""
+    price = np.zeros(len(case.snapshot.targets))
+    if plan is not None:
+        for row, multiplier in zip(case.rows, plan.prices, strict=True):
+            price += multiplier * row.spend if row.outcome is None else 0.0
+    return price
 
 
-def _portfolio_bindings(case: Case, plan: Plan | None, counted: str) -> tuple[Binding, ...]:
+def _portfolio_bindings(case: Case, plan: Plan | None, budget: FloatArray, counted: str) -> tuple[Binding, ...]:
     if plan is None:
         return ()
-    return explain.row_bindings(case.rows, plan.aim, plan.prices, case.snapshot.currency, counted)
+    return explain.row_bindings(case.rows, budget, plan.prices, case.snapshot.currency, counted)
+
+
+def _promises(case: Case, budget: FloatArray, rng: np.random.Generator) -> tuple[Promise, ...]:
+    """What becomes of each ROAS floor and CPA ceiling under the proposed budgets."""
+    pair = np.stack([case.snapshot.current, budget], axis=1)
+    spend, outcomes = case.forecast.belief.delivered(pair).sum(axis=0), case.forecast.outcomes(pair)
+    found = []
+    for row in uncertain_rows(case):
+        brought = outcomes[row.outcome or Outcome.VALUE].sum(axis=0)
+        top, bottom = (brought, spend) if row.outcome is Outcome.VALUE else (spend, brought)
+        now, then = (float(t / b) if b > 0 else 0.0 for t, b in zip(top, bottom, strict=True))
+        kept = probability(case, budget, [row], rng)
+        name = "ROAS" if row.outcome is Outcome.VALUE else f"{case.snapshot.currency} per conversion"
+        words = f"{explain.figure(now)} -> {explain.figure(then)} {name}; {row.words}: it is {kept:.0%}."
+        found.append(Promise(row.name, words, now, then, kept))
+    return tuple(found)

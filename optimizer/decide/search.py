@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
+from connectors.money import Money
 from optimizer import goals, guardrails
 from optimizer.allocate import solve
 from optimizer.decide.case import Case
 from optimizer.goals import Because, Box, Explore, GoalsError
 from optimizer.guardrails import BoolArray
-from optimizer.plan.problem import Allocation, Collision, Problem, Row
+from optimizer.plan.problem import Allocation, Collision, Outcome, Problem, Row
 from optimizer.plan.recommendation import Finding, Severity
 from optimizer.plan.snapshot import FloatArray
 
@@ -21,6 +23,10 @@ _STEP_POINTS: Final = 33
 _CREDIT_HALVINGS: Final = 6
 _LEAST_CREDIT: Final = 0.25
 _PRUNINGS: Final = 4
+_LEAST_KEPT: Final = 0.5
+_COUNTED: Final = Because("max-changes", "other moves are worth more, and no more changes are allowed")
+_SMALL: Final = Because("smallest-step", "a smaller move than that is not worth a platform's learning")
+_TOWARDS: Final = Because("aim", "the aim lies there")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +36,7 @@ class Plan:
     Attributes:
         box: What today allows each budget.
         aim: The solver's answer without steps, with its certificate; it counts uncertainty as `explore` says.
+        outside: Where a present budget breaks a limit of its own: which, by index.
         prices: What each row's room is worth by the expected curves alone, shape (rows,).
         findings: What was noticed on the way.
     """
@@ -37,25 +44,9 @@ class Plan:
     budget: FloatArray
     box: Box
     aim: Allocation
+    outside: Mapping[int, Because]
     prices: FloatArray
     findings: tuple[Finding, ...]
-
-
-def search(case: Case, rng: np.random.Generator) -> Plan:
-    """Find today's budgets.
-
-    Raises:
-        GoalsError: A line that a person fixed breaks a limit of its own.
-    """
-    targets, current = case.snapshot.targets, case.snapshot.current
-    wide = _closed(case, goals.wide_box(case.goals, targets, current, case.snapshot.today))
-    aim = _aim(case, wide, rng)
-    step = guardrails.room(case.snapshot, case.goals, case.guards, case.now)
-    _check_fixed(case, step)
-    step = _closed(case, step)
-    budget, findings = _approach(case, aim, step)
-    budget = _fewer_moves(case, aim, step, budget)
-    return Plan(budget, step, aim.answer, _expected_prices(case, wide, aim), (*aim.findings, *findings))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,24 +55,68 @@ class _Aim:
 
     answer: Allocation
     rows: tuple[Row, ...]
-    findings: tuple[Finding, ...]
 
 
-def _aim(case: Case, box: Box, rng: np.random.Generator) -> _Aim:
+def search(case: Case, rng: np.random.Generator) -> Plan | Finding:
+    """Find today's budgets; a finding says why there are none.
+
+    Raises:
+        GoalsError: A line that a person fixed breaks a limit of its own.
+    """
+    targets, current = case.snapshot.targets, case.snapshot.current
+    step = guardrails.room(case.snapshot, case.goals, case.guards, case.now)
+    _check_fixed(case, step)
+    own = goals.wide_box(case.goals, targets, current, case.snapshot.today)
+    wide = _closed(case, own)
+    aim = _aim(case, wide, rng)
+    if isinstance(aim, Finding):
+        return aim
+    found = _fewer_moves(case, aim, _closed(case, step), rng)
+    prices = _expected_prices(case, wide, aim)
+    return Plan(found.budget, found.box, aim.answer, _outside(own, current), prices, found.findings)
+
+
+def _aim(case: Case, box: Box, rng: np.random.Generator) -> _Aim | Finding:
     """Solve for the best budgets without the step limit; ROAS and CPA rows are met with the asked probability.
 
     The rows count expected outcomes times a credit at most 1, halved in on until the share of posterior draws
-    that meet every row is `confidence`: the largest credit, and so the best plan, that keeps the promise.
+    that meet every row at the aim is `confidence`: the largest credit, and so the best aim, that keeps the promise.
+    An aim that gives up half of what the present budgets bring keeps a promise by shutting down: it counts as none.
     """
     grid = _grid(box, _WIDE_POINTS)
     problem = Problem(grid, case.forecast.utility(grid, rng), case.forecast.outcomes(grid), case.rows)
     answer = solve(problem)
     if answer.collision is not None:
-        return _Aim(answer, case.rows, (_contradiction(answer.collision),))
+        return _contradiction(answer.collision)
     uncertain = uncertain_rows(case)
-    if not uncertain or probability(case, answer.spend, uncertain, rng) >= case.goals.confidence:
-        return _Aim(answer, case.rows, ())
-    return _careful_aim(case, problem, uncertain, rng) or _Aim(answer, case.rows, (_unsure(case, uncertain),))
+    if not uncertain:
+        return _Aim(answer, case.rows)
+    for credit in _credits(case, problem, answer, uncertain, rng):
+        if credit is not None and _worth_having(case, credit.answer.spend):
+            return credit
+    return _unsure(case, uncertain)
+
+
+def _credits(
+    case: Case, problem: Problem, answer: Allocation, uncertain: list[Row], rng: np.random.Generator
+) -> Iterator[_Aim | None]:
+    if probability(case, answer.spend, uncertain, rng) >= case.goals.confidence:
+        yield _Aim(answer, case.rows)
+        return
+    low, high, best = _LEAST_CREDIT, 1.0, None
+    for _ in range(_CREDIT_HALVINGS):
+        credit = (low + high) / 2
+        rows = tuple(_credited(row, credit) for row in case.rows)
+        tried = solve(replace(problem, rows=rows))
+        met = tried.collision is None and probability(case, tried.spend, uncertain, rng) >= case.goals.confidence
+        best, low, high = (_Aim(tried, rows), credit, high) if met else (best, low, credit)
+    yield best
+
+
+def _worth_having(case: Case, budget: FloatArray) -> bool:
+    pair = np.stack([case.snapshot.current, budget], axis=1)
+    now, then = case.forecast.outcomes(pair)[Outcome.CONVERSIONS].sum(axis=0)
+    return bool(then >= _LEAST_KEPT * now)
 
 
 def _expected_prices(case: Case, box: Box, aim: _Aim) -> FloatArray:
@@ -90,17 +125,6 @@ def _expected_prices(case: Case, box: Box, aim: _Aim) -> FloatArray:
         return aim.answer.prices
     grid = _grid(box, _WIDE_POINTS)
     return solve(Problem(grid, case.forecast.moments(grid)[0], case.forecast.outcomes(grid), aim.rows)).prices
-
-
-def _careful_aim(case: Case, problem: Problem, uncertain: list[Row], rng: np.random.Generator) -> _Aim | None:
-    low, high, best = _LEAST_CREDIT, 1.0, None
-    for _ in range(_CREDIT_HALVINGS):
-        credit = (low + high) / 2
-        rows = tuple(_credited(row, credit) for row in case.rows)
-        tried = solve(replace(problem, rows=rows))
-        met = tried.collision is None and probability(case, tried.spend, uncertain, rng) >= case.goals.confidence
-        best, low, high = (_Aim(tried, rows, ()), credit, high) if met else (best, low, credit)
-    return best
 
 
 def uncertain_rows(case: Case) -> list[Row]:
@@ -125,44 +149,104 @@ def _credited(row: Row, credit: float) -> Row:
     return row if row.credit is None else replace(row, credit=row.credit * credit)
 
 
-def _approach(case: Case, aim: _Aim, box: Box) -> tuple[FloatArray, tuple[Finding, ...]]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """Today's budgets, shape (K,), the box that they were found in, and what was noticed."""
+
+    budget: FloatArray
+    box: Box
+    findings: tuple[Finding, ...] = ()
+
+
+def _approach(case: Case, aim: _Aim, box: Box, rng: np.random.Generator) -> _Found:
     """Find the budgets nearest to the aim within today's box, all rows kept and as much spent as the aim spends.
 
-    Nearness is -sum_k (x_k - aim_k)^2 / current_k: every budget gives way in proportion to its size.
+    Nearness is -sum_k (x_k - aim_k)^2 / current_k: every budget gives way in proportion to its size, and none moves
+    away from its aim or past it. Money that steps keep from its aim goes where today's curves want it; where even
+    that cannot keep the rows, today's box is solved by itself.
     """
     goal, current = aim.answer.spend, case.snapshot.current
-    grid = _grid(box, _STEP_POINTS)
+    near = box.within(np.minimum(current, goal), np.maximum(current, goal), _TOWARDS)
+    grid = _grid(near, _STEP_POINTS)
     weight = np.maximum(current, 1e-6 * max(float(current.max()), 1e-6))[:, None]
     nearness = -((grid - goal[:, None]) ** 2) / weight
-    spent = min(float(goal.sum()), float(box.upper.sum()))
+    spent = min(float(goal.sum()), float(near.upper.sum()))
     whole = Row("spent", "the plan spends as much as its aim", -np.ones(len(goal)), -spent)
-    outcomes = case.forecast.outcomes(grid)
-    answer = solve(Problem(grid, nearness, outcomes, (*aim.rows, whole)))
+    answer = solve(Problem(grid, nearness, case.forecast.outcomes(grid), (*aim.rows, whole)))
     if answer.collision is not None:
-        answer = solve(Problem(grid, nearness, outcomes, aim.rows))
-    return answer.spend, () if answer.collision is None else (_out_of_reach(answer.collision),)
+        return _today(case, aim, box, rng)
+    if spent >= float(goal.sum()) * (1 - 1e-9):
+        return _Found(answer.spend, box)
+    filled = replace(box, lower=np.clip(answer.spend, box.lower, box.upper))
+    return replace(_today(case, aim, filled, rng), box=box)
 
 
-def _fewer_moves(case: Case, aim: _Aim, box: Box, budget: FloatArray) -> FloatArray:
-    """Solve again with the moves left out that are too small to be worth a platform's learning, or too many."""
+def _today(case: Case, aim: _Aim, box: Box, rng: np.random.Generator) -> _Found:
+    """The best budgets of today's box by themselves; as near to the rows as they come where they cannot be kept."""
+    grid = _grid(box, _STEP_POINTS)
+    answer = solve(Problem(grid, case.forecast.utility(grid, rng), case.forecast.outcomes(grid), aim.rows))
+    if answer.collision is None or _kept(case, answer.spend, rng):
+        return _Found(answer.spend, box)
+    return _Found(answer.spend, box, (_out_of_reach(answer.collision),))
+
+
+def _kept(case: Case, budget: FloatArray, rng: np.random.Generator) -> bool:
+    """Whether budgets keep every linear row, and those that count outcomes with the asked probability."""
+    if any(float(row.spend @ budget) > row.bound + 1e-6 for row in case.rows if row.outcome is None):
+        return False
+    return probability(case, budget, uncertain_rows(case), rng) >= case.goals.confidence
+
+
+def _fewer_moves(case: Case, aim: _Aim, box: Box, rng: np.random.Generator) -> _Found:
+    """Approach the aim with no more moves than are allowed, and with none too small for a platform's learning.
+
+    The count holds even if a limit is then reached only in several days; a small move that a limit needs is made.
+    """
+    found = _approach(case, aim, box, rng)
     current = case.snapshot.current
+    beyond = _beyond_count(case, found.budget)
+    if (beyond & (found.budget != current)).any():
+        at = {int(k): (float(current[k]), _COUNTED) for k in np.flatnonzero(beyond)}
+        found = _approach(case, aim, box.closed(at), rng)
     for _ in range(_PRUNINGS):
-        size = np.abs(budget - current) / np.maximum(current, 1e-9)
-        left = (size > 0) & ((size < case.guards.smallest_step) | _beyond_count(case, budget))
-        left &= (box.lower <= current) & (current <= box.upper)
+        size = np.abs(found.budget - current) / np.maximum(current, 1e-9)
+        left = (size > 0) & (size < case.guards.smallest_step)
+        left &= (found.box.lower <= current) & (current <= found.box.upper)
         if not left.any():
             break
-        box = replace(box, lower=np.where(left, current, box.lower), upper=np.where(left, current, box.upper))
-        budget = _approach(case, aim, box)[0]
-    return budget
+        at = {int(k): (float(current[k]), _SMALL) for k in np.flatnonzero(left)}
+        fewer = _approach(case, aim, found.box.closed(at), rng)
+        if fewer.findings and not found.findings:
+            break
+        found = fewer
+    return found
 
 
 def _beyond_count(case: Case, budget: FloatArray) -> BoolArray:
-    """Moves beyond the largest `max_changes`, by the money that they move."""
-    size = np.abs(budget - case.snapshot.current)
-    rank = np.argsort(np.argsort(-size, kind="stable"), kind="stable")
-    beyond: BoolArray = rank >= (case.guards.max_changes or len(budget))
+    """Moves beyond `max_changes`: kept are the raises that gain most, and the largest cuts to pay for them."""
+    most = case.guards.max_changes
+    if not most:
+        return np.zeros(len(budget), dtype=np.bool_)
+    current = case.snapshot.current
+    mean = case.forecast.moments(np.stack([current, budget], axis=1))[0]
+    raises = np.where(budget > current, mean[:, 1] - mean[:, 0], -np.inf)
+    cuts = np.where(budget < current, current - budget, -np.inf)
+    up = min(most - most // 2, int((budget > current).sum()))
+    kept = [*np.argsort(-raises, kind="stable")[:up], *np.argsort(-cuts, kind="stable")[: most - up]]
+    beyond = np.ones(len(budget), dtype=np.bool_)
+    beyond[kept] = False
     return beyond
+
+
+def _outside(own: Box, current: FloatArray) -> Mapping[int, Because]:
+    """The limit of its own that each present budget breaks, if any."""
+    found: dict[int, Because] = {}
+    for k, budget in enumerate(current):
+        if budget < own.lower[k] - 1e-6:
+            found[k] = own.lower_because[k][0]
+        elif budget > own.upper[k] + 1e-6:
+            found[k] = own.upper_because[k][0]
+    return found
 
 
 def _grid(box: Box, points: int) -> FloatArray:
@@ -177,14 +261,19 @@ def _check_fixed(case: Case, box: Box) -> None:
     for key, amount in case.fixed.items():
         if key not in index:
             raise GoalsError(f"there is no budget {key}. Mend: name one of the recommendation's lines")
-        k, units_ = index[key], amount.micros / 1e6
-        slack = case.snapshot.targets[k].budget.quantum_micros / 1e6
-        if not box.lower[k] - slack <= units_ <= box.upper[k] + slack:
-            side = box.upper_because[k] if units_ > box.upper[k] else box.lower_because[k]
+        k, wanted = index[key], amount.micros / 1e6
+        quantum = case.snapshot.targets[k].budget.quantum_micros
+        if amount != case.snapshot.targets[k].budget.amount and amount.micros % quantum:
+            step = Money(quantum, amount.currency)
+            raise GoalsError(f"{key} cannot be {amount}. Mend: the platform takes multiples of {step}")
+        hold = case.held[k]
+        if hold is not None and hold.code == guardrails.SHARED:
+            raise GoalsError(f"{key} cannot be set: {hold.words}. Mend: {hold.mend}")
+        if not box.lower[k] - 1e-6 <= wanted <= box.upper[k] + 1e-6:
+            side = box.upper_because[k] if wanted > box.upper[k] else box.lower_because[k]
             why = "; ".join(because.words for because in side)
-            raise GoalsError(
-                f"{key} cannot be {amount}: {why}. Mend: choose between {box.lower[k]:,.2f} and {box.upper[k]:,.2f}"
-            )
+            room = f"choose between {box.lower[k]:,.2f} and {box.upper[k]:,.2f}"
+            raise GoalsError(f"{key} cannot be {amount}: {why}. Mend: {room}")
 
 
 def _contradiction(collision: Collision) -> Finding:
@@ -200,9 +289,10 @@ def _out_of_reach(collision: Collision) -> Finding:
 
 def _unsure(case: Case, rows: list[Row]) -> Finding:
     promises = " and ".join(row.words for row in rows)
-    return Finding("confidence", Severity.WARNING, "portfolio",
-                   f"No plan keeps {promises} with a probability of {case.goals.confidence:.0%}.",
-                   "Lower the confidence or the limit, or wait for more evidence.")  # fmt: skip
+    return Finding("confidence", Severity.BLOCK, "portfolio",
+                   f"No plan keeps the promise that {promises} without giving up more than half of what the "
+                   "present budgets bring; nothing is moved.",
+                   "Lower the confidence or the limit, lower the total by hand, or wait for evidence.")  # fmt: skip
 
 
 def _closed(case: Case, box: Box) -> Box:

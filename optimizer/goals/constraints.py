@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from connectors.contract import BudgetKey
-from connectors.money import Money
+from connectors.money import Money, minor_unit_micros
 from optimizer.goals.wishes import Goals, Limit, Scope, ScopeKind, indices
 from optimizer.plan.problem import Outcome, Row
 from optimizer.plan.recommendation import Envelope, Finding, Severity
@@ -98,7 +98,8 @@ def _shares(limit: Limit, keys: tuple[BudgetKey, ...], total: Money) -> Iterator
 
 
 def _share(total: Money, share: float) -> Money:
-    return Money(round(total.micros * share), total.currency)
+    """A share of the total, in whole minor units, so that amounts that platforms take can meet it."""
+    return Money(int(total.micros * share), total.currency).quantize(minor_unit_micros(total.currency), "down")
 
 
 def _words(scope: Scope) -> str:

@@ -136,7 +136,7 @@ def _sides(
             words = f"its ceiling is {limit.ceiling}"
             highs.append((limit.ceiling.micros / 1e6, Because(f"ceiling:{limit.scope}", words)))
     low = max(lows, key=lambda side: side[0])
-    high = min(highs, key=lambda side: side[0], default=(max(reach, low[0]), _REACH))
+    high = min([*highs, (max(reach, low[0]), _REACH)], key=lambda side: side[0])
     if low[0] > high[0]:
         raise GoalsError(f"{target.budget.name}: {low[1].words}, but {high[1].words}. Mend: change one of them")
     return low, high

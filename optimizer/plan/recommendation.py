@@ -172,6 +172,24 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True)
+class Promise:
+    """A ROAS floor or CPA ceiling, and what is expected of it.
+
+    Attributes:
+        name: The row's code, `roas` or `cpa`.
+        words: How it stands now, how it would stand, and how likely it is to be kept, in a sentence.
+        now, then: Expected ROAS, or expected spend per conversion, under the current and the proposed budgets.
+        probability: Posterior probability that the proposed budgets keep it.
+    """
+
+    name: str
+    words: str
+    now: float
+    then: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class Certificate:
     """How near the plan is to the best that the curves and constraints allow, as the solver proved it."""
 
@@ -193,7 +211,8 @@ class Decision:
         findings: Of guards and checks, worst first.
         arms: Shares of ads and audiences.
         envelopes: The sums that any part of the plan must keep.
-        bindings: Portfolio-wide constraints that bind, with their prices.
+        bindings: Portfolio-wide constraints that bind at the proposed budgets, with their prices.
+        promises: What becomes of a ROAS floor or CPA ceiling, where one is set.
         certificate: The solver's; None when nothing was solved.
         goals_digest, input_digest: SHA-256 of the goals and of the snapshot it was made from.
     """
@@ -211,6 +230,7 @@ class Decision:
     arms: tuple[ArmShare, ...]
     envelopes: tuple[Envelope, ...]
     bindings: tuple[Binding, ...]
+    promises: tuple[Promise, ...]
     certificate: Certificate | None
     model_version: str
     guardrail_version: str

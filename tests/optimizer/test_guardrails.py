@@ -163,3 +163,28 @@ def test_the_room_of_a_budget_is_the_tighter_of_both_steps_within_its_limits() -
     assert room.upper.tolist() == pytest.approx([120, 130])
     assert [b.code for b in room.upper_because[0]] == ["step-24h"]
     assert [b.code for b in room.upper_because[1]] == ["step"]
+
+
+def test_a_gap_is_not_a_day_of_zero_to_the_guards_that_watch_the_data() -> None:
+    """The last day with a row counts, also when yesterday's has not come yet."""
+    seen = snapshot(target("a"), conversions=8.0)
+    seen.panel.spend[0, -2] = 501.0
+    seen.panel.spend[0, -1] = np.nan
+    assert held(seen) == ["spend-spike"]
+    silent = snapshot(target("a"), conversions=8.0)
+    silent.panel.conversions[0, -4:] = 0.0
+    silent.panel.spend[0, -1] = np.nan
+    assert held(silent) == ["tracking-outage"]
+    weekly = snapshot(target("a"))
+    weekly.panel.spend[0, ::2] = np.nan
+    assert held(weekly) == [None]
+
+
+def test_one_finding_for_an_account_whose_data_are_stale() -> None:
+    seen = replace(
+        snapshot(target("a"), target("b")), freshness=(Freshness("files", "shop", TODAY - timedelta(days=9)),)
+    )
+    guards = Guardrails()
+    proof = guardrails.evidence(np.full(2, 60.0), np.full(2, 99.0), np.full(2, 99.0), guards)
+    findings = guardrails.portfolio_findings(seen, guardrails.holds(seen, proof, guards, NOW))
+    assert [(f.code, f.subject) for f in findings] == [("stale-data", "files/shop"), ("all-held", "portfolio")]
