@@ -215,8 +215,7 @@ def _reason(facts: LineFacts) -> str:
         return f"Stays: {facts.reached[0].words}." if facts.reached else "Stays: a move would bring too little."
     if facts.forced is not None:
         return f"{'Raised' if moved > 0 else 'Cut'} because {facts.forced}."
-    limit = f" As far as allowed: {facts.reached[0].words}." if facts.reached else ""
-    return _moved(moved, facts) + limit
+    return _moved(moved, facts)
 
 
 def _moved(moved: float, facts: LineFacts) -> str:

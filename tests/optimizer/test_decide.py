@@ -79,7 +79,6 @@ def test_every_line_says_why_and_names_what_holds_it() -> None:
     decision = decided()
     by_name = {line.key.budget_id: line for line in decision.lines}
     assert by_name["generic"].reason.startswith("Raised: the money added brings")
-    assert "the largest step is 30%" in by_name["generic"].reason
     assert [b.name for b in by_name["generic"].bindings] == ["step"]
     assert by_name["generic"].bindings[0].shadow_price > 0
     assert by_name["brand"].reason.startswith("Cut: the money cut brought")

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
+from optimizer.agent.cli import screen
 from optimizer.plan.recommendation import Event, Intent, Record, adapter
 
 
@@ -44,7 +45,7 @@ def give(answer: Answer, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(json.dumps(answer.data, ensure_ascii=False, allow_nan=False) + "\n")
     else:
-        Console(highlight=False).print(answer.shown)
+        screen.show(answer.shown)
     return int(answer.code)
 
 

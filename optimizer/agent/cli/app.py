@@ -8,20 +8,61 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
+from typer.core import TyperGroup
+
+# What click calls UsageError; Typer, which brings a click of its own, exports only this one of its kinds.
+_Misuse = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
+
+
+class _Commands(TyperGroup):
+    """Commands of which words that cannot be understood end with 1, since 2 says that a proposal waits."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words before the command."""
+        with _misuse_is_an_error():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Read the words of the command, and run it."""
+        with _misuse_is_an_error():
+            return super().invoke(ctx)
+
+
+class _Listed(_Commands):
+    """Commands that list what there is when none is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words before the command."""
+        return super().parse_args(ctx, args or ["list"])
+
+
+@contextmanager
+def _misuse_is_an_error() -> Iterator[None]:
+    try:
+        yield
+    except _Misuse as misuse:
+        misuse.exit_code = 1
+        raise
+
 
 app = typer.Typer(
     name="outlay",
+    cls=_Commands,
     help="Plan, approve, write and verify advertising budgets, with the uncertainty of each step.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-connectors_app = typer.Typer(help="The connectors to the ad platforms.", no_args_is_help=True, rich_markup_mode=None)
+connectors_app = typer.Typer(
+    cls=_Listed, help="The connectors to the ad platforms; without a command, their list.", rich_markup_mode=None
+)
 app.add_typer(connectors_app, name="connectors")
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="The settings file.", envvar="OUTLAY_CONFIG")]

@@ -25,6 +25,7 @@ _LIKELY: Final[Mapping[str, str]] = {
     "spend": r"spend|cost",
     "conversions": r"conv(?!.*value)|^[cv]tv$|purchase|order|lead|signup",
     "budget": r"budget",
+    "channel": r"channel|platform|network|^medium$",
 }
 _NEEDED: Final = ("date", "campaign_id", "spend", "conversions")
 _CONNECTOR: Final = "files"
@@ -110,7 +111,7 @@ def _table(files: Path, target: Path, currency: str, time_zone: str, guesses: Ma
         f"currency = {json.dumps(currency)}  # of every amount in the files: check it",
         f"time_zone = {json.dumps(time_zone)}  # in which a day of the files begins and ends: check it",
         'account = "main"',
-        'channel = "all"  # or map a column: channel = "..." under columns',
+        *([] if guesses["channel"] else ['channel = "all"  # or map a column: channel = "..." under columns']),
         "",
         f"[connectors.{_CONNECTOR}.columns]",
     ]

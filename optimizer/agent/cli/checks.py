@@ -17,6 +17,7 @@ from rich.table import Table
 from connectors import registry
 from connectors.contract import Connector
 from connectors.errors import ConnectorError
+from connectors.money import total
 from optimizer.agent import cycle
 from optimizer.agent import settings as configuration
 from optimizer.agent.bootstrap import code_version, open_house
@@ -53,6 +54,7 @@ def status(config: Path) -> Answer:
             "state": record.state.value,
             "valid_until": record.recommendation.valid_until.isoformat(),
             "changes": sum(line.changes for line in record.recommendation.decision.lines),
+            "approved": len(record.approved_lines),
         }
         for record in waiting
     ]
@@ -64,7 +66,8 @@ def status(config: Path) -> Answer:
     for title in ("id", "state", "budgets", "valid until (UTC)"):
         table.add_column(title)
     for row in rows:
-        table.add_row(str(row["recommendation"]), str(row["state"]), str(row["changes"]), str(row["valid_until"])[:16])
+        budgets = f"{row['approved']} of {row['changes']} approved" if row["approved"] else str(row["changes"])
+        table.add_row(str(row["recommendation"]), str(row["state"]), budgets, str(row["valid_until"])[:16])
     lines = [f"{f['account']}: rows until {f['last_day'] or 'none yet'}" for f in freshness]
     parts: list[RenderableType] = [
         table if rows else "No recommendation waits. Next: outlay plan",
@@ -131,8 +134,12 @@ def _connector(house: cycle.House, connector: Connector) -> list[Check]:
 
     def budgets() -> str:
         found = connector.budgets()
-        total = sum(budget.amount.micros for budget in found) / 1e6
-        return f"{len(found)} budgets, {total:,.2f} a day together"
+        amounts = [budget.amount for budget in found]
+        totals = [
+            total([a for a in amounts if a.currency == code], code) for code in sorted({a.currency for a in amounts})
+        ]
+        together = " and ".join(map(str, totals))
+        return f"{len(found)} budgets, {together} a day together" if found else "no budgets"
 
     def rows() -> str:
         until = house.today()

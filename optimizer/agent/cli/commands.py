@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import typer
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.logging import RichHandler
+from rich.text import Text
 
 from connectors.contract import BudgetKey
 from connectors.errors import ConnectorError
@@ -22,16 +23,18 @@ from connectors.money import Money
 from optimizer import approval
 from optimizer.agent import cycle, writing
 from optimizer.agent.bootstrap import open_house
-from optimizer.agent.cli import answers, checks, render
+from optimizer.agent.cli import answers, checks, render, screen
 from optimizer.agent.cli.answers import Answer, Exit
 from optimizer.agent.cli.begin import init
 from optimizer.agent.cli.demo import demo
 from optimizer.agent.settings import SettingsError
 from optimizer.goals import GoalsError
 from optimizer.plan.recommendation import IntentState, Line, Record, State
-from optimizer.ports import StoreError
+from optimizer.ports import NotFound, StoreError
 
+_LOG: Final = logging.getLogger("outlay.cli")
 _HASH_DIGITS: Final = 8
+_KNOWN_RECORDS: Final = "`outlay show latest` shows the newest, `outlay status` lists those that wait."
 
 
 class UsageError(Exception):
@@ -40,7 +43,7 @@ class UsageError(Exception):
 
 def run(command: str, *, json: bool, **arguments: Any) -> int:
     """Run a command by name and return the process's exit code; every known error becomes a sentence."""
-    _log_to_stderr()
+    _log_to_stderr(command)
     try:
         return answers.give(COMMANDS[command](**arguments), as_json=json)
     except cycle.Refused as refused:
@@ -48,8 +51,15 @@ def run(command: str, *, json: bool, **arguments: Any) -> int:
         return answers.fail(str(refused), as_json=json, code=code, kind=refused.refusal.code)
     except GoalsError as error:
         return answers.fail(str(error), as_json=json, code=Exit.BLOCKED, kind="goals")
+    except NotFound as error:
+        return answers.fail(f"{error}. Mend: {_KNOWN_RECORDS}", as_json=json, kind="NotFound")
     except (ConnectorError, StoreError, SettingsError, UsageError) as error:
         return answers.fail(str(error), as_json=json, kind=type(error).__name__)
+    except (typer.Abort, typer.Exit, BrokenPipeError):
+        raise  # Typer's own ways to end, and a reader who has seen enough
+    except Exception as error:  # noqa: BLE001 - the last resort: a defect, too, is told in a sentence
+        _LOG.debug("unexpected error", exc_info=True)
+        return answers.fail(_defect(error), as_json=json, kind=type(error).__name__)
 
 
 def plan(config: Path, as_of: str | None, seed: int | None, out: Path | None) -> Answer:
@@ -75,7 +85,7 @@ def show(rec: str, config: Path, revision: int | None, history: bool) -> Answer:
         intents = house.store.intents(recommendation.rec_id, recommendation.revision) if history else ()
     parts = [render.record(record)]
     if history:
-        parts += [render.history(events), render.intents(intents)]
+        parts.append(render.history(record, events, intents))
     return Answer(Group(*parts), answers.record_data(record, events, intents))
 
 
@@ -136,25 +146,25 @@ def rollback(rec: str, config: Path, actor: str | None) -> Answer:
 def _settled(record: Record) -> Answer:
     recommendation = record.recommendation
     words = f"{recommendation.rec_id} revision {recommendation.revision} is {record.state.value}."
-    if record.state is State.APPROVED:
-        words += f" Next: outlay apply {recommendation.rec_id}"
-    elif record.state is State.PROPOSED:
-        words += " It waits for a second approver."
-    return Answer(words, answers.record_data(record))
+    parts: list[RenderableType] = [Text(words)]
+    if record.state in (State.APPROVED, State.PROPOSED):
+        parts = [Text("Approved:"), render.approved(approval.chosen(record)), *parts]
+    parts.append(
+        Text("It waits for a second approver." if record.state is State.PROPOSED else render.next_step(record))
+    )
+    return Answer(Group(*parts), answers.record_data(record))
 
 
 def _written(house: cycle.House, record: Record) -> Answer:
     recommendation = record.recommendation
     intents = house.store.intents(recommendation.rec_id, recommendation.revision)
-    words = f"{recommendation.rec_id} is {record.state.value}."
-    if record.state is State.APPLIED:
-        words += f" Next: outlay verify {recommendation.rec_id}"
+    words = Text(f"{recommendation.rec_id} is {record.state.value}. {render.next_step(record)}")
     code = Exit.FINE
     if any(intent.state is IntentState.DRIFT for intent in intents):
         code = Exit.DRIFT
     elif record.state is State.FAILED:
         code = Exit.ERROR
-    return Answer(Group(render.intents(intents), words), answers.record_data(record, (), intents), code)
+    return Answer(Group(render.intents(record, intents), words), answers.record_data(record, (), intents), code)
 
 
 def _rehearsed(rehearsals: Iterable[writing.Rehearsal]) -> Answer:
@@ -199,7 +209,7 @@ def _shown_hash(record: Record, typed: str | None) -> str:
             "an approval names what was seen. Mend: add --hash with the hash that `outlay show` printed, "
             "or approve in a terminal, where the plan is shown first."
         )
-    Console(highlight=False).print(render.record(record))
+    screen.show(render.record(record))
     if not typer.confirm("Approve exactly this?"):
         raise UsageError("not approved; nothing was changed.")
     return whole
@@ -223,7 +233,8 @@ def _amount(record: Record, text: str) -> tuple[BudgetKey, Money]:
     try:
         return line.key, Money.of(amount.strip(), line.current.currency)
     except ValueError as error:
-        raise UsageError(f"--set {text!r}: {error}.") from None
+        mend = f"write digits with a decimal point, such as {name.strip()}=170.50."
+        raise UsageError(f"--set {text!r}: {error}. Mend: {mend}") from None
 
 
 def _split(text: str) -> list[str]:
@@ -250,13 +261,22 @@ def _write(path: Path, text: str) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}. Mend: choose another place.") from None
 
 
-def _log_to_stderr() -> None:
-    level = os.environ.get("OUTLAY_LOG", "WARNING").upper()
+def _defect(error: Exception) -> str:
+    told = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+    again = "run again with OUTLAY_LOG=DEBUG for the traceback and report it"
+    return f"Unexpected error: {told}. This is a defect; {again}."
+
+
+def _log_to_stderr(command: str) -> None:
+    """Log from WARNING on, and what `plan` tells people; OUTLAY_LOG sets another level for all of it."""
+    wanted = os.environ.get("OUTLAY_LOG", "").upper()
+    told = wanted in logging.getLevelNamesMapping()
     logging.basicConfig(
-        level=level if level in logging.getLevelNamesMapping() else "WARNING",
+        level=wanted if told else logging.WARNING,
         format="%(message)s",
         handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
     )
+    logging.getLogger("outlay.notify").setLevel(logging.INFO if command == "plan" and not told else logging.NOTSET)
 
 
 COMMANDS: Final[Mapping[str, Callable[..., Answer]]] = {
