@@ -98,7 +98,8 @@ def believe(
             fractions and conversions taken back.
         group: Label of each arm's group, such as its campaign; ascending, shape (A,).
         age: Days since each column's day, shape (T,).
-        maturity: Share of a day's successes that has been reported by now, in [0, 1], shape (T,) or (A, T).
+        maturity: What is reported by now of a day's successes over what will stand in the end, finite and >= 0, shape
+            (T,) or (A, T); above one where a platform takes successes back.
         share_now: Share of its group's delivery that each arm has now, shape (A,); a group is scaled to a sum of 1, and
             one that is 0 throughout is taken to be starting, free of `largest_step`.
         rng: Drawn from; the same state gives the same belief.

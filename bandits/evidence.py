@@ -2,8 +2,9 @@
 
     Y_a = sum_t gamma^age_t y_at        N_a = sum_t gamma^age_t n_at F_at
 
-with y successes as reported so far, n exposure and F the share of a day's successes that has been reported by now. Then
-E[Y_a] = theta_a N_a for a rate theta_a, whatever the ages of the days are (Poisson thinning).
+with y successes as reported so far, n exposure and F what is reported by now of a day's successes over what will stand
+in the end: below one while successes are still to come, above one where some will be taken back. Then
+E[Y_a] = theta_a N_a for a rate theta_a, whatever the ages of the days are.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class Evidence:
 
     Attributes:
         successes: Y, discounted successes, shape (A,).
-        exposure: N, discounted exposure of which successes are already reported, shape (A,).
+        exposure: N, discounted exposure that the reported successes answer for, shape (A,).
 
     Raises:
         ValueError: A shape, sign or nan is wrong; names the arm.
@@ -48,7 +49,7 @@ def gather(
             conversions back; an arm whose sum is below zero counts as having none. A day counts only where both
             are known, and an arm without any exposure brings no evidence: its successes say nothing of a rate.
         age: Days since each column's day, >= 0, shape (T,).
-        maturity: F in [0, 1], shape (T,) or (A, T).
+        maturity: F, finite and >= 0, shape (T,) or (A, T); above one where a platform takes successes back.
         gamma: What a day's evidence keeps of its weight each day, in (0, 1]; 1 forgets nothing.
 
     Raises:
@@ -97,8 +98,8 @@ def _check_days(
         refuse_negative(np.where(np.isnan(successes), 0.0, np.abs(successes)), "successes")
     if not ((age >= 0) & np.isfinite(age)).all():
         raise ValueError("age must be finite and not negative")
-    if not ((maturity >= 0) & (maturity <= 1)).all():
-        raise ValueError("maturity must be between 0 and 1")
+    if not ((maturity >= 0) & np.isfinite(maturity)).all():
+        raise ValueError("maturity must be finite and not negative")
     if not 0 < gamma <= 1:
         raise ValueError(f"gamma must be above 0 and at most 1, not {gamma}")
 

@@ -236,15 +236,9 @@ class NormalInverseGamma:
 
     def draws(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Return n independent draws of mu, shape (n, A)."""
-        return self._joint(n, rng)[0]
-
-    def value_draws(self, n: int, rng: np.random.Generator) -> FloatArray:
-        """Return n draws of the expected value exp(mu + s2 / 2), shape (n, A).
-
-        Its posterior mean is infinite (a Student t has no moment generating function): use quantiles.
-        """
-        mu, variance = self._joint(n, rng)
-        return np.exp(mu + variance / 2)
+        size = (n, self.location.size)
+        variance = self.scale / rng.standard_gamma(self.shape, size=size)
+        return self.location + rng.standard_normal(size) * np.sqrt(variance / self.count)
 
     def to_json(self) -> str:
         """Return the state as versioned JSON, the same bytes for the same state."""
@@ -259,11 +253,6 @@ class NormalInverseGamma:
             ValueError: The text is no such state, or of another version.
         """
         return cls(*state.load(text, "normal-inverse-gamma", ("location", "count", "shape", "scale")))
-
-    def _joint(self, n: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-        size = (n, self.location.size)
-        variance = self.scale / rng.standard_gamma(self.shape, size=size)
-        return self.location + rng.standard_normal(size) * np.sqrt(variance / self.count), variance
 
 
 def _tails(level: float) -> tuple[float, float]:

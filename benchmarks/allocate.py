@@ -193,6 +193,7 @@ def main() -> None:
         _bar("largest lead of SLSQP from one start", max(behind, default=0.0), 1e-4),
     ]
     print(json.dumps({"bars": bars}))
+    sys.exit(0 if all(bar["holds"] for bar in bars) else 1)
 
 
 def _bar(name: str, value: float, bar: float) -> dict[str, object]:

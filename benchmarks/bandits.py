@@ -1,9 +1,12 @@
 """How much of what creatives can bring do the shares bring, how honest are the intervals, and how fast is it?
 
-Tests of 2 to 14 creatives are drawn with the spreads of real ones (logit CTR: sd .24 within a test, .71 between tests,
-median 1.8%, with which flat Thompson sampling brings about what it brought on real tests: 12, 23 and 54% at
-60, 200 and 1,200 impressions a day). Every policy sees the same truths. A policy's figure is the expected successes
-above uniform, over 14 days and all tests, as a share of what always showing the best creative would bring beyond it.
+Tests of 2 to 14 creatives are drawn from an assumed distribution: logit CTR with sd .24 within a test and .71 between
+tests, median 1.8%. The median is calibrated: at 1.5%, which was tried first, flat Thompson sampling fell short of the
+12, 23 and 54% that the design gives it at 60, 200 and 1,200 impressions a day. The defaults of `BanditSettings` were
+chosen on worlds of this kind, so its figures are somewhat optimistic; the tables at half and twice the
+spread show how far that carries. Every policy sees the same truths. A policy's figure is the expected successes above
+uniform, over 14 days and all tests, as a share of what always showing the best creative would bring beyond it. A lead
+is the difference of two such figures over the same tests, with the standard error of that difference.
 
 Run `python benchmarks/bandits.py [--quick]`. The last line is JSON: the bars and whether they hold.
 """
@@ -33,7 +36,7 @@ from bandits.posterior import GammaPoisson
 WITHIN, BETWEEN, MEDIAN_CTR = 0.24, 0.71, 0.018
 VOLUMES = (60, 200, 1_200)
 DAYS = 14
-DRAWS = 100  # of the baselines
+DRAWS = 400  # of every policy: the default of BanditSettings
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,18 @@ class History:
         return Evidence(np.nansum(self.successes, axis=1), np.nansum(self.exposure, axis=1))
 
 
+@dataclass(frozen=True)
+class Lead:
+    """How many points a policy is ahead of the best rival, with the paired standard error."""
+
+    rival: str
+    points: float
+    error: float
+
+
 Policy = Callable[[History], FloatArray]
 Figure = tuple[float, float]  # with its standard error
+Plays = tuple[FloatArray, FloatArray]  # won above uniform and achievable, by test
 
 
 def draw_world(tests: int, within: float, rng: np.random.Generator) -> World:
@@ -188,27 +201,52 @@ def play_delayed(
     return won, could
 
 
-def gain(plays: list[tuple[FloatArray, FloatArray]]) -> Figure:
-    """Share of the achievable gain in percent, with its standard error over tests (ratio estimator)."""
+def run(policy: Policy, tests: int, seeds: list[int], within: float, volume: float) -> Plays:
+    """Play a policy on the worlds of all seeds; return won and achievable by test, each (G,)."""
+    worlds = [draw_world(tests, within, np.random.default_rng(s)) for s in seeds]
+    rngs = [np.random.default_rng([s, int(volume)]) for s in seeds]
+    plays = [play(w, policy, volume, r) for w, r in zip(worlds, rngs, strict=True)]
     won, could = (np.concatenate(part) for part in zip(*plays, strict=True))
+    return won, could
+
+
+def gain(won: FloatArray, could: FloatArray) -> Figure:
+    """Share of the achievable gain in percent, with its standard error over tests (ratio estimator)."""
     ratio = won.sum() / could.sum()
     return 100 * float(ratio), 100 * float(np.sqrt(((won - ratio * could) ** 2).sum()) / could.sum())
 
 
-def table(policies: dict[str, Policy], tests: int, seeds: list[int], within: float) -> dict[str, list[Figure]]:
-    """Print and return a row per policy, a figure per volume."""
-    print(f"\nShare of the achievable gain over uniform, % (standard error); sd within a test {within}")
+def lead(ours: list[Plays], rivals: dict[str, list[Plays]]) -> list[Lead]:
+    """Compare ours, by volume, with the rival that brought most there, test by test."""
+    leads = []
+    for i, (won, could) in enumerate(ours):
+        best = max(rivals, key=lambda name: rivals[name][i][0].sum())
+        leads.append(Lead(best, *gain(won - rivals[best][i][0], could)))
+    return leads
+
+
+def table(policies: dict[str, Policy], tests: int, seeds: list[int], within: float) -> dict[str, list[Plays]]:
+    """Print a row per policy, a figure per volume; return what was played."""
+    print(f"\nShare of the achievable gain over uniform, % (standard error); sd within a test {within}, seeds {seeds}")
     print(f"{'policy':<34}" + "".join(f"{v:>8} a day " for v in VOLUMES))
-    figures: dict[str, list[Figure]] = {}
+    played: dict[str, list[Plays]] = {}
     for name, policy in policies.items():
-        cells = []
-        for volume in VOLUMES:
-            worlds = [draw_world(tests, within, np.random.default_rng(s)) for s in seeds]
-            rngs = [np.random.default_rng([s, volume]) for s in seeds]
-            cells.append(gain([play(w, policy, volume, r) for w, r in zip(worlds, rngs, strict=True)]))
-        figures[name] = cells
-        print(f"{name:<34}" + "".join(f"{mean:>7.1f} ({se:.1f})" for mean, se in cells), flush=True)
-    return figures
+        played[name] = [run(policy, tests, seeds, within, volume) for volume in VOLUMES]
+        _row(name, [gain(*plays) for plays in played[name]])
+    return played
+
+
+def compare(shown: dict[str, Policy], tests: int, seeds: list[int], within: float) -> tuple[list[Figure], list[Lead]]:
+    """Print the table and below it the lead over the best rival; return the advised policy's figures and leads."""
+    played = table(shown, tests, seeds, within)
+    leads = lead(played[ADVISED], {name: played[name] for name in RIVALS})
+    _row("lead over the best rival, paired", [(each.points, each.error) for each in leads])
+    print("best rivals: " + "; ".join(f"{v}: {each.rival}" for v, each in zip(VOLUMES, leads, strict=True)))
+    return [gain(*plays) for plays in played[ADVISED]], leads
+
+
+def _row(name: str, figures: list[Figure]) -> None:
+    print(f"{name:<34}" + "".join(f"{mean:>7.1f} ({error:.1f})" for mean, error in figures), flush=True)
 
 
 def delay_gain(settings: BanditSettings, tests: int, seeds: list[int]) -> float:
@@ -222,9 +260,10 @@ def delay_gain(settings: BanditSettings, tests: int, seeds: list[int]) -> float:
             plays.append(
                 play_delayed(draw_world(tests, WITHIN, rng), outlay(settings, corrected=corrected), 1_200, rng)
             )
-        mean, se = gain(plays)
-        means.append(mean)
-        print(f"{name:<34}{mean:>7.1f} ({se:.1f})", flush=True)
+        won, could = (np.concatenate(part) for part in zip(*plays, strict=True))
+        figure = gain(won, could)
+        means.append(figure[0])
+        _row(name, [figure])
     return means[0] - means[1]
 
 
@@ -250,7 +289,7 @@ def coverage(settings: BanditSettings, tests: int, seeds: list[int]) -> tuple[fl
     return result
 
 
-def scale(arms: int, repeats: int) -> dict[str, float]:
+def scale(arms: int) -> dict[str, float]:
     """Print medians of seconds at so many arms in groups of 100; return ratios to bare numpy."""
     rng = np.random.default_rng(5)
     groups = Groups.of(np.arange(arms) // 100)
@@ -281,16 +320,10 @@ def scale(arms: int, repeats: int) -> dict[str, float]:
     def draw() -> None:
         thompson.thompson(rates.draws(1, rng), groups)
 
-    steps = {
-        "refold of 28 days, bare numpy": bare_fold,
-        "refold of 28 days": fold,
-        "pool and posteriors": learn,
-        "joint draw and winners, bare numpy": bare_draw,
-        "joint draw and winners": draw,
-    }
-    rounds = [{name: _timed(step) for name, step in steps.items()} for _ in range(repeats)]
-    seconds = {name: statistics.median(taken[name] for taken in rounds) for name in steps}
-    print(f"\nSeconds at {arms:,} arms in {groups.starts.size:,} groups (median of {repeats})")
+    seconds = _medians({"refold of 28 days, bare numpy": bare_fold, "refold of 28 days": fold}, 21)
+    seconds |= _medians({"pool and posteriors": learn}, 5)
+    seconds |= _medians({"joint draw and winners, bare numpy": bare_draw, "joint draw and winners": draw}, 201)
+    print(f"\nSeconds at {arms:,} arms in {groups.starts.size:,} groups (medians)")
     for name, value in seconds.items():
         print(f"{name:<36}{value:9.4f}")
     return {
@@ -299,10 +332,27 @@ def scale(arms: int, repeats: int) -> dict[str, float]:
     }
 
 
+def _medians(steps: dict[str, Callable[[], None]], repeats: int) -> dict[str, float]:
+    """Median seconds of each step, taken in turn."""
+    rounds = [{name: _timed(step) for name, step in steps.items()} for _ in range(repeats)]
+    return {name: statistics.median(taken[name] for taken in rounds) for name in steps}
+
+
 def _timed(step: Callable[[], None]) -> float:
     start = time.perf_counter()
     step()
     return time.perf_counter() - start
+
+
+RIVALS: dict[str, Policy] = {
+    "epsilon .1": greedy_epsilon,
+    "flat Thompson": flat(1.0),
+    "flat, constant .3": flat(0.3),
+    "global prior, Thompson": global_prior(1.0),
+    "global prior, constant .3": global_prior(0.3),
+    "pooled by test, constant .3": pooled(0.3),
+}
+ADVISED = "Outlay, as it advises"
 
 
 def main() -> None:
@@ -310,47 +360,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer tests, under 50 s")
     quick = parser.parse_args().quick
-    tests, seeds = (500, [1, 2]) if quick else (2_000, [1, 2, 3])
-    print(f"{tests} tests x seeds {seeds}, {DAYS} days")
-    settings = BanditSettings(draws=200)
-    rivals: dict[str, Policy] = {
-        "epsilon .1": greedy_epsilon,
-        "flat Thompson": flat(1.0),
-        "flat, constant .3": flat(0.3),
-        "global prior, Thompson": global_prior(1.0),
-    }
-    variants: dict[str, Policy] = {
-        "global prior, constant .3": global_prior(0.3),
-        "pooled by test, constant .3": pooled(0.3),
-        "Outlay, free of floors and steps": outlay(BanditSettings(draws=200, floor=0.0, largest_step=1.0)),
-    }
-    advised: dict[str, Policy] = {"Outlay, as it advises": outlay(settings)}
-    shown = rivals | advised if quick else rivals | variants | advised
-    figures = table(shown, tests, seeds, WITHIN)
+    tests, seeds = (250, [1, 2]) if quick else (2_000, [1, 2, 3])
+    settings = BanditSettings(draws=DRAWS)
+    print(f"{tests} tests x seeds {seeds}, {DAYS} days, {DRAWS} draws")
+    shown = RIVALS | {ADVISED: outlay(settings)}
+    if not quick:
+        shown["Outlay, free of floors and steps"] = outlay(BanditSettings(draws=DRAWS, floor=0.0, largest_step=1.0))
+    ours, leads = compare(shown, tests, seeds, WITHIN)
     if not quick:
         for within in (0.12, 0.48):
-            table(shown, tests, seeds, within)
-    ours = figures["Outlay, as it advises"]
+            compare(shown, tests, seeds[:1], within)
     points = delay_gain(settings, tests // 2, seeds)
-    covered, covered_leaders = coverage(settings, tests, seeds)
-    ratios = scale(100_000, 11)
+    covered, covered_leaders = coverage(settings, max(tests, 1_000), seeds)
+    ratios = scale(100_000)
     bars = []
-    for i, (volume, bar) in enumerate(zip(VOLUMES, (20.0, 36.4, 64.9), strict=True)):
-        value, error = ours[i]
-        best, best_error = max(figures[name][i] for name in rivals)
-        lead_error = float(np.hypot(error, best_error))
-        bars.append(_at_least(f"gain at {volume} a day, %, to 2 standard errors ({error:.1f})", value, bar, 2 * error))
-        name = f"points ahead of the best rival at {volume} a day, to 2 standard errors ({lead_error:.1f})"
-        bars.append(_at_least(name, value - best, 0.0, 2 * lead_error))
+    for volume, figure, ahead, bar in zip(VOLUMES, ours, leads, (20.0, 36.4, 64.9), strict=True):
+        bars.append(_at_least(f"gain at {volume} a day, % (standard error {figure[1]:.1f})", figure[0], bar))
+        name = f"points over the best rival ({ahead.rival}) at {volume} a day: not behind by more than 2 paired SE"
+        bars.append(_at_least(name, ahead.points, round(-2 * ahead.error, 2)))
     bars.append(_at_least("points from delay correction", points, 10.0))
     bars.append(_at_most("distance of coverage from 90%, all arms", abs(covered - 90), 2.5))
     bars.append(_at_most("distance of coverage from 90%, leaders", abs(covered_leaders - 90), 2.5))
     bars += [_at_most(f"{name} / bare numpy, times", ratio, 2.0) for name, ratio in ratios.items()]
     print(json.dumps({"bars": bars}))
+    sys.exit(0 if all(bar["holds"] for bar in bars) else 1)
 
 
-def _at_least(name: str, value: float, bar: float, slack: float = 0.0) -> dict[str, object]:
-    return {"name": name, "value": round(value, 2), "bar": bar, "holds": bool(value >= bar - slack)}
+def _at_least(name: str, value: float, bar: float) -> dict[str, object]:
+    return {"name": name, "value": round(value, 2), "bar": bar, "holds": bool(value >= bar)}
 
 
 def _at_most(name: str, value: float, bar: float) -> dict[str, object]:

@@ -108,6 +108,7 @@ def main() -> None:
     ]
     rows = [{"name": n, "value": round(v, 3), "bar": f"< {b:g}", "holds": v < b} for n, v, b in bars]
     print(json.dumps({"bars": rows}))
+    sys.exit(0 if all(bar["holds"] for bar in rows) else 1)
 
 
 if __name__ == "__main__":

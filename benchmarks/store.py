@@ -16,6 +16,7 @@ import random
 import resource
 import sqlite3
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -184,7 +185,7 @@ def measure_snapshot(folder: Path, repeats: int) -> Bar:
         BudgetTarget(ACCOUNT, f"b{n}", f"Budget {n}", Level.CAMPAIGN, (f"c{n}",), Money.of(50 + n, "USD"))
         for n in range(300)
     ]
-    store.note_budgets(budgets, FETCHED)
+    store.note_budgets(ACCOUNT.connector, budgets, FETCHED)
     query = SnapshotQuery(FETCHED, FIRST_DAY + timedelta(days=365), 365, "USD", "UTC")
     taken = statistics.median(seconds(lambda: store.snapshot(query)) for _ in range(repeats))
     store.close()
@@ -209,6 +210,7 @@ def main() -> None:
     print(json.dumps({"bars": [
         {"name": bar.name, "value": round(bar.value, 3), "bar": bar.bar, "holds": bar.holds} for bar in bars
     ]}))  # fmt: skip
+    sys.exit(0 if all(bar.holds for bar in bars) else 1)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class Cells:
 
 
 def hill_cells(kappa: FloatArray, order: FloatArray) -> Cells:
-    """Cross half-saturations with orders under the prior log kappa ~ N(0, .9), log n ~ N(log 1.3, .5).
+    """Cross half-saturations with orders under the prior log kappa ~ N(0, .9^2), log n ~ N(log 1.3, .5^2).
 
     Args:
         kappa: Half-saturation spends over x_ref, evenly spaced in log, shape (A,).

@@ -20,7 +20,7 @@ HALF_LIFE: Final = 14.0
 """Days read, and the age in days at which one counts half: supply changes."""
 
 SHARES: Final = np.round(np.arange(0.6, 1.21, 0.05), 2)
-"""Delivered shares that are tried, prior log delta ~ N(0, .1)."""
+"""Delivered shares that are tried, prior log delta ~ N(0, .1^2)."""
 
 LEVELS: Final = np.geomspace(0.1, 1.0, 20)[:-1]
 """Capacities that are tried, over the largest budget of the window."""

@@ -73,6 +73,16 @@ def test_delay_is_not_taken_for_a_poor_creative() -> None:
     assert wrong.share[1] < 0.1
 
 
+def test_conversions_that_will_be_taken_back_do_not_flatter_a_creative() -> None:
+    maturity = np.array([1.0, 1.0, 1.0, 1.2, 1.2])
+    exposure = np.array([[500.0] * 5, [NAN, NAN, NAN, 1000, 1000]])
+    successes = 0.05 * exposure * maturity
+    right = run(exposure, successes, [0, 0], maturity=maturity)
+    wrong = run(exposure, successes, [0, 0])
+    assert right.mean == pytest.approx([0.05, 0.05], rel=0.02)
+    assert wrong.mean[1] > 1.05 * wrong.mean[0]
+
+
 def test_more_volume_ahead_explores_more() -> None:
     evidence = (np.full((2, 1), 1000.0), np.array([[20.0], [14.0]]))
     short, long = (run(*evidence, [0, 0], settings=BanditSettings(horizon=h, draws=4000)) for h in (1.0, 200.0))
@@ -115,7 +125,7 @@ def test_drawing_in_blocks_needs_no_more_memory(monkeypatch: pytest.MonkeyPatch)
         ({"group": [0, 0, 0], "share_now": np.zeros(3)}, "group names 3 arms, exposure has"),
         ({"share_now": np.ones(3)}, "group names 2 arms, share_now has"),
         ({"share_now": np.array([0.5, -0.5])}, "arm 1: share_now must be finite and not negative"),
-        ({"maturity": np.full(3, 2.0)}, "maturity must be between 0 and 1"),
+        ({"maturity": np.full(3, np.inf)}, "maturity must be finite and not negative"),
     ],
 )
 def test_bad_arguments_are_refused(change: dict[str, Any], words: str) -> None:

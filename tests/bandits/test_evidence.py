@@ -63,6 +63,14 @@ def test_the_rate_is_unbiased_under_delay() -> None:
     assert abs(off) < 5.5 * np.sqrt(variance)
 
 
+def test_conversions_that_will_be_taken_back_are_not_counted() -> None:
+    exposure, stays = np.full((1, 3), 100.0), np.array([[5.0, 5.0, 5.0]])
+    maturity = np.array([1.0, 1.2, 1.2])
+    got = gather(exposure, stays * maturity, age=AGE, maturity=maturity, gamma=0.9)
+    assert got.successes / got.exposure == pytest.approx([0.05])
+    assert got.exposure == pytest.approx([100 * (0.81 + 1.2 * 0.9 + 1.2)])
+
+
 def test_daily_exposure_counts_days_with_rows() -> None:
     groups = Groups.of(np.array([0, 0, 1, 2]))
     exposure = np.array([[10.0, NAN, 30.0], [5.0, NAN, NAN], [NAN, 8.0, NAN], [NAN, NAN, NAN]])
@@ -82,8 +90,9 @@ def test_daily_exposure_counts_days_with_rows() -> None:
         ({"age": np.ones(2)}, r"age \(2,\) must be \(T,\)"),
         ({"age": np.array([2.0, 1.0, -1.0])}, "age must be finite"),
         ({"maturity": np.ones((3, 3))}, "maturity"),
-        ({"maturity": np.array([1.0, 1.0, 1.1])}, "maturity must be between 0 and 1"),
-        ({"maturity": np.array([1.0, 1.0, NAN])}, "maturity must be between 0 and 1"),
+        ({"maturity": np.array([1.0, 1.0, -0.1])}, "maturity must be finite and not negative"),
+        ({"maturity": np.array([1.0, 1.0, NAN])}, "maturity must be finite and not negative"),
+        ({"maturity": np.array([1.0, 1.0, np.inf])}, "maturity must be finite and not negative"),
         ({"gamma": 0.0}, "gamma must be above 0"),
     ],
 )

@@ -82,12 +82,6 @@ def test_drawing_is_not_learning(posterior: Posterior) -> None:
     assert (posterior.draws(5, np.random.default_rng(3)) == first).all()
 
 
-def test_value_draws_are_of_the_log_normal_mean() -> None:
-    known = NormalInverseGamma(np.array([1.0]), np.array([1e12]), np.array([1e12]), np.array([0.5e12]))
-    draws = known.value_draws(50, np.random.default_rng(4))
-    assert draws == pytest.approx(np.full((50, 1), np.exp(1 + 0.25)), rel=1e-4)
-
-
 @given(arrays(counts), arrays(counts), arrays(counts), arrays(counts))
 def test_two_updates_equal_one(y1: np.ndarray, n1: np.ndarray, y2: np.ndarray, n2: np.ndarray) -> None:
     gamma = GammaPoisson(np.ones(3), np.ones(3))

@@ -1,0 +1,257 @@
+"""Are the intervals that a plan prints honest, and which way of exploring brings most through the whole decision?
+
+    python benchmarks/decision.py [--quick]
+
+Worlds of the simulator with 60 days of history, in which a marketer changed each budget now and then, are read morning
+by morning into a store, as the demo does; what the budgets of those days were is not read, only what was spent.
+`decide` then plans on the store's snapshot, with the default goals and guardrails. Each changed line's true change,
+conversions a day expected under the proposed budget less those under the current one, averaged over the coming week,
+is compared with the printed intervals; so is the plan's. The same is done for the aim: a plan that may take any step
+at once, and so lies furthest from what was seen.
+
+Then every way of exploring plans and writes each morning for two weeks in the same worlds; its expected conversions
+are a share of the clairvoyant's. Writes go straight to the platform, so no cool-down is in force. One campaign has one
+ad here: what ads are given does not enter, and reading is faster. Standard errors are over worlds; lines of one world
+are not independent, so those of coverage are over worlds, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where bandits.py hides the package
+
+from connectors.contract import BudgetChange
+from optimizer.agent.store import MemoryStore
+from optimizer.decide import decide
+from optimizer.goals import Explore, Goals
+from optimizer.guardrails import Guardrails
+from optimizer.plan.recommendation import Decision
+from optimizer.plan.snapshot import FloatArray
+from optimizer.ports import SnapshotQuery
+from simulations.connector import SimulatedConnector
+from simulations.oracle import expected, optimum
+from simulations.scenarios import Scenario, named
+
+START = date(2025, 9, 1)
+WINDOW, HISTORY, WEEK, LOOP = 14, 60, 7, 14
+FIRST_SEED = 7_000
+ONE_AD = {"creatives": (1, 1), "audiences": (1, 1), "history_days": HISTORY}
+SCENARIOS = tuple(named(name, **ONE_AD) for name in ("demo", "closed-loop-6"))
+FREE = 1_000.0  # a step that nothing reaches
+FREE_GUARDS = Guardrails(largest_step_24h=FREE)
+LEVELS = {80: 0.05, 95: 0.03}  # the printed intervals, and how far coverage may lie off
+
+
+class Desk:
+    """One world and the store that watches it."""
+
+    def __init__(self, scenario: Scenario, seed: int) -> None:
+        self.scenario = scenario
+        self.market = SimulatedConnector(scenario, seed=seed, start=START)
+        self.store = MemoryStore()
+        self.store.note_entities(self.market.entities())
+        for reading in self.market.readings(WINDOW):
+            self.store.ingest(reading.rows)
+        self.store.note_budgets(self.market.name, self.market.budgets(), self.market.now)
+
+    def decide(self, goals: Goals, guards: Guardrails, rng: np.random.Generator) -> Decision:
+        """Plan this morning's budgets."""
+        now, today, place = self.market.now, self.market.today, self.scenario
+        snapshot = self.store.snapshot(SnapshotQuery(now, today, 400, place.currency, place.time_zone))
+        return decide(snapshot, goals, guards, now, rng)
+
+    def write(self, decision: Decision) -> None:
+        """Set what the plan proposes."""
+        for line in decision.lines:
+            if line.changes:
+                name = f"{decision.as_of}-{line.key}"
+                self.market.set_budget(BudgetChange(name, line.key, line.current, line.proposed))
+        self.store.note_budgets(self.market.name, self.market.budgets(), self.market.now + timedelta(minutes=10))
+
+    def sleep(self) -> None:
+        """Let a day pass and read what it brought."""
+        self.market.advance()
+        self.store.ingest(self.market.pull(self.market.today - timedelta(days=WINDOW), self.market.today))
+
+    def true_effects(self, decision: Decision) -> tuple[FloatArray, FloatArray]:
+        """Conversions a day by line under the current and proposed budgets, mean of the week; each (K,)."""
+        place = {budget.key: k for k, budget in enumerate(self.market.budgets())}
+        order = np.array([place[line.key] for line in decision.lines])
+        sides = []
+        for side in ("current", "proposed"):
+            budgets = np.empty(len(order))
+            budgets[order] = [getattr(line, side).micros / 1e6 for line in decision.lines]
+            first = self.market.world.index_of(decision.as_of)
+            days = [expected(self.market.world.truth, budgets, first + d).conversions for d in range(WEEK)]
+            sides.append(np.mean(days, axis=0)[order])
+        return sides[0], sides[1]
+
+
+class Kept:
+    """What was printed and what was true, world by world: hits and numbers of intervals, and gains in percent."""
+
+    def __init__(self) -> None:
+        self.hits: dict[str, list[tuple[int, int]]] = {
+            f"{of} {level}%": [] for of in ("line", "plan") for level in LEVELS
+        }
+        self.promised: list[float] = []
+        self.brought: list[float] = []
+
+    def add(self, desk: Desk, decision: Decision) -> None:
+        """Take up one decision; one that leaves all as it is promises and brings nothing, and prints no interval."""
+        now, then = desk.true_effects(decision)
+        change = then - now
+        moved = [(line, float(c)) for line, c in zip(decision.lines, change, strict=True) if line.changes]
+        printed = {
+            "line": [(line.effect, c) for line, c in moved],
+            "plan": [(decision.total, float(change.sum()))] if moved else [],
+        }
+        for of, effects in printed.items():
+            for level in LEVELS:
+                inside = [getattr(e, f"low{level}") <= true <= getattr(e, f"high{level}") for e, true in effects]
+                self.hits[f"{of} {level}%"].append((sum(inside), len(inside)))
+        self.promised.append(100 * decision.total.mean / decision.expected_now)
+        self.brought.append(100 * float(change.sum() / now.sum()))
+
+
+def coverage(hits: list[tuple[int, int]]) -> tuple[float, float, int]:
+    """Coverage, its standard error over worlds (ratio estimator), and how many intervals there were."""
+    inside, count = np.array(hits, dtype=float).T
+    share = inside.sum() / count.sum()
+    return float(share), float(np.sqrt(((inside - share * count) ** 2).sum()) / count.sum()), int(count.sum())
+
+
+def intervals(title: str, kept: Kept) -> dict[str, tuple[float, float, int]]:
+    """Print coverage and gains; return the coverages."""
+    print(f"\n{title}; {len(kept.brought)} worlds")
+    print(f"{'interval':<12}{'covered':>9}{'SE':>7}{'n':>7}")
+    found = {name: coverage(hits) for name, hits in kept.hits.items()}
+    for name, (share, error, count) in found.items():
+        print(f"{name:<12}{share:>9.3f}{error:>7.3f}{count:>7,}")
+    print(f"mean gain, % of now: promised {_mean_error(kept.promised)}, true {_mean_error(kept.brought)}", flush=True)
+    return found
+
+
+def loop(desk: Desk, goals: Goals, seed: int) -> float:
+    """Plan and write every morning; return the expected conversions of all days. The desk is used up."""
+    rng, total = np.random.default_rng([seed, 3]), 0.0
+    for _ in range(LOOP):
+        desk.write(desk.decide(goals, Guardrails(), rng))
+        total += _expected_today(desk)
+        desk.sleep()
+    return total
+
+
+def unchanged(desk: Desk) -> float:
+    """What the budgets as they are would bring over the same days."""
+    world = desk.market.world
+    first, budgets = world.index_of(desk.market.today), world.live / 1e6
+    return sum(float(expected(world.truth, budgets, first + d).conversions.sum()) for d in range(LOOP))
+
+
+def clairvoyant(desk: Desk) -> float:
+    """What the best budgets of each day would bring, the sum of all budgets as it is."""
+    world = desk.market.world
+    first, total = world.index_of(desk.market.today), float(world.live.sum()) / 1e6
+    lower = np.full(world.live.size, desk.scenario.minimum_budget)
+    upper = np.full(world.live.size, total)
+    days = range(first, first + LOOP)
+    return sum(optimum(world.truth, day, total=total, lower=lower, upper=upper).value for day in days)
+
+
+def _expected_today(desk: Desk) -> float:
+    world = desk.market.world
+    day = world.index_of(desk.market.today)
+    return float(expected(world.truth, world.live / 1e6, day).conversions.sum())
+
+
+def _mean_error(values: Sequence[float] | FloatArray) -> str:
+    return f"{np.mean(values):.2f} +- {_error(values):.2f}"
+
+
+def _error(values: Sequence[float] | FloatArray) -> float:
+    return float(np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
+def main() -> None:
+    """Measure, print the tables, then the bars as one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="fewer worlds, under 50 s; bars of coverage are loosened by two standard errors",
+    )
+    quick = parser.parse_args().quick
+    worlds, loops = (30, 4) if quick else (300, 60)
+    print(f"seeds {FIRST_SEED}..{FIRST_SEED + worlds - 1} of each scenario; explore: ..{FIRST_SEED + loops - 1}")
+    bars: list[dict[str, object]] = []
+    shares: dict[str, list[float]] = {name: [] for name in ("unchanged", *(way.value for way in Explore))}
+    for scenario in SCENARIOS:
+        goals, steps, free = Goals(scenario.currency), Kept(), Kept()
+        for seed in range(FIRST_SEED, FIRST_SEED + worlds):
+            desk = Desk(scenario, seed)
+            steps.add(desk, desk.decide(goals, Guardrails(), np.random.default_rng([seed, 1])))
+            aim = desk.decide(replace(goals, largest_step=FREE), FREE_GUARDS, np.random.default_rng([seed, 2]))
+            free.add(desk, aim)
+            if seed < FIRST_SEED + loops:
+                for name, share in race(desk, goals, seed).items():
+                    shares[name].append(share)
+        found = intervals(f"{scenario.name}: plans with the default steps", steps)
+        bars += judge(scenario.name, found, 2.0 if quick else 0.0)
+        intervals(f"{scenario.name}: aims, any step allowed (no bar: a plan is what is printed)", free)
+    bars += rank(shares, Goals(SCENARIOS[0].currency).explore.value)
+    print(json.dumps({"bars": bars}))
+    sys.exit(0 if all(bar["holds"] for bar in bars) else 1)
+
+
+def race(desk: Desk, goals: Goals, seed: int) -> dict[str, float]:
+    """Percentage of the clairvoyant's conversions, for each way of exploring and for leaving all as it is."""
+    best = clairvoyant(desk)
+    shares = {"unchanged": 100 * unchanged(desk) / best}
+    for way in Explore:
+        shares[way.value] = 100 * loop(copy.deepcopy(desk), replace(goals, explore=way), seed) / best
+    return shares
+
+
+def judge(scenario: str, found: dict[str, tuple[float, float, int]], errors: float) -> list[dict[str, object]]:
+    """Return a bar for each kind of interval, loosened by so many standard errors."""
+    bars: list[dict[str, object]] = []
+    for name, (share, error, _) in found.items():
+        level = int(name.split()[1].rstrip("%"))
+        band = LEVELS[level] + errors * error
+        words = f"{scenario}: coverage of the {name} interval (SE {error:.3f}), +-{band:.3f}"
+        holds = abs(share - level / 100) <= band
+        bars.append({"name": words, "value": round(share, 3), "bar": level / 100, "holds": holds})
+    return bars
+
+
+def rank(shares: dict[str, list[float]], default: str) -> list[dict[str, object]]:
+    """Print the share of the oracle by policy, and return a bar for each that the default is compared with."""
+    print(f"\n{LOOP} days of plans after {HISTORY} of history, {len(shares[default])} worlds; the default is {default}")
+    print(f"{'explore':<14}{'% of oracle':>16}{'over the default, paired':>28}")
+    bars: list[dict[str, object]] = []
+    for name, share in shares.items():
+        over = np.array(share) - np.array(shares[default])
+        print(f"{name:<14}{_mean_error(share):>16}{_mean_error(over):>28}")
+        if name not in {default, "unchanged"}:
+            words = f"points of explore = {name} over the default: not ahead by more than 2 paired SE"
+            most = 2 * _error(over)
+            bars.append(
+                {"name": words, "value": round(float(over.mean()), 2), "bar": round(most, 2),
+                 "holds": bool(over.mean() <= most)}
+            )  # fmt: skip
+    return bars
+
+
+if __name__ == "__main__":
+    main()
