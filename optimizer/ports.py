@@ -87,8 +87,16 @@ class Store(Protocol):
         """Remember names, parents, tags and status; the latest wins."""
         ...
 
-    def note_budgets(self, budgets: Iterable[BudgetTarget], read_at: datetime) -> None:
-        """Remember the live budgets as read; amounts are kept by the time they were read."""
+    def note_budgets(self, connector: str, budgets: Iterable[BudgetTarget], read_at: datetime) -> None:
+        """Remember all live budgets of one connector as read; amounts are kept by the time they were read.
+
+        A budget of the connector that was known at `read_at` and is not among them has left the platform, and is in
+        no snapshot from then on, until it is read again.
+
+        Raises:
+            StoreError: A budget is of another connector or too large, or its account has another currency or zone
+                than before. Nothing was kept.
+        """
         ...
 
     def snapshot(self, query: SnapshotQuery) -> Snapshot:
@@ -99,16 +107,18 @@ class Store(Protocol):
         """Write all steps, their events and intents, in one transaction.
 
         Raises:
-            StateConflict: A record is not in its `before` state, exists already, does not begin with the stored
-                approvals, or an open intent stands on a budget for which another is planned. Nothing was written.
+            StateConflict: A record is not in its `before` state, exists already, or does not begin with the stored
+                approvals; or a step brings intents while another revision has one open, or one stands open on the
+                same budget. Nothing was written.
         """
         ...
 
-    def advance(self, before: Intent, after: Intent, event: Event | None = None) -> None:
-        """Replace one intent, with an optional event, in one transaction.
+    def advance(self, before: Intent, after: Intent, event: Event) -> None:
+        """Replace one intent by its next state and tell it in the history, in one transaction.
 
         Raises:
-            StateConflict: The stored intent does not equal `before`.
+            StateConflict: The stored intent does not equal `before`, or its revision is not being applied or applied.
+            StoreError: `after` is another write, or no write takes such a step.
         """
         ...
 

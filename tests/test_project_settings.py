@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from connectors.files.options import Options
 from connectors.money import Money
-from optimizer.agent.settings import Settings, SettingsError, goals, guardrails, load, sample, store_url
+from optimizer.agent.settings import GoalTable, Settings, SettingsError, goals, guardrails, load, sample, store_url
 from optimizer.agent.settings_errors import default_text, keys
 from optimizer.goals import Explore, Goals, Scope, ScopeKind
 from optimizer.guardrails import Guardrails
@@ -264,6 +264,8 @@ def test_mistakes_in_the_environment_name_the_variable(
         ("[goal]\nmargin = nan", "goal.margin: must be a finite number"),
         ("[goal]\nmargin = 0", "goal.margin: must be greater than 0, not 0. Mend: correct it, or remove it for the"),
         ("[goal]\nconfidence = 1.0", "goal.confidence: must be less than 1, not 1.0"),
+        ("[goal]\nconfidence = 0.4", "goal.confidence: must be greater than 0.5, not 0.4"),
+        ("[goal]\nconfidence = 0.5", "goal.confidence: must be greater than 0.5, not 0.5"),
         ("[goal]\ntotal_per_day = -5", "goal.total_per_day: must be greater than 0, not -5"),
         ("[goal]\ntotal_per_day = 0.0000001", "goal.total_per_day: Decimal input should have no more than 6 decimal"),
         ("[goal]\ntotal_per_day = 1e18", "goal.total_per_day: Decimal input should have no more than 18 digits"),
@@ -293,6 +295,12 @@ def test_each_mistake_names_file_key_and_mend(config: Path, text: str, says: str
     assert problem.startswith(str(config))
     assert says in problem
     assert "Mend: " in problem
+
+
+def test_a_goal_that_makes_no_sense_names_the_file() -> None:
+    odd = Settings().model_copy(update={"goal": GoalTable.model_construct(confidence=0.4)})
+    with pytest.raises(SettingsError, match=r"^shop\.toml: confidence must be above 0\.5.*Mend: "):
+        goals(odd, "shop.toml")
 
 
 def test_all_mistakes_are_told_at_once(config: Path) -> None:

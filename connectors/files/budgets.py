@@ -21,6 +21,7 @@ _KNOWN: Final = ("account_id", "budget_id", "name", "campaign_ids", "amount", "c
 _EXTRA: Final = ("minimum", "quantum", "kind", "shared")
 _YES: Final = frozenset({"true", "yes", "1"})
 _NO: Final = frozenset({"", "false", "no", "0"})
+_LARGEST: Final = 2**63 - 1  # micros that a database holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +209,8 @@ def _money(document: Document, record: Record, column: str, account: Account) ->
         raise document.bad(record, column, str(error), "write a plain number such as 120.50.") from None
     if money.micros < 0:
         raise document.bad(record, column, "is negative", "correct it.")
+    if money.micros > _LARGEST:
+        raise document.bad(record, column, f"{text!r} is larger than any budget", "correct its unit.")
     return money
 
 

@@ -17,6 +17,7 @@ from optimizer.agent.clock import SystemClock
 from optimizer.agent.cycle import House
 from optimizer.agent.notify import LogNotifier
 from optimizer.agent.store import open_sql
+from optimizer.agent.store.engine import sqlite_file
 from optimizer.ports import Clock, StoreError
 
 
@@ -45,7 +46,7 @@ def open_house(config: Path, clock: Clock | None = None) -> Iterator[House]:
             name=settings.portfolio.name,
             store=store,
             connectors=connectors,
-            goals=configuration.goals(settings),
+            goals=configuration.goals(settings, str(config)),
             guards=configuration.guardrails(settings),
             policy=policy(settings),
             clock=clock or SystemClock(),
@@ -72,8 +73,12 @@ def code_version() -> str:
 
 
 def _make_place(url: str) -> None:
-    """Make the database's folder if only that one is missing, as `.outlay` is at the first start."""
-    place = Path(url.removeprefix("sqlite:///")).parent
+    """Make the database's folder if only that one is missing, as `.outlay` is at the first start.
+
+    Raises:
+        StoreError: The address is not that of an SQLite file, or its folder cannot be made.
+    """
+    place = sqlite_file(url).parent
     try:
         place.mkdir(exist_ok=True)
     except OSError as error:

@@ -6,7 +6,7 @@ Each step is a function of the house; each disk write is one transaction of the 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -95,7 +95,7 @@ def pull(house: House, today: date, *, days: int | None = None) -> tuple[PullRep
         ConnectorError: A connector could not be read; what was read from others before is kept.
     """
     since, until = today - timedelta(days=days or house.history_days), today - timedelta(days=1)
-    return tuple(_pull_one(house, connector, since, until) for connector in house.connectors.values())
+    return tuple(_pull_one(house, name, connector, since, until) for name, connector in house.connectors.items())
 
 
 def snapshot(house: House, today: date) -> Snapshot:
@@ -108,14 +108,15 @@ def snapshot(house: House, today: date) -> Snapshot:
 def plan(house: House, today: date, *, seed: int | None = None) -> Record:
     """Decide on what the store knows, record the decision, and tell people of a proposal.
 
-    Older proposals, and approvals that were not begun, are superseded in the same transaction.
+    A new proposal supersedes older ones, and approvals that were not begun, in the same transaction. A plan that is
+    held proposes nothing, and leaves them as they are.
     """
     seed = secrets.randbits(32) if seed is None else seed
     now = house.clock.now()
     decision = decide(snapshot(house, today), house.goals, house.guards, now, np.random.default_rng(seed))
     step = approval.issue(decision, now=now, valid_for=house.valid_for, seed=seed, code_version=house.code_version)
-    superseded = approval.supersede(house.store.records(_OPEN, limit=_ALL), step.record.recommendation, now)
-    house.store.commit((*superseded, step))
+    older = house.store.records(_OPEN, limit=_ALL) if step.record.state is State.PROPOSED else ()
+    house.store.commit((*approval.supersede(older, step.record.recommendation, now), step))
     _announce(house, step.record)
     return step.record
 
@@ -123,15 +124,20 @@ def plan(house: House, today: date, *, seed: int | None = None) -> Record:
 def edit(house: House, rec_id: str, amounts: Mapping[BudgetKey, Money], actor: str) -> Record:
     """Fix some lines, solve the rest around them, and record it as a new revision of the recommendation.
 
+    The live budgets are read first. Lines that were fixed by an earlier edit stay so, unless they are named again.
+
     Raises:
-        Refused: The recommendation can no longer be edited, or a line is unknown.
-        GoalsError: An amount breaks a limit of its own.
+        Refused: The recommendation can no longer be edited.
+        GoalsError: An amount breaks a limit of its own, or a line is unknown.
+        ConnectorError: The live budgets cannot be read.
     """
     record = house.store.record(rec_id)
+    live_budgets(house)
     now = house.clock.now()
     old = record.recommendation
+    fixed = dict(old.fixed) | dict(amounts)
     rng = np.random.default_rng(old.seed)
-    decision = decide(snapshot(house, old.decision.as_of), house.goals, house.guards, now, rng, fixed=amounts)
+    decision = decide(snapshot(house, old.decision.as_of), house.goals, house.guards, now, rng, fixed=fixed)
     outcome = approval.revise(
         record,
         decision,
@@ -140,6 +146,7 @@ def edit(house: House, rec_id: str, amounts: Mapping[BudgetKey, Money], actor: s
         seed=old.seed,
         code_version=house.code_version,
         author=actor,
+        fixed=fixed,
     )
     if isinstance(outcome, approval.Refusal):
         raise Refused(outcome)
@@ -198,19 +205,21 @@ def patiently[T](house: House, read: Callable[[], T]) -> T:
 def live_budgets(house: House) -> dict[BudgetKey, BudgetTarget]:
     """Read the budgets of every connector now, and note them in the store."""
     found: dict[BudgetKey, BudgetTarget] = {}
-    for connector in house.connectors.values():
-        budgets = patiently(house, connector.budgets)
-        house.store.note_budgets(budgets, house.clock.now())
-        found |= {budget.key: budget for budget in budgets}
+    for name, connector in house.connectors.items():
+        found |= {budget.key: budget for budget in _budgets(house, name, connector)}
     return found
 
 
-def _pull_one(house: House, connector: Connector, since: date, until: date) -> PullReport:
+def _pull_one(house: House, name: str, connector: Connector, since: date, until: date) -> PullReport:
     report = patiently(house, lambda: house.store.ingest(connector.pull(since, until)))
     patiently(house, lambda: house.store.note_entities(connector.entities()))
+    return PullReport(name, since, until, report, len(_budgets(house, name, connector)))
+
+
+def _budgets(house: House, name: str, connector: Connector) -> Sequence[BudgetTarget]:
     budgets = patiently(house, connector.budgets)
-    house.store.note_budgets(budgets, house.clock.now())
-    return PullReport(connector.name, since, until, report, len(budgets))
+    house.store.note_budgets(name, budgets, house.clock.now())
+    return budgets
 
 
 def _announce(house: House, record: Record) -> None:

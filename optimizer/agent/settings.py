@@ -38,7 +38,7 @@ from pydantic_settings import (
 from connectors.contract import zone
 from connectors.money import Money, exponent
 from optimizer.agent.settings_errors import SettingsError, environment_problems, from_validation
-from optimizer.goals import Explore, Goals, Limit, Pin, Scope
+from optimizer.goals import Explore, Goals, GoalsError, Limit, Pin, Scope
 from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import Objective
 
@@ -82,7 +82,7 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
-Probability = Annotated[float, Field(gt=0, lt=1)]
+Confidence = Annotated[float, Field(gt=0.5, lt=1)]
 
 
 class Table(BaseModel):
@@ -128,8 +128,8 @@ class GoalTable(Table):
     cpa_ceiling: PositiveAmount | None = Field(
         None, description="Most spend per conversion, over all budgets, met with probability `confidence`."
     )
-    confidence: Probability = Field(
-        0.8, description="Probability with which a ROAS floor or CPA ceiling must be met, between 0 and 1."
+    confidence: Confidence = Field(
+        0.8, description="Probability with which a ROAS floor or CPA ceiling must be met, above 0.5 and below 1."
     )
     explore: Explore = Field(
         Explore.OPTIMISTIC, description="How uncertainty enters the objective: optimistic, thompson or none."
@@ -326,8 +326,23 @@ def sample() -> str:
     return (files("optimizer.agent") / "sample.toml").read_text(encoding="utf-8")
 
 
-def goals(settings: Settings) -> Goals:
-    """Return what the marketer asks of a plan; settings were checked, so this cannot fail."""
+def goals(settings: Settings, source: str = "config.toml") -> Goals:
+    """Return what the marketer asks of a plan.
+
+    Args:
+        settings: What was loaded.
+        source: How to name the file.
+
+    Raises:
+        SettingsError: The settings ask for what makes no sense together.
+    """
+    try:
+        return _goals(settings)
+    except GoalsError as error:
+        raise SettingsError([f"{source}: {error}"]) from None
+
+
+def _goals(settings: Settings) -> Goals:
     goal, currency = settings.goal, settings.portfolio.currency
 
     def money(amount: Decimal | None) -> Money | None:

@@ -8,22 +8,23 @@ budget. Nothing here decides; it asks `optimizer.approval` what comes next and d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-
-import numpy as np
 
 from connectors.contract import BudgetChange, BudgetKey, BudgetTarget
 from connectors.errors import AskMarketer, ConnectorError, Drifted, RetryLater, Stop
 from connectors.money import Money
-from optimizer import approval, goals, guardrails
-from optimizer.agent.cycle import House, Refused, commit, live_budgets, snapshot
+from optimizer import approval
+from optimizer.agent.cycle import House, Refused, commit, live_budgets
 from optimizer.plan.recommendation import Intent, IntentState, Record, State, Transition
+from optimizer.plan.snapshot import Snapshot
+from optimizer.ports import SnapshotQuery
 
 _PAUSE: Final = 5.0  # between looks at a write whose outcome is not known
 _PATIENCE: Final = 40  # looks, or throttled attempts, before a person is asked
 _LONGEST_PAUSE: Final = 60.0
+_REHEARSABLE: Final = frozenset({State.PROPOSED, State.APPROVED})
 
 Live = Mapping[BudgetKey, BudgetTarget]
 
@@ -44,11 +45,12 @@ def apply(house: House, rec_id: str) -> Record:
     Raises:
         Refused: It may not be written as things stand (not approved, expired, drifted, another is under way).
     """
-    record = house.store.record(rec_id)
+    record = _reachable(house, rec_id)
     live = live_budgets(house)
+    seen = _seen(house, record)
     if record.state is not State.APPLYING:
-        record = commit(house, _ready(house, record, live))
-    _write(house, record)
+        record = commit(house, _ready(house, record, live, seen))
+    _write(house, record, seen)
     concluded = approval.conclude(record, _intents(house, record), house.clock.now())
     return record if concluded is None else commit(house, concluded)
 
@@ -57,14 +59,17 @@ def rehearse(house: House, rec_id: str) -> tuple[Rehearsal, ...]:
     """Ask the platforms about each write of a revision without making any.
 
     Raises:
-        Refused: It could not be begun as things stand.
+        Refused: It is neither proposed nor approved, or could not be begun as things stand.
     """
-    record = house.store.record(rec_id)
+    record = _reachable(house, rec_id)
+    refusal = _not_rehearsable(record) or approval.lapsed(record, house.clock.now())
+    if refusal is None and record.state is State.APPROVED:
+        live = live_budgets(house)
+        outcome = _ready(house, record, live, _seen(house, record))
+        refusal = outcome if isinstance(outcome, approval.Refusal) else None
+    if refusal is not None:
+        raise Refused(refusal)
     lines = approval.chosen(record)
-    if record.state is State.APPROVED:
-        outcome = _ready(house, record, live_budgets(house))
-        if isinstance(outcome, approval.Refusal):
-            raise Refused(outcome)
     changes = [BudgetChange("dry-run", line.key, line.current, line.proposed) for line in lines]
     return tuple(Rehearsal(c.key, c.expected, c.target, _objection(house, c)) for c in changes)
 
@@ -75,17 +80,18 @@ def verify(house: House, rec_id: str) -> Record:
     Raises:
         Refused: It is not applied.
     """
-    record = house.store.record(rec_id)
+    record = _reachable(house, rec_id)
     if record.state is not State.APPLIED:
         raise Refused(_not_applied(record))
     live, now = live_budgets(house), house.clock.now()
     for intent in _intents(house, record):
         if intent.state is IntentState.ACKNOWLEDGED:
-            house.store.advance(intent, approval.verify(intent, _amount(live, intent.key), now))
+            _advance(house, intent, approval.verify(intent, _amount(live, intent.key), now))
     done = approval.verified(record, _intents(house, record), now)
-    record = record if done is None else commit(house, done)
-    _close_parent(house, record)
-    return record
+    if done is None:
+        return record
+    house.store.commit((done, *_of_parent(house, done.record, now)))
+    return done.record
 
 
 def rollback(house: House, rec_id: str, actor: str) -> Record:
@@ -94,7 +100,7 @@ def rollback(house: House, rec_id: str, actor: str) -> Record:
     Raises:
         Refused: Nothing of it was written, or a budget is no longer what was written.
     """
-    record = house.store.record(rec_id)
+    record = _reachable(house, rec_id)
     outcome = approval.rollback(
         record,
         _intents(house, record),
@@ -107,52 +113,53 @@ def rollback(house: House, rec_id: str, actor: str) -> Record:
     return commit(house, outcome)
 
 
-def _ready(house: House, record: Record, live: Live) -> Transition | approval.Refusal:
+def _reachable(house: House, rec_id: str) -> Record:
+    """Return a record whose budgets are all of connectors that the settings name.
+
+    Raises:
+        NotFound: There is no such recommendation.
+        Refused: A connector was renamed or removed.
+    """
+    record = house.store.record(rec_id)
+    missing = sorted({line.key.connector for line in approval.chosen(record)} - set(house.connectors))
+    if missing:
+        message = f"{rec_id} changes budgets of connector {missing[0]!r}, which the settings do not name any more."
+        mend = f"Write [connectors.{missing[0]}] in config.toml again, or make a new plan."
+        raise Refused(approval.Refusal(approval.Code.UNREADABLE, message, mend))
+    return record
+
+
+def _seen(house: House, record: Record) -> Snapshot:
+    """Who draws on which budget now, and our own moves, for the day that was planned; one day of history will do."""
+    day = record.recommendation.decision.as_of
+    return house.store.snapshot(SnapshotQuery(house.clock.now(), day, 1, house.goals.currency, house.time_zone))
+
+
+def _ready(house: House, record: Record, live: Live, seen: Snapshot) -> Transition | approval.Refusal:
     """The step that begins (or retries) the writes, unless the world or the limits are no longer what they were."""
-    now, others = house.clock.now(), house.store.open_intents()
+    now, others, earlier = house.clock.now(), house.store.open_intents(), _intents(house, record)
     if record.state is State.FAILED:
-        outcome = approval.retry(record, _intents(house, record), live, now, open_intents=others)
+        outcome = approval.retry(record, earlier, live, now, open_intents=others)
     else:
         outcome = approval.begin(record, live, now, open_intents=others)
-    return outcome if isinstance(outcome, approval.Refusal) else _outside(house, record, now) or outcome
+    if isinstance(outcome, approval.Refusal):
+        return outcome
+    limits = approval.recheck(record, (*earlier, *outcome.intents), live, seen, house.goals, house.guards, now)
+    return limits if isinstance(limits, approval.Refusal) else outcome
 
 
-def _outside(house: House, record: Record, now: datetime) -> approval.Refusal | None:
-    """Check every line once more against limits, pins and steps as they stand at this moment.
-
-    A rollback restores what stood before: ceilings and pins hold for it, steps and floors must not keep it back.
-    """
-    recommendation = record.recommendation
-    seen = snapshot(house, recommendation.decision.as_of)
-    if recommendation.parent_id is None:
-        room = guardrails.room(seen, house.goals, house.guards, now)
-    else:
-        room = goals.wide_box(house.goals, seen.targets, seen.current, seen.today)
-        room = replace(room, lower=np.where(room.lower == room.upper, room.lower, 0.0))
-    index = {target.key: k for k, target in enumerate(seen.targets)}
-    for line in approval.chosen(record):
-        k, amount = index[line.key], line.proposed.micros / 1e6
-        slack = seen.targets[k].budget.quantum_micros / 1e6
-        if not room.lower[k] - slack <= amount <= room.upper[k] + slack:
-            side = room.upper_because[k] if amount > room.upper[k] else room.lower_because[k]
-            why = "; ".join(because.words for because in side)
-            message = f"{line.name} may not be set to {line.proposed} any more: {why}."
-            return approval.Refusal(approval.Code.NOT_WRITABLE, message, "Make a new plan.")
-    return None
-
-
-def _write(house: House, record: Record) -> None:
+def _write(house: House, record: Record, seen: Snapshot) -> None:
     """Send one write after the other until none is left that can be sent."""
     live, waits = live_budgets(house), 0
     while waits < _PATIENCE:
         intents = _settled(house, record, live)
-        match approval.sendable(record, intents, live, house.clock.now()):
+        match _following(house, record, intents, live, seen):
             case None:
                 return
             case approval.Blocked(left, refusal):
                 for intent in left:
-                    house.store.advance(intent, approval.cancel(intent, refusal.message, house.clock.now()))
-                return
+                    _advance(house, intent, approval.cancel(intent, refusal.message, house.clock.now()))
+                pause = 0.0  # what is under way is still waited for
             case approval.Waiting():
                 pause = _PAUSE
             case intent:
@@ -162,20 +169,32 @@ def _write(house: House, record: Record) -> None:
         live = live_budgets(house)
 
 
+def _following(
+    house: House, record: Record, intents: tuple[Intent, ...], live: Live, seen: Snapshot
+) -> Intent | approval.Waiting | approval.Blocked | None:
+    """What is to be done next, by the limits of this moment."""
+    now = house.clock.now()
+    limits = approval.recheck(record, intents, live, seen, house.goals, house.guards, now)
+    if not isinstance(limits, approval.Refusal):
+        return approval.sendable(record, intents, live, now, limits=limits)
+    left = tuple(intent for intent in intents if intent.state is IntentState.PLANNED)
+    return approval.Blocked(left, limits) if left else approval.sendable(record, intents, live, now)
+
+
 def _settled(house: House, record: Record, live: Live) -> tuple[Intent, ...]:
     """The intents, after those whose outcome is not known have been settled from the live budgets."""
     for intent in _intents(house, record):
         if intent.state is IntentState.SENDING:
             after = approval.recover(intent, _amount(live, intent.key), house.clock.now())
             if after != intent:
-                house.store.advance(intent, after)
+                _advance(house, intent, after)
     return _intents(house, record)
 
 
 def _send(house: House, planned: Intent, live: Live) -> float:
     """Make one write; return how many seconds to wait before the next."""
     intent = approval.sending(planned, _amount(live, planned.key), house.clock.now())
-    house.store.advance(planned, intent)
+    _advance(house, planned, intent)
     if intent.state is not IntentState.SENDING:
         return 0.0
     change = BudgetChange(intent.idempotency_key, intent.key, intent.base, intent.target)
@@ -186,7 +205,7 @@ def _send(house: House, planned: Intent, live: Live) -> float:
     else:
         read_back = _amount(live_budgets(house), intent.key)
         after, pause = approval.acknowledged(intent, receipt, read_back, house.clock.now()), 0.0
-    house.store.advance(intent, after)
+    _advance(house, intent, after)
     return pause
 
 
@@ -211,6 +230,13 @@ def _objection(house: House, change: BudgetChange) -> str:
     return ""
 
 
+def _not_rehearsable(record: Record) -> approval.Refusal | None:
+    if record.state in _REHEARSABLE:
+        return None
+    message = f"{record.recommendation.rec_id} is {record.state.value}; only what may yet be written can be rehearsed."
+    return approval.Refusal(approval.Code.WRONG_STATE, message, "Make a new plan.")
+
+
 def _not_applied(record: Record) -> approval.Refusal:
     return approval.Refusal(
         approval.Code.WRONG_STATE,
@@ -219,14 +245,18 @@ def _not_applied(record: Record) -> approval.Refusal:
     )
 
 
-def _close_parent(house: House, child: Record) -> None:
-    parent_id = child.recommendation.parent_id
-    if parent_id is None or child.state is not State.VERIFIED:
-        return
-    parent = house.store.record(parent_id)
-    step = approval.rolled_back(parent, _intents(house, parent), child, house.clock.now())
-    if step is not None:
-        house.store.commit((step,))
+def _of_parent(house: House, child: Record, now: datetime) -> tuple[Transition, ...]:
+    """The step that marks the parent of a verified rollback, to be committed together with the child's."""
+    if child.recommendation.parent_id is None:
+        return ()
+    parent = house.store.record(child.recommendation.parent_id)
+    step = approval.rolled_back(parent, _intents(house, parent), child, now)
+    return () if step is None else (step,)
+
+
+def _advance(house: House, before: Intent, after: Intent) -> None:
+    """Store a step of a write, and tell it in the history."""
+    house.store.advance(before, after, approval.told(before, after, house.clock.now()))
 
 
 def _intents(house: House, record: Record) -> tuple[Intent, ...]:

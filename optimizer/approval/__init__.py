@@ -9,6 +9,7 @@ from optimizer.approval.intents import (
     DONE,
     OPEN,
     RESEND_AFTER,
+    STEPS,
     UNRESOLVED,
     acknowledged,
     cancel,
@@ -18,10 +19,12 @@ from optimizer.approval.intents import (
     recover,
     refused,
     sending,
+    told,
     unknown,
     verify,
 )
-from optimizer.approval.proposals import chosen, drifts, expire, issue, moved, outdate, revise, supersede
+from optimizer.approval.proposals import chosen, drifts, expire, issue, lapsed, moved, outdate, revise, supersede
+from optimizer.approval.recheck import recheck
 from optimizer.approval.refusal import Code, Drift, Refusal
 from optimizer.approval.restoring import rollback, rolled_back
 from optimizer.approval.table import TRANSITIONS, Action, Step
@@ -31,6 +34,7 @@ __all__ = [
     "DONE",
     "OPEN",
     "RESEND_AFTER",
+    "STEPS",
     "TRANSITIONS",
     "UNRESOLVED",
     "Action",
@@ -55,10 +59,12 @@ __all__ = [
     "expire",
     "issue",
     "judge",
+    "lapsed",
     "latest",
     "moved",
     "outdate",
     "postponed",
+    "recheck",
     "recover",
     "refused",
     "retry",
@@ -68,6 +74,7 @@ __all__ = [
     "sendable",
     "sending",
     "supersede",
+    "told",
     "unknown",
     "verified",
     "verify",

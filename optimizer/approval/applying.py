@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from connectors.contract import BudgetKey, BudgetKind, BudgetTarget
+from connectors.contract import BudgetKey, BudgetKind, BudgetTarget, zone
 from connectors.money import Money
 from optimizer.approval import envelopes
 from optimizer.approval.intents import DONE, OPEN, UNRESOLVED, latest, most, planned
@@ -14,7 +14,7 @@ from optimizer.approval.proposals import chosen, drifts, lapsed, listed, outdate
 from optimizer.approval.refusal import Code, Refusal
 from optimizer.approval.table import PROGRAM, Action, take, title, unready
 from optimizer.approval.verdicts import unsound
-from optimizer.plan.recommendation import Intent, IntentState, Line, Record, State, Transition
+from optimizer.plan.recommendation import Decision, Intent, IntentState, Line, Record, State, Transition
 
 Live = Mapping[BudgetKey, BudgetTarget]
 
@@ -53,8 +53,7 @@ def begin(record: Record, live: Live, now: datetime, *, open_intents: Iterable[I
         The step with its intents, in the order of writing; or a refusal, whose `step` closes the approval if it has
         expired or a budget has drifted.
     """
-    refusal = unready(record, Action.BEGUN) or _unapproved(record) or lapsed(record, now) or unsound(record)
-    if refusal is not None:
+    if (refusal := _unfounded(record, Action.BEGUN, now)) is not None:
         return refusal
     lines = chosen(record)
     return _start(record, Action.BEGUN, lines, (), live, now, open_intents)
@@ -74,8 +73,7 @@ def retry(
         now: Aware UTC.
         open_intents: Every planned or sending intent of any recommendation.
     """
-    refusal = unready(record, Action.RETRIED) or _unapproved(record) or lapsed(record, now) or unsound(record)
-    if refusal is not None:
+    if (refusal := _unfounded(record, Action.RETRIED, now)) is not None:
         return refusal
     unresolved = {key for key, intent in _of(record, intents).items() if intent.state in UNRESOLVED}
     lines = tuple(line for line in chosen(record) if line.key in unresolved)
@@ -88,7 +86,14 @@ def retry(
     return _start(record, Action.RETRIED, lines, tuple(intents), live, now, open_intents)
 
 
-def sendable(record: Record, intents: Iterable[Intent], live: Live, now: datetime) -> Intent | Waiting | Blocked | None:
+def sendable(
+    record: Record,
+    intents: Iterable[Intent],
+    live: Live,
+    now: datetime,
+    *,
+    limits: Sequence[envelopes.Bounds] = (),
+) -> Intent | Waiting | Blocked | None:
     """Choose the next write, so that no ceiling is passed at any instant whatever becomes of the open ones.
 
     Each budget counts at the most that it may come to stand at (`intents.most`). A cut can always be sent; a raise
@@ -99,6 +104,7 @@ def sendable(record: Record, intents: Iterable[Intent], live: Live, now: datetim
         intents: All of its intents.
         live: All budgets of the portfolio, read now.
         now: Aware UTC.
+        limits: Limits on sums as they stand now (`recheck`), besides those that the plan was made with.
 
     Returns:
         The intent to send; what to wait for; what to cancel; or None when nothing is left to send.
@@ -112,10 +118,10 @@ def sendable(record: Record, intents: Iterable[Intent], live: Live, now: datetim
     ahead = tuple(intent for intent in current.values() if intent.state is IntentState.PLANNED)
     if ahead and (late := lapsed(record, now)) is not None:
         return Blocked(ahead, late)
-    limits = envelopes.bounds(record.recommendation.decision)
+    both = (*envelopes.bounds(record.recommendation.decision), *limits)
     obstacle = ""
     for intent in ahead:
-        found = _overrun(intent, current, limits, live)
+        found = _overrun(intent, current, both, live)
         if found is None:
             return intent
         obstacle = obstacle or found
@@ -193,6 +199,27 @@ def _failed(record: Record, current: Mapping[BudgetKey, Intent], now: datetime) 
     ended = [intent for intent in current.values() if intent.state not in DONE]
     detail = "; ".join(f"{intent.key}: {intent.state.value}, {intent.note}" for intent in ended)
     return take(record, Action.FAILED, at=now, actor=PROGRAM, detail=detail)
+
+
+def _unfounded(record: Record, action: Action, now: datetime) -> Refusal | None:
+    return (
+        unready(record, action)
+        or _unapproved(record)
+        or lapsed(record, now)
+        or unsound(record)
+        or _early(record.recommendation.decision, now)
+    )
+
+
+def _early(decision: Decision, now: datetime) -> Refusal | None:
+    today = now.astimezone(zone(decision.time_zone)).date()
+    if decision.as_of <= today:
+        return None
+    return Refusal(
+        Code.TOO_EARLY,
+        f"The plan is for {decision.as_of}; in {decision.time_zone} it is {today}.",
+        f"Begin it on that day, or make a plan for {today}.",
+    )
 
 
 def _unapproved(record: Record) -> Refusal | None:

@@ -61,8 +61,16 @@ def bounds(decision: Decision) -> tuple[Bounds, ...]:
     Raises:
         KeyError: An envelope names a budget that the plan does not hold; `unreadable` tells beforehand.
     """
-    start = base(decision)
-    return tuple(_effective(envelope, start, decision.currency) for envelope in decision.envelopes)
+    return effective(decision.envelopes, base(decision), decision.currency)
+
+
+def effective(envelopes: Iterable[Envelope], start: Levels, currency: str) -> tuple[Bounds, ...]:
+    """Return envelopes with the bounds that count where the budgets stand at `start`, micros.
+
+    Raises:
+        KeyError: An envelope names a budget that `start` does not hold.
+    """
+    return tuple(_effective(envelope, start, currency) for envelope in envelopes)
 
 
 def unreadable(decision: Decision) -> str | None:

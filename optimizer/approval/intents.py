@@ -12,15 +12,32 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 from connectors.contract import BudgetKey, Receipt
 from connectors.money import Money
-from optimizer.plan.recommendation import Intent, IntentState, Line, Recommendation
+from optimizer.approval.table import PROGRAM
+from optimizer.plan.recommendation import Event, Intent, IntentState, Line, Recommendation
 
 OPEN: Final = frozenset({IntentState.PLANNED, IntentState.SENDING})
 DONE: Final = frozenset({IntentState.ACKNOWLEDGED, IntentState.VERIFIED})
 UNRESOLVED: Final = frozenset({IntentState.REFUSED, IntentState.CANCELLED})
+
+STEPS: Final = MappingProxyType({
+    (IntentState.PLANNED, IntentState.SENDING): "write-sent",
+    (IntentState.PLANNED, IntentState.ACKNOWLEDGED): "write-acknowledged",
+    (IntentState.PLANNED, IntentState.DRIFT): "write-drifted",
+    (IntentState.PLANNED, IntentState.CANCELLED): "write-cancelled",
+    (IntentState.SENDING, IntentState.ACKNOWLEDGED): "write-acknowledged",
+    (IntentState.SENDING, IntentState.PLANNED): "write-postponed",
+    (IntentState.SENDING, IntentState.SENDING): "write-unanswered",
+    (IntentState.SENDING, IntentState.REFUSED): "write-refused",
+    (IntentState.SENDING, IntentState.DRIFT): "write-drifted",
+    (IntentState.ACKNOWLEDGED, IntentState.VERIFIED): "write-verified",
+    (IntentState.ACKNOWLEDGED, IntentState.DRIFT): "write-drifted",
+})  # fmt: skip
+"""Every step that a write may take, and what its history calls it."""
 
 # Twice a client's timeout of 30 s: a call that has not landed by then will not land any more.
 RESEND_AFTER: Final = timedelta(seconds=60)
@@ -185,6 +202,19 @@ def cancel(intent: Intent, why: str, now: datetime) -> Intent:
         ValueError: The intent is not planned.
     """
     return _to(_require(intent, IntentState.PLANNED), IntentState.CANCELLED, now, why)
+
+
+def told(before: Intent, after: Intent, now: datetime) -> Event:
+    """What the history says of a step of a write.
+
+    Raises:
+        ValueError: No write takes such a step.
+    """
+    action = STEPS.get((before.state, after.state))
+    if action is None:
+        raise ValueError(f"no write goes from {before.state.value} to {after.state.value}: {before.idempotency_key}")
+    detail = f"{after.key}: {after.base} -> {after.target}; {after.note}"
+    return Event(after.rec_id, after.revision, now, PROGRAM, action, detail)
 
 
 def most(intent: Intent, live: Money) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Final
 
 from connectors.contract import BudgetKey, BudgetTarget
 from connectors.money import Money
@@ -21,6 +23,8 @@ from optimizer.plan.recommendation import (
     content_hash,
 )
 
+_NOTHING_FIXED: Final[Mapping[BudgetKey, Money]] = MappingProxyType({})
+
 
 def issue(
     decision: Decision,
@@ -32,6 +36,7 @@ def issue(
     author: str = PROGRAM,
     parent: Record | None = None,
     revises: Record | None = None,
+    fixed: Mapping[BudgetKey, Money] = _NOTHING_FIXED,
 ) -> Transition:
     """Make a new revision: proposed if there is money to move and nothing blocks, else held.
 
@@ -44,6 +49,7 @@ def issue(
         author: Who made this revision.
         parent: The recommendation that it rolls back; only for a first revision.
         revises: The revision that it takes the place of.
+        fixed: The lines that people set by hand, in this revision and those before.
 
     Raises:
         ValueError: `now` has no zone, `valid_for` is not positive, or both `parent` and `revises` are given.
@@ -64,6 +70,7 @@ def issue(
         code_version=code_version,
         decision=decision,
         plan_hash="",
+        fixed=tuple(sorted(fixed.items())),
     )
     if revises is None:
         draft = replace(draft, rec_id=f"R-{created:%Y%m%d}-{content_hash(draft)[:10]}")
@@ -80,6 +87,7 @@ def revise(
     seed: int,
     code_version: str,
     author: str,
+    fixed: Mapping[BudgetKey, Money] = _NOTHING_FIXED,
 ) -> tuple[Transition, Transition] | Refusal:
     """Replace a proposal by an edited one: the old revision is closed, a new one with its own hash is proposed.
 
@@ -89,7 +97,7 @@ def revise(
     if refusal is not None:
         return refusal
     new = issue(decision, now=now, valid_for=valid_for, seed=seed, code_version=code_version, author=author,
-                revises=record)  # fmt: skip
+                revises=record, fixed=fixed)  # fmt: skip
     if new.record.state is State.HELD:
         return Refusal(
             Code.NOTHING_TO_DO,

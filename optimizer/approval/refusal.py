@@ -29,6 +29,7 @@ class Code(StrEnum):
     REASON_MISSING = "reason-missing"
     BUSY = "busy"
     NOT_WRITABLE = "not-writable"
+    TOO_EARLY = "too-early"
 
 
 @dataclass(frozen=True, slots=True)

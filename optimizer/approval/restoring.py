@@ -170,6 +170,7 @@ def _restoring(
         envelopes=tuple(replace(envelope, floor=None) for envelope in was.envelopes),
         arms=(),
         bindings=(),
+        promises=(),
         certificate=None,
     )
 

@@ -259,6 +259,7 @@ class Recommendation:
         code_version: Of the program.
         author: Who made this revision: `outlay`, or the person who edited.
         plan_hash: SHA-256 over all other fields; an approval names it.
+        fixed: The amounts that people set by hand, in this revision and those before, by budget.
     """
 
     rec_id: str
@@ -271,6 +272,7 @@ class Recommendation:
     code_version: str
     decision: Decision
     plan_hash: str
+    fixed: tuple[tuple[BudgetKey, Money], ...] = ()
 
     def computed_hash(self) -> str:
         """The hash that the content has; differs from `plan_hash` only if it was tampered with."""

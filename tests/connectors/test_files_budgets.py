@@ -49,6 +49,15 @@ def test_a_file_in_full(make: Make) -> None:
     assert first.etag != second.etag
 
 
+@pytest.mark.parametrize("column", ["amount", "minimum", "quantum"])
+def test_an_amount_that_no_budget_is_names_row_and_field(make: Make, column: str) -> None:
+    cells = {"amount": "5", "minimum": "", "quantum": ""} | {column: "100000000000000"}
+    row = f"{cells['amount']},b1,c1,EUR,{cells['minimum']},{cells['quantum']}\n"
+    connector = make({**ROWS, "budgets.csv": "amount,budget_id,campaign_ids,currency,minimum,quantum\n" + row})
+    with pytest.raises(BadInput, match=rf"budgets\.csv:2, field '{column}'.*larger than any budget.*Mend"):
+        connector.budgets()
+
+
 def test_a_set_changes_one_row_and_keeps_all_other_bytes(make: Make, tmp_path: Path) -> None:
     connector = make({**ROWS, "budgets.csv": BUDGETS})
     path = tmp_path / "exports" / "budgets.csv"

@@ -65,7 +65,7 @@ def decision(
     lines = tuple(line(name, *amounts) for name, amounts in moves.items())
     gain = sum(each.effect.mean for each in lines)
     return Decision(
-        as_of=date(2026, 11, 24),
+        as_of=date(2026, 11, 23),
         currency="USD",
         time_zone="Europe/Berlin",
         objective=Objective.CONVERSIONS,
@@ -78,6 +78,7 @@ def decision(
         arms=(),
         envelopes=envelopes,
         bindings=(),
+        promises=(),
         certificate=None,
         model_version="m",
         guardrail_version="g",

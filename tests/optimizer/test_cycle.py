@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,17 +15,20 @@ from connectors.errors import OutcomeUnknown, RetryLater
 from connectors.money import Money
 from optimizer import approval
 from optimizer.agent import cycle, writing
+from optimizer.agent.bootstrap import open_house
 from optimizer.agent.clock import SetClock
 from optimizer.agent.cycle import House, Refused
 from optimizer.agent.store import MemoryStore
-from optimizer.goals import Goals, Pin, Scope
+from optimizer.goals import Goals, Limit, Pin, Scope
 from optimizer.guardrails import Guardrails
-from optimizer.plan.recommendation import IntentState, Record, State
-from optimizer.ports import StateConflict
+from optimizer.plan.recommendation import IntentState, Record, State, Transition
+from optimizer.ports import StateConflict, Store, StoreError
 from simulations import faults
 from simulations.connector import SimulatedConnector
 from simulations.scenarios import named
 
+SOCIAL = Limit(Scope.parse("channel:social"), share_ceiling=0.3)
+YEN_4000 = Money.of(4000, "JPY")
 EAGER = Guardrails(min_gain_probability=0.0, min_gain_share=0.0, minimum_conversions=0.0, minimum_days=0)
 
 
@@ -92,13 +96,13 @@ class Rig:
         return {budget.budget_id: budget.amount for budget in self.platform.inner.budgets()}
 
 
-def rig(wrap: Callable[[Connector], Connector] = lambda c: c) -> Rig:
+def rig(wrap: Callable[[Connector], Connector] = lambda c: c, store: Store | None = None) -> Rig:
     scenario = named("tiny-yen", history_days=30)
     market = SimulatedConnector(scenario, seed=4, start=date(2025, 9, 1))
     platform, told = Watched(market), Told()
     house = House(
         name="test",
-        store=MemoryStore(),
+        store=store or MemoryStore(),
         connectors={market.name: wrap(platform)},
         goals=Goals("JPY"),
         guards=EAGER,
@@ -248,10 +252,13 @@ def test_a_person_who_edits_before_apply_ends_the_approval() -> None:
     [
         (Goals("JPY", pins=(Pin(Scope.parse("all"), "ada", "audit"),)), "pinned by ada: audit"),
         (Goals("JPY", largest_step=0.01), "the largest step is 1%"),
+        (Goals("JPY", total=Money.of(51_000, "JPY")), "above its ceiling of 51,000 JPY"),
+        (Goals("JPY", total=Money.of(55_000, "JPY"), limits=(SOCIAL,)), "at most 30% of the total"),
     ],
 )
 def test_limits_that_were_tightened_after_the_approval_stop_the_write(goals: Goals, words: str) -> None:
     it = rig()
+    it.house = replace(it.house, goals=Goals("JPY", total=Money.of(55_000, "JPY")))
     record = it.approved()
     it.house = replace(it.house, goals=goals)
     with pytest.raises(Refused, match=words):
@@ -301,6 +308,221 @@ def test_a_run_that_died_in_the_middle_of_a_write_is_taken_up_without_a_second_e
     assert it.live() == it.targets(record)
     assert len(it.platform.effects) == len(set(it.platform.effects))
     assert max(it.platform.sums, default=0) <= cap
+
+
+PINNED = Goals("JPY", pins=(Pin(Scope.parse("all"), "ada", "audit"),))
+
+
+def test_a_run_that_is_taken_up_writes_nothing_that_the_limits_of_now_forbid() -> None:
+    it = rig(lambda c: Dying(c, 2, after=False))
+    record = it.approved()
+    name = record.recommendation.rec_id
+    with pytest.raises(Killed):
+        writing.apply(it.house, name)
+    assert len(it.platform.effects) == 1
+    it.house.clock.sleep(120)
+    it.house = replace(it.house, goals=PINNED)
+    assert writing.apply(it.house, name).state is State.FAILED
+    assert len(it.platform.effects) == 1
+    ended = [i for i in it.house.store.intents(name, 1) if i.state is IntentState.CANCELLED]
+    assert ended
+    assert all("pinned by ada: audit" in intent.note for intent in ended)
+
+
+def test_a_write_under_way_is_settled_when_the_rest_is_cancelled() -> None:
+    it = rig(lambda c: Dying(c, 1, after=True))
+    name = it.approved().recommendation.rec_id
+    with pytest.raises(Killed):
+        writing.apply(it.house, name)
+    it.platform.inner.edit(it.house.store.intents(name, 1)[0].key.budget_id, it.house.store.intents(name, 1)[0].base)
+    it.house = replace(it.house, goals=PINNED)
+    assert writing.apply(it.house, name).state is State.FAILED
+    assert {i.state for i in it.house.store.intents(name, 1)} == {IntentState.CANCELLED}
+    assert len(it.platform.effects) == 1
+
+
+def test_every_step_of_every_write_is_told_in_the_history() -> None:
+    it = rig(lambda c: faults.TimesOutBeforeCommit(c, faults.on_calls(1)))
+    record = it.approved()
+    name = record.recommendation.rec_id
+    writing.apply(it.house, name)
+    writing.verify(it.house, name)
+    told = [event for event in it.house.store.events(name) if event.action.startswith("write-")]
+    first = it.house.store.intents(name, 1)[0]
+    mine = [event.action for event in told if f"{first.key}: {first.base} -> {first.target}; " in event.detail]
+    assert mine == [
+        "write-sent", "write-unanswered", "write-postponed", "write-sent", "write-acknowledged", "write-verified",
+    ]  # fmt: skip
+    assert {event.actor for event in told} == {"outlay"}
+    assert all(event.at.tzinfo is not None for event in told)
+
+
+@dataclass
+class Hiding:
+    """A connector that can be told to hide a budget, as when somebody removed it on the platform."""
+
+    inner: Connector
+    hidden: str = ""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.inner, name)
+
+    def budgets(self) -> Sequence[BudgetTarget]:
+        return tuple(budget for budget in self.inner.budgets() if budget.budget_id != self.hidden)
+
+
+def test_a_budget_that_left_the_platform_keeps_no_later_plan_from_being_written() -> None:
+    it = rig(Hiding)
+    gone = min(it.live())
+    it.house.connectors["simulated"].hidden = gone
+    it.house.clock.sleep(60)
+    cycle.pull(it.house, it.today)
+    record = it.approved()
+    assert gone not in it.targets(record)
+    assert writing.apply(it.house, record.recommendation.rec_id).state is State.APPLIED
+
+
+def test_a_plan_for_tomorrow_is_not_begun_today() -> None:
+    it = rig()
+    record = cycle.plan(it.house, it.today + timedelta(days=1), seed=1).recommendation
+    cycle.settle(it.house, record.rec_id, approval.Approve("ada", record.plan_hash))
+    with pytest.raises(Refused, match="Begin it on that day"):
+        writing.apply(it.house, record.rec_id)
+    assert it.house.store.record(record.rec_id).state is State.APPROVED
+    it.house.clock.sleep(20 * 3600)
+    assert writing.apply(it.house, record.rec_id).state is State.APPLIED
+
+
+def test_a_drifted_line_keeps_the_others_from_no_second_try() -> None:
+    it = rig(lambda c: faults.Refuses(c, faults.on_calls(1)))
+    it.house = replace(it.house, goals=Goals("JPY", largest_step=0.2))
+    record = it.approved()
+    name = record.recommendation.rec_id
+    least = min(record.recommendation.decision.lines, key=lambda line: line.proposed.micros)
+    assert least.proposed < least.current
+    begun = approval.begin(record, cycle.live_budgets(it.house), it.house.clock.now(), open_intents=())
+    it.house.store.commit((begun,))
+    halved = Money.of(8_000, "JPY")
+    it.platform.inner.edit(least.key.budget_id, halved)  # a person, meanwhile
+    assert writing.apply(it.house, name).state is State.FAILED
+    assert {IntentState.DRIFT, IntentState.REFUSED} <= it.states(record)
+    (refused,) = (i.key.budget_id for i in it.house.store.intents(name, 1) if i.state is IntentState.REFUSED)
+    assert writing.apply(it.house, name).state is State.FAILED, "the drifted line stays as it is"
+    assert it.live()[refused] == it.targets(record)[refused]
+    assert it.live()[least.key.budget_id] == halved
+
+
+def test_a_refused_cut_pays_for_no_raise_under_a_limit_that_was_tightened_since() -> None:
+    it = rig(lambda c: faults.Refuses(c, faults.on_calls(1)))
+    it.house = replace(it.house, goals=Goals("JPY", total=Money.of(55_000, "JPY")))
+    lines = it.proposed().recommendation
+    amounts = {line.key: line.current for line in lines.decision.lines}
+    cut, kept, raised = sorted(amounts)
+    fixed = {cut: amounts[cut] - Money.of(3000, "JPY"), kept: amounts[kept], raised: amounts[raised] + YEN_4000}
+    record = cycle.edit(it.house, lines.rec_id, fixed, "ada").recommendation
+    cycle.settle(it.house, record.rec_id, approval.Approve("ada", record.plan_hash))
+    present = sum(it.platform.amounts())
+    it.house = replace(it.house, goals=Goals("JPY", total=Money(present, "JPY") + Money.of(1000, "JPY")))
+    assert writing.apply(it.house, record.rec_id).state is State.FAILED
+    assert sum(it.platform.amounts()) == present, "the raise alone would have fitted the old total only"
+    assert writing.apply(it.house, record.rec_id).state is State.APPLIED
+    assert sum(it.platform.amounts()) == present + Money.of(1000, "JPY").micros
+
+
+def test_a_plan_that_is_held_supersedes_nothing() -> None:
+    it = rig()
+    record = it.approved()
+    it.house = replace(it.house, goals=PINNED)
+    assert cycle.plan(it.house, it.today, seed=2).state is State.HELD
+    assert it.house.store.record(record.recommendation.rec_id).state is State.APPROVED
+    it.house = replace(it.house, goals=Goals("JPY"))
+    it.house.clock.sleep(1)
+    assert cycle.plan(it.house, it.today, seed=3).state is State.PROPOSED
+    assert it.house.store.record(record.recommendation.rec_id).state is State.SUPERSEDED
+
+
+def test_a_second_edit_keeps_the_first_and_starts_from_the_live_budgets() -> None:
+    it = rig()
+    record = it.proposed().recommendation
+    first, second, *_ = record.decision.lines
+    one = Money.of(round(first.current.micros / 1e6 * 0.9), "JPY")
+    other = Money.of(round(second.current.micros / 1e6 * 0.95), "JPY")
+    cycle.edit(it.house, record.rec_id, {first.key: one}, "ada")
+    left = next(line for line in record.decision.lines if line.key not in (first.key, second.key))
+    it.platform.inner.edit(left.key.budget_id, left.current + Money.of(100, "JPY"))
+    edited = cycle.edit(it.house, record.rec_id, {second.key: other}, "bob").recommendation
+    lines = {line.key: line for line in edited.decision.lines}
+    assert (lines[first.key].proposed, lines[second.key].proposed) == (one, other)
+    assert dict(edited.fixed) == {first.key: one, second.key: other}
+    assert lines[left.key].current == left.current + Money.of(100, "JPY")
+    changed = cycle.edit(it.house, record.rec_id, {first.key: first.current}, "ada").recommendation
+    assert dict(changed.fixed) == {first.key: first.current, second.key: other}
+
+
+class Mortal(MemoryStore):
+    """A store whose process dies right after the next commit, once told to."""
+
+    dying = False
+
+    def commit(self, transitions: Sequence[Transition]) -> None:
+        super().commit(transitions)
+        if self.dying:
+            self.dying = False
+            raise Killed
+
+
+def test_a_rollback_and_its_parent_are_closed_in_one_transaction() -> None:
+    store = Mortal()
+    it = rig(store=store)
+    name = it.approved().recommendation.rec_id
+    writing.apply(it.house, name)
+    writing.verify(it.house, name)
+    child = writing.rollback(it.house, name, "ada").recommendation
+    cycle.settle(it.house, child.rec_id, approval.Approve("ada", child.plan_hash))
+    writing.apply(it.house, child.rec_id)
+    store.dying = True
+    with pytest.raises(Killed):
+        writing.verify(it.house, child.rec_id)
+    assert (store.record(child.rec_id).state, store.record(name).state) == (State.VERIFIED, State.ROLLED_BACK)
+
+
+def test_only_what_may_yet_be_written_is_rehearsed() -> None:
+    it = rig()
+    record = it.proposed().recommendation
+    assert all(row.problem == "" for row in writing.rehearse(it.house, record.rec_id))
+    held = cycle.plan(replace(it.house, goals=PINNED), it.today).recommendation
+    with pytest.raises(Refused, match="is held; only what may yet be written"):
+        writing.rehearse(it.house, held.rec_id)
+    it.house.clock.sleep(25 * 3600)
+    with pytest.raises(Refused, match="was valid until"):
+        writing.rehearse(it.house, record.rec_id)
+    cycle.settle(it.house, record.rec_id, approval.Reject("ada", "no"))
+    with pytest.raises(Refused, match="is rejected"):
+        writing.rehearse(it.house, record.rec_id)
+    assert it.platform.effects == []
+
+
+def test_a_connector_that_was_renamed_is_told_with_its_mend() -> None:
+    it = rig()
+    name = it.approved().recommendation.rec_id
+    renamed = replace(it.house, connectors={"other": it.house.connectors["simulated"]})
+    words = r"connector 'simulated', which the settings do not name.*Write \[connectors\.simulated\]"
+    for act in (writing.rehearse, writing.apply):
+        with pytest.raises(Refused, match=words):
+            act(renamed, name)
+    assert writing.apply(it.house, name).state is State.APPLIED
+    for act in (writing.verify, lambda house, rec_id: writing.rollback(house, rec_id, "ada")):
+        with pytest.raises(Refused, match=words):
+            act(renamed, name)
+    assert writing.verify(it.house, name).state is State.VERIFIED
+
+
+def test_a_database_address_is_refused_without_its_password(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[store]\nurl = "postgresql://me:hidden@localhost/outlay"\n', encoding="utf-8")
+    with pytest.raises(StoreError, match="names no SQLite file") as caught, open_house(config):
+        pass
+    assert "hidden" not in str(caught.value)
 
 
 def test_a_stale_reading_of_the_budgets_never_leads_to_a_second_effect() -> None:

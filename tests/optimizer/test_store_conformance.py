@@ -18,6 +18,7 @@ from connectors.contract import (
 )
 from connectors.money import Money
 from optimizer.agent.store import MemoryStore, open_sql
+from optimizer.approval import STEPS
 from optimizer.plan.recommendation import (
     Decision,
     Effect,
@@ -66,7 +67,7 @@ def budget(amount="10", key=KEY, covers=("c1",), account=ACCOUNT):
 
 
 def spends(store, known_at=NOON + timedelta(days=30), days=12):
-    store.note_budgets([budget()], NOON - timedelta(days=300))
+    store.note_budgets("ads", [budget()], NOON - timedelta(days=300))
     panel = store.snapshot(SnapshotQuery(known_at, date(2026, 3, 1), days, "USD", "UTC")).panel
     return panel.spend[0, (DAY - panel.first_day).days]
 
@@ -75,7 +76,7 @@ def recommendation(rec_id="R-1", revision=1, created_at=NOON, **changes):
     line = Line(KEY, "Budget", "search", Money.of(10, "USD"), Money.of(12, "USD"), "e1", NO_EFFECT, (),
                 Evidence(30, 5.0, 100.0, False, "enough"), "it pays — and more")  # fmt: skip
     decision = Decision(
-        DAY, "USD", "UTC", Objective.CONVERSIONS, "conversions a day", (line,), NO_EFFECT, 1.0, 1.5, (), (), (), (),
+        DAY, "USD", "UTC", Objective.CONVERSIONS, "conversions a day", (line,), NO_EFFECT, 1.0, 1.5, (), (), (), (), (),
         None, "m/1", "g/1", "a" * 64, "b" * 64,
     )  # fmt: skip
     plain = Recommendation(rec_id, revision, None, created_at, created_at + timedelta(days=2), "outlay", 7, "0.1",
@@ -92,6 +93,15 @@ def step(made, state=State.PROPOSED, before=None, intents=(), actor="outlay", **
 def intent(key="k1", budget_key=KEY, order=0, state=IntentState.PLANNED, **changes):
     plain = Intent(key, "R-1", 1, budget_key, Money.of(10, "USD"), Money.of(12, "USD"), order, state)
     return replace(plain, **changes)
+
+
+def sent(made, action="write-sent"):
+    return Event(made.rec_id, made.revision, NOON, "outlay", action, str(made.key))
+
+
+def begun(store, *made, rec_id="R-1"):
+    """Store a recommendation that is being applied, with these intents."""
+    store.commit([step(recommendation(rec_id), State.APPLYING, intents=made)])
 
 
 class TestFacts:
@@ -171,7 +181,7 @@ class TestFacts:
         assert store.ingest(row(n, series=replace(s)) for n, s in enumerate(kinds)).unchanged == len(kinds)
 
     def test_a_renamed_channel_is_the_same_series_under_its_new_name(self, store):
-        store.note_budgets([budget()], NOON)
+        store.note_budgets("ads", [budget()], NOON)
         store.ingest([row(1)])
         report = store.ingest([row(1, series=replace(SERIES, channel="paid search"))])
         assert (report.new, report.unchanged) == (0, 1)
@@ -186,10 +196,25 @@ class TestFacts:
         for attempt in (
             lambda: store.ingest([row(1, series=replace(SERIES, account=other))]),
             lambda: store.note_entities([Entity(other, EntityKind.AD, "a", "A")]),
-            lambda: store.note_budgets([budget(account=other)], NOON),
+            lambda: store.note_budgets("ads", [budget(account=other)], NOON),
         ):
             with pytest.raises(StoreError, match=rf"'1' of 'ads'.*{name} now.*set .* again"):
                 attempt()
+
+    def test_a_budget_beyond_64_bits_is_told_by_name(self, store):
+        large = replace(budget(), budget_id="b9", amount=Money.of("1e14", "USD"))
+        tall = replace(budget(), budget_id="b9", minimum=Money.of("1e14", "USD"))
+        for one in (large, tall, replace(budget(), budget_id="b9", quantum_micros=2**63)):
+            with pytest.raises(StoreError, match=r"ads/1/b9 holds an amount beyond 9\.2e12 USD.*correct its unit"):
+                store.note_budgets("ads", [budget(), one], NOON)
+        query = SnapshotQuery(NOON, DAY, 1, "USD", "UTC")
+        assert store.snapshot(query).targets == ()
+        store.note_budgets("ads", [replace(budget(), amount=Money(2**63 - 1, "USD"))], NOON)
+        assert len(store.snapshot(query).targets) == 1
+
+    def test_a_budget_of_another_connector_is_refused(self, store):
+        with pytest.raises(StoreError, match="ads/1/b1 was read as one of 'meta'"):
+            store.note_budgets("meta", [budget()], NOON)
 
     def test_a_measure_beyond_64_bits_is_told(self, store):
         with pytest.raises(StoreError, match="correct its unit"):
@@ -255,15 +280,35 @@ class TestLedger:
         assert store.records(frozenset()) == ()
 
     def test_a_budget_has_one_open_intent_at_most(self, store):
-        store.commit([step(recommendation(), intents=[intent("a")])])
+        begun(store, intent("a"))
+        again = step(recommendation(), State.APPLYING, State.APPLYING, intents=[intent("b")])
         with pytest.raises(StateConflict, match="ads/1/b1"):
-            store.commit([step(recommendation("R-2"), intents=[intent("b", rec_id="R-2")])])
-        assert [r.recommendation.rec_id for r in store.records()] == ["R-1"]
-        done = intent("a", state=IntentState.ACKNOWLEDGED, updated_at=NOON)
-        store.advance(intent("a"), done)
-        store.commit([step(recommendation("R-2"), intents=[intent("b", rec_id="R-2")])])
-        with pytest.raises(StateConflict):
-            store.advance(done, intent("a"))
+            store.commit([again])
+        assert store.intents("R-1", 1) == (intent("a"),)
+        store.advance(intent("a"), intent("a", state=IntentState.CANCELLED), sent(intent("a"), "write-cancelled"))
+        store.commit([again])
+        assert store.open_intents() == (intent("b"),)
+
+    def test_while_one_revision_is_written_no_other_is_begun(self, store):
+        first, other = intent("a"), BudgetKey("ads", "1", "b2")
+        begun(store, first)
+        second = step(recommendation("R-2"), State.APPLYING, intents=[intent("b", other, rec_id="R-2")])
+        newer = step(recommendation(revision=2), State.APPLYING, intents=[intent("c", other, revision=2)])
+        for attempt in (second, newer):
+            with pytest.raises(StateConflict, match="R-1 revision 1 is being written: ads/1/b1 is planned"):
+                store.commit([attempt])
+        assert [r.recommendation.revision for r in store.records()] == [1]
+        store.commit([replace(second, intents=())])  # what brings no writes may pass
+        store.advance(first, replace(first, state=IntentState.CANCELLED), sent(first, "write-cancelled"))
+        store.commit([newer])
+        assert [i.idempotency_key for i in store.open_intents()] == ["c"]
+
+    def test_two_revisions_are_not_begun_in_one_commit_either(self, store):
+        other = intent("b", BudgetKey("ads", "1", "b2"), rec_id="R-2")
+        steps = [step(recommendation(r), State.APPLYING, intents=[i]) for r, i in (("R-1", intent()), ("R-2", other))]
+        with pytest.raises(StateConflict, match="R-1 revision 1 is being written"):
+            store.commit(steps)
+        assert store.records() == ()
 
     def test_two_open_intents_of_one_commit_conflict(self, store):
         with pytest.raises(StateConflict):
@@ -278,7 +323,7 @@ class TestLedger:
 
     def test_intents_come_in_the_order_of_writing_and_advance_by_compare_and_set(self, store):
         keys = [BudgetKey("ads", "1", f"b{n}") for n in range(3)]
-        store.commit([step(recommendation(), intents=[intent(f"k{n}", keys[n], 2 - n) for n in range(3)])])
+        begun(store, *(intent(f"k{n}", keys[n], 2 - n) for n in range(3)))
         assert [i.idempotency_key for i in store.intents("R-1", 1)] == ["k2", "k1", "k0"]
         before = intent("k0", keys[0], 2)
         after = replace(before, state=IntentState.SENDING, attempts=1, note="begun", updated_at=NOON)
@@ -293,24 +338,52 @@ class TestLedger:
     @pytest.mark.parametrize(
         "after",
         [
-            intent(key="k2"),
-            intent(budget_key=BudgetKey("ads", "1", "b2")),
+            intent(key="k2", state=IntentState.SENDING),
+            intent(budget_key=BudgetKey("ads", "1", "b2"), state=IntentState.SENDING),
             intent(state=IntentState.ACKNOWLEDGED),
-            intent(target=Money.of(12, "EUR")),
+            intent(state=IntentState.SENDING, target=Money.of(12, "EUR")),
+            intent(state=IntentState.SENDING, target=Money.of(13, "USD")),
+            intent(state=IntentState.SENDING, base=Money.of(11, "USD")),
+            intent(state=IntentState.SENDING, order=1),
         ],
     )
     def test_an_intent_stays_itself(self, store, after):
-        store.commit([step(recommendation(), intents=[intent()])])
+        begun(store, intent())
         with pytest.raises(StoreError, match="intent k"):
-            store.advance(intent(), after)
+            store.advance(intent(), after, sent(after))
         assert store.intents("R-1", 1) == (intent(),)
+        assert len(store.events("R-1")) == 1
+
+    @pytest.mark.parametrize("before", IntentState)
+    @pytest.mark.parametrize("after", IntentState)
+    def test_a_write_takes_the_steps_of_the_table_only(self, store, before, after):
+        first, then = (intent(state=state, updated_at=NOON) for state in (before, after))
+        begun(store, first)
+        if (before, after) in STEPS:
+            store.advance(first, then, sent(then))
+            assert store.intents("R-1", 1) == (then,)
+        else:
+            with pytest.raises(StoreError, match=f"is {before}: it cannot become {after}"):
+                store.advance(first, then, sent(then))
+
+    @pytest.mark.parametrize("state", State)
+    def test_a_write_advances_only_while_its_revision_is_applied(self, store, state):
+        store.commit([step(recommendation(), state, intents=[intent()])])
+        after = intent(state=IntentState.SENDING)
+        if state in {State.APPLYING, State.APPLIED}:
+            store.advance(intent(), after, sent(after))
+            assert store.events("R-1")[-1] == sent(after)
+        else:
+            with pytest.raises(StateConflict, match=f"R-1 is {state.value}, nothing of it is written"):
+                store.advance(intent(), after, sent(after))
+            assert store.intents("R-1", 1) == (intent(),)
 
     def test_moves_are_told_from_when_the_platform_acknowledged_them(self, store):
-        store.commit([step(recommendation(), intents=[intent()])])
+        begun(store, intent())
         acknowledged = intent(state=IntentState.ACKNOWLEDGED, updated_at=NOON)
-        store.advance(intent(), acknowledged)
-        store.advance(acknowledged, replace(acknowledged, state=IntentState.VERIFIED,
-                      updated_at=NOON + timedelta(days=1)))  # fmt: skip
+        store.advance(intent(), acknowledged, sent(acknowledged))
+        later = replace(acknowledged, state=IntentState.VERIFIED, updated_at=NOON + timedelta(days=1))
+        store.advance(acknowledged, later, sent(later))
 
         def moves(at):
             snapshot = store.snapshot(SnapshotQuery(at, date(2026, 3, 1), 5, "USD", "UTC"))

@@ -63,8 +63,8 @@ keys = st.sampled_from([BudgetKey("ads", "1", "b0"), BudgetKey("ads", "2", "b1")
 
 def transition(number, revision, state, before, intents):
     none = Effect(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    decision = Decision(FIRST, "USD", "UTC", Objective.REVENUE, "USD a day", (), none, 0.0, 0.0, (), (), (), (), None,
-                        "m", "g", "", "")  # fmt: skip
+    decision = Decision(FIRST, "USD", "UTC", Objective.REVENUE, "USD a day", (), none, 0.0, 0.0, (), (), (), (), (),
+                        None, "m", "g", "", "")  # fmt: skip
     rec_id = f"R{number}"
     made = Recommendation(rec_id, revision, None, START, START, "outlay", 1, "0.1", decision, f"h{number}")
     named = tuple(replace(i, rec_id=rec_id, revision=revision) for i in intents)
@@ -118,7 +118,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule(given=st.lists(budgets, max_size=3), at=moments)
     def note_budgets(self, given, at):
-        self.both("note_budgets", given, at)
+        self.both("note_budgets", "ads", given, at)
 
     @rule(given=st.lists(entities, max_size=3))
     def note_entities(self, given):
@@ -134,7 +134,6 @@ class Lives(RuleBasedStateMachine):
         if place < len(stored):
             after = replace(stored[place], state=state, attempts=stored[place].attempts + 1, updated_at=at)
             self.both("advance", stored[place], after, Event(f"R{number}", 1, at, "x", "sent", ""))
-            self.both("advance", stored[place], after)
 
     @rule(at=moments, days=st.integers(1, 4))
     def snapshot(self, at, days):

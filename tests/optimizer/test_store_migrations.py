@@ -109,7 +109,9 @@ def test_a_file_that_is_no_database_is_told(url, tmp_path):
         ("sqlite://", "names no SQLite file"),
         ("sqlite:///:memory:", "names no SQLite file"),
         ("postgresql://me:hidden@localhost/outlay", r"names no SQLite file; write sqlite:///"),
-        ("outlay.sqlite", "not a database address"),
+        ("postgresql://me:hidden@localhost:port/outlay", "names no SQLite file"),
+        ("me:hidden", "names no SQLite file"),
+        ("outlay.sqlite", "names no SQLite file"),
     ],
 )
 def test_an_address_that_cannot_be_opened_is_told_with_its_mend(name, words, tmp_path):
@@ -117,6 +119,12 @@ def test_an_address_that_cannot_be_opened_is_told_with_its_mend(name, words, tmp
         open_sql(name.format(tmp_path))
     assert "hidden" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_is_taken_as_it_is_written(tmp_path):
+    (tmp_path / "odd?name=1").mkdir()
+    open_sql(f"sqlite:///{tmp_path}/odd?name=1/outlay.sqlite").close()
+    assert (tmp_path / "odd?name=1" / "outlay.sqlite").is_file()
 
 
 def test_the_head_that_the_program_names_is_the_newest_migration() -> None:

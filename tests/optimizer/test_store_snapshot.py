@@ -76,7 +76,7 @@ def test_an_empty_store_gives_an_empty_snapshot(store):
 
 
 def test_daily_totals_add_up_over_the_campaigns_of_a_budget(store):
-    store.note_budgets([budget("b", ("c1", "c2"))], NOW)
+    store.note_budgets("ads", [budget("b", ("c1", "c2"))], NOW)
     store.ingest([
         row(campaign("c1"), ago(5), 1.5, 0.25, value=10, clicks=3),
         row(campaign("c2"), ago(5), 2.0, 1.0, clicks=4),
@@ -94,7 +94,7 @@ def test_daily_totals_add_up_over_the_campaigns_of_a_budget(store):
 
 
 def test_targets_stand_by_key_with_the_names_that_goals_use(store):
-    store.note_budgets([budget("b2", ("c2",)), budget("b1", ("c9", "c1"))], NOW)
+    store.note_budgets("ads", [budget("b2", ("c2",)), budget("b1", ("c9", "c1"))], NOW)
     store.note_entities([
         Entity(ACCOUNT, EntityKind.CAMPAIGN, "c1", "Old name"),
         Entity(ACCOUNT, EntityKind.CAMPAIGN, "c1", "Brand", tags=("brand", "de")),
@@ -109,7 +109,7 @@ def test_targets_stand_by_key_with_the_names_that_goals_use(store):
 
 
 def test_the_budget_held_nearest_pays_for_a_row(store):
-    store.note_budgets([budget("camp", ("c1",)), budget("group", ("g1",), Level.AD_GROUP)], NOW)
+    store.note_budgets("ads", [budget("camp", ("c1",)), budget("group", ("g1",), Level.AD_GROUP)], NOW)
     store.note_entities([Entity(ACCOUNT, EntityKind.AD_GROUP, "g1", "Group", parent_id="c1")])
     store.ingest([
         row(campaign(ad_group_id="g1"), ago(1), 1.0),
@@ -122,7 +122,7 @@ def test_the_budget_held_nearest_pays_for_a_row(store):
 
 
 def test_an_ad_group_budget_finds_its_campaign_by_name_before_it_has_rows(store):
-    store.note_budgets([budget("ad", ("a1",), Level.AD), budget("group", ("g7",), Level.AD_GROUP)], NOW)
+    store.note_budgets("ads", [budget("ad", ("a1",), Level.AD), budget("group", ("g7",), Level.AD_GROUP)], NOW)
     store.note_entities([
         Entity(ACCOUNT, EntityKind.AD_GROUP, "g1", "Group", parent_id="c1"),
         Entity(ACCOUNT, EntityKind.AD, "a1", "Ad", parent_id="g1"),
@@ -131,7 +131,7 @@ def test_an_ad_group_budget_finds_its_campaign_by_name_before_it_has_rows(store)
 
 
 def test_a_budget_of_removed_campaigns_is_no_target(store):
-    store.note_budgets([budget("b1", ("c1", "c2")), budget("b2", ("c3",))], NOW)
+    store.note_budgets("ads", [budget("b1", ("c1", "c2")), budget("b2", ("c3",))], NOW)
     for removed in ("c1", "c3"):
         store.note_entities([Entity(ACCOUNT, EntityKind.CAMPAIGN, removed, removed, status=EntityStatus.REMOVED)])
     assert [t.budget.budget_id for t in take(store).targets] == ["b1"]
@@ -141,17 +141,17 @@ def test_budgets_are_known_from_their_reading_and_in_force_on_the_accounts_day(s
     # 2026-02-26 23:30 UTC is already the 27th in Berlin: two days before the panel's last day.
     berlin = replace(ACCOUNT, account_id="2", time_zone="Europe/Berlin")
     made = budget("b", ("c1",), account=berlin)
-    store.note_budgets([made], datetime(2026, 2, 25, 12, tzinfo=UTC))
-    store.note_budgets([made], datetime(2026, 2, 25, 13, tzinfo=UTC))
+    store.note_budgets("ads", [made], datetime(2026, 2, 25, 12, tzinfo=UTC))
+    store.note_budgets("ads", [made], datetime(2026, 2, 25, 13, tzinfo=UTC))
     raised = replace(made, amount=Money.of(20, "USD"))
-    store.note_budgets([raised], datetime(2026, 2, 26, 23, 30, tzinfo=UTC))
+    store.note_budgets("ads", [raised], datetime(2026, 2, 26, 23, 30, tzinfo=UTC))
     np.testing.assert_array_equal(take(store).panel.budget, [[NAN, 10, 10, 20, 20]])
     early = take(store, known_at=datetime(2026, 2, 26, 23, tzinfo=UTC))
     assert early.targets[0].budget == made
     np.testing.assert_array_equal(early.panel.budget, [[NAN, 10, 10, 10, 10]])
     assert take(store, known_at=datetime(2026, 2, 25, 11, tzinfo=UTC)).targets == ()
     lifetime = replace(raised, kind=BudgetKind.LIFETIME, shared=True, minimum=Money.of(1, "USD"), etag="e")
-    store.note_budgets([lifetime], datetime(2026, 2, 28, 12, tzinfo=UTC))
+    store.note_budgets("ads", [lifetime], datetime(2026, 2, 28, 12, tzinfo=UTC))
     last = take(store)
     assert last.targets[0].budget == lifetime
     np.testing.assert_array_equal(last.panel.budget, [[NAN, 10, 10, 20, NAN]])
@@ -160,15 +160,34 @@ def test_budgets_are_known_from_their_reading_and_in_force_on_the_accounts_day(s
 def test_of_two_readings_of_one_instant_the_later_told_holds(store):
     made = budget("b", ("c1",))
     for amount in ("10", "20", "10"):
-        store.note_budgets([replace(made, amount=Money.of(amount, "USD"))], NOW)
+        store.note_budgets("ads", [replace(made, amount=Money.of(amount, "USD"))], NOW)
     assert take(store).current.tolist() == [10.0]
-    store.note_budgets([replace(made, amount=Money.of(5, "USD"))], NOW - timedelta(days=1))
+    store.note_budgets("ads", [replace(made, amount=Money.of(5, "USD"))], NOW - timedelta(days=1))
     assert take(store).current.tolist() == [10.0]
     assert take(store, known_at=NOW - timedelta(hours=1)).current.tolist() == [5.0]
 
 
+def test_a_budget_that_left_its_platform_is_no_target_from_then_on(store):
+    one, two = budget("b1", ("c1",)), budget("b2", ("c2",))
+    meta = budget("m", ("c9",), account=Account("meta", "1", "USD", "UTC"))
+    store.note_budgets("ads", [one, two], NOW - timedelta(days=4))
+    store.note_budgets("meta", [meta], NOW - timedelta(days=4))
+    store.note_budgets("ads", [two], NOW - timedelta(days=2))
+
+    def known(days, hours=0):
+        at = NOW - timedelta(days=days, hours=hours)
+        return [target.budget.budget_id for target in take(store, known_at=at).targets]
+
+    assert known(2, hours=1) == ["b1", "b2", "m"]
+    assert known(2) == known(0) == ["b2", "m"]
+    store.note_budgets("ads", [one, two], NOW - timedelta(days=1))
+    assert known(1, hours=1) == ["b2", "m"]
+    assert known(1) == ["b1", "b2", "m"]
+    np.testing.assert_array_equal(take(store).panel.budget[0], [NAN, 10.0, 10.0, NAN, 10.0])
+
+
 def test_arms_are_ads_and_audiences_of_their_target(store):
-    store.note_budgets([budget("b", ("c1",))], NOW)
+    store.note_budgets("ads", [budget("b", ("c1",))], NOW)
     store.note_entities([
         Entity(ACCOUNT, EntityKind.AD, "a2", "Video"), Entity(ACCOUNT, EntityKind.AUDIENCE, "u1", "Runners"),
     ])  # fmt: skip
@@ -201,7 +220,7 @@ def test_campaigns_that_spent_of_late_without_a_budget_are_named(store):
 def test_freshness_is_the_last_day_with_rows_by_account(store):
     other = replace(ACCOUNT, account_id="2")
     silent = replace(ACCOUNT, account_id="3")
-    store.note_budgets([budget("b", ("c1",), account=silent)], NOW)
+    store.note_budgets("ads", [budget("b", ("c1",), account=silent)], NOW)
     store.ingest([
         row(campaign(), ago(9)), row(campaign(), ago(0)), row(campaign(account=other), ago(2)),
         row(campaign(account=other), ago(1), at=NOW + timedelta(hours=1)),
@@ -217,13 +236,13 @@ def test_an_account_in_another_currency_is_refused_by_name(store):
 
 
 def test_what_is_learnt_later_changes_no_earlier_snapshot(store):
-    store.note_budgets([budget("b", ("c1",))], NOW - timedelta(days=1))
+    store.note_budgets("ads", [budget("b", ("c1",))], NOW - timedelta(days=1))
     store.ingest([row(campaign(), ago(2), at=NOW - timedelta(days=1))])
     before = take(store).digest()
     later = NOW + timedelta(hours=1)
     store.ingest([row(campaign(), ago(d), 9.0, at=later) for d in (1, 2, 3)])
     store.ingest([row(campaign("c2", account=replace(ACCOUNT, account_id="9", currency="EUR")), ago(2), at=later)])
-    store.note_budgets([budget("b", ("c1",), amount="99"), budget("b2", ("c2",))], later)
+    store.note_budgets("ads", [budget("b", ("c1",), amount="99"), budget("b2", ("c2",))], later)
     assert take(store).digest() == before
 
 
@@ -232,7 +251,7 @@ class TestDelays:
         store.ingest([row(series, day, conversions=conversions, at=at)])
 
     def test_cells_are_what_was_known_at_the_end_of_each_day(self, store):
-        store.note_budgets([budget("b", ("c1",)), budget("b2", ("c2",))], NOW - timedelta(days=9))
+        store.note_budgets("ads", [budget("b", ("c1",)), budget("b2", ("c2",))], NOW - timedelta(days=9))
         day = ago(4)
         for lag, conversions in ((1, 2.0), (2, 3.0), (4, 7.0)):
             self.read(store, campaign(), day, conversions, NOW - timedelta(days=4 - lag))
@@ -248,7 +267,7 @@ class TestDelays:
         np.testing.assert_array_equal(later.cumulative[0], [NAN, 12.0, 13.0, 13.0] + [17.0] * 32)
 
     def test_a_history_read_in_late_stands_in_rows_of_its_own(self, store):
-        store.note_budgets([budget("b", ("c1", "c2"))], NOW - timedelta(days=9))
+        store.note_budgets("ads", [budget("b", ("c1", "c2"))], NOW - timedelta(days=9))
         self.read(store, campaign("c1"), ago(4), 1.0, NOW - timedelta(days=4))
         self.read(store, campaign("c2"), ago(4), 50.0, NOW - timedelta(days=2))
         self.read(store, campaign("c2"), ago(4), 51.0, NOW - timedelta(days=1))
@@ -259,15 +278,15 @@ class TestDelays:
 
     def test_days_end_in_the_accounts_zone(self, store):
         auckland = replace(ACCOUNT, time_zone="Pacific/Auckland")
-        store.note_budgets([budget("b", ("c1",), account=auckland)], NOW - timedelta(days=9))
+        store.note_budgets("ads", [budget("b", ("c1",), account=auckland)], NOW - timedelta(days=9))
         # 12:00 UTC on the 27th is the 28th in Auckland (UTC+13): a lag of 1 for the row of the 27th.
         self.read(store, campaign(account=auckland), date(2026, 2, 27), 2.0, datetime(2026, 2, 27, 12, tzinfo=UTC))
         (triangle,) = take(store, known_at=datetime(2026, 2, 28, 11, tzinfo=UTC)).delays
         np.testing.assert_array_equal(triangle.cumulative[0, :3], [NAN, 2.0, NAN])
 
     def test_groups_are_by_connector_and_definition_and_hold_each_target_once(self, store):
-        store.note_budgets([budget(n, (n,)) for n in ("c1", "c2", "c3")], NOW - timedelta(days=9))
-        store.note_budgets([budget("m", ("c1",), account=Account("meta", "1", "USD", "UTC"))], NOW)
+        store.note_budgets("ads", [budget(n, (n,)) for n in ("c1", "c2", "c3")], NOW - timedelta(days=9))
+        store.note_budgets("meta", [budget("m", ("c1",), account=Account("meta", "1", "USD", "UTC"))], NOW)
         sale = {"conversion_definition": "sale"}
         self.read(store, campaign("c1", **sale), ago(2), 1.0, NOW - timedelta(days=1))
         self.read(store, campaign("c2", **sale), ago(2), 2.0, NOW - timedelta(days=1))

@@ -58,7 +58,7 @@ def row(spend=1, day=DAY, series=SERIES, at=NOON):
 
 def step(rec_id, state=State.PROPOSED, before=None, intents=(), by=None):
     none = Effect(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    decision = Decision(DAY, "USD", "UTC", Objective.PROFIT, "USD a day", (), none, 0.0, 0.0, (), (), (), (), None,
+    decision = Decision(DAY, "USD", "UTC", Objective.PROFIT, "USD a day", (), none, 0.0, 0.0, (), (), (), (), (), None,
                         "m", "g", "", "")  # fmt: skip
     made = Recommendation(rec_id, 1, None, NOON, NOON, "outlay", 1, "0.1", decision, "hash")
     return Transition(Record(made, state, by), before, Event(rec_id, 1, NOON, by or "", state.value, ""), intents)
@@ -109,7 +109,7 @@ def test_values_that_mean_nothing_are_refused_by_the_database(store, bare, state
     store.ingest([row()])
     store.commit([step("R", intents=(intent(),))])
     budget = BudgetTarget(SERIES.account, "b", "B", Level.CAMPAIGN, ("c1",), Money(1, "USD"))
-    store.note_budgets([budget], NOON)
+    store.note_budgets("ads", [budget], NOON)
     store.note_entities([Entity(SERIES.account, EntityKind.CAMPAIGN, "c1", "C")])
     with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
         bare.execute(statement)
@@ -122,8 +122,8 @@ def test_reading_everything_again_leaves_the_same_bytes(path):
         store.ingest(row(n + n % 2, DAY + timedelta(days=n), at=NOON + timedelta(days=1)) for n in range(50))
         store.note_entities([Entity(SERIES.account, EntityKind.CAMPAIGN, "c1", "C", tags=("a",))])
         budget = BudgetTarget(SERIES.account, "b", "B", Level.CAMPAIGN, ("c1",), Money(1, "USD"))
-        store.note_budgets([budget], NOON)
-        store.note_budgets([budget], NOON + timedelta(days=1))
+        store.note_budgets("ads", [budget], NOON)
+        store.note_budgets("ads", [budget], NOON + timedelta(days=1))
         store.close()
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -238,7 +238,7 @@ def test_memory_does_not_grow_with_the_rows(store):
 def test_a_snapshot_sees_one_state_while_others_write(store, path):
     store.ingest([row(1_000_000)])
     budget = BudgetTarget(SERIES.account, "b", "B", Level.CAMPAIGN, ("c1",), Money(1, "USD"))
-    store.note_budgets([budget], NOON)
+    store.note_budgets("ads", [budget], NOON)
     query = SnapshotQuery(NOON + timedelta(days=2), DAY + timedelta(days=1), 1, "USD", "UTC")
     before = store.snapshot(query).digest()
     other = open_sql(f"sqlite:///{path}")

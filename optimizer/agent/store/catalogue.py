@@ -14,7 +14,7 @@ from connectors.contract import Series as SeriesValue
 from connectors.money import Money
 from optimizer.agent.store import tables as t
 from optimizer.agent.store.known import EntityKey, KnownSeries
-from optimizer.agent.store.rules import same_account
+from optimizer.agent.store.rules import check_budgets, same_account
 
 _ACCOUNT, _SERIES, _ENTITY = t.core(t.Account), t.core(t.Series), t.core(t.Entity)
 _BUDGET, _READING = t.core(t.Budget), t.core(t.BudgetReading)
@@ -101,29 +101,45 @@ def note_entities(connection: Connection, entities: Iterable[Entity]) -> None:
     ])  # fmt: skip
 
 
-def note_budgets(connection: Connection, budgets: Iterable[BudgetTarget], read_at: int) -> None:
-    """Enter readings that differ from what was in force at their time; one of the same instant replaces."""
+def note_budgets(connection: Connection, connector: str, budgets: Iterable[BudgetTarget], read_at: int) -> None:
+    """Enter readings that differ from what was in force at their time; one of the same instant replaces.
+
+    Budgets of the connector that were in force then, but were not read, are entered as absent.
+    """
     listed = list(budgets)
-    accounts = number_accounts(connection, dict.fromkeys(budget.account for budget in listed))
+    check_budgets(connector, listed)
     in_force = read_budgets(connection, read_at)
+    accounts = number_accounts(connection, dict.fromkeys(b.account for b in (*in_force.values(), *listed)))
+    gone = {key: budget for key, budget in in_force.items() if key.connector == connector}
     for budget in listed:
-        if in_force.get(budget.key) == budget:
-            continue
-        identity = {
-            "account": accounts[budget.account.connector, budget.account.account_id],
-            "budget_id": budget.budget_id,
-        }
-        connection.execute(insert(_BUDGET).values(identity).on_conflict_do_nothing())
-        number = connection.execute(
-            select(_BUDGET.c.id).where(*(_BUDGET.c[name] == value for name, value in identity.items()))
-        ).scalar_one()
-        reading = _reading(budget)
-        connection.execute(
-            insert(_READING)
-            .values(budget=number, read_at=read_at, **reading)
-            .on_conflict_do_update(index_elements=["budget", "read_at"], set_=reading)
-        )
-        in_force[budget.key] = budget
+        gone.pop(budget.key, None)
+        if in_force.get(budget.key) != budget:
+            _enter(connection, accounts, budget, read_at, _reading(budget))
+            in_force[budget.key] = budget
+    for budget in gone.values():
+        _enter(connection, accounts, budget, read_at, _reading(budget) | {"amount": None})
+
+
+def _enter(
+    connection: Connection,
+    accounts: Mapping[tuple[str, str], int],
+    budget: BudgetTarget,
+    read_at: int,
+    reading: dict[str, Any],
+) -> None:
+    identity = {
+        "account": accounts[budget.account.connector, budget.account.account_id],
+        "budget_id": budget.budget_id,
+    }
+    connection.execute(insert(_BUDGET).values(identity).on_conflict_do_nothing())
+    number = connection.execute(
+        select(_BUDGET.c.id).where(*(_BUDGET.c[name] == value for name, value in identity.items()))
+    ).scalar_one()
+    connection.execute(
+        insert(_READING)
+        .values(budget=number, read_at=read_at, **reading)
+        .on_conflict_do_update(index_elements=["budget", "read_at"], set_=reading)
+    )
 
 
 def read_series(connection: Connection, known_at: int, today: int) -> list[KnownSeries]:
@@ -146,7 +162,7 @@ def read_entities(connection: Connection) -> dict[EntityKey, Entity]:
 
 
 def read_budgets(connection: Connection, known_at: int) -> dict[BudgetKey, BudgetTarget]:
-    """Return each budget as read last at or before an instant."""
+    """Return each budget as read last at or before an instant, less those that had left their platform."""
     accounts = _accounts(connection)
     last = (
         select(_READING.c.budget, func.max(_READING.c.read_at).label("read_at"))
@@ -158,13 +174,14 @@ def read_budgets(connection: Connection, known_at: int) -> dict[BudgetKey, Budge
         select(_BUDGET.c.account, _BUDGET.c.budget_id, *_READING.c)
         .join(_READING, _READING.c.budget == _BUDGET.c.id)
         .join(last, (last.c.budget == _READING.c.budget) & (last.c.read_at == _READING.c.read_at))
+        .where(_READING.c.amount.is_not(None))
     )
     found = (_budget(row, accounts[row.account]) for row in rows)
     return {budget.key: budget for budget in found}
 
 
 def read_amounts(connection: Connection, known_at: int) -> dict[BudgetKey, list[tuple[int, int | None]]]:
-    """Return the readings of each budget up to an instant, oldest first; None where it was not a daily budget."""
+    """Return the readings of each budget up to an instant, oldest first; None where it was no daily budget, or gone."""
     accounts = _accounts(connection)
     rows = connection.execute(
         select(_BUDGET.c.account, _BUDGET.c.budget_id, _READING.c.read_at, _READING.c.amount, _READING.c.kind)

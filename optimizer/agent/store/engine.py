@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 
 from optimizer.ports import StoreError
 
 _BUSY_SECONDS = 10.0
+_SCHEME = "sqlite:///"
 # FULL: a commit that was answered survives a loss of power; what stands here is what was done with money.
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -48,7 +49,7 @@ class Database:
             busy_seconds: How long to wait for the write lock of another process.
         """
         self.path = path
-        self._engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": busy_seconds})
+        self._engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": busy_seconds})
         event.listen(self._engine, "connect", _prepare)
         event.listen(self._engine, "begin", _begin)
 
@@ -107,20 +108,25 @@ def transaction(connection: Connection, begin: str) -> Iterator[None]:
         yield
 
 
+def sqlite_file(url: str) -> Path:
+    """Return the file that a database address names; whatever follows `sqlite:///` is its path.
+
+    Raises:
+        StoreError: The address is not that of an SQLite file. It is not repeated, since it may hold a password.
+    """
+    name = url.removeprefix(_SCHEME)
+    if name == url or name in ("", ":memory:"):
+        raise StoreError("[store] url names no SQLite file; write sqlite:///path/to/outlay.sqlite")
+    return Path(name)
+
+
 def sqlite_path(url: str) -> Path:
-    """Return the file that a database address names.
+    """Return the file that a database address names, of which the folder exists.
 
     Raises:
         StoreError: The address is not that of an SQLite file, or its folder does not exist.
     """
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise StoreError(f"{url!r} is not a database address; write sqlite:///path/to/outlay.sqlite") from None
-    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
-        shown = parsed.render_as_string(hide_password=True)
-        raise StoreError(f"{shown!r} names no SQLite file; write sqlite:///path/to/outlay.sqlite")
-    path = Path(str(parsed.database))
+    path = sqlite_file(url)
     if not path.parent.is_dir():
         raise StoreError(f"{path}: the folder {path.parent} does not exist; create it, or name another in [store] url")
     if path.is_dir():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, or_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
@@ -16,7 +16,8 @@ from connectors.contract import BudgetKey
 from connectors.money import Money
 from optimizer.agent.store import tables as t
 from optimizer.agent.store.instants import from_instant, to_instant
-from optimizer.agent.store.rules import OPEN, acknowledged_at, check_intent, check_step, no_such_record, taken
+from optimizer.agent.store.rules import acknowledged_at, check_alone, check_intent, check_step, no_such_record, taken
+from optimizer.approval import OPEN
 from optimizer.plan.recommendation import (
     Event,
     Intent,
@@ -37,6 +38,8 @@ def commit(connection: Connection, transitions: Sequence[Transition]) -> None:
         for step in transitions:
             stored = _find(session, step.record.recommendation.rec_id, step.record.recommendation.revision)
             check_step(None if stored is None else _record(stored), step)
+            if step.intents:
+                check_alone(_open_beside(session, step.record.recommendation))
             session.add(_revision(step.record) if stored is None else stored.sqlmodel_update(_standing(step.record)))
             session.add(_event(step.event))
             for intent in step.intents:
@@ -44,15 +47,16 @@ def commit(connection: Connection, transitions: Sequence[Transition]) -> None:
             _flush(session, step.intents)
 
 
-def advance(connection: Connection, before: Intent, after: Intent, event: Event | None) -> None:
+def advance(connection: Connection, before: Intent, after: Intent, event: Event) -> None:
     """Replace an intent; see `Store.advance`."""
     with Session(connection) as session:
         stored = session.exec(select(t.Intent).where(t.Intent.idempotency_key == before.idempotency_key)).one_or_none()
-        check_intent(None if stored is None else _intent(stored), before, after)
+        found = _find(session, before.rec_id, before.revision)
+        state = None if found is None else State(found.state)
+        check_intent(None if stored is None else _intent(stored), state, before, after)
         assert stored is not None  # noqa: S101 - an unknown intent was refused by the check
         session.add(stored.sqlmodel_update(_columns(after, _moment(stored.acknowledged_at))))
-        if event is not None:
-            session.add(_event(event))
+        session.add(_event(event))
         _flush(session, (after,))
 
 
@@ -129,6 +133,15 @@ def _find(session: Session, rec_id: str, revision: int | None) -> t.Recommendati
     if revision is not None:
         statement = statement.where(t.Recommendation.revision == revision)
     return session.exec(statement.order_by(col(t.Recommendation.revision).desc()).limit(1)).one_or_none()
+
+
+def _open_beside(session: Session, own: Recommendation) -> Intent | None:
+    """An open intent of any other revision, the first by its key."""
+    states = [state.value for state in OPEN]
+    other = or_(col(t.Intent.rec_id) != own.rec_id, col(t.Intent.revision) != own.revision)
+    statement = select(t.Intent).where(col(t.Intent.state).in_(states), other)
+    row = session.exec(statement.order_by(col(t.Intent.idempotency_key)).limit(1)).one_or_none()
+    return None if row is None else _intent(row)
 
 
 def _flush(session: Session, written: Sequence[Intent]) -> None:

@@ -24,8 +24,10 @@ from optimizer.agent.store.assemble import MOVES_WINDOW, assemble
 from optimizer.agent.store.instants import to_instant
 from optimizer.agent.store.known import Cells, EntityKey, Groups, Known, KnownSeries, Revisions, Span
 from optimizer.agent.store.rules import (
-    OPEN,
+    LARGEST,
     acknowledged_at,
+    check_alone,
+    check_budgets,
     check_intent,
     check_step,
     no_such_record,
@@ -34,13 +36,13 @@ from optimizer.agent.store.rules import (
     too_large,
 )
 from optimizer.agent.store.timeline import Clash, Measures, Version, fold, in_force
+from optimizer.approval import OPEN
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.snapshot import BudgetMove, Snapshot
 from optimizer.ports import ConflictingRows, IngestReport, SnapshotQuery
 
-_LARGEST = 2**63 - 1
 _Histories = dict[Series, dict[int, list[Version]]]
-_Readings = dict[BudgetKey, list[tuple[int, BudgetTarget]]]
+_Readings = dict[BudgetKey, list[tuple[int, BudgetTarget | None]]]  # None: it had left the platform
 
 
 class MemoryStore:
@@ -85,20 +87,18 @@ class MemoryStore:
             key = (entity.account.connector, entity.account.account_id, EntityKind(entity.kind), entity.entity_id)
             self._entities[key] = entity
 
-    def note_budgets(self, budgets: Iterable[BudgetTarget], read_at: datetime) -> None:
+    def note_budgets(self, connector: str, budgets: Iterable[BudgetTarget], read_at: datetime) -> None:
         """See `Store.note_budgets`."""
         listed = list(budgets)
+        check_budgets(connector, listed)
         self._accounts = self._with_accounts(budget.account for budget in listed)
         instant = to_instant(read_at)
         for budget in listed:
-            readings = self._readings.setdefault(budget.key, [])
-            place = bisect_right(readings, instant, key=itemgetter(0))
-            if place and readings[place - 1][1] == budget:
-                continue
-            if place and readings[place - 1][0] == instant:
-                readings[place - 1] = (instant, budget)
-            else:
-                insort(readings, (instant, budget), key=itemgetter(0))
+            _enter(self._readings.setdefault(budget.key, []), instant, budget)
+        read = {budget.key for budget in listed}
+        for key, readings in self._readings.items():
+            if key.connector == connector and key not in read:
+                _enter(readings, instant, None)
 
     def snapshot(self, query: SnapshotQuery) -> Snapshot:
         """See `Store.snapshot`."""
@@ -110,7 +110,7 @@ class MemoryStore:
         }
         known = Known(
             series=_known_series(self._histories, self._channels, known_at, today),
-            budgets=tuple(history[-1][1] for history in readings.values()),
+            budgets=tuple(last for history in readings.values() if (last := history[-1][1]) is not None),
             amounts={key: [_amount(*reading) for reading in history] for key, history in readings.items()},
             entities=self._entities,
             moves=self._moves(query.known_at),
@@ -124,6 +124,8 @@ class MemoryStore:
             key = (step.record.recommendation.rec_id, step.record.recommendation.revision)
             stored = records.get(key)
             check_step(stored, step)
+            if step.intents:
+                check_alone(_open_beside(intents, key))
             records[key] = replace(step.record, recommendation=(stored or step.record).recommendation)
             events = (*events, step.event)
             for intent in step.intents:
@@ -132,15 +134,15 @@ class MemoryStore:
                 intents[intent.idempotency_key] = (intent, acknowledged_at(intent, None))
         self._records, self._intents, self._events = records, intents, events
 
-    def advance(self, before: Intent, after: Intent, event: Event | None = None) -> None:
+    def advance(self, before: Intent, after: Intent, event: Event) -> None:
         """See `Store.advance`."""
         stored, confirmed = self._intents.get(before.idempotency_key, (None, None))
-        check_intent(stored, before, after)
+        record = self._records.get((before.rec_id, before.revision))
+        check_intent(stored, None if record is None else record.state, before, after)
         if _open_elsewhere(self._intents, after):
             raise taken((after,))
         self._intents[after.idempotency_key] = (after, acknowledged_at(after, confirmed))
-        if event is not None:
-            self._events = (*self._events, event)
+        self._events = (*self._events, event)
 
     def record(self, rec_id: str, revision: int | None = None) -> Record:
         """See `Store.record`."""
@@ -241,7 +243,7 @@ def _measures(row: PerformanceRow) -> Measures:
     measures = (
         row.spend_micros, row.conversions_micros, row.value_micros, row.impressions_micros, row.clicks_micros
     )  # fmt: skip
-    if any(abs(measure or 0) > _LARGEST for measure in measures):
+    if any(abs(measure or 0) > LARGEST for measure in measures):
         raise too_large()
     return measures
 
@@ -257,8 +259,25 @@ def _known_series(
     return found
 
 
-def _amount(instant: int, budget: BudgetTarget) -> tuple[int, int | None]:
-    return instant, budget.amount.micros if budget.kind is BudgetKind.DAILY else None
+def _amount(instant: int, budget: BudgetTarget | None) -> tuple[int, int | None]:
+    return instant, budget.amount.micros if budget is not None and budget.kind is BudgetKind.DAILY else None
+
+
+def _enter(readings: list[tuple[int, BudgetTarget | None]], instant: int, budget: BudgetTarget | None) -> None:
+    """Enter a reading that differs from what was in force at its time; one of the same instant replaces."""
+    place = bisect_right(readings, instant, key=itemgetter(0))
+    if (readings[place - 1][1] if place else None) == budget:
+        return
+    if place and readings[place - 1][0] == instant:
+        readings[place - 1] = (instant, budget)
+    else:
+        insort(readings, (instant, budget), key=itemgetter(0))
+
+
+def _open_beside(intents: Mapping[str, tuple[Intent, datetime | None]], own: tuple[str, int]) -> Intent | None:
+    """An open intent of any other revision, the first by its key."""
+    found = [i for i, _ in intents.values() if i.state in OPEN and (i.rec_id, i.revision) != own]
+    return min(found, key=attrgetter("idempotency_key"), default=None)
 
 
 def _open_elsewhere(intents: Mapping[str, tuple[Intent, datetime | None]], intent: Intent) -> bool:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Final
 
-from connectors.contract import Account
-from optimizer.plan.recommendation import Intent, IntentState, Record, Transition
+from connectors.contract import Account, BudgetTarget
+from optimizer.approval import STEPS
+from optimizer.plan.recommendation import Intent, IntentState, Record, State, Transition
 from optimizer.ports import NotFound, StateConflict, StoreError
 
-OPEN = frozenset({IntentState.PLANNED, IntentState.SENDING})
-"""The states in which an intent keeps its budget to itself."""
+LARGEST: Final = 2**63 - 1
+"""The largest number of micros that a database holds."""
 
-_CONFIRMED = frozenset({IntentState.ACKNOWLEDGED, IntentState.VERIFIED})
+_CONFIRMED: Final = frozenset({IntentState.ACKNOWLEDGED, IntentState.VERIFIED})
+_WRITING: Final = frozenset({State.APPLYING, State.APPLIED})
 
 
 def same_account(stored: Account, given: Account) -> None:
@@ -30,6 +33,36 @@ def same_account(stored: Account, given: Account) -> None:
                 f"account {given.account_id!r} of {given.connector!r} is stored with {what} {old}, and is {new} now; "
                 f"its history does not fit any more: set {old} again, or begin a new store"
             )
+
+
+def check_budgets(connector: str, budgets: Iterable[BudgetTarget]) -> None:
+    """Check that budgets are of one connector and that a database can hold them.
+
+    Raises:
+        StoreError: One is of another connector, or its amount, minimum or quantum does not fit into 64 bits.
+    """
+    for budget in budgets:
+        if budget.account.connector != connector:
+            raise StoreError(f"budget {budget.key} was read as one of {connector!r}; correct the connector")
+        minimum = 0 if budget.minimum is None else budget.minimum.micros
+        if max(budget.amount.micros, minimum, budget.quantum_micros) > LARGEST:
+            raise StoreError(
+                f"budget {budget.key} holds an amount beyond 9.2e12 {budget.account.currency}, which no budget is; "
+                "correct its unit in the source"
+            )
+
+
+def check_alone(other: Intent | None) -> None:
+    """Check that no other revision is being written, of which an open intent is given.
+
+    Raises:
+        StateConflict: One is. Two plans at once could each keep a limit and together break it.
+    """
+    if other is not None:
+        raise StateConflict(
+            f"{other.rec_id} revision {other.revision} is being written: {other.key} is {other.state.value}; "
+            "let it end first"
+        )
 
 
 def check_step(stored: Record | None, step: Transition) -> None:
@@ -58,19 +91,28 @@ def check_step(stored: Record | None, step: Transition) -> None:
         raise StateConflict(f"{name} has been approved by somebody else meanwhile: look at it again")
 
 
-def check_intent(stored: Intent | None, before: Intent, after: Intent) -> None:
-    """Check that an intent is replaced by a later state of itself.
+def check_intent(stored: Intent | None, state: State | None, before: Intent, after: Intent) -> None:
+    """Check that an intent is replaced by a next state of itself.
+
+    Args:
+        stored: What is stored under its key.
+        state: Where its revision stands; None if that is not stored.
+        before: What the step starts from.
+        after: What it leads to.
 
     Raises:
-        StateConflict: The stored intent is not `before`.
-        StoreError: `after` is of another budget or recommendation, names two currencies, or is confirmed without
-            saying when.
+        StateConflict: The stored intent is not `before`, or its revision is not being applied or applied.
+        StoreError: `after` is another write, no write takes such a step, or it is confirmed without saying when.
     """
     if stored != before:
         raise StateConflict(f"intent {before.idempotency_key} has moved on meanwhile, or is not stored")
+    if state not in _WRITING:
+        stands = "not stored" if state is None else state.value
+        raise StateConflict(f"intent {before.idempotency_key}: {before.rec_id} is {stands}, nothing of it is written")
     if _identity(before) != _identity(after):
         raise StoreError(f"intent {before.idempotency_key} cannot become another one: {after}")
-    _check_currency(after)
+    if (before.state, after.state) not in STEPS:
+        raise StoreError(f"intent {before.idempotency_key} is {before.state}: it cannot become {after.state}")
     if after.state in _CONFIRMED and after.updated_at is None:
         raise StoreError(f"intent {after.idempotency_key} is confirmed without a time: set updated_at")
 
@@ -100,7 +142,8 @@ def no_such_record(rec_id: str, revision: int | None) -> NotFound:
 
 
 def _identity(intent: Intent) -> tuple[object, ...]:
-    return intent.idempotency_key, intent.rec_id, intent.revision, intent.key
+    what = (intent.key, intent.base, intent.target, intent.order)
+    return intent.idempotency_key, intent.rec_id, intent.revision, *what
 
 
 def _check_currency(intent: Intent) -> None:

@@ -52,11 +52,11 @@ class SqlStore:
         with self._database.write() as connection:
             catalogue.note_entities(connection, listed)
 
-    def note_budgets(self, budgets: Iterable[BudgetTarget], read_at: datetime) -> None:
+    def note_budgets(self, connector: str, budgets: Iterable[BudgetTarget], read_at: datetime) -> None:
         """See `Store.note_budgets`."""
         listed = list(budgets)
         with self._database.write() as connection:
-            catalogue.note_budgets(connection, listed, to_instant(read_at))
+            catalogue.note_budgets(connection, connector, listed, to_instant(read_at))
 
     def snapshot(self, query: SnapshotQuery) -> Snapshot:
         """See `Store.snapshot`."""
@@ -76,7 +76,7 @@ class SqlStore:
         with self._database.write() as connection:
             ledger.commit(connection, transitions)
 
-    def advance(self, before: Intent, after: Intent, event: Event | None = None) -> None:
+    def advance(self, before: Intent, after: Intent, event: Event) -> None:
         """See `Store.advance`."""
         with self._database.write() as connection:
             ledger.advance(connection, before, after, event)

@@ -148,7 +148,10 @@ class Budget(Table, table=True):
 
 
 class BudgetReading(Table, table=True):
-    """A budget as it was read; the next reading is kept only if something changed."""
+    """A budget as it was read; the next reading is kept only if something changed.
+
+    Where `amount` is NULL the platform no longer had it; the rest is repeated from the reading before.
+    """
 
     __table_args__ = (
         _one_of("holder", Level),
@@ -162,7 +165,7 @@ class BudgetReading(Table, table=True):
     name: str
     holder: str
     covers: str = _text()
-    amount: int = _big()
+    amount: int | None = _big()
     kind: str
     shared: bool
     minimum: int | None = _big()

@@ -145,7 +145,7 @@ def _create_catalogue() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("holder", sa.String(), nullable=False),
         sa.Column("covers", sa.Text(), nullable=False),
-        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=True),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("shared", sa.Boolean(), nullable=False),
         sa.Column("minimum", sa.BigInteger(), nullable=True),

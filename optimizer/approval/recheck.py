@@ -1,0 +1,142 @@
+"""Whether what was approved may still be written: limits, pins and steps as they stand at the moment of writing.
+
+Lines are judged against the budgets that they were approved from, not against those that are live midway: what the
+plan itself has done so far does not count as a change, and what somebody else has changed comes out as drift.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+
+from connectors.contract import BudgetKey, BudgetTarget, zone
+from connectors.money import Money
+from optimizer import goals, guardrails
+from optimizer.approval import envelopes
+from optimizer.approval.envelopes import Bounds, Levels
+from optimizer.approval.intents import latest
+from optimizer.approval.refusal import Code, Refusal
+from optimizer.goals import Box, Goals, GoalsError
+from optimizer.guardrails import Guardrails
+from optimizer.plan.recommendation import Envelope, Intent, IntentState, Record
+from optimizer.plan.snapshot import FloatArray, Snapshot
+
+_AGAIN: Final = "Make a new plan."
+_MICRO: Final = 1e-6
+
+
+def recheck(
+    record: Record,
+    intents: Iterable[Intent],
+    live: Mapping[BudgetKey, BudgetTarget],
+    seen: Snapshot,
+    wanted: Goals,
+    guards: Guardrails,
+    now: datetime,
+) -> tuple[Bounds, ...] | Refusal:
+    """Judge the planned writes of a revision by the limits of this moment.
+
+    A rollback restores what stood before: ceilings and pins hold for it, steps and floors must not keep it back.
+
+    Args:
+        record: The revision.
+        intents: All of its intents; those that are planned are judged.
+        live: All budgets of the portfolio, read now.
+        seen: Who draws on which budget, under which channel and tags, and our own moves; its history is not read.
+        wanted: The goals as they are now.
+        guards: The guardrails as they are now.
+        now: Aware UTC.
+
+    Returns:
+        The limits on sums as they are now, for `sendable`; or why the planned writes must not be made.
+    """
+    current = latest(intents)
+    ahead = [intent for intent in current.values() if intent.state is IntentState.PLANNED]
+    start = _start(seen, live, current.values())
+    end = _levels(start) | {i.key: i.target.micros for i in current.values() if i.state is not IntentState.DRIFT}
+    gone = sorted(intent.key for intent in ahead if intent.key not in {target.key for target in start.targets})
+    if gone:
+        return Refusal(Code.NOT_WRITABLE, f"{gone[0]} is not among the budgets that are planned any more.", _AGAIN)
+    try:
+        room = _room(record, start, end, wanted, guards, now)
+    except GoalsError as error:
+        message, _, mend = str(error).partition(" Mend: ")
+        return Refusal(Code.UNREADABLE, message, f"{mend or 'correct the limits'}.")
+    sums = _sums(record, current.values(), start, end, wanted)
+    limits = envelopes.effective(sums, _levels(start), wanted.currency)
+    return _outside(ahead, start, room) or _broken(limits, _levels(start), end) or limits
+
+
+def _start(seen: Snapshot, live: Mapping[BudgetKey, BudgetTarget], current: Iterable[Intent]) -> Snapshot:
+    """The daily budgets as live, but those of the revision's own lines as they were approved."""
+    ours = {intent.key: intent.base for intent in current if intent.state is not IntentState.DRIFT}
+    budgets = [live.get(target.key, target.budget) for target in seen.targets]
+    targets = tuple(
+        replace(target, budget=replace(budget, amount=ours.get(target.key, budget.amount)))
+        for target, budget in zip(seen.targets, budgets, strict=True)
+    )
+    return guardrails.daily(replace(seen, targets=targets))[0]
+
+
+def _levels(seen: Snapshot) -> dict[BudgetKey, int]:
+    return {target.key: target.budget.amount.micros for target in seen.targets}
+
+
+def _room(record: Record, start: Snapshot, end: Levels, wanted: Goals, guards: Guardrails, now: datetime) -> Box:
+    """The room of each budget; a pin that holds today holds, whichever day was planned.
+
+    Raises:
+        GoalsError: The limits of a budget contradict one another.
+    """
+    decision = record.recommendation.decision
+    day = min(decision.as_of, now.astimezone(zone(decision.time_zone)).date())
+    if record.recommendation.parent_id is None:
+        return guardrails.room(replace(start, today=day), wanted, guards, now)
+    own = goals.wide_box(wanted, start.targets, start.current, day)
+    restored: FloatArray = np.array([end[target.key] for target in start.targets], dtype=np.float64) / 1e6
+    upper = goals.wide_box(wanted, start.targets, np.maximum(start.current, restored), day)
+    pinned = np.array([any(why.code == "pin" for why in side) for side in own.upper_because], dtype=np.bool_)
+    return Box(
+        np.where(pinned, own.lower, 0.0),
+        np.where(pinned, own.upper, upper.upper),
+        own.lower_because,
+        tuple(a if pin else b for a, b, pin in zip(own.upper_because, upper.upper_because, pinned, strict=True)),
+    )
+
+
+def _sums(
+    record: Record, current: Iterable[Intent], start: Snapshot, end: Levels, wanted: Goals
+) -> tuple[Envelope, ...]:
+    """The sums to keep; where no total is set, it is what the budgets summed to, or what a rollback restores."""
+    members = {target.key for target in start.targets}
+    restores = record.recommendation.parent_id is not None
+    approved = _levels(start) | {intent.key: intent.base.micros for intent in current if intent.key in members}
+    present = sum(approved.values())
+    asked = max(present, sum(end[key] for key in members)) if restores else present
+    found = goals.envelopes(wanted, start.targets, wanted.total or Money(asked, wanted.currency))
+    return tuple(replace(envelope, floor=None) for envelope in found) if restores else found
+
+
+def _outside(ahead: Sequence[Intent], start: Snapshot, room: Box) -> Refusal | None:
+    place = {target.key: k for k, target in enumerate(start.targets)}
+    for intent in ahead:
+        k, amount = place[intent.key], intent.target.micros / 1e6
+        budget, low, high = start.targets[k].budget, room.lower[k], room.upper[k]
+        # Where no multiple of the quantum lies in the room, a plan goes below it; never above, and no pin gives way.
+        slack = budget.quantum_micros / 1e6 if low < high else _MICRO
+        if low - slack <= amount <= high + _MICRO:
+            continue
+        why = "; ".join(because.words for because in (room.upper_because if amount > high else room.lower_because)[k])
+        return Refusal(Code.NOT_WRITABLE, f"{budget.name} may not be set to {intent.target} any more: {why}.", _AGAIN)
+    return None
+
+
+def _broken(limits: Sequence[Bounds], start: Levels, end: Levels) -> Refusal | None:
+    found = envelopes.breaches(limits, start, end)
+    if not found:
+        return None
+    return Refusal(Code.ENVELOPE, f"With the limits as they are now: {'; '.join(found)}.", _AGAIN)
