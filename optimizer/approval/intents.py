@@ -220,11 +220,13 @@ def told(before: Intent, after: Intent, now: datetime) -> Event:
 def most(intent: Intent, live: Money) -> int:
     """The most that the budget of an intent may stand at, or come to stand at without a further call; micros.
 
-    Done: the target. Never sent, or refused at the first attempt: the base. Else a call may yet land: the larger of
-    the two. Never less than what is live.
+    Done: the target. Drifted and never sent: what is live. Never sent, or refused at the first attempt: the base. Else
+    a call may yet land: the larger of the two. Never less than what is live.
     """
     if intent.state in DONE:
         own = intent.target.micros
+    elif intent.state is IntentState.DRIFT and not intent.attempts:
+        own = live.micros
     elif intent.attempts <= (1 if intent.state is IntentState.REFUSED else 0):
         own = intent.base.micros
     else:

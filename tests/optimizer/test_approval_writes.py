@@ -318,6 +318,8 @@ def test_a_raise_is_not_sent_when_somebody_raised_what_was_already_written():
         (IntentState.CANCELLED, 0, 0, 100, 50),
         (IntentState.CANCELLED, 1, 0, 100, 90),
         (IntentState.DRIFT, 0, 300, 300, 300),
+        (IntentState.DRIFT, 0, 20, 20, 20),
+        (IntentState.DRIFT, 1, 20, 100, 90),
         (IntentState.ACKNOWLEDGED, 1, 300, 300, 300),
     ],
 )
