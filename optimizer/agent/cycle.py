@@ -6,7 +6,7 @@ Each step is a function of the house; each disk write is one transaction of the 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -121,10 +121,19 @@ def plan(house: House, today: date, *, seed: int | None = None) -> Record:
     return step.record
 
 
-def edit(house: House, rec_id: str, amounts: Mapping[BudgetKey, Money], actor: str) -> Record:
+def edit(
+    house: House, rec_id: str, amounts: Mapping[BudgetKey, Money], actor: str, *, keep: Iterable[BudgetKey] = ()
+) -> Record:
     """Fix some lines, solve the rest around them, and record it as a new revision of the recommendation.
 
     The live budgets are read first. Lines that were fixed by an earlier edit stay so, unless they are named again.
+
+    Args:
+        house: The wired house.
+        rec_id: A proposal.
+        amounts: What single budgets are set to.
+        actor: Who edits.
+        keep: Budgets that stay at what they are now.
 
     Raises:
         Refused: The recommendation can no longer be edited.
@@ -132,10 +141,10 @@ def edit(house: House, rec_id: str, amounts: Mapping[BudgetKey, Money], actor: s
         ConnectorError: The live budgets cannot be read.
     """
     record = house.store.record(rec_id)
-    live_budgets(house)
+    live = live_budgets(house)
     now = house.clock.now()
     old = record.recommendation
-    fixed = dict(old.fixed) | dict(amounts)
+    fixed = dict(old.fixed) | {key: live[key].amount for key in keep if key in live} | dict(amounts)
     rng = np.random.default_rng(old.seed)
     decision = decide(snapshot(house, old.decision.as_of), house.goals, house.guards, now, rng, fixed=fixed)
     outcome = approval.revise(

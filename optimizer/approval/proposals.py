@@ -93,7 +93,7 @@ def revise(
 
     Approvals that the old revision had do not carry over, since they were of another hash.
     """
-    refusal = unready(record, Action.EDITED) or nameless(author) or lapsed(record, now)
+    refusal = unready(record, Action.EDITED) or nameless(author) or lapsed(record, now) or _restores(record)
     if refusal is not None:
         return refusal
     new = issue(decision, now=now, valid_for=valid_for, seed=seed, code_version=code_version, author=author,
@@ -107,6 +107,17 @@ def revise(
     revision = new.record.recommendation.revision
     old = take(record, Action.EDITED, at=now, actor=author, detail=f"replaced by revision {revision}")
     return old, new
+
+
+def _restores(record: Record) -> Refusal | None:
+    """Refuse to edit a rollback: what it restores is exact, or it is no rollback."""
+    if record.recommendation.parent_id is None:
+        return None
+    return Refusal(
+        Code.NOTHING_TO_DO,
+        f"{title(record)} restores what stood before, and that is not edited.",
+        "Approve some of its lines, or reject it.",
+    )
 
 
 def supersede(open_records: Iterable[Record], by: Recommendation, now: datetime) -> tuple[Transition, ...]:

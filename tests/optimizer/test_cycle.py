@@ -590,3 +590,23 @@ def test_a_lost_answer_is_never_taken_for_a_refusal() -> None:
     left = writing.apply(it.house, record.recommendation.rec_id)
     assert left.state is State.APPLYING
     assert IntentState.SENDING in it.states(record) or IntentState.PLANNED in it.states(record)
+
+
+def test_a_rollback_is_not_edited() -> None:
+    it = rig()
+    name = it.approved().recommendation.rec_id
+    writing.apply(it.house, name)
+    writing.verify(it.house, name)
+    child = writing.rollback(it.house, name, "ada").recommendation
+    with pytest.raises(Refused, match="restores what stood before"):
+        cycle.edit(it.house, child.rec_id, {}, "ada", keep=[child.decision.lines[0].key])
+
+
+def test_to_keep_a_budget_is_to_keep_what_it_is_now() -> None:
+    it = rig()
+    record = it.proposed()
+    live = it.platform.inner.budgets()[0]
+    it.platform.inner.edit(live.budget_id, live.amount + Money.of(100, "JPY"))
+    edited = cycle.edit(it.house, record.recommendation.rec_id, {}, "ada", keep=[live.key])
+    line = next(line for line in edited.recommendation.decision.lines if line.key == live.key)
+    assert line.proposed == line.current == live.amount + Money.of(100, "JPY")

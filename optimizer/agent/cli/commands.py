@@ -114,9 +114,9 @@ def edit(rec: str, config: Path, amounts: list[str], keep: list[str], actor: str
         raise UsageError("nothing to edit. Mend: --set BUDGET=AMOUNT or --keep BUDGET.")
     with open_house(config) as house:
         record = house.store.record(_rec_id(house, rec))
-        fixed = {line.key: line.current for line in (_line(record, name) for name in keep)}
-        fixed |= dict(_amount(record, text) for text in amounts)
-        edited = cycle.edit(house, record.recommendation.rec_id, fixed, _actor(actor))
+        fixed = dict(_amount(record, text) for text in amounts)
+        kept = [_line(record, name).key for name in keep]
+        edited = cycle.edit(house, record.recommendation.rec_id, fixed, _actor(actor), keep=kept)
     return Answer(render.record(edited), answers.record_data(edited), _plan_code(edited))
 
 
