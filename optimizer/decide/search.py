@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -91,18 +91,16 @@ def _aim(case: Case, box: Box, rng: np.random.Generator) -> _Aim | Finding:
     uncertain = uncertain_rows(case)
     if not uncertain:
         return _Aim(answer, case.rows)
-    for credit in _credits(case, problem, answer, uncertain, rng):
-        if credit is not None and _worth_having(case, credit.answer.spend):
-            return credit
-    return _unsure(case, uncertain)
+    aim: _Aim | None = _Aim(answer, case.rows)
+    if probability(case, answer.spend, uncertain, rng) < case.goals.confidence:
+        aim = _careful(case, problem, uncertain, rng)
+    if aim is None or not _worth_having(case, aim.answer.spend):
+        return _unsure(case, uncertain)
+    return aim
 
 
-def _credits(
-    case: Case, problem: Problem, answer: Allocation, uncertain: list[Row], rng: np.random.Generator
-) -> Iterator[_Aim | None]:
-    if probability(case, answer.spend, uncertain, rng) >= case.goals.confidence:
-        yield _Aim(answer, case.rows)
-        return
+def _careful(case: Case, problem: Problem, uncertain: list[Row], rng: np.random.Generator) -> _Aim | None:
+    """The aim with the largest credit that keeps the promises with the asked probability; None if none does."""
     low, high, best = _LEAST_CREDIT, 1.0, None
     for _ in range(_CREDIT_HALVINGS):
         credit = (low + high) / 2
@@ -110,7 +108,7 @@ def _credits(
         tried = solve(replace(problem, rows=rows))
         met = tried.collision is None and probability(case, tried.spend, uncertain, rng) >= case.goals.confidence
         best, low, high = (_Aim(tried, rows), credit, high) if met else (best, low, credit)
-    yield best
+    return best
 
 
 def _worth_having(case: Case, budget: FloatArray) -> bool:
