@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +16,10 @@ from sqlalchemy.exc import DBAPIError
 from optimizer.ports import StoreError
 
 _BUSY_SECONDS = 10.0
+_RETRY_SECONDS = 0.01
 _SCHEME = "sqlite:///"
 # FULL: a commit that was answered survives a loss of power; what stands here is what was done with money.
 _PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA cache_size = -65536",
@@ -50,7 +51,7 @@ class Database:
         """
         self.path = path
         self._engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": busy_seconds})
-        event.listen(self._engine, "connect", _prepare)
+        event.listen(self._engine, "connect", lambda connection, _record: _prepare(connection, busy_seconds))
         event.listen(self._engine, "begin", _begin)
 
     @contextmanager
@@ -134,10 +135,28 @@ def sqlite_path(url: str) -> Path:
     return path
 
 
-def _prepare(connection: Any, _record: object) -> None:
+def _prepare(connection: Any, busy_seconds: float) -> None:
     connection.isolation_level = None  # the driver begins nothing by itself: `_begin` does
+    _use_wal(connection, time.monotonic() + busy_seconds)
     for pragma in _PRAGMAS:
         connection.execute(pragma).close()
+
+
+def _use_wal(connection: Any, deadline: float) -> None:
+    """Put the file into WAL mode, which it keeps; the first to open a new file does.
+
+    While another connection switches, SQLite answers "locked" at once, whatever the driver's timeout: waiting with a
+    read lock held could deadlock. So the wait is here.
+    """
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return
 
 
 def _begin(connection: Connection) -> None:
