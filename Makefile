@@ -38,7 +38,7 @@ bench-quick: .venv/ready  ## Run every benchmark in its short form.
 
 lock: .venv/ready  ## Write requirements.lock anew from pyproject.toml.
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
-		--extra dev --python-version 3.12 pyproject.toml -o requirements.lock
+		--extra dev --extra cluster --python-version 3.12 pyproject.toml -o requirements.lock
 
 clean:  ## Remove .venv and all caches; data of the store are left alone.
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
