@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
@@ -27,6 +28,23 @@ _MATERIAL: Final = 0.02  # a probability that two samples of draws can tell apar
 NOTHING_FIXED: Final[Mapping[BudgetKey, Money]] = MappingProxyType({})
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """The budgets that are proposed, before anything is told about them; K targets.
+
+    Attributes:
+        case: What was decided on.
+        plan: What was searched; None if something forbade it.
+        proposed: One amount per target, length K.
+        findings: What was noticed on the way.
+    """
+
+    case: Case
+    plan: Plan | None
+    proposed: tuple[Money, ...]
+    findings: tuple[Finding, ...]
+
+
 def decide(
     snapshot: Snapshot,
     wanted: Goals,
@@ -48,6 +66,19 @@ def decide(
     Raises:
         GoalsError: A fixed amount breaks a limit of its line, or names no budget.
     """
+    choice = choose(snapshot, wanted, guards, now, rng, fixed)
+    return report(choice.case, choice.plan, choice.proposed, choice.findings, rng)
+
+
+def choose(
+    snapshot: Snapshot,
+    wanted: Goals,
+    guards: Guardrails,
+    now: datetime,
+    rng: np.random.Generator,
+    fixed: Mapping[BudgetKey, Money] = NOTHING_FIXED,
+) -> Choice:
+    """Choose the budgets, the first half of `decide` (which see); the report takes about a fifth of the time."""
     planned, left_out = guardrails.daily(snapshot)
     case = _case(planned, wanted, guards, now, fixed)
     noticed = (
@@ -58,13 +89,13 @@ def decide(
         *left_out,
     )
     if any(finding.severity is Severity.BLOCK for finding in noticed):
-        return report(case, None, case.stay, noticed, rng)
+        return Choice(case, None, case.stay, noticed)
     plan = search(case, rng)
     if isinstance(plan, Finding):
-        return report(case, None, case.stay, (*noticed, plan), rng)
+        return Choice(case, None, case.stay, (*noticed, plan))
     proposed = goals.to_quantum(plan.budget, planned.targets, plan.box, case.rows)
     doubt = _too_little(case, plan, proposed, rng)
-    return report(case, plan, case.stay if doubt else proposed, (*noticed, *plan.findings, *doubt), rng)
+    return Choice(case, plan, case.stay if doubt else proposed, (*noticed, *plan.findings, *doubt))
 
 
 def _without_value(case: Case) -> tuple[Finding, ...]:
@@ -143,7 +174,8 @@ def _too_little(case: Case, plan: Plan, proposed: tuple[Money, ...], rng: np.ran
     """
     if proposed == case.stay:
         return _nothing_to_shift(case, plan)
-    if case.fixed or _broken(case, plan, units(proposed), rng):
+    nothing_asked = case.guards.min_gain_share == case.guards.min_gain_probability == 0
+    if nothing_asked or case.fixed or _broken(case, plan, units(proposed), rng):
         return ()
     pair = np.stack([case.snapshot.current, units(proposed)], axis=1)
     draws = case.forecast.draws(pair, case.draw_count, rng)

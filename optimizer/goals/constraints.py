@@ -62,7 +62,7 @@ def unmatched(goals: Goals, targets: tuple[Target, ...]) -> tuple[Finding, ...]:
             "Correct its name in config.toml, or remove it.",
         )
         for kind, scope in scopes
-        if not indices(scope, targets)
+        if not any(scope.covers(target) for target in targets)
     )
 
 

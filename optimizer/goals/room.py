@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -95,12 +95,12 @@ def wide_box(goals: Goals, targets: tuple[Target, ...], current: FloatArray, tod
         GoalsError: A floor or platform minimum lies above a ceiling of the same budget.
     """
     total = float(current.sum()) if goals.total is None else goals.total.micros / 1e6
-    members = {limit: indices(limit.scope, targets) for limit in goals.limits}
+    own = _own_limits(goals, targets)
     reach = np.minimum(
         _WIDE * np.maximum(current, total / max(len(targets), 1)), max(total, float(current.max(initial=0)))
     )
     reach = np.maximum(reach, current)
-    sides = [_sides(goals, target, members, float(reach[k]), k) for k, target in enumerate(targets)]
+    sides = [_sides(target, own.get(k, ()), float(reach[k])) for k, target in enumerate(targets)]
     open_box = Box(
         np.array([low for (low, _), _ in sides]),
         np.array([high for _, (high, _) in sides]),
@@ -114,9 +114,17 @@ def wide_box(goals: Goals, targets: tuple[Target, ...], current: FloatArray, tod
 Side = tuple[float, Because]
 
 
-def _sides(
-    goals: Goals, target: Target, members: Mapping[Limit, tuple[int, ...]], reach: float, k: int
-) -> tuple[Side, Side]:
+def _own_limits(goals: Goals, targets: tuple[Target, ...]) -> dict[int, list[Limit]]:
+    """The limits that cover one target alone, by its index."""
+    own: dict[int, list[Limit]] = {}
+    for limit in goals.limits:
+        covered = indices(limit.scope, targets)
+        if len(covered) == 1:
+            own.setdefault(covered[0], []).append(limit)
+    return own
+
+
+def _sides(target: Target, limits: Iterable[Limit], reach: float) -> tuple[Side, Side]:
     """The tightest lower and upper end of one target, each with its reason.
 
     Raises:
@@ -127,9 +135,7 @@ def _sides(
     if target.budget.minimum is not None:
         minimum = target.budget.minimum
         lows.append((minimum.micros / 1e6, Because("minimum", f"the platform takes no less than {minimum}")))
-    for limit in goals.limits:
-        if members[limit] != (k,):
-            continue
+    for limit in limits:
         if limit.floor is not None:
             lows.append((limit.floor.micros / 1e6, Because(f"floor:{limit.scope}", f"its floor is {limit.floor}")))
         if limit.ceiling is not None:
