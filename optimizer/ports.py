@@ -33,6 +33,8 @@ class SnapshotQuery:
         known_at: Only what was learnt until then counts, so that a replay sees no future.
         today: The first day to be planned; history ends the day before.
         days: Length of the history (T).
+        budgets_at: Budgets as read until then, where that is not `known_at`: rows that were logged before a budget
+            was ever read have no other budget to be learnt for.
     """
 
     known_at: datetime
@@ -40,6 +42,7 @@ class SnapshotQuery:
     days: int
     currency: str
     time_zone: str
+    budgets_at: datetime | None = None
 
 
 class StoreError(Exception):

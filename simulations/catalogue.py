@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from connectors.contract import Account, Entity, EntityKind, Series
+import numpy as np
+
+from connectors.contract import Account, Entity, EntityKind, EntityStatus, Series
+from simulations.events import BoolArray
+from simulations.scenarios import Channel
 from simulations.truth import Truth, audience_name
 
 
@@ -14,7 +18,8 @@ class Catalogue:
 
     Attributes:
         campaign_ids, budget_ids: In the order of the world's campaigns.
-        series: In the order of the world's ads.
+        series: Of each conversion definition that an ad's channel has, by the indices of definition and ad; the first
+            definition is the purchase, which every channel has.
     """
 
     def __init__(self, account: Account, truth: Truth) -> None:
@@ -22,38 +27,54 @@ class Catalogue:
         self._truth = truth
         self.campaign_ids = tuple(str(1001 + k) for k in range(len(truth.names)))
         self.budget_ids = tuple(f"b{campaign}" for campaign in self.campaign_ids)
-        self.series = tuple(self._series(ad) for ad in range(truth.ads.campaign.size))
+        channel = truth.channel[truth.ads.campaign]
+        self.series = {
+            (kind, ad): self._series(kind, ad)
+            for kind, law in enumerate(truth.kinds)
+            for ad in np.flatnonzero(law.per_purchase[channel] > 0).tolist()
+        }
 
-    def entities(self) -> Iterator[Entity]:
-        """Yield every entity once, parents first."""
-        for campaign, name in zip(self.campaign_ids, self._truth.names, strict=True):
-            yield Entity(self._account, EntityKind.CAMPAIGN, campaign, name, tags=_tags(name))
+    def entities(self, launched: BoolArray, running: BoolArray) -> Iterator[Entity]:
+        """Yield every entity once, parents first; nothing of campaigns that nobody has launched.
+
+        Args:
+            launched: Which campaigns there are, shape (K,).
+            running: Which of them are not paused, shape (K,).
+        """
+        for campaign in np.flatnonzero(launched).tolist():
+            yield self._campaign(campaign, EntityStatus.ACTIVE if running[campaign] else EntityStatus.PAUSED)
         found: dict[tuple[EntityKind, str], Entity] = {}
-        for ad in range(len(self.series)):
+        for ad in np.flatnonzero(launched[self._truth.ads.campaign]).tolist():
             for entity in self._below(ad):
                 found.setdefault((entity.kind, entity.entity_id), entity)
         for kind in (EntityKind.AD_GROUP, EntityKind.CREATIVE, EntityKind.AUDIENCE, EntityKind.AD):
             yield from (entity for entity in found.values() if entity.kind is kind)
 
-    def _series(self, ad: int) -> Series:
+    def _campaign(self, campaign: int, status: EntityStatus) -> Entity:
+        name = self._truth.names[campaign]
+        return Entity(
+            self._account, EntityKind.CAMPAIGN, self.campaign_ids[campaign], name, status=status, tags=_tags(name)
+        )
+
+    def _series(self, kind: int, ad: int) -> Series:
         ids = self._ids(ad)
         return Series(
             account=self._account,
             campaign_id=ids.campaign,
-            channel=self._channel(ad),
+            channel=self._channel(ad).name,
             ad_group_id=ids.ad_group,
             ad_id=ids.ad,
             creative_id=ids.creative,
             audience_id=ids.audience,
-            conversion_definition="purchase",
-            attribution_setting=f"{self._truth.scenario.restatement_days}-day-click",
+            conversion_definition=self._truth.kinds[kind].name,
+            attribution_setting=f"{self._attribution_days(ad)}-day-click",
         )
 
     def _below(self, ad: int) -> Iterator[Entity]:
         ids, account = self._ids(ad), self._account
         people = audience_name(int(self._truth.ads.audience[ad]))
         creative = f"Creative {_letter(int(self._truth.ads.creative[ad]))}"
-        channel = self._channel(ad).capitalize()
+        channel = self._channel(ad).name.capitalize()
         yield Entity(account, EntityKind.AD_GROUP, ids.ad_group, people, ids.campaign)
         yield Entity(account, EntityKind.CREATIVE, ids.creative, creative, ids.campaign)
         yield Entity(account, EntityKind.AUDIENCE, ids.audience, f"{channel} | {people}")
@@ -68,12 +89,16 @@ class Catalogue:
             ad_group=f"{campaign}-g{audience}",
             ad=f"{campaign}-g{audience}-a{creative}",
             creative=f"{campaign}-c{creative}",
-            audience=f"{self._channel(ad)}-p{audience}",
+            audience=f"{self._channel(ad).name}-p{audience}",
         )
 
-    def _channel(self, ad: int) -> str:
+    def _attribution_days(self, ad: int) -> int:
+        window = self._truth.scenario.tracking.restatement_days
+        return min(self._channel(ad).attribution_days or window, window)
+
+    def _channel(self, ad: int) -> Channel:
         campaign = int(self._truth.ads.campaign[ad])
-        return self._truth.scenario.channels[int(self._truth.channel[campaign])].name
+        return self._truth.scenario.channels[int(self._truth.channel[campaign])]
 
 
 class _Ids(NamedTuple):

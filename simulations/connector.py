@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from math import inf
 from pathlib import Path
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from connectors.contract import (
@@ -29,9 +31,11 @@ from connectors.contract import (
 from connectors.errors import BadInput, Drifted, Stop
 from connectors.money import MICROS, Money
 from simulations.catalogue import Catalogue
+from simulations.market import Day, ages
 from simulations.oracle import Goal
-from simulations.regret import Bounds, Comparison, compare
-from simulations.scenarios import Scenario, ScenarioError, named
+from simulations.policies.contract import Bounds
+from simulations.regret import Comparison, compare
+from simulations.scenarios import Scenario, ScenarioError, find
 from simulations.world import World, with_history
 
 MORNING = time(6, 0)
@@ -42,7 +46,8 @@ class Options(BaseModel):
     """The settings of `[connectors.NAME]` with `kind = "simulated"`.
 
     Attributes:
-        scenario: Name of a scenario in `scenarios.SCENARIOS`.
+        scenario: Name of a scenario in `scenarios.SCENARIOS`, or a TOML file of one, relative to the folder of
+            `config.toml`.
         seed: Of the world.
         start: The date of its first day.
         state_file: Where it lives on between processes; relative to the folder of `config.toml`.
@@ -100,7 +105,7 @@ class SimulatedConnector:
     ) -> None:
         self.name = name
         self.capabilities = Capabilities(
-            writes_budgets=True, compares_and_sets=True, restatement_days=scenario.restatement_days
+            writes_budgets=True, compares_and_sets=True, restatement_days=ages(scenario) - 1
         )
         self.world = World(scenario, seed, start, state_file)
         self._account = Account(name, f"{scenario.name}-{seed}", scenario.currency, scenario.time_zone)
@@ -122,8 +127,9 @@ class SimulatedConnector:
         return (self._account,)
 
     def entities(self) -> Iterator[Entity]:
-        """Yield campaigns, their ad groups and ads, then creatives and audiences; parents first."""
-        return self._catalogue.entities()
+        """Yield the launched campaigns, their ad groups and ads, creatives and audiences; parents first."""
+        self.world.refresh()
+        return self._catalogue.entities(self.world.launched(), self.world.running())
 
     def pull(self, since: date, until: date) -> Iterator[PerformanceRow]:
         """Yield the ad-level rows of past days as they stand this morning."""
@@ -151,9 +157,9 @@ class SimulatedConnector:
             yield Reading(self._morning(self.world.date_of(day)), rows)
 
     def budgets(self) -> Sequence[BudgetTarget]:
-        """Return the live budgets, one per campaign."""
+        """Return the live budgets, one per launched campaign; a paused one keeps its own."""
         self.world.refresh()
-        return tuple(self._target(k) for k in range(len(self._catalogue.campaign_ids)))
+        return tuple(self._target(k) for k in np.flatnonzero(self.world.launched()).tolist())
 
     def check_budget(self, change: BudgetChange) -> None:
         """Raise what `set_budget` would raise; write nothing.
@@ -202,8 +208,27 @@ class SimulatedConnector:
             self._require_accepted(campaign, amount)
             self.world.put(campaign, amount.micros, "hand")
 
-    def compare(self, since: date, until: date, bounds: Bounds, goal: Goal = "conversions") -> Comparison:
+    def compare(
+        self,
+        since: date,
+        until: date,
+        *,
+        total: float,
+        lower: float = 0.0,
+        upper: float = inf,
+        goal: Goal = "conversions",
+    ) -> Comparison:
         """Compare past days with the budgets of the day before them, left alone, and with the clairvoyant.
+
+        The clairvoyant is free to choose the budgets of each day anew.
+
+        Args:
+            since: The first day.
+            until: The last day.
+            total: What the clairvoyant's budgets may be together, currency units a day.
+            lower: The least that each of them may be.
+            upper: The most that each of them may be.
+            goal: What is counted.
 
         Raises:
             ValueError: The days, or the day before them, have not passed in this world.
@@ -212,23 +237,18 @@ class SimulatedConnector:
         self.world.refresh()
         before = self.world.in_force(since - timedelta(days=1), since - timedelta(days=1))[0]
         budgets = self.world.in_force(since, until)
-        first = self.world.index_of(since)
-        return compare(self.world.truth, self.world.key, first, budgets, before, bounds, goal)
+        each = np.ones(before.size)
+        bounds = Bounds(total, lower * each, min(upper, total) * each, step=inf)
+        carry = self.world.carry(self.world.index_of(since))
+        return compare(self.world.truth, self.world.key, carry, budgets, before, bounds, goal)
 
     def _rows(self, first: int, last: int, as_of: int) -> Iterator[PerformanceRow]:
         morning = self._morning(self.world.date_of(as_of))
         for day in self.world.days()[max(first, 0) : max(last + 1, 0)]:
             date_ = self.world.date_of(day.day)
-            conversions, value = day.reported(as_of)
-            measures = (day.spend, conversions * MICROS, value, day.impressions * MICROS, day.clicks * MICROS)
-            # A platform reports no row for an ad that was never shown.
-            shown = (day.impressions > 0) | (day.spend > 0)
-            columns = zip(*(measure.tolist() for measure in measures), shown.tolist(), strict=True)
-            for series, (spend, converted, worth, seen, clicked, any_) in zip(
-                self._catalogue.series, columns, strict=True
-            ):
-                if any_:
-                    yield PerformanceRow(series, date_, spend, converted, worth, seen, clicked, morning)
+            for kind, ad, (converted, worth, spend, seen, clicked) in _lines(day, as_of):
+                series = self._catalogue.series[kind, ad]
+                yield PerformanceRow(series, date_, spend, converted, worth, seen, clicked, morning)
 
     def _morning(self, day: date) -> datetime:
         return datetime.combine(day, MORNING, zone(self._account.time_zone)).astimezone(UTC)
@@ -256,10 +276,11 @@ class SimulatedConnector:
         return f"sim-{self.world.changes_of(campaign)}"
 
     def _campaign(self, key: BudgetKey) -> int:
-        ours = (self.name, self._account.account_id)
-        if (key.connector, key.account_id) != ours or key.budget_id not in self._catalogue.budget_ids:
+        found = [k for k, budget_id in enumerate(self._catalogue.budget_ids) if budget_id == key.budget_id]
+        ours = (key.connector, key.account_id) == (self.name, self._account.account_id)
+        if not (ours and found and self.world.launched()[found[0]]):
             raise Stop(f"there is no budget {key} here; nothing was written")
-        return self._catalogue.budget_ids.index(key.budget_id)
+        return found[0]
 
     def _require_accepted(self, campaign: int, amount: Money) -> None:
         name, quantum = self.world.truth.names[campaign], self.world.truth.quantum_micros
@@ -298,15 +319,45 @@ def build(context: BuildContext) -> SimulatedConnector:
     """
     try:
         options = Options.model_validate(dict(context.options))
-        scenario = with_history(named(options.scenario), options.history_days)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise _bad(context, field, first["msg"], f"the settings are {', '.join(Options.model_fields)}.") from None
-    except ScenarioError as error:
-        raise _bad(context, error.field, str(error), "give another value.") from None
+    scenario = _scenario(options, context)
     file = None if options.state_file is None else context.home / options.state_file
     return SimulatedConnector(scenario, seed=options.seed, start=options.start, state_file=file, name=context.name)
+
+
+def _scenario(options: Options, context: BuildContext) -> Scenario:
+    try:
+        found = find(options.scenario, context.home)
+    except ScenarioError as error:
+        raise _bad(context, "scenario", str(error), "name another scenario, or mend its file.") from None
+    try:
+        return with_history(found, options.history_days)
+    except ScenarioError as error:
+        raise _bad(context, "history_days", str(error), "let fewer days pass.") from None
+
+
+def _lines(day: Day, on: int) -> Iterator[tuple[int, int, list[int]]]:
+    """Yield the rows of a day as reported on the morning of day `on`: conversion definition, ad and measures.
+
+    Measures are conversions, value, spend, impressions and clicks, in micros. A purchase has a row for each ad that was
+    shown. Everything else has a row from its first conversion on, and no delivery of its own: that stands with the
+    purchases, so that the rows of an ad sum to its totals.
+    """
+    conversions, value = day.reported(on)
+    told = ~day.cell_lost & (day.cell_lag < on - day.day)
+    reported = np.zeros(conversions.shape, dtype=np.bool_)
+    reported[day.cell_ad[told], day.cell_kind[told]] = True
+    reported[:, 0] |= (day.impressions > 0) | (day.spend > 0)
+    delivery = np.column_stack([day.spend, day.impressions * MICROS, day.clicks * MICROS])
+    for kind in range(conversions.shape[1]):
+        ads = np.flatnonzero(reported[:, kind])
+        own = delivery if kind == 0 else np.zeros_like(delivery)
+        table = np.column_stack([conversions[:, kind] * MICROS, value[:, kind], own])
+        for ad, measures in zip(ads.tolist(), table[ads].tolist(), strict=True):
+            yield kind, ad, measures
 
 
 def _bad(context: BuildContext, field: str, message: str, mend: str) -> BadInput:

@@ -7,24 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from connectors.money import MICROS
-from simulations.market import play
+from simulations.market import Carry, play
 from simulations.noise import FloatArray, IntArray, KeyArray
-from simulations.oracle import Goal, expected, optimum
+from simulations.oracle import Expected, Goal, expected, optimum
+from simulations.policies.contract import Bounds
 from simulations.truth import Truth
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What the clairvoyant must keep to, in currency units a day.
-
-    Attributes:
-        total: For all campaigns together.
-        lower, upper: For each campaign.
-    """
-
-    total: float
-    lower: float
-    upper: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,11 +19,13 @@ class Comparison:
     """Three ways through the same days of the same world; each array has shape (T,), one figure a day.
 
     Attributes:
-        goal: What is counted, conversions or value in currency units, at full maturity.
+        goal: What is counted, at full maturity, in conversions or currency units.
         actual, unchanged, best: Expected outcome of what was done, of the budgets before, of the clairvoyant's.
         bound: No budgets within the bounds bring more than this in expectation.
+        incremental, incremental_unchanged: What of the expected outcome of what was done, and of the budgets before,
+            would not have happened anyway.
         realised, realised_unchanged: What was done and the budgets before brought under the same noise.
-        spend, spend_unchanged: Expected spend of both, currency units.
+        spend, spend_unchanged: Expected delivery of both, currency units.
     """
 
     goal: Goal
@@ -44,6 +33,8 @@ class Comparison:
     unchanged: FloatArray
     best: FloatArray
     bound: FloatArray
+    incremental: FloatArray
+    incremental_unchanged: FloatArray
     realised: FloatArray
     realised_unchanged: FloatArray
     spend: FloatArray
@@ -63,7 +54,7 @@ class Comparison:
 def compare(
     truth: Truth,
     key: KeyArray,
-    first_day: int,
+    carry: Carry,
     budgets: IntArray,
     before: IntArray,
     bounds: Bounds,
@@ -74,36 +65,48 @@ def compare(
     Args:
         truth: The world.
         key: Of its noise.
-        first_day: Index of the first day.
+        carry: The state of the market on the morning of the first day.
         budgets: In force on each day, micros, shape (T, K).
         before: What "leaving them alone" would have kept, micros, shape (K,).
-        bounds: The clairvoyant's constraints.
+        bounds: The clairvoyant's box and total; it chooses every day anew, whatever the step.
         goal: What is counted.
 
     Raises:
         HorizonEnded: The days go beyond the scenario's horizon.
         Impossible: The bounds cannot be kept.
     """
-    days = range(first_day, first_day + len(budgets))
+    days = range(carry.day, carry.day + len(budgets))
+    kept = np.tile(before, (len(budgets), 1))
     done = [expected(truth, row / MICROS, day) for row, day in zip(budgets, days, strict=True)]
-    left = [expected(truth, before / MICROS, day) for day in days]
-    lower, upper = np.full(before.size, bounds.lower), np.full(before.size, bounds.upper)
-    best = [optimum(truth, day, total=bounds.total, lower=lower, upper=upper, goal=goal) for day in days]
+    left = [expected(truth, row / MICROS, day) for row, day in zip(kept, days, strict=True)]
+    best = [optimum(truth, day, total=bounds.total, lower=bounds.lower, upper=bounds.upper, goal=goal) for day in days]
+    caused: Goal = "incremental-value" if goal.endswith("value") else "incremental"
     return Comparison(
         goal=goal,
-        actual=np.array([getattr(day, goal).sum() for day in done]),
-        unchanged=np.array([getattr(day, goal).sum() for day in left]),
+        actual=_sums(done, goal),
+        unchanged=_sums(left, goal),
         best=np.array([day.value for day in best]),
         bound=np.array([day.upper_bound for day in best]),
-        realised=_realised(truth, key, first_day, budgets, goal),
-        realised_unchanged=_realised(truth, key, first_day, np.tile(before, (len(budgets), 1)), goal),
+        incremental=_sums(done, caused),
+        incremental_unchanged=_sums(left, caused),
+        realised=_realised(truth, key, carry, budgets, goal),
+        realised_unchanged=_realised(truth, key, carry, kept, goal),
         spend=np.array([day.spend.sum() for day in done]),
         spend_unchanged=np.array([day.spend.sum() for day in left]),
     )
 
 
-def _realised(truth: Truth, key: KeyArray, first_day: int, budgets: IntArray, goal: Goal) -> FloatArray:
-    outcomes = (play(truth, key, first_day + i, row).matured() for i, row in enumerate(budgets))
-    return np.array(
-        [conversions.sum() if goal == "conversions" else value.sum() / MICROS for conversions, value in outcomes]
-    )
+def _sums(days: list[Expected], goal: Goal) -> FloatArray:
+    return np.array([day.of(goal).sum() for day in days])
+
+
+def _realised(truth: Truth, key: KeyArray, carry: Carry, budgets: IntArray, goal: Goal) -> FloatArray:
+    """What the days' rows state in the end, shape (T,); of what was incremental each campaign's share is known."""
+    weight = truth.incrementality[truth.ads.campaign] if goal.startswith("incremental") else 1.0
+    totals = []
+    for row in budgets:
+        day, carry = play(truth, key, carry, row)
+        conversions, value = day.matured()
+        counted = value.sum(axis=1) / MICROS if goal.endswith("value") else conversions.sum(axis=1)
+        totals.append(float((counted * weight).sum()))
+    return np.array(totals)

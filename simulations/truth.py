@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from itertools import product
 
 import numpy as np
 from scipy.special import expit, gammainc, logit
 
 from connectors.money import MICROS, minor_unit_micros
+from simulations.creatives import Ads, draw_ads
+from simulations.demand import draw_demand
+from simulations.draws import lognormal, of_channels
+from simulations.events import BoolArray, draw_awake, draw_launched, draw_price, draw_tracked
 from simulations.noise import FloatArray, IntArray
 from simulations.saturation import FAMILIES, Curves
-from simulations.scenarios import Channel, Scenario
+from simulations.scenarios import Channel, FurtherConversion, Scenario
 
 _THEMES = (
     "Brand",
@@ -30,58 +35,74 @@ _AUDIENCES = ("Prospecting", "Remarketing", "Lookalike", "In-market")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ads:
-    """The ads of all campaigns, those of one campaign next to each other; A ads.
+class Kind:
+    """One kind of conversion; C channels, L + 1 lags.
 
     Attributes:
-        campaign: Index of the campaign, not decreasing, shape (A,).
-        creative, audience: Index within the campaign, shape (A,).
-        share: Part of its campaign's impressions and spend; sums to 1 by campaign, shape (A,).
-        click_rate: Clicks per impression, shape (A,).
-        conversion_rate: Conversions per click, shape (A,).
+        name: Its conversion definition.
+        per_purchase: How many there are for each purchase; 0 where a channel does not report the kind. Shape (C,).
+        value: Expected value of one, currency units, shape (C,); NaN for purchases, whose value is the campaign's
+            `order_value`.
+        delay: Probability that a conversion is reported so many days after its click, shape (C, L + 1). A row sums to
+            less than 1 where the attribution window ends before the last lag: the rest is never reported.
     """
 
-    campaign: IntArray
-    creative: IntArray
-    audience: IntArray
-    share: FloatArray
-    click_rate: FloatArray
-    conversion_rate: FloatArray
+    name: str
+    per_purchase: FloatArray
+    value: FloatArray
+    delay: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
-    """A world: K campaigns, A ads, H days that can be simulated, L + 1 lags of a conversion.
+    """A world: K campaigns, A ads, C channels, Y kinds of conversions, H days that can be simulated.
+
+    Where people are shared (`ads.overlap` > 0) all campaigns of a pool have one order value and one incrementality.
 
     Attributes:
         scenario: What it was drawn from.
+        start: The date of day 0.
         names: Campaign names, such as `Search | Brand | DE`.
         channel: Index of each campaign's channel, shape (K,).
         curves: How impressions grow with spend.
-        conversions: Expected conversions a day at the reference spend and mean demand, shape (K,).
+        conversions: Expected purchases a day at the reference spend, mean demand, normal prices and fresh creatives,
+            before attribution windows cut any off, shape (K,).
         impressions: The same of impressions, shape (K,).
-        order_value: Expected value of one conversion, currency units, shape (K,).
-        supply: The most that can be spent at mean demand, currency per day, shape (K,).
-        demand: Multiplies expected impressions and the supply: weekday, drift and break, shape (K, H).
-        delay: Probability that a conversion is reported so many days after its click, by channel, shape (C, L + 1).
+        order_value: Expected value of one purchase, currency units, shape (K,).
+        incrementality: Share of the conversions that would not have happened anyway, shape (K,).
+        quality: Elasticity e of `response.quality`, shape (K,).
+        pool: Index of the pool of people that a campaign draws on, not decreasing, shape (K,).
+        supply: The most that can be spent at mean demand and normal prices, currency per day, shape (K,).
+        demand: Multiplies expected impressions and the supply, shape (K, H).
+        price: Factor on the auction price, shape (C, H).
+        runs: Whether a campaign is launched and not paused, shape (K, H).
+        tracked: Whether a channel's tracking works, shape (C, H).
+        kinds: Purchases, then the further kinds; length Y.
         ads: See `Ads`.
         history: Budgets in force on the days before the platform is first read, micros, shape (history_days, K).
-        start: The budgets then, micros, shape (K,).
+        first: The budgets then, micros, shape (K,).
     """
 
     scenario: Scenario
+    start: date
     names: tuple[str, ...]
     channel: IntArray
     curves: Curves
     conversions: FloatArray
     impressions: FloatArray
     order_value: FloatArray
+    incrementality: FloatArray
+    quality: FloatArray
+    pool: IntArray
     supply: FloatArray
     demand: FloatArray
-    delay: FloatArray
+    price: FloatArray
+    runs: BoolArray
+    tracked: BoolArray
+    kinds: tuple[Kind, ...]
     ads: Ads
     history: IntArray
-    start: IntArray
+    first: IntArray
 
     @property
     def quantum_micros(self) -> int:
@@ -89,52 +110,64 @@ class Truth:
         return minor_unit_micros(self.scenario.currency)
 
 
-def draw(scenario: Scenario, rng: np.random.Generator, first_weekday: int = 0) -> Truth:
+def draw(scenario: Scenario, rng: np.random.Generator, start: date) -> Truth:
     """Draw one world.
+
+    The forces that a scenario may switch on have generators of their own, spawned from `rng`: switching one on
+    changes nothing else about the world.
 
     Args:
         scenario: The distribution over worlds.
-        rng: The source of all that is random in the truth; the days' noise has its own key.
-        first_weekday: Weekday of day 0, Monday = 0.
+        rng: The source of all that is random in the truth; the days' noise has its own key. It must be able to spawn,
+            as `numpy.random.default_rng` is.
+        start: The date of day 0.
     """
+    year, wear, price, tracked, launched, awake, incrementality, quality = rng.spawn(8)
     k = scenario.campaigns
     channel = np.repeat(np.arange(len(scenario.channels)), [c.campaigns for c in scenario.channels])
-    size = _lognormal(rng, scenario.size_sd, k)
+    pool = _pools(scenario)
+    shared = pool if scenario.ads.overlap > 0 else np.arange(k)
+    size = lognormal(rng, scenario.saturation.size_sd, k)
     reference = scenario.average_budget * size * k / size.sum()
     curves = _curves(scenario, reference, rng)
-    conversions = curves.reference / (
-        _by_campaign(scenario, "cost_per_conversion") * _lognormal(rng, scenario.efficiency_sd, k)
-    )
-    order_value = _by_campaign(scenario, "value_per_conversion") * _lognormal(rng, scenario.value_sd, k)
-    supply = curves.reference * scenario.supply_median * _lognormal(rng, scenario.supply_sd, k)
-    demand = _demand(scenario, channel, first_weekday, rng)
-    ads = _ads(scenario, channel, rng)
-    rate = np.bincount(ads.campaign, ads.share * ads.click_rate * ads.conversion_rate, k)
-    history, start = _budgets(scenario, reference, rng)
+    cost = of_channels(scenario, "cost_per_conversion") * lognormal(rng, scenario.funnel.efficiency_sd, k)
+    conversions = curves.reference / cost
+    order_value = of_channels(scenario, "value_per_conversion") * lognormal(rng, scenario.funnel.value_sd, k)
+    supply = curves.reference * scenario.delivery.supply_median * lognormal(rng, scenario.delivery.supply_sd, k)
+    demand = draw_demand(scenario, channel, start, rng, year)
+    ads = draw_ads(scenario, channel, rng, wear)
+    history, first = _budgets(scenario, reference, rng)
     return Truth(
         scenario=scenario,
+        start=start,
         names=campaign_names(scenario.channels),
         channel=channel,
         curves=curves,
         conversions=conversions,
-        impressions=conversions / rate,
-        order_value=order_value,
+        impressions=conversions / np.bincount(ads.campaign, ads.purchases, k),
+        order_value=_first_of(shared, order_value),
+        incrementality=_first_of(shared, _incrementality(scenario, incrementality)),
+        quality=quality.uniform(*scenario.funnel.quality_elasticity, size=k),
+        pool=pool,
         supply=supply,
         demand=demand,
-        delay=np.array([delay_law(c, scenario.restatement_days) for c in scenario.channels]),
+        price=draw_price(scenario, price),
+        runs=draw_launched(scenario, launched) & draw_awake(scenario, awake),
+        tracked=draw_tracked(scenario, tracked),
+        kinds=_kinds(scenario),
         ads=ads,
         history=history,
-        start=start,
+        first=first,
     )
 
 
-def delay_law(channel: Channel, longest: int) -> FloatArray:
+def delay_law(source: Channel | FurtherConversion, longest: int) -> FloatArray:
     """Return P(lag = l) for l = 0 ... longest, shape (longest + 1,).
 
     The whole days of a gamma time, cut off after `longest` and normalised.
     """
     edges = np.arange(longest + 2, dtype=np.float64)
-    below = gammainc(channel.delay_shape, edges * channel.delay_shape / channel.delay_mean_days)
+    below = gammainc(source.delay_shape, edges * source.delay_shape / source.delay_mean_days)
     law: FloatArray = np.diff(below) / below[-1]
     return law
 
@@ -157,103 +190,74 @@ def audience_name(index: int) -> str:
     return _AUDIENCES[index % len(_AUDIENCES)] + again
 
 
-def _lognormal(rng: np.random.Generator, sd: float, size: int) -> FloatArray:
-    return np.exp(sd * rng.standard_normal(size))
+def _pools(scenario: Scenario) -> IntArray:
+    """Groups of `overlap_campaigns` neighbours, each within one channel."""
+    pools: list[int] = []
+    for channel in scenario.channels:
+        before = pools[-1] + 1 if pools else 0
+        pools.extend(before + i // scenario.ads.overlap_campaigns for i in range(channel.campaigns))
+    return np.array(pools, dtype=np.int64)
 
 
-def _by_campaign(scenario: Scenario, knob: str) -> FloatArray:
-    return np.array([getattr(c, knob) for c in scenario.channels for _ in range(c.campaigns)], dtype=np.float64)
+def _first_of(group: IntArray, values: FloatArray) -> FloatArray:
+    """The value of the first member for every member of a group, shape (K,)."""
+    return values[np.unique(group, return_index=True)[1]][group]
 
 
 def _curves(scenario: Scenario, reference: FloatArray, rng: np.random.Generator) -> Curves:
-    k = reference.size
-    weights = np.array([share.weight for share in scenario.families])
+    knobs, k = scenario.saturation, reference.size
+    weights = np.array([share.weight for share in knobs.families])
     drawn = rng.choice(len(weights), size=k, p=weights / weights.sum())
-    family = np.array([FAMILIES.index(share.family) for share in scenario.families])[drawn]
-    low, high = np.array([share.slope for share in scenario.families])[drawn].T
-    half = reference * scenario.half_saturation_median * _lognormal(rng, scenario.half_saturation_sd, k)
+    family = np.array([FAMILIES.index(share.family) for share in knobs.families])[drawn]
+    low, high = np.array([share.slope for share in knobs.families])[drawn].T
+    half = reference * knobs.half_saturation_median * lognormal(rng, knobs.half_saturation_sd, k)
     # An S-curve priced below its half saturation would become absurdly cheap above it.
     return Curves(family, half, rng.uniform(low, high), np.maximum(reference, half))
 
 
-def _demand(scenario: Scenario, channel: IntArray, first_weekday: int, rng: np.random.Generator) -> FloatArray:
-    k, days = channel.size, scenario.horizon_days
-    week = scenario.season_sd * rng.standard_normal(7)
-    weeks = week + scenario.season_channel_sd * rng.standard_normal((len(scenario.channels), 7))
-    factors = np.exp(weeks)
-    factors /= factors.mean(axis=1, keepdims=True)
-    season = factors[channel][:, (first_weekday + np.arange(days)) % 7]
-    return season * np.exp(_drift(scenario, k, rng)) * _breaks(scenario, k, rng)
+def _incrementality(scenario: Scenario, rng: np.random.Generator) -> FloatArray:
+    middle = logit(of_channels(scenario, "incrementality"))
+    share: FloatArray = expit(middle + scenario.funnel.incrementality_sd * rng.standard_normal(middle.size))
+    return share
 
 
-def _drift(scenario: Scenario, k: int, rng: np.random.Generator) -> FloatArray:
-    steps = scenario.drift_sd * rng.standard_normal((k, scenario.horizon_days))
-    walk = np.empty_like(steps)
-    level = np.zeros(k)
-    for day in range(scenario.horizon_days):
-        level = (1.0 - scenario.drift_reversion) * level + steps[:, day]
-        walk[:, day] = level
-    return walk
+def _kinds(scenario: Scenario) -> tuple[Kind, ...]:
+    channels, longest = scenario.channels, scenario.tracking.restatement_days
+    nothing = np.full(len(channels), np.nan)
+    delay = np.array([_reported(channel, channel, longest) for channel in channels])
+    kinds = [Kind("purchase", np.ones(len(channels)), nothing, delay)]
+    for name in scenario.definitions[1:]:
+        per_purchase, value = np.zeros(len(channels)), np.zeros(len(channels))
+        delay = np.zeros((len(channels), longest + 1))
+        for c, channel in enumerate(channels):
+            for kind in channel.further:
+                if kind.name == name:
+                    per_purchase[c], value[c] = kind.per_purchase, kind.value
+                    delay[c] = _reported(channel, kind, longest)
+        kinds.append(Kind(name, per_purchase, value, delay))
+    return tuple(kinds)
 
 
-def _breaks(scenario: Scenario, k: int, rng: np.random.Generator) -> FloatArray:
-    breaks = rng.random(k) < scenario.break_probability
-    first, last = scenario.break_days
-    day = rng.integers(first, last + 1, size=k)
-    factor = np.where(breaks, rng.choice(np.array(scenario.break_factors), size=k), 1.0)
-    return np.where(np.arange(scenario.horizon_days) >= day[:, None], factor[:, None], 1.0)
-
-
-def _ads(scenario: Scenario, channel: IntArray, rng: np.random.Generator) -> Ads:
-    k = channel.size
-    creatives = rng.integers(scenario.creatives[0], scenario.creatives[1] + 1, size=k)
-    audiences = rng.integers(scenario.audiences[0], scenario.audiences[1] + 1, size=k)
-    count = creatives * audiences
-    campaign = np.repeat(np.arange(k), count)
-    within = np.arange(campaign.size) - np.repeat(np.cumsum(count) - count, count)
-    creative, audience = within // audiences[campaign], within % audiences[campaign]
-
-    most = scenario.creatives[1], scenario.audiences[1]
-    base = logit(_by_campaign(scenario, "click_rate")) + scenario.click_rate_sd_between * rng.standard_normal(k)
-    clicks = scenario.click_rate_sd_within * _ad_effects(scenario, channel, most, rng)[campaign, creative, audience]
-    rates = scenario.conversion_rate_sd_within * _ad_effects(scenario, channel, most, rng)[campaign, creative, audience]
-    weight = rng.gamma(4.0, size=campaign.size)
-    share = weight / np.bincount(campaign, weight, k)[campaign]
-    return Ads(
-        campaign=campaign,
-        creative=creative,
-        audience=audience,
-        share=share,
-        click_rate=expit(base[campaign] + clicks),
-        conversion_rate=np.minimum(_by_campaign(scenario, "conversion_rate")[campaign] * np.exp(rates), 0.5),
-    )
-
-
-def _ad_effects(scenario: Scenario, channel: IntArray, most: tuple[int, int], rng: np.random.Generator) -> FloatArray:
-    """Standard normal effects of creative, audience and both together, shape (K, creatives, audiences).
-
-    An audience is the same people in all campaigns of a channel, so its effect is, too.
-    """
-    rest = max(1.0 - scenario.creative_part - scenario.audience_part, 0.0)
-    creative = np.sqrt(scenario.creative_part) * rng.standard_normal((channel.size, most[0], 1))
-    audience = np.sqrt(scenario.audience_part) * rng.standard_normal((len(scenario.channels), 1, most[1]))
-    both = np.sqrt(rest) * rng.standard_normal((channel.size, *most))
-    effects: FloatArray = creative + audience[channel] + both
-    return effects
+def _reported(channel: Channel, source: Channel | FurtherConversion, longest: int) -> FloatArray:
+    """The delay law, without what comes after the channel's attribution window."""
+    law = delay_law(source, longest)
+    if channel.attribution_days > 0:
+        law[channel.attribution_days + 1 :] = 0.0
+    return law
 
 
 def _budgets(scenario: Scenario, reference: FloatArray, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
     """The budgets of the history days, and those in force after them; micros, shapes (days, K) and (K,)."""
-    k = reference.size
-    weight = reference**scenario.start_tracks_size * _lognormal(rng, scenario.start_noise_sd, k)
+    knobs, k = scenario.history, reference.size
+    weight = reference**knobs.start_tracks_size * lognormal(rng, knobs.start_noise_sd, k)
     budget = scenario.average_budget * k * weight / weight.sum()
-    every, turn = scenario.marketer_edit_days, rng.integers(0, scenario.marketer_edit_days, size=k)
-    days = np.empty((scenario.history_days + 1, k))
-    for day in range(scenario.history_days + 1):
+    every, turn = knobs.marketer_edit_days, rng.integers(0, knobs.marketer_edit_days, size=k)
+    days = np.empty((knobs.history_days + 1, k))
+    for day in range(knobs.history_days + 1):
         days[day] = budget
         # An edit holds from the next day on; none on the last, so that the platform is first read at rest.
-        if day < scenario.history_days - 1:
-            factor = np.where(day % every == turn, _lognormal(rng, scenario.marketer_edit_sd, k), 1.0)
+        if day < knobs.history_days - 1:
+            factor = np.where(day % every == turn, lognormal(rng, knobs.marketer_edit_sd, k), 1.0)
             budget = np.maximum(budget * factor, scenario.minimum_budget)
     quantum = minor_unit_micros(scenario.currency)
     micros = np.rint(days * MICROS / quantum).astype(np.int64) * quantum

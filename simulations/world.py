@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal
@@ -12,9 +11,10 @@ from typing import Literal
 import numpy as np
 
 from connectors.errors import AskMarketer, BadInput
-from simulations.market import Day, HorizonEnded, in_horizon, play
+from simulations.events import BoolArray
+from simulations.market import Carry, Day, HorizonEnded, begin, in_horizon, play
 from simulations.noise import IntArray, KeyArray, noise_key
-from simulations.scenarios import Scenario
+from simulations.scenarios import Scenario, with_knobs
 from simulations.state import Edit, WorldState, locked, read_state, stamp, write_state
 from simulations.truth import Truth, draw
 
@@ -36,13 +36,12 @@ class World:
     """
 
     def __init__(self, scenario: Scenario, seed: int, start: date, state_file: Path | None = None) -> None:
-        self.truth: Truth = draw(scenario, np.random.default_rng([seed, 0]), start.weekday())
+        self.truth: Truth = draw(scenario, np.random.default_rng([seed, 0]), start)
         self.key: KeyArray = noise_key(seed)
-        self.start = start
         self._seed = seed
         self._file = state_file
         self._stamp: tuple[int, int] | None = None
-        self._begin(scenario.history_days, ())
+        self._begin(len(self.truth.history), ())
         if state_file is not None:
             with self.exclusive():
                 pass
@@ -55,7 +54,7 @@ class World:
             scenario=scenario.name,
             digest=scenario.digest(),
             seed=self._seed,
-            start=self.start,
+            start=self.truth.start,
             day=self._day,
             edits=tuple(self._edits),
         )
@@ -80,17 +79,39 @@ class World:
 
     def date_of(self, day: int) -> date:
         """Return the date of a day's index."""
-        return self.start + timedelta(days=day)
+        return self.truth.start + timedelta(days=day)
 
     def index_of(self, day: date) -> int:
         """Return the index of a date; negative before the start."""
-        return (day - self.start).days
+        return (day - self.truth.start).days
 
     def days(self) -> tuple[Day, ...]:
         """Return all days that have passed."""
-        for day in range(len(self._days), self._day):
-            self._days.append(play(self.truth, self.key, day, self._in_force[day]))
+        self._play(self._day)
         return tuple(self._days)
+
+    def carry(self, day: int) -> Carry:
+        """Return what the days before it leave to a day, so that another way can be tried from there.
+
+        Args:
+            day: Its index, from 0; of a day that has passed, or of today.
+
+        Raises:
+            ValueError: That morning is yet to come.
+        """
+        if not 0 <= day <= self._day:
+            raise ValueError(f"day {day} is not from 0 to {self._day}, where the world stands")
+        self._play(day)
+        return self._carries[day]
+
+    def running(self) -> BoolArray:
+        """Return which campaigns run today (in a world at its end: ran on its last day), shape (K,)."""
+        return self.truth.runs[:, self._last_seen]
+
+    def launched(self) -> BoolArray:
+        """Return which campaigns have run on some day up to today, shape (K,); there are no others as yet."""
+        launched: BoolArray = self.truth.runs[:, : self._last_seen + 1].any(axis=1)
+        return launched
 
     def in_force(self, since: date, until: date) -> IntArray:
         """Return the budgets that were in force on past days, micros, shape (days, K).
@@ -100,7 +121,9 @@ class World:
         """
         first, last = self.index_of(since), self.index_of(until)
         if not 0 <= first <= last < self._day:
-            raise ValueError(f"{since} to {until} is not a stretch of days from {self.start} to before {self.today}")
+            raise ValueError(
+                f"{since} to {until} is not a stretch of days from {self.truth.start} to before {self.today}"
+            )
         return np.array(self._in_force[first : last + 1])
 
     def refresh(self) -> None:
@@ -157,8 +180,9 @@ class World:
         """Stand on a morning after these edits; the days are played when they are first asked for."""
         self._day = day
         self._days: list[Day] = []
+        self._carries: list[Carry] = [begin(self.truth)]
         self._in_force: list[IntArray] = list(self.truth.history)
-        self._live = self.truth.start.copy()
+        self._live = self.truth.first.copy()
         self._edits: list[Edit] = []
         self._latest: dict[int, int] = {}
         self._served: dict[str, Edit] = {}
@@ -166,6 +190,18 @@ class World:
             self._pass(edit.day - len(self._in_force))
             self._note(edit)
         self._pass(day - len(self._in_force))
+
+    def _play(self, days: int) -> None:
+        """Play the days that have not been played yet, up to so many in all."""
+        for day in range(len(self._days), days):
+            brought, carry = play(self.truth, self.key, self._carries[day], self._in_force[day])
+            self._days.append(brought)
+            self._carries.append(carry)
+
+    @property
+    def _last_seen(self) -> int:
+        """Index of today, or of the last day of a world at its end."""
+        return min(self._day, self.truth.scenario.horizon_days - 1)
 
     def _note(self, edit: Edit) -> None:
         self._edits.append(edit)
@@ -208,7 +244,7 @@ class World:
 
 def with_history(scenario: Scenario, days: int | None) -> Scenario:
     """Return the scenario with so many days passed at the beginning; None leaves it as it is."""
-    return scenario if days is None else replace(scenario, history_days=days)
+    return scenario if days is None else with_knobs(scenario, history_days=days)
 
 
 def _other_world(name: str, found: WorldState, ours: WorldState) -> str:

@@ -21,7 +21,7 @@ from optimizer.agent.clock import SetClock
 from optimizer.agent.cycle import House
 from optimizer.plan.recommendation import Record, State
 from simulations.connector import SimulatedConnector
-from simulations.regret import Bounds, Comparison
+from simulations.regret import Comparison
 from simulations.scenarios import named
 
 WEEKS_AFTER: Final = 2
@@ -98,8 +98,7 @@ def play(config: Path, tell: Tell) -> Outcome:
         for day in range(1, days + 1):
             tell(f"day {day} of {days}", 0.4 + 0.6 * day / days)
             applied += _another_day(house, clock, market, seed=day, last=day == days)
-        limits = Bounds(total=house_total(first), lower=0.0, upper=house_total(first))
-        comparison = market.compare(since, market.today - timedelta(days=1), limits)
+        comparison = market.compare(since, market.today - timedelta(days=1), total=house_total(first))
     return Outcome(first, written, applied, comparison, first.recommendation.decision.unit)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from connectors.contract import BudgetChange, BudgetTarget, Connector, Receipt
-from connectors.errors import OutcomeUnknown, RetryLater
+from connectors.errors import AskMarketer, OutcomeUnknown, RetryLater
 from connectors.money import Money
 from optimizer import approval
 from optimizer.agent import cycle, writing
@@ -22,7 +22,8 @@ from optimizer.agent.store import MemoryStore
 from optimizer.goals import Goals, Limit, Pin, Scope
 from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import IntentState, Record, State, Transition
-from optimizer.ports import StateConflict, Store, StoreError
+from optimizer.plan.snapshot import Panel
+from optimizer.ports import SnapshotQuery, StateConflict, Store, StoreError
 from simulations import faults
 from simulations.connector import SimulatedConnector
 from simulations.scenarios import named
@@ -610,3 +611,74 @@ def test_to_keep_a_budget_is_to_keep_what_it_is_now() -> None:
     edited = cycle.edit(it.house, record.recommendation.rec_id, {}, "ada", keep=[live.key])
     line = next(line for line in edited.recommendation.decision.lines if line.key == live.key)
     assert line.proposed == line.current == live.amount + Money.of(100, "JPY")
+
+
+def _known(it: Rig) -> Panel:
+    query = SnapshotQuery(it.house.clock.now(), it.today, 60, "JPY", it.house.time_zone)
+    return it.house.store.snapshot(query).panel
+
+
+def _same(one: Panel, other: Panel) -> bool:
+    names = ("spend", "conversions", "value", "impressions", "clicks")
+    return all(np.array_equal(getattr(one, name), getattr(other, name), equal_nan=True) for name in names)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda c: faults.PartialPull(c, faults.on_calls(1, 2), rows=20),
+        lambda c: faults.OutOfOrder(c, faults.always, np.random.default_rng(6), repeated=0.5),
+        lambda c: faults.OutOfOrder(
+            faults.PartialPull(c, faults.on_calls(2), rows=5), faults.always, np.random.default_rng(6)
+        ),
+    ],
+)
+def test_a_reading_in_pieces_or_in_any_order_is_taken_in_whole_and_once(
+    wrap: Callable[[Connector], Connector],
+) -> None:
+    it, other = rig(wrap), rig()
+    assert _same(_known(it), _known(other))
+    (again,) = cycle.pull(it.house, it.today)
+    assert (again.rows.new, again.rows.restated) == (0, 0)
+
+
+def test_a_reading_of_yesterday_is_made_good_by_the_next() -> None:
+    it, other = rig(lambda c: faults.StaleRows(c, faults.on_calls(2))), rig()
+    for day in range(2):
+        for one in (it, other):
+            one.platform.inner.advance()
+            one.house.clock.at = one.platform.inner.now
+            cycle.pull(one.house, one.today)
+        assert _same(_known(it), _known(other)) is (day == 1)
+
+
+def test_a_platform_that_stores_less_than_was_asked_is_left_as_it_is() -> None:
+    it = rig(lambda c: faults.PartialSet(c, faults.always, 7_000_000_000))
+    before = it.live()
+    record = it.approved()
+    assert writing.apply(it.house, record.recommendation.rec_id).state is State.FAILED
+    assert IntentState.DRIFT in it.states(record)
+    stored = {key: amount.quantize(7_000_000_000, "down") for key, amount in it.targets(record).items()}
+    changed = {key for key, amount in it.live().items() if amount != before[key]}
+    assert changed
+    assert {it.live()[key] == stored[key] for key in changed} == {True}
+    assert len(it.platform.effects) == len(set(it.platform.effects)) == len(changed)
+    assert max(it.platform.sums) <= sum(amount.micros for amount in before.values())
+
+
+def test_an_expired_token_asks_the_marketer_and_the_rest_is_written_once_it_is_renewed() -> None:
+    gates: list[faults.TokenExpired] = []
+
+    def gate(inner: Connector) -> Connector:
+        gates.append(faults.TokenExpired(inner, faults.on_calls(7)))
+        return gates[0]
+
+    it = rig(gate)
+    record = it.approved()
+    name = record.recommendation.rec_id
+    with pytest.raises(AskMarketer, match="expired"):
+        writing.apply(it.house, name)
+    gates[0].renew()
+    assert writing.apply(it.house, name).state is State.APPLIED
+    assert it.live() == it.targets(record)
+    assert len(it.platform.effects) == len(set(it.platform.effects))

@@ -1,197 +1,228 @@
-"""What a day brings agrees with the closed forms, and depends on nothing that it should not."""
+"""Days depend on nothing that they should not, and are whole, whatever forces are at work."""
 
-from dataclasses import replace
+import hashlib
+import subprocess
+import sys
+from dataclasses import fields, replace
+from datetime import date
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from simulations.market import HorizonEnded, by_campaign, in_horizon, play
+from simulations.delivery import charged, days_of_month
+from simulations.market import Day, HorizonEnded, ages, begin, by_age, in_horizon, play
 from simulations.noise import noise_key
-from simulations.oracle import expected
-from simulations.saturation import Family
-from simulations.scenarios import DEMO, Channel, FamilyShare, Scenario
+from simulations.scenarios import FurtherConversion, Scenario, named, with_knobs
 from simulations.truth import draw
 
-Z = 5.5  # a standard normal is further out than this less often than once in ten million times
-DAYS = 350
-
-ALIKE = Scenario(
-    name="alike",
-    summary="300 campaigns that differ in nothing, for closed forms.",
-    channels=(Channel("search", 300, 20.0, 50.0, 0.05, 0.04, delay_mean_days=3.0),),
-    creatives=(2, 2),
-    average_budget=100.0,
-    families=(FamilyShare(Family.MICHAELIS_MENTEN, 1.0),),
-    half_saturation_sd=0.0,
-    size_sd=0.0,
-    efficiency_sd=0.0,
-    value_sd=0.0,
-    season_sd=0.0,
-    season_channel_sd=0.0,
-    drift_sd=0.0,
-    break_probability=0.0,
-    supply_sd=0.0,
-    click_rate_sd_between=0.0,
-    traffic_size=8.0,
-    rate_size=15.0,
-    horizon_days=DAYS,
-    history_days=0,
-)
+START = date(2025, 2, 20)
+CALM = named("demo", horizon_days=90, history_days=0, break_probability=0.0)
+SIGNUP = FurtherConversion("signup", 3.0, 4.0)
 
 
-@pytest.fixture(scope="module")
-def truth():
-    return draw(ALIKE, np.random.default_rng(2))
+def _stormy() -> Scenario:
+    """Every force at once."""
+    search, social, video = CALM.channels
+    channels = (
+        replace(search, harvest=0.2, incrementality=0.5),
+        replace(social, attribution_days=7, further=(SIGNUP,)),
+        replace(video, further=(replace(SIGNUP, name="visit", value=0.0),)),
+    )
+    return with_knobs(
+        CALM,
+        channels=channels,
+        ratio=(0.5, 2.0),
+        year_amplitude=0.2,
+        quality_elasticity=(0.0, 0.4),
+        adstock_share=0.3,
+        wear_out_half_life_days=9.0,
+        refresh_days=25,
+        overlap=0.8,
+        overlap_campaigns=2,
+        returned_share=0.2,
+        outages=2.0,
+        competitors=2.0,
+        launch_share=0.3,
+        pause_share=0.3,
+    )
 
 
-@pytest.fixture(scope="module")
-def days(truth):
-    key = noise_key(4)
-    return [play(truth, key, day, truth.start) for day in range(DAYS)]
+STORMY = _stormy()
+CALM_TRUTH, STORMY_TRUTH = (draw(scenario, np.random.default_rng(6), START) for scenario in (CALM, STORMY))
+KEY = noise_key(9)
 
 
-@pytest.fixture(scope="module")
-def exact(truth):
-    """The same market where each budget is delivered to the cent, and its days."""
-    fixed = replace(truth, scenario=replace(ALIKE, delivery=(1.0, 1.0)))
-    key = noise_key(5)
-    return fixed, [play(fixed, key, day, fixed.start) for day in range(DAYS)]
+def _play(truth, factors=1.0, days=8, key=KEY):
+    """Days at multiples of the first budgets: one for all, or one for each campaign."""
+    budgets = (truth.first * np.broadcast_to(factors, truth.first.shape) / 1e4).astype(np.int64) * 10_000
+    carry, played = begin(truth), []
+    for _ in range(days):
+        day, carry = play(truth, key, carry, budgets)
+        played.append(day)
+    return played
 
 
-def _totals(truth, days, measure):
-    return np.array([by_campaign(truth, measure(day)) for day in days])
-
-
-def _close(sample, mean, z=Z):
-    sample = np.asarray(sample, dtype=float)
-    assert abs(sample.mean() - mean) < z * sample.std() / np.sqrt(sample.size)
-
-
-def _variance_close(sample, mean, variance):
-    deviations = (np.asarray(sample, dtype=float) - mean) ** 2
-    _close(deviations, variance)
-
-
-def test_spend_is_delivered_between_the_bounds_with_the_mean_of_beta(truth, days):
-    spend = _totals(truth, days, lambda day: day.spend) / 1e6
-    assert spend.min() >= 90.0 - 0.01
-    assert spend.max() <= 105.0 + 0.01
-    _close(spend, 97.5)
-    _variance_close(spend, 97.5, 15.0**2 / 20)
-
-
-def test_impressions_and_clicks_are_negative_binomial(exact):
-    truth, days = exact
-    g = float(truth.curves(np.full(300, 100.0))[0])
-    shown = g * truth.impressions
-    clicked = shown * np.bincount(truth.ads.campaign, truth.ads.share * truth.ads.click_rate)
-    for measure, mean in ((lambda d: d.impressions, shown), (lambda d: d.clicks, clicked)):
-        scaled = _totals(truth, days, measure) / mean
-        _close(scaled, 1.0)
-        # Var / mean^2 = 1 / mean + 1 / R, averaged over the campaigns.
-        _variance_close(scaled, 1.0, float((1 / mean).mean() + 1 / 8))
-
-
-def test_conversions_have_the_mean_and_variance_of_both_shocks(exact):
-    truth, days = exact
-    converted = _totals(truth, days, lambda day: day.matured()[0])
-    mean = float(truth.conversions[0] * truth.curves(np.full(300, 100.0))[0])
-    _close(converted, mean)
-    _variance_close(converted, mean, mean + mean**2 * ((1 + 1 / 8) * (1 + 1 / 15) - 1))
-
-
-def test_conversions_are_thinned_clicks_and_clicks_thinned_impressions(days):
+def _digest(days):
+    whole = hashlib.sha256()
     for day in days:
-        assert (day.matured()[0] <= day.clicks).all()
-        assert (day.clicks <= day.impressions).all()
+        for field in fields(Day):
+            whole.update(np.asarray(getattr(day, field.name)).tobytes())
+    return whole.hexdigest()
 
 
-def test_delay_fractions_agree_with_the_law(truth, days):
-    counts = np.zeros(truth.delay.shape[1])
-    for day in days:
-        np.add.at(counts, day.cell_lag, day.cell_count)
-    total, law = counts.sum(), truth.delay[0]
-    assert total > 1e5
-    large = total * law > 30
-    sd = np.sqrt(total * law * (1 - law))
-    assert (np.abs(counts - total * law)[large] < Z * sd[large]).all()
-
-
-def test_what_is_reported_grows_with_the_morning(truth, days):
-    day = days[10]
-    assert day.reported(10)[0].sum() == 0
-    steps = [day.reported(morning) for morning in range(11, 45)]
-    for (c0, v0), (c1, v1) in pairwise(steps):
-        assert (c1 >= c0).all()
-        assert (v1 >= v0).all()
-    assert np.array_equal(steps[-1][0], day.matured()[0])
-    assert np.array_equal(steps[-1][1], day.matured()[1])
-
-
-def test_the_value_of_a_single_conversion_has_its_mean_and_spread(days):
-    values = np.concatenate([day.cell_value[day.cell_count == 1] for day in days]) / 1e6
-    assert values.size > 1e5
-    _close(values, 50.0)
-    _variance_close(values, 50.0, (0.5 * 50.0) ** 2)
-
-
-def test_amounts_are_whole_minor_units_that_sum_to_the_campaign(days):
-    for day in days[:20]:
-        assert (day.spend % 10_000 == 0).all()
-        assert (day.cell_value % 10_000 == 0).all()
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.lists(st.sampled_from([0.0, 0.01, 0.7, 1.0, 6.0]), min_size=12, max_size=12))
+def test_every_day_is_whole(seed, factors):
+    for day in _play(STORMY_TRUTH, factors, 4, noise_key(seed)):
+        assert (day.clicks >= 0).all()
+        assert (day.impressions >= day.clicks).all()
         assert (day.spend >= 0).all()
+        for money in (day.spend, day.cell_value):
+            assert (money % 10_000 == 0).all()
+        assert ((day.cell_count > 0) == (day.cell_value > 0))[day.cell_kind < 2].all()
+        assert not day.cell_value[day.cell_kind == 2].any()
+        assert (day.cell_lag >= 0).all()
+        for count, value in (day.occurred(), day.matured(), day.reported(day.day + 3)):
+            assert (count >= 0).all()
+            assert (value >= 0).all()
+        assert (day.occurred()[0] >= day.matured()[0]).all()
 
 
-def test_ads_share_the_spend_to_the_cent(truth, days):
-    spend = days[0].spend.reshape(300, 2)
-    share = truth.ads.share.reshape(300, 2)
-    assert (np.abs(spend - share * spend.sum(axis=1, keepdims=True)) <= 10_000).all()
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 11), st.floats(0.0, 5.0), st.floats(0.0, 5.0))
+def test_a_larger_budget_never_brings_fewer_impressions_or_clicks_under_the_same_noise(campaign, one, other):
+    less, more = (np.where(np.arange(12) == campaign, factor, 1.0) for factor in sorted((one, other)))
+    own = STORMY_TRUTH.ads.campaign == campaign
+    for low, high in zip(_play(STORMY_TRUTH, less, 3), _play(STORMY_TRUTH, more, 3), strict=True):
+        for name in ("impressions", "clicks", "spend"):
+            assert (getattr(low, name)[own] <= getattr(high, name)[own]).all()
 
 
-def test_supply_caps_the_spend():
-    tight = replace(ALIKE, supply_median=0.5, half_saturation_median=0.5)
-    truth = draw(tight, np.random.default_rng(2))
-    day = play(truth, noise_key(1), 0, truth.start)
-    assert by_campaign(truth, day.spend).tolist() == [50_000_000] * 300
-
-
-def test_no_budget_brings_nothing(truth):
-    day = play(truth, noise_key(1), 0, np.zeros(300, dtype=np.int64))
-    assert day.spend.sum() == day.impressions.sum() == day.clicks.sum() == day.cell_count.sum() == 0
-
-
-def test_expectation_is_the_mean_of_what_is_played(truth, days):
-    forecast = expected(truth, truth.start / 1e6, 0)
-    _close(_totals(truth, days, lambda day: day.spend) / 1e6, forecast.spend[0])
-    _close(_totals(truth, days, lambda day: day.matured()[0]), forecast.conversions[0])
-    _close(_totals(truth, days, lambda day: day.matured()[1]) / 1e6, forecast.value[0])
-
-
-def test_a_campaigns_noise_does_not_hang_on_anothers_budget():
-    truth = draw(DEMO, np.random.default_rng(6))
-    other = truth.start.copy()
-    other[3] *= 3
-    one, two = (play(truth, noise_key(9), 5, budgets) for budgets in (truth.start, other))
-    same = truth.ads.campaign != 3
-    for name in ("spend", "impressions", "clicks"):
-        assert np.array_equal(getattr(one, name)[same], getattr(two, name)[same])
-        assert (getattr(one, name)[~same] <= getattr(two, name)[~same]).all()
-    for mine, theirs in zip(one.matured(), two.matured(), strict=True):
-        assert np.array_equal(mine[same], theirs[same])
-    assert one.clicks[~same].sum() < two.clicks[~same].sum()
-
-
-def test_a_larger_budget_brings_no_fewer_conversions_under_the_same_noise():
-    truth = draw(replace(DEMO, rate_size=float("inf")), np.random.default_rng(6))
-    key = noise_key(3)
-    path = [play(truth, key, 8, (truth.start * factor).astype(np.int64)) for factor in (0.3, 1.0, 1.7, 4.0)]
+def test_a_larger_budget_brings_no_fewer_conversions_where_nothing_drags_them_down():
+    path = [_play(CALM_TRUTH, factor, 3) for factor in (0.3, 1.0, 1.7, 4.0)]
     for less, more in pairwise(path):
-        assert (less.matured()[0] <= more.matured()[0]).all()
+        for low, high in zip(less, more, strict=True):
+            assert (low.matured()[0] <= high.matured()[0]).all()
 
 
-def test_beyond_the_horizon_there_is_no_truth(truth):
-    with pytest.raises(HorizonEnded, match="days 0 to 349"):
-        play(truth, noise_key(1), DAYS, truth.start)
+def test_a_campaigns_days_do_not_hang_on_anothers_budget():
+    factors = np.where(np.arange(12) == 3, 3.0, 1.0)
+    same = CALM_TRUTH.ads.campaign != 3
+    for one, two in zip(_play(CALM_TRUTH), _play(CALM_TRUTH, factors), strict=True):
+        for name in ("spend", "impressions", "clicks"):
+            assert np.array_equal(getattr(one, name)[same], getattr(two, name)[same])
+        for mine, theirs in zip(one.matured(), two.matured(), strict=True):
+            assert np.array_equal(mine[same], theirs[same])
+        assert one.clicks[~same].sum() < two.clicks[~same].sum()
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {"adstock_share": 0.3},
+        {"returned_share": 0.2},
+        {"channels": tuple(replace(c, further=(SIGNUP,)) for c in CALM.channels)},
+        {"channels": tuple(replace(c, incrementality=0.5) for c in CALM.channels)},
+        {"outages": 5.0},
+    ],
+)
+def test_forces_that_do_not_touch_traffic_leave_it_to_the_unit(knobs):
+    changed = draw(with_knobs(CALM, **knobs), np.random.default_rng(6), START)
+    for one, two in zip(_play(CALM_TRUTH), _play(changed), strict=True):
+        assert np.array_equal(one.spend, two.spend)
+        assert np.array_equal(one.impressions - one.clicks, two.impressions - two.clicks)
+
+
+def test_conversions_of_clicks_are_no_more_than_the_clicks():
+    for day in _play(CALM_TRUTH, days=30):
+        assert (day.matured()[0][:, 0] <= day.clicks).all()
+
+
+def test_no_budget_brings_nothing():
+    for day in _play(CALM_TRUTH, 0.0):
+        assert day.spend.sum() == day.impressions.sum() == day.clicks.sum() == day.cell_ad.size == 0
+
+
+def test_ads_share_the_spend_to_the_cent():
+    ads = CALM_TRUTH.ads
+    for day in _play(CALM_TRUTH):
+        whole = np.bincount(ads.campaign, day.spend)
+        assert (np.abs(day.spend - ads.share * whole[ads.campaign]) <= 10_000).all()
+
+
+def test_the_same_seed_gives_the_same_bytes_in_another_process():
+    ours = _digest(_play(STORMY_TRUTH, days=20))
+    script = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from test_market import _digest, _play, STORMY_TRUTH\n"
+        "print(_digest(_play(STORMY_TRUTH, days=20)))"
+    )
+    root = Path(__file__).parents[2]
+    other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=root)
+    assert other.stdout.strip() == ours
+    assert _digest(_play(STORMY_TRUTH, days=20, key=noise_key(10))) != ours
+
+
+def test_what_is_reported_by_age_is_what_is_reported_by_morning():
+    mornings = ages(STORMY)
+    assert mornings == 31 + 10
+    for day in _play(STORMY_TRUTH, days=6):
+        table = by_age(STORMY_TRUTH, day, mornings)
+        for age in (0, 1, 9, mornings - 1):
+            reported = day.reported(day.day + age + 1)[0].sum(axis=1)
+            assert np.array_equal(table[:, age], np.bincount(STORMY_TRUTH.ads.campaign, reported, 12))
+        assert np.array_equal(by_age(STORMY_TRUTH, day, 5), table[:, :5])
+        assert table[:, -1].sum() == day.matured()[0].sum()
+
+
+def test_a_day_by_hand():
+    day = Day(
+        day=7,
+        kinds=2,
+        spend=np.array([10, 20]),
+        impressions=np.array([100, 50]),
+        clicks=np.array([10, 5]),
+        cell_ad=np.array([0, 1, 1, 0, 1]),
+        cell_kind=np.array([0, 0, 1, 0, 0]),
+        cell_lag=np.array([0, 1, 0, 3, 2]),
+        cell_count=np.array([4, 2, 3, -1, 5]),
+        cell_value=np.array([40, 30, 9, -10, 70]),
+        cell_lost=np.array([False, False, False, False, True]),
+    )
+    assert day.reported(7)[0].tolist() == [[0, 0], [0, 0]]
+    assert day.reported(8)[0].tolist() == [[4, 0], [0, 3]]
+    assert day.reported(10)[1].tolist() == [[40, 0], [30, 9]]
+    assert day.matured()[0].tolist() == [[3, 0], [2, 3]]
+    assert day.occurred()[1].tolist() == [[30, 0], [100, 9]]
+
+
+@given(
+    st.integers(0, 89),
+    st.lists(st.integers(0, 3_000), min_size=12, max_size=12),
+    st.floats(0.0, 3.0),
+    st.floats(0.0, 2.0),
+)
+def test_what_is_charged_keeps_the_months_promise(day, cents, delivered, charged_before):
+    """Under one budget all month, whatever was charged before."""
+    budgets, passed = np.array(cents) * 10_000, days_of_month(CALM_TRUTH, day)
+    asked = budgets * passed
+    before = np.rint(asked * charged_before / 10_000).astype(np.int64) * 10_000
+    pays = charged(CALM_TRUTH, day, budgets, budgets * delivered / 1e6, asked, before)
+    assert (pays % 10_000 == 0).all()
+    assert ((pays >= 0) & (pays <= budgets * delivered + 5_000)).all()
+    assert ((pays == 0) | (before + pays <= 30.4 * budgets)).all()
+
+
+def test_a_month_is_as_long_as_this_world_has_lived_in_it():
+    assert [days_of_month(CALM_TRUTH, day) for day in (0, 3, 8, 9, 10, 39, 40)] == [0, 3, 8, 0, 1, 30, 0]
+
+
+def test_beyond_the_horizon_there_is_no_truth():
+    with pytest.raises(HorizonEnded, match="days 0 to 89"):
+        _play(CALM_TRUTH, days=91)
     with pytest.raises(HorizonEnded):
-        in_horizon(truth, -1)
+        in_horizon(CALM_TRUTH, -1)

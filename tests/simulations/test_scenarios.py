@@ -1,178 +1,201 @@
-"""Every knob is checked, named and counts; curves and laws keep what they promise."""
+"""Every knob is checked, named and documented, and counts."""
 
+from __future__ import annotations
+
+import pickle
 from dataclasses import fields, replace
+from math import inf, nan
+from typing import Any, get_origin, get_type_hints
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy import stats
 
-from simulations.saturation import FAMILIES, Curves, Family
-from simulations.scenarios import DEMO, SCENARIOS, Channel, FamilyShare, Scenario, ScenarioError, named
-from simulations.truth import campaign_names, delay_law, draw
-
-
-@pytest.mark.parametrize(
-    ("knob", "value"),
-    [
-        ("name", ""),
-        ("channels", ()),
-        ("channels", (DEMO.channels[0], DEMO.channels[0])),
-        ("currency", "euro"),
-        ("time_zone", "Mars/Base"),
-        ("average_budget", 0.0),
-        ("average_budget", float("nan")),
-        ("minimum_budget", 500.0),
-        ("creatives", (3, 2)),
-        ("audiences", (0, 1)),
-        ("families", (FamilyShare(Family.LOG, 0.0),)),
-        ("half_saturation_median", -1.0),
-        ("size_sd", -0.1),
-        ("click_rate_sd_within", float("nan")),
-        ("rate_size", 2.0),
-        ("traffic_size", 0.0),
-        ("break_factors", (0.0,)),
-        ("break_days", (5, 4)),
-        ("delivery", (1.2, 0.9)),
-        ("audience_part", 0.5),
-        ("restatement_days", 401),
-        ("history_days", 401),
-        ("horizon_days", 0),
-    ],
+from simulations.saturation import Family
+from simulations.scenarios import (
+    GROUPS,
+    SCENARIOS,
+    Channel,
+    FamilyShare,
+    FurtherConversion,
+    Holiday,
+    Scenario,
+    ScenarioError,
+    named,
+    with_knobs,
 )
-def test_a_bad_knob_is_refused_by_name(knob, value):
-    with pytest.raises(ScenarioError) as caught:
-        replace(DEMO, **{knob: value})
-    assert caught.value.field == knob
-    assert str(caught.value).startswith(f"{knob}: ")
 
-
-@pytest.mark.parametrize(
-    ("knob", "value"),
-    [("name", ""), ("campaigns", 0), ("click_rate", 0.9), ("delay_mean_days", 0.0), ("cost_per_conversion", -1.0)],
-)
-def test_a_bad_channel_is_refused_by_name(knob, value):
-    with pytest.raises(ScenarioError, match=f"^{knob}"):
-        replace(DEMO.channels[0], **{knob: value})
-
-
-def test_a_slope_that_no_curve_has_is_refused():
-    with pytest.raises(ScenarioError, match="slope"):
-        FamilyShare(Family.HILL, 1.0, (0.0, 2.0))
-
-
-def test_named_scenarios_are_found_and_changed_by_knob():
-    assert named("demo") == SCENARIOS["demo"]
-    assert named("demo", average_budget=99.0).average_budget == 99.0
-    with pytest.raises(ScenarioError, match="closed-loop-6"):
-        named("no-such")
-    with pytest.raises(ScenarioError, match="budgets"):
-        named("demo", budgets=3)
-
-
-def test_the_digest_hangs_on_every_knob_but_the_words():
-    assert replace(DEMO, summary="other words").digest() == DEMO.digest()
-    assert replace(DEMO, season_sd=0.13).digest() != DEMO.digest()
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda s: s.name)
-def test_every_named_scenario_draws_a_world_of_its_size(scenario: Scenario):
-    truth = draw(scenario, np.random.default_rng(5))
-    k = scenario.campaigns
-    assert len(set(truth.names)) == len(truth.names) == k
-    assert np.allclose(np.bincount(truth.ads.campaign, truth.ads.share), 1.0)
-    assert np.allclose(truth.delay.sum(axis=1), 1.0)
-    assert truth.demand.shape == (k, scenario.horizon_days)
-    assert (truth.demand > 0).all()
-    assert (truth.start % truth.quantum_micros == 0).all()
-    assert truth.start.min() >= scenario.minimum_budget * 1e6
-    assert len(scenario.summary) > 20
-
-
-def test_without_noise_the_first_budgets_are_an_equal_split():
-    truth = draw(SCENARIOS["closed-loop-30"], np.random.default_rng(5))
-    assert set(truth.start.tolist()) == {200_000_000}
-
-
-def test_names_stay_different_beyond_the_list():
-    names = campaign_names((Channel("search", 350, 1.0, 1.0, 0.1, 0.1),))
-    assert len(set(names)) == 350
-    assert names[0] == "Search | Brand | DE"
-
-
-def test_the_week_begins_where_it_is_told_to():
-    quiet = replace(DEMO, drift_sd=0.0, break_probability=0.0)
-    monday = draw(quiet, np.random.default_rng(3), 0).demand
-    friday = draw(quiet, np.random.default_rng(3), 4).demand
-    assert np.array_equal(monday[:, 4:-3], friday[:, :-7])
-    assert np.allclose(monday[:, :7].mean(axis=1), 1.0)
-
-
-def test_history_is_drawn_last_so_that_its_length_changes_no_truth():
-    short, long = (draw(replace(DEMO, history_days=d), np.random.default_rng(3)) for d in (0, 90))
-    assert np.array_equal(short.demand, long.demand)
-    assert np.array_equal(short.ads.click_rate, long.ads.click_rate)
-    assert np.array_equal(short.start, long.history[0])
-
-
-def test_the_delay_law_of_an_exponential_time_is_geometric():
-    law = delay_law(replace(DEMO.channels[0], delay_mean_days=2.0, delay_shape=1.0), 40)
-    assert np.allclose(law[1:] / law[:-1], np.exp(-0.5))
-    assert law[0] == pytest.approx(1 - np.exp(-0.5), rel=1e-6)
-
-
-def test_the_delay_law_is_the_whole_days_of_a_gamma_time():
-    law = delay_law(replace(DEMO.channels[0], delay_mean_days=4.0, delay_shape=0.7), 30)
-    below = stats.gamma(0.7, scale=4.0 / 0.7).cdf(np.arange(32))
-    assert law == pytest.approx(np.diff(below) / below[-1])
-
-
-HAND = [
-    (Family.MICHAELIS_MENTEN, 1.0, 2.0, (2 / 3) / (1 / 2)),
-    (Family.HILL, 2.0, 2.0, (4 / 5) / (1 / 2)),
-    (Family.POWER, 0.5, 4.0, 2.0),
-    (Family.LOG, 1.0, 3.0, 2.0),
-    (Family.LOGISTIC, 2.0, 2.0, (1 / (1 + np.exp(-2)) - 1 / (1 + np.exp(2))) / (1 / 2 - 1 / (1 + np.exp(2)))),
+DEMO = SCENARIOS["demo"]
+SUDDEN = with_knobs(DEMO, history_days=0, break_probability=0.0)
+SEARCH = DEMO.channels[0]
+SIGNUP = FurtherConversion("signup", 3.0, 5.0)
+FAMILY = FamilyShare(Family.LOG, 1.0)
+DATACLASSES: list[tuple[str, Any]] = [
+    ("", DEMO),
+    ("channels.", SEARCH),
+    ("channels.further.", SIGNUP),
+    ("demand.holidays.", Holiday(12, 1)),
+    ("saturation.families.", FAMILY),
+    *((f"{group}.", getattr(DEMO, group)) for group in GROUPS),
+]
+FIELDS = [
+    pytest.param(held, knob.name, get_type_hints(type(held))[knob.name], prefix + knob.name, id=prefix + knob.name)
+    for prefix, held in DATACLASSES
+    for knob in fields(held)
 ]
 
 
-@pytest.mark.parametrize(("family", "slope", "z", "g"), HAND)
-def test_each_family_by_hand_at_a_reference_of_one_half_saturation(family, slope, z, g):
-    half = 50.0
-    one = np.array([1.0])
-    curve = Curves(np.array([FAMILIES.index(family)]), half * one, slope * one, half * one)
-    assert curve(np.array([0.0, half, z * half])[None, :])[0] == pytest.approx([0.0, 1.0, g])
-
-
-@given(
-    st.integers(0, len(FAMILIES) - 1),
-    st.floats(0.1, 1e4),
-    st.floats(0.3, 8),
-    st.floats(0.1, 1e4),
-    st.lists(st.floats(0, 1e5), min_size=2, max_size=6),
+@pytest.mark.parametrize(
+    ("knobs", "field"),
+    [
+        ({"year_amplitude": 1.2}, "demand.year_amplitude"),
+        ({"break_probability": 1.0, "break_factors": (-0.5,)}, "shocks.break_factors"),
+        ({"restatement_days": 365, "horizon_days": 300}, "tracking.restatement_days"),
+        ({"channels": (replace(SEARCH, delay_mean_days=60.0),), "horizon_days": 59}, "channels.delay_mean_days"),
+        ({"channels": (replace(SEARCH, attribution_days=61),), "horizon_days": 60}, "channels.attribution_days"),
+        (
+            {"channels": (replace(SEARCH, further=(replace(SIGNUP, delay_mean_days=70.0),)),), "horizon_days": 60},
+            "channels.further.delay_mean_days",
+        ),
+        ({"returned_share": 0.1, "returned_after_days": 200, "horizon_days": 180}, "tracking.returned_after_days"),
+        ({"break_probability": 0.1, "break_days": (10, 401)}, "shocks.break_days"),
+        ({"launch_share": 0.1, "launch_days": (10, 401)}, "shocks.launch_days"),
+        ({"adstock_share": 0.1, "adstock_mean_days": 50.0, "horizon_days": 40}, "funnel.adstock_mean_days"),
+        ({"history_days": 401}, "history.history_days"),
+        ({"budgets": 3}, "budgets"),
+        ({"floor": 1.01}, "limits.floor"),
+        ({"minimum_budget": 500.0}, "minimum_budget"),
+        ({"currency": "euro"}, "currency"),
+        ({"time_zone": "Mars/Base"}, "time_zone"),
+        ({"name": " "}, "name"),
+        ({"channels": ()}, "channels"),
+        ({"channels": (SEARCH, SEARCH)}, "channels"),
+        ({"channels": (replace(SEARCH, harvest=0.5), replace(SEARCH, name="b", harvest=0.5))}, "channels.harvest"),
+        ({"horizon_days": 0}, "horizon_days"),
+        ({"average_budget": inf}, "average_budget"),
+        (
+            {"channels": (replace(SEARCH, click_rate=1e-6, conversion_rate=1e-6),)},
+            "channels.cost_per_conversion",
+        ),
+        ({"channels": (replace(SEARCH, value_per_conversion=1e9),)}, "channels.cost_per_conversion"),
+        ({"drift_sd": 0.13, "drift_reversion": 0.0}, "demand.drift_sd"),
+        ({"drift_sd": 0.51, "drift_reversion": 0.02}, "demand.drift_sd"),
+        ({"creatives": (3, 2)}, "ads.creatives"),
+        ({"audiences": (0, 1)}, "ads.audiences"),
+        ({"audience_part": 0.5}, "ads.audience_part"),
+        ({"families": (replace(FAMILY, weight=0.0),)}, "saturation.families"),
+        ({"rate_size": 2.0}, "funnel.rate_size"),
+        ({"ratio": (1.2, 0.9)}, "delivery.ratio"),
+        ({"ratio": (0.0, 0.0)}, "delivery.ratio"),
+        ({"break_factors": ()}, "shocks.break_factors"),
+    ],
 )
-def test_no_curve_ever_falls(family, half, slope, reference, spends):
-    one = np.ones(1)
-    curve = Curves(np.array([family]), half * one, slope * one, reference * one)
-    assert (np.diff(curve(np.sort(spends)[None, :])[0]) >= -1e-12).all()
+def test_a_market_that_cannot_be_is_refused_by_the_name_of_its_knob(knobs: dict[str, Any], field: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        with_knobs(SUDDEN, **knobs)
+    assert caught.value.field == field
+    assert str(caught.value).startswith(f"{field}: ")
 
 
-def test_curves_keep_to_their_rows():
-    rng = np.random.default_rng(1)
-    family = rng.integers(0, len(FAMILIES), 20)
-    curves = Curves(family, rng.uniform(1, 9, 20), rng.uniform(0.5, 3, 20), rng.uniform(1, 9, 20))
-    spend = rng.uniform(0, 20, (20, 3))
-    whole = curves(spend)
-    for k in range(20):
-        assert curves.take(np.array([k]))(spend[[k]])[0].tolist() == whole[k].tolist()
+@pytest.mark.parametrize(
+    ("held", "change", "field"),
+    [
+        (SEARCH, {"name": ""}, "channels.name"),
+        (SEARCH, {"campaigns": 0}, "channels.campaigns"),
+        (SEARCH, {"cost_per_conversion": -1.0}, "channels.cost_per_conversion"),
+        (SEARCH, {"click_rate": 0.9}, "channels.click_rate"),
+        (SEARCH, {"further": (SIGNUP, SIGNUP)}, "channels.further"),
+        (SIGNUP, {"name": "purchase"}, "channels.further.name"),
+        (SIGNUP, {"per_purchase": 0.0}, "channels.further.per_purchase"),
+        (FAMILY, {"slope": (0.0, 2.0)}, "saturation.families.slope"),
+        (Holiday(2, 1), {"day": 30}, "demand.holidays.day"),
+        (Holiday(2, 1), {"factor": -0.5}, "demand.holidays.factor"),
+    ],
+)
+def test_a_bad_part_is_refused_by_the_name_of_its_knob(held: Any, change: dict[str, Any], field: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        replace(held, **change)
+    assert caught.value.field == field
 
 
-def test_curves_of_unlike_lengths_are_refused():
-    with pytest.raises(ValueError, match="one shape"):
-        Curves(np.zeros(2, dtype=int), np.ones(1), np.ones(2), np.ones(2))
+def _wrong(hint: Any) -> list[object]:
+    """Values that no knob of this type takes."""
+    if hint is str:
+        return [3, "two\nlines", None]
+    if hint is int:
+        return [1.0, True, "1", 2**64, 16**5000]
+    if hint is float:
+        return ["1", False, nan, -1e300, 16**5000, None]
+    if get_origin(hint) is tuple:
+        return [3, "abc", ("x", object()), (True, True), (nan, nan), [1, 2]]
+    return [3, "x", None]
 
 
-def test_every_knob_of_the_sample_is_documented():
-    words = f"{Scenario.__doc__}"
-    assert [f.name for f in fields(Scenario) if f.name not in words] == []
+@pytest.mark.parametrize(("held", "name", "hint", "field"), FIELDS)
+def test_every_knob_refuses_what_is_not_of_its_type(held: Any, name: str, hint: Any, field: str) -> None:
+    for value in _wrong(hint):
+        with pytest.raises(ScenarioError) as caught:
+            replace(held, **{name: value})
+        assert caught.value.field == field
+
+
+@pytest.mark.parametrize(("held", "name", "hint", "field"), FIELDS)
+def test_every_knob_is_documented(held: Any, name: str, hint: Any, field: str) -> None:
+    before_the_colon = [line.split(":")[0].split(", ") for line in str(type(held).__doc__).splitlines()]
+    assert [name] in [[word.strip() for word in words if word.strip() == name] for words in before_the_colon]
+
+
+def test_names_of_knobs_are_unique_over_all_groups() -> None:
+    own = [knob.name for knob in fields(Scenario)]
+    names = [knob.name for group in GROUPS.values() for knob in fields(group)]
+    assert len(set(own + names)) == len(own) + len(names)
+    assert set(GROUPS) < set(own)
+
+
+def test_named_scenarios_are_found_and_changed_by_knob() -> None:
+    assert named("demo") == DEMO
+    changed = named("demo", average_budget=99.0, season_sd=0.3, ratio=(0.5, 1.5))
+    assert (changed.average_budget, changed.demand.season_sd, changed.delivery.ratio) == (99.0, 0.3, (0.5, 1.5))
+    assert with_knobs(changed, average_budget=240.0, season_sd=0.12, ratio=(0.9, 1.05)) == DEMO
+
+
+def test_demand_may_wander_as_far_as_it_can_be_counted() -> None:
+    # 0.124 sqrt(400) = 2.48; 0.49 / sqrt(1 - 0.98^2) = 2.46
+    for step, pull in ((0.124, 0.0), (0.49, 0.02)):
+        assert with_knobs(DEMO, drift_sd=step, drift_reversion=pull).demand.drift_sd == step
+
+
+def test_a_name_that_is_nearly_right_is_answered_with_the_right_one() -> None:
+    with pytest.raises(ScenarioError, match=r"did you mean black-friday\? There are adstock, .*wide-300"):
+        named("black-fridy")
+    with pytest.raises(ScenarioError, match=r"^seson_sd: .*did you mean season_sd\?"):
+        named("demo", seson_sd=0.1)
+
+
+def test_the_digest_hangs_on_every_knob_but_the_words() -> None:
+    assert replace(DEMO, summary="other words").digest() == DEMO.digest()
+    channels = (replace(SEARCH, click_rate=0.046), *DEMO.channels[1:])
+    changes: list[dict[str, Any]] = [{"season_sd": 0.13}, {"step": 0.2}, {"name": "other"}, {"channels": channels}]
+    assert len({DEMO.digest(), *(with_knobs(DEMO, **change).digest() for change in changes)}) == 5
+
+
+def test_a_whole_number_and_an_equal_float_are_one_scenario() -> None:
+    whole = with_knobs(DEMO, average_budget=200, traffic_size=40, ratio=(1, 1), break_factors=(1, 2))
+    written_out = with_knobs(DEMO, average_budget=200.0, traffic_size=40.0, ratio=(1.0, 1.0), break_factors=(1.0, 2.0))
+    assert whole.digest() == written_out.digest()
+    assert type(whole.average_budget) is float
+
+
+def test_an_error_survives_the_way_back_from_another_process() -> None:
+    error = ScenarioError("demand.season_sd", "is wrong").at("[demand]").at("a.toml")
+    back = pickle.loads(pickle.dumps(error))
+    assert (str(back), back.field, back.where) == (str(error), "demand.season_sd", "a.toml, [demand]")
+    assert str(back) == "a.toml, [demand]: demand.season_sd: is wrong"
+
+
+def test_campaigns_and_definitions_are_counted_over_channels() -> None:
+    channels = (
+        replace(SEARCH, further=(SIGNUP,)),
+        Channel("social", 2, 1.0, 1.0, 0.1, 0.1, further=(SIGNUP, replace(SIGNUP, name="install"))),
+    )
+    scenario = replace(DEMO, channels=channels)
+    assert scenario.campaigns == SEARCH.campaigns + 2
+    assert scenario.definitions == ("purchase", "signup", "install")

@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from connectors.contract import BudgetChange, BudgetKey, BuildContext, Connector, EntityKind, Level
+from connectors.contract import BudgetChange, BudgetKey, BuildContext, Connector, EntityKind, EntityStatus, Level
 from connectors.errors import BadInput, Drifted, Stop
 from connectors.money import Money
 from simulations.connector import SimulatedConnector, build
-from simulations.regret import Bounds
-from simulations.scenarios import SCENARIOS
+from simulations.scenarios import SCENARIOS, Channel, FurtherConversion, named, with_knobs, write_scenario
 
 START = date(2025, 3, 3)
 
@@ -211,14 +210,14 @@ def test_comparison_with_doing_nothing_and_with_the_oracle(platform):
     platform.set_budget(_change(poor, "5"))
     platform.advance(3)
     total = sum(target.amount.micros for target in before) / 1e6
-    found = platform.compare(since, platform.today - timedelta(1), Bounds(total, 5.0, 5 * 240.0))
+    found = platform.compare(since, platform.today - timedelta(1), total=total, lower=5.0, upper=5 * 240.0)
     assert found.actual.shape == (3,)
     assert found.of_best < 1
     assert found.spend.sum() < found.spend_unchanged.sum()
     assert np.all(found.bound >= found.best)
     for days in ((START, START), (since, platform.today)):
         with pytest.raises(ValueError, match="stretch of days"):
-            platform.compare(*days, Bounds(total, 5.0, 1200.0))
+            platform.compare(*days, total=total)
 
 
 def _context(home: Path, **options: object) -> BuildContext:
@@ -243,6 +242,26 @@ def test_all_settings_have_a_default(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_it_is_built_from_a_scenario_in_a_file(tmp_path):
+    scenario = with_knobs(SCENARIOS["tiny-yen"], name="mine", season_sd=0.3)
+    (tmp_path / "mine.toml").write_text(write_scenario(scenario), encoding="utf-8")
+    platform = build(_context(tmp_path, scenario="mine.toml", state_file="w.json"))
+    assert platform.world.truth.scenario == scenario
+    assert platform.accounts()[0].account_id == "mine-1"
+    (tmp_path / "mine.toml").write_text(write_scenario(with_knobs(scenario, season_sd=0.4)), encoding="utf-8")
+    with pytest.raises(BadInput, match="another definition"):
+        build(_context(tmp_path, scenario="mine.toml", state_file="w.json"))
+
+
+def test_a_scenario_file_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "mine.toml").write_text('based_on = "demo"\n[demand]\nseason_sd = -1.0\n', encoding="utf-8")
+    for name, said in (("mine.toml", "season_sd"), ("none.toml", "none.toml")):
+        with pytest.raises(BadInput, match=said) as caught:
+            build(_context(tmp_path, scenario=name))
+        assert caught.value.field == "scenario"
+        assert caught.value.where == "config.toml [connectors.shop]"
+
+
 @pytest.mark.parametrize(
     ("options", "field"),
     [
@@ -259,3 +278,174 @@ def test_a_wrong_setting_is_named(tmp_path, options, field):
         build(_context(tmp_path, **options))
     assert caught.value.field == field
     assert caught.value.where == "config.toml [connectors.shop]"
+
+
+def _make(scenario: str = "tiny-yen", seed: int = 8, **knobs: object) -> SimulatedConnector:
+    return SimulatedConnector(named(scenario, **knobs), seed=seed, start=START)
+
+
+def _campaigns(platform) -> dict[str, EntityStatus]:
+    return {e.entity_id: e.status for e in platform.entities() if e.kind is EntityKind.CAMPAIGN}
+
+
+def _by_day(platform, campaign: str, measure: str, definition: str = "purchase") -> dict[int, int]:
+    found: dict[int, int] = {}
+    for row in platform.pull(START, platform.today):
+        if (row.series.campaign_id, row.series.conversion_definition) == (campaign, definition):
+            day = (row.day - START).days
+            found[day] = found.get(day, 0) + getattr(row, measure)
+    return found
+
+
+def test_a_campaign_is_not_there_before_it_is_launched():
+    platform = _make(launch_share=0.34, launch_days=(12, 12))
+    (late,) = np.flatnonzero(~platform.world.truth.runs[:, 0])
+    campaign, budget = f"{1001 + late}", f"b{1001 + late}"
+    amount = Money.of(5_000, "JPY")
+    change = BudgetChange("k", BudgetKey("simulated", "tiny-yen-8", budget), amount, amount)
+    for _ in range(2):
+        assert campaign not in _campaigns(platform)
+        assert len(platform.budgets()) == 2
+        assert not any(campaign in entity.entity_id or campaign == entity.parent_id for entity in platform.entities())
+        for call in (platform.check_budget, platform.set_budget):
+            with pytest.raises(Stop, match="no budget"):
+                call(change)
+        with pytest.raises(Stop, match="no budget"):
+            platform.edit(budget, amount)
+        platform.advance()
+    assert _campaigns(platform)[campaign] is EntityStatus.ACTIVE
+    assert budget in {target.budget_id for target in platform.budgets()}
+    assert _by_day(platform, campaign, "spend_micros") == {}
+    platform.edit(budget, amount)
+    platform.advance(2)
+    assert sorted(_by_day(platform, campaign, "spend_micros")) == [12, 13]
+
+
+def test_what_a_campaign_has_is_shown_once_it_is_launched():
+    platform = _make("demo", launch_share=0.5, launch_days=(61, 61))
+    before = {(e.kind, e.entity_id) for e in platform.entities()}
+    platform.advance(2)
+    after = list(platform.entities())
+    everything = list(SimulatedConnector(SCENARIOS["demo"], seed=8, start=START).entities())
+    assert before < {(e.kind, e.entity_id) for e in after}
+    assert after == everything
+
+
+def test_a_paused_campaign_is_shown_as_such_keeps_its_budget_and_delivers_nothing():
+    platform = _make(pause_share=1.0, pause_length=(4, 4), horizon_days=60, break_probability=0.0)
+    runs = platform.world.truth.runs
+    campaign = int(np.argmax(~runs[:, 15:50].all(axis=1)))
+    first = int(np.flatnonzero(~runs[campaign, 15:])[0]) + 15
+    platform.advance(first - 10)
+    name = f"{1001 + campaign}"
+    assert _campaigns(platform)[name] is EntityStatus.PAUSED
+    target = platform.budgets()[campaign]
+    platform.set_budget(_change(target, "5000"))
+    platform.advance(3)
+    assert max(_by_day(platform, name, "spend_micros")) == first - 1
+    platform.advance(3)
+    assert _campaigns(platform)[name] is EntityStatus.ACTIVE
+    spent = _by_day(platform, name, "spend_micros")
+    assert set(spent) & set(range(first, first + 6)) == {first + 4, first + 5}
+    assert 0 < spent[first + 4] <= 5000 * 1_050_000
+
+
+def test_a_world_at_its_end_shows_what_ran_last():
+    platform = _make(launch_share=0.34, launch_days=(110, 110))
+    platform.advance(110)
+    assert len(_campaigns(platform)) == len(platform.budgets()) == 3
+
+
+SIGNUPS = Channel(
+    "search", 2, 1_800.0, 7_000.0, 0.04, 0.04, further=(FurtherConversion("signup", per_purchase=2.0, value=300.0),)
+)
+
+
+def _with_signups(**knobs: object) -> SimulatedConnector:
+    channels = (SIGNUPS, SCENARIOS["tiny-yen"].channels[1])
+    return _make(channels=channels, history_days=30, **knobs)
+
+
+def test_further_conversions_have_series_of_their_own_that_deliver_nothing():
+    platform = _with_signups()
+    rows = list(platform.pull(START, platform.today))
+    found = {(row.series.channel, row.series.conversion_definition) for row in rows}
+    assert found == {("search", "purchase"), ("search", "signup"), ("social", "purchase")}
+    signups = [row for row in rows if row.series.conversion_definition == "signup"]
+    assert all((r.spend_micros, r.impressions_micros, r.clicks_micros) == (0, 0, 0) for r in signups)
+    assert all(row.conversions_micros > 0 for row in signups)
+    assert len({(row.series, row.day) for row in rows}) == len(rows)
+
+
+def test_rows_sum_to_what_the_days_brought():
+    platform = _with_signups(returned_share=0.2, adstock_share=0.3, outages=3.0)
+    platform.advance(20)
+    today = platform.world.index_of(platform.today)
+    rows = list(platform.pull(START, platform.today))
+    days = platform.world.days()
+    assert sum(row.spend_micros for row in rows) == sum(day.spend.sum() for day in days)
+    assert sum(row.impressions_micros for row in rows) == 10**6 * sum(day.impressions.sum() for day in days)
+    for kind, name in enumerate(("purchase", "signup")):
+        mine = [row for row in rows if row.series.conversion_definition == name]
+        reported = [day.reported(today) for day in days]
+        assert sum(row.conversions_micros for row in mine) == 10**6 * sum(n[:, kind].sum() for n, _ in reported)
+        assert sum(row.value_micros for row in mine) == sum(value[:, kind].sum() for _, value in reported)
+
+
+def test_the_attribution_window_is_told():
+    platform = _make(
+        channels=(
+            Channel("search", 2, 1_800.0, 7_000.0, 0.04, 0.04, attribution_days=7),
+            Channel("social", 1, 2_400.0, 6_000.0, 0.012, 0.03),
+        )
+    )
+    told = {row.series.channel: row.series.attribution_setting for row in platform.pull(START, platform.today)}
+    assert told == {"search": "7-day-click", "social": "14-day-click"}
+
+
+def test_rows_are_restated_until_the_last_return_and_never_vanish():
+    platform = _make(returned_share=0.9, returned_after_days=5, history_days=1)
+    assert platform.capabilities.restatement_days == 14 + 5
+    assert _make().capabilities.restatement_days == 14
+    settled: dict = {}
+    fell = 0
+    for _ in range(25):
+        now = {(r.series, r.day): r.conversions_micros for r in platform.pull(START, START)}
+        assert settled.keys() <= now.keys()
+        fell += any(now[key] < settled[key] for key in settled)
+        settled = now
+        platform.advance()
+    assert fell > 0
+    last = platform.capabilities.restatement_days + 1
+    then = [list(platform.pull_as_of(START, START, START + timedelta(day))) for day in (last, last + 1)]
+    assert [row.conversions_micros for row in then[0]] == [row.conversions_micros for row in then[1]]
+
+
+def test_conversions_that_the_memory_of_ads_brings_stand_on_days_without_spend():
+    platform = _make(pause_share=1.0, pause_length=(20, 20), adstock_share=0.6, seed=2)
+    runs = platform.world.truth.runs
+    campaign = int(np.argmax((~runs[:, 12:]).sum(axis=1)))
+    first = int(np.flatnonzero(~runs[campaign, 12:])[0]) + 12
+    platform.advance(first + 8 - 10)
+    rows = [
+        r
+        for r in platform.pull(START + timedelta(first), platform.today)
+        if r.series.campaign_id == f"{1001 + campaign}"
+    ]
+    assert sum(row.conversions_micros for row in rows) > 0
+    assert {(row.spend_micros, row.impressions_micros, row.clicks_micros) for row in rows} == {(0, 0, 0)}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_named_scenario_is_a_platform(name):
+    platform = _make(name, history_days=4)
+    platform.advance(2)
+    (account,) = platform.accounts()
+    rows = list(platform.pull(START, platform.today))
+    assert {row.series.account for row in rows} == {account}
+    assert {row.series.campaign_id for row in rows} <= set(_campaigns(platform))
+    assert {target.covers for target in platform.budgets()} == {(campaign,) for campaign in _campaigns(platform)}
+    days = platform.world.days()
+    assert len(days) == 6
+    assert sum(row.spend_micros for row in rows) == sum(day.spend.sum() for day in days) > 0
+    assert sum(row.conversions_micros for row in rows) == 10**6 * sum(day.reported(6)[0].sum() for day in days)

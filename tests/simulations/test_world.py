@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from connectors.contract import BudgetChange
 from connectors.errors import AskMarketer, BadInput
 from connectors.money import Money
 from simulations.connector import SimulatedConnector
+from simulations.market import play
 from simulations.scenarios import SCENARIOS, named
 
 START = date(2025, 3, 3)
@@ -37,9 +39,8 @@ def _bytes(platform) -> str:
     return hashlib.sha256(repr((rows, platform.budgets())).encode()).hexdigest()
 
 
-def _some_life(*steps_between) -> str:
+def _some_life(reopen) -> str:
     """Days, sets and edits; between them the platform may be closed and opened again."""
-    reopen = steps_between[0]
     platform = reopen()
     platform.advance(2)
     _set(platform, 0, 31_000, "one")
@@ -201,3 +202,36 @@ def test_time_runs_forwards_and_ends_at_the_horizon():
         platform.advance()
     assert platform.today == START + timedelta(120)
     assert list(platform.pull(START + timedelta(119), START + timedelta(119)))
+
+
+EVERY_MEMORY = {"adstock_share": 0.4, "month_days": 28.0, "ratio": (0.0, 2.0), "returned_share": 0.2}
+
+
+def test_what_a_market_remembers_is_resumed_too(tmp_path):
+    def reopened():
+        scenario = named("tiny-yen", **EVERY_MEMORY)
+        return SimulatedConnector(scenario, seed=5, start=START, state_file=tmp_path / "world.json")
+
+    stayed = SimulatedConnector(named("tiny-yen", **EVERY_MEMORY), seed=5, start=START)
+    assert _some_life(reopened) == _some_life(lambda: stayed)
+    assert _bytes(stayed) != _bytes(_open())
+
+
+def test_any_day_can_be_lived_again_and_otherwise():
+    world = SimulatedConnector(named("tiny-yen", **EVERY_MEMORY), seed=5, start=START).world
+    world.advance(30)
+    days, in_force = world.days(), world.in_force(START, world.date_of(39))
+    assert world.carry(0).day == 0
+    for index in (0, 7, 31, 39):
+        carry = world.carry(index)
+        again, after = play(world.truth, world.key, carry, in_force[index])
+        assert (again.day, after.day) == (index, index + 1)
+        assert again.spend.tobytes() == days[index].spend.tobytes()
+        assert again.cell_count.tobytes() == days[index].cell_count.tobytes()
+        other, _ = play(world.truth, world.key, carry, in_force[index] * 2)
+        assert np.all(other.impressions >= again.impressions)
+        assert other.spend.sum() > again.spend.sum()
+    assert world.carry(40).day == 40
+    for index in (-1, 41):
+        with pytest.raises(ValueError, match="where the world stands"):
+            world.carry(index)

@@ -71,6 +71,7 @@ Rec = Annotated[str, typer.Argument(help="The recommendation's id, or 'latest'."
 As = Annotated[str | None, typer.Option("--as", help="Who acts; by default the user of this terminal.")]
 Lines = Annotated[str | None, typer.Option(help="Only these budgets: ids or names, separated by commas.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="Plan for this day (YYYY-MM-DD) as if it were today.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default one for each core.")]
 
 _CONFIG = Path("config.toml")
 
@@ -186,6 +187,47 @@ def rollback(rec: Rec, config: Config = _CONFIG, actor: As = None, json: Json = 
 
 
 @app.command()
+def backtest(
+    config: Config = _CONFIG,
+    since: Annotated[str | None, typer.Option(help="First day (YYYY-MM-DD); by default 28 days to the last.")] = None,
+    until: Annotated[str | None, typer.Option(help="Last day; by default the last one with rows.")] = None,
+    as_if_mature: Annotated[
+        bool, typer.Option("--as-if-mature", help="Take rows to have been known the morning after, as they are now.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the posterior draws.")] = 7,
+    log: Annotated[Path | None, typer.Option(help="A CSV file of logged choices with propensities, instead.")] = None,
+    policy: Annotated[
+        list[str] | None, typer.Option(help="With --log: uniform, greedy or thompson; by default all. Repeatable.")
+    ] = None,
+    action: Annotated[str | None, typer.Option(help="With --log: the column of the arm; by default 'action'.")] = None,
+    reward: Annotated[str | None, typer.Option(help="Of what it brought; by default 'reward'.")] = None,
+    propensity: Annotated[str | None, typer.Option(help="Of its probability; by default 'propensity'.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Of its probability under another policy, if there is one.")
+    ] = None,
+    batches: Annotated[int, typer.Option(help="With --log: how often greedy and thompson learn anew.")] = 20,
+    clip: Annotated[float | None, typer.Option(help="With --log: cut importance weights to this.")] = None,
+    json: Json = False,
+) -> None:
+    """Judge past mornings by what came of them, or a log of choices for other policies; writes nothing."""
+    columns = {"action": action, "reward": reward, "propensity": propensity, "target": target}
+    _act(
+        "backtest",
+        config=config,
+        since=since,
+        until=until,
+        as_if_mature=as_if_mature,
+        seed=seed,
+        log=log,
+        policy=policy or [],
+        columns=columns,
+        batches=batches,
+        clip=clip,
+        json=json,
+    )
+
+
+@app.command()
 def status(config: Config = _CONFIG, json: Json = False) -> None:
     """Say what waits, what runs, and how fresh the data are."""
     _act("status", config=config, json=json)
@@ -195,6 +237,44 @@ def status(config: Config = _CONFIG, json: Json = False) -> None:
 def doctor(config: Config = _CONFIG, json: Json = False) -> None:
     """Check settings, store and connectors, and say what to mend."""
     _act("doctor", config=config, json=json)
+
+
+@app.command()
+def simulate(
+    scenario: Annotated[str | None, typer.Argument(help="A named scenario, or a TOML file.")] = None,
+    policy: Annotated[
+        list[str] | None, typer.Option(help="Which play, the first compared with the rest; by default outlay, equal.")
+    ] = None,
+    worlds: Annotated[int, typer.Option(min=1, help="How many worlds are drawn.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first world; the next ones count on.")] = 1,
+    days: Annotated[int | None, typer.Option(min=1, help="Days after the history; 120 if there are.")] = None,
+    workers: Workers = None,
+    cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, instead of processes.")] = None,
+    goal: Annotated[
+        str, typer.Option(help="What is counted: conversions, value, incremental or incremental-value.")
+    ] = "conversions",
+    out: Annotated[Path | None, typer.Option(help="The run's folder; by default one of its own in runs/.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="List the scenarios and the policies.")] = False,
+    json: Json = False,
+) -> None:
+    """Compare policies in simulated worlds with one that knows the truth; goes on where it was stopped."""
+    _act(
+        "simulate", scenario=scenario, policies=policy or [], worlds=worlds, seed=seed, days=days, workers=workers,
+        cluster=cluster, goal=goal, out=out, listed=list_, json=json,
+    )  # fmt: skip
+
+
+@app.command()
+def replay(
+    folder: Annotated[Path, typer.Argument(help="Of a simulated run.")],
+    policy: Annotated[str | None, typer.Option(help="Whose day; by default the run's first policy's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="In which world; by default the run's first.")] = None,
+    day: Annotated[int | None, typer.Option(help="Tell all about this day, counted from 0, instead.")] = None,
+    workers: Workers = None,
+    json: Json = False,
+) -> None:
+    """Compute a simulated run anew and compare it byte by byte, or look into one of its days."""
+    _act("replay", folder=folder, policy=policy, seed=seed, day=day, workers=workers, json=json)
 
 
 @connectors_app.command("list")

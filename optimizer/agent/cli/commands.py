@@ -25,8 +25,11 @@ from optimizer.agent import cycle, writing
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cli import answers, checks, render, screen
 from optimizer.agent.cli.answers import Answer, Exit
+from optimizer.agent.cli.backtest import backtest
 from optimizer.agent.cli.begin import init
 from optimizer.agent.cli.demo import demo
+from optimizer.agent.cli.replay import replay
+from optimizer.agent.cli.simulate import simulate
 from optimizer.agent.settings import SettingsError
 from optimizer.goals import GoalsError
 from optimizer.plan.recommendation import IntentState, Line, Record, State
@@ -290,8 +293,11 @@ COMMANDS: Final[Mapping[str, Callable[..., Answer]]] = {
     "apply": apply,
     "verify": verify,
     "rollback": rollback,
+    "backtest": backtest,
     "status": checks.status,
     "doctor": checks.doctor,
+    "simulate": simulate,
+    "replay": replay,
     "connectors_list": checks.connectors_list,
     "connectors_check": checks.connectors_check,
 }

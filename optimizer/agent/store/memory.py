@@ -103,10 +103,11 @@ class MemoryStore:
     def snapshot(self, query: SnapshotQuery) -> Snapshot:
         """See `Store.snapshot`."""
         known_at, today = to_instant(query.known_at), query.today.toordinal()
+        budgets_at = to_instant(query.budgets_at or query.known_at)
         readings = {
             key: read
             for key, history in self._readings.items()
-            if (read := history[: bisect_right(history, known_at, key=itemgetter(0))])
+            if (read := history[: bisect_right(history, budgets_at, key=itemgetter(0))])
         }
         known = Known(
             series=_known_series(self._histories, self._channels, known_at, today),

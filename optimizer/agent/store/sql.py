@@ -60,12 +60,12 @@ class SqlStore:
 
     def snapshot(self, query: SnapshotQuery) -> Snapshot:
         """See `Store.snapshot`."""
-        known_at = to_instant(query.known_at)
+        known_at, budgets_at = to_instant(query.known_at), to_instant(query.budgets_at or query.known_at)
         with self._database.read() as connection:
             known = Known(
                 series=catalogue.read_series(connection, known_at, query.today.toordinal()),
-                budgets=tuple(catalogue.read_budgets(connection, known_at).values()),
-                amounts=catalogue.read_amounts(connection, known_at),
+                budgets=tuple(catalogue.read_budgets(connection, budgets_at).values()),
+                amounts=catalogue.read_amounts(connection, budgets_at),
                 entities=catalogue.read_entities(connection),
                 moves=ledger.moves(connection, to_instant(query.known_at - MOVES_WINDOW), known_at),
             )

@@ -1,0 +1,33 @@
+"""Things that go wrong on real platforms, as wrappers around any connector; they compose.
+
+    TimesOutAfterCommit(Throttled(platform, on_calls(2)), on_calls(1))
+
+Each takes the schedule of its calls: which of them, counted from 1, it spoils. All other calls pass through. The
+outermost wrapper meets a call first; one that turns the call away keeps it from those inside, which do not count it.
+"""
+
+from simulations.faults.calls import Delayed, Throttled, TokenExpired
+from simulations.faults.reads import OutOfOrder, PartialPull, StaleBudgets, StaleRows
+from simulations.faults.schedules import Schedule, always, on_calls, with_chance
+from simulations.faults.wrapper import Wrapper
+from simulations.faults.writes import EditedBehind, PartialSet, Refuses, TimesOutAfterCommit, TimesOutBeforeCommit
+
+__all__ = [
+    "Delayed",
+    "EditedBehind",
+    "OutOfOrder",
+    "PartialPull",
+    "PartialSet",
+    "Refuses",
+    "Schedule",
+    "StaleBudgets",
+    "StaleRows",
+    "Throttled",
+    "TimesOutAfterCommit",
+    "TimesOutBeforeCommit",
+    "TokenExpired",
+    "Wrapper",
+    "always",
+    "on_calls",
+    "with_chance",
+]

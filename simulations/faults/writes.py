@@ -1,0 +1,125 @@
+"""Faults of a set: answers that are lost, refusals, other hands on the same budget, another amount than asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+from connectors.contract import BudgetChange, BudgetKey, Connector, Receipt
+from connectors.errors import OutcomeUnknown, Stop
+from connectors.money import Money
+from simulations.faults.schedules import Schedule
+from simulations.faults.wrapper import Wrapper
+
+
+class TimesOutBeforeCommit(Wrapper):
+    """A set is lost on its way: nothing was written, but the caller cannot know.
+
+    Stands for a connection that is refused or dropped, and a gateway that gives up before the platform has begun.
+    """
+
+    def set_budget(self, change: BudgetChange) -> Receipt:
+        """Set one budget, or lose the call.
+
+        Raises:
+            OutcomeUnknown: On the scheduled calls.
+        """
+        if self._spoils():
+            raise _unanswered(change)
+        return super().set_budget(change)
+
+
+class TimesOutAfterCommit(Wrapper):
+    """A set is written, then its answer is lost.
+
+    Stands for a gateway that gives up (HTTP 504) while the platform still works, and a process that loses its network.
+    """
+
+    def set_budget(self, change: BudgetChange) -> Receipt:
+        """Set one budget, and perhaps lose the answer.
+
+        Raises:
+            OutcomeUnknown: On the scheduled calls.
+        """
+        spoils = self._spoils()
+        receipt = super().set_budget(change)
+        if spoils:
+            raise _unanswered(change)
+        return receipt
+
+
+class Refuses(Wrapper):
+    """The platform refuses a set for good, though the check let it pass.
+
+    Stands for policies that only the real write meets: a suspended account, a limit of changes per day.
+    """
+
+    def set_budget(self, change: BudgetChange) -> Receipt:
+        """Set one budget, or refuse.
+
+        Raises:
+            Stop: On the scheduled calls.
+        """
+        if self._spoils():
+            raise Stop(f"the platform refused the change of {change.key} to {change.target}")
+        return super().set_budget(change)
+
+
+class EditedBehind(Wrapper):
+    """Somebody else changes the budget just before a set arrives.
+
+    Stands for the marketer at the platform's own page, an agency, and the platform's automated rules.
+
+    Args:
+        inner: What is wrapped; it must write budgets.
+        schedule: Before which sets.
+        factor: What the live budget is multiplied with, then rounded up to the budget's quantum.
+    """
+
+    def __init__(self, inner: Connector, schedule: Schedule, factor: Fraction = Fraction(9, 10)) -> None:
+        super().__init__(inner, schedule)
+        self._factor = factor
+
+    def set_budget(self, change: BudgetChange) -> Receipt:
+        """Set one budget; on the scheduled calls, after somebody else has."""
+        if self._spoils():
+            self._edit(change.key)
+        return super().set_budget(change)
+
+    def _edit(self, key: BudgetKey) -> None:
+        for live in self._inner.budgets():
+            if live.key == key:
+                wanted = Money(int(live.amount.micros * self._factor), live.amount.currency)
+                edited = wanted.quantize(live.quantum_micros, "up")
+                note = f"somebody-else-{self._calls}"
+                self._inner.set_budget(BudgetChange(note, key, expected=live.amount, target=edited))
+
+
+class PartialSet(Wrapper):
+    """The platform stores less than was asked, and only its receipt says so.
+
+    Stands for platforms that round amounts to a unit of their own, or clip them without an error.
+
+    Args:
+        inner: What is wrapped.
+        schedule: Which sets are cut.
+        quantum_micros: Of such a set the target is rounded down to a multiple of it.
+
+    Raises:
+        ValueError: The quantum is not positive.
+    """
+
+    def __init__(self, inner: Connector, schedule: Schedule, quantum_micros: int) -> None:
+        if quantum_micros <= 0:
+            raise ValueError(f"a quantum must be positive, not {quantum_micros}")
+        super().__init__(inner, schedule)
+        self._quantum = quantum_micros
+
+    def set_budget(self, change: BudgetChange) -> Receipt:
+        """Set one budget, on the scheduled calls to a rounder amount, which the receipt tells."""
+        stored = change.target.quantize(self._quantum, "down") if self._spoils() else change.target
+        return super().set_budget(replace(change, target=stored))
+
+
+def _unanswered(change: BudgetChange) -> OutcomeUnknown:
+    return OutcomeUnknown(f"no answer to the change of {change.key}; it may or may not stand")
