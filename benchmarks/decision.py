@@ -38,8 +38,8 @@ from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import Decision
 from optimizer.plan.snapshot import FloatArray
 from optimizer.ports import SnapshotQuery
-from simulations.connector import SimulatedConnector
 from simulations.oracle import expected, optimum
+from simulations.platform.connector import SimulatedConnector
 from simulations.scenarios import Scenario, named
 
 START = date(2025, 9, 1)

@@ -30,11 +30,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where this file hides the package
 
-from simulations.market import Day, begin, play
+from simulations.market.play import Day, begin, play
+from simulations.market.response import quality, volume, wear
+from simulations.market.truth import Truth, draw
 from simulations.noise import FloatArray, noise_key
-from simulations.response import quality, volume, wear
 from simulations.scenarios import FurtherConversion, Scenario, named, with_knobs
-from simulations.truth import Truth, draw
 
 SEED = 11
 START = date(2025, 1, 6)

@@ -16,14 +16,14 @@ import numpy as np
 
 from connectors.money import MICROS
 from simulations.limits import Kept, brought_within, keep
-from simulations.market import Day, begin, play
+from simulations.market.play import Day, begin, play
+from simulations.market.truth import Truth, draw
 from simulations.noise import FloatArray, IntArray, KeyArray, noise_key
 from simulations.oracle import Expected, Goal, expected, horizon, optimum
 from simulations.policies.contract import Bounds, Counted, MakePolicy, Proposal, Seen, Setting, bounds_of
 from simulations.scenarios import Scenario, ScenarioError
 from simulations.seen import Diary
 from simulations.traces import OracleTrace, Place, Trace, Violation
-from simulations.truth import Truth, draw
 
 
 @dataclass(frozen=True, slots=True)

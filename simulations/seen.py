@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from connectors.money import MICROS
-from simulations.market import Day, ages, by_age
+from simulations.market.play import Day, ages, by_age
+from simulations.market.truth import Truth
 from simulations.noise import FloatArray, IntArray
 from simulations.policies.contract import BoolArray, Seen
-from simulations.truth import Truth
 
 
 class Diary:

@@ -20,8 +20,8 @@ from optimizer.agent.bootstrap import open_house
 from optimizer.agent.clock import SetClock
 from optimizer.agent.cycle import House
 from optimizer.plan.recommendation import Record, State
-from simulations.connector import SimulatedConnector
-from simulations.regret import Comparison
+from simulations.oracle.regret import Comparison
+from simulations.platform.connector import SimulatedConnector
 from simulations.scenarios import named
 
 WEEKS_AFTER: Final = 2

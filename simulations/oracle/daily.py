@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from simulations.market.truth import Truth
 from simulations.noise import FloatArray
 from simulations.oracle.outcome import Goal, portfolio_of
 from simulations.oracle.portfolio import check_box
 from simulations.oracle.search import solve
-from simulations.truth import Truth
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,13 +7,13 @@ from typing import Literal
 
 import numpy as np
 
-from simulations.delivery import RATIO_NODES, RATIO_WEIGHTS, spends
-from simulations.market import in_horizon
+from simulations.market.delivery import RATIO_NODES, RATIO_WEIGHTS, spends
+from simulations.market.play import in_horizon
+from simulations.market.response import claims, overlap_factor, potential, quality, volume, wear_of_campaign
+from simulations.market.truth import Truth
 from simulations.noise import FloatArray
 from simulations.oracle.bend import bend
 from simulations.oracle.portfolio import Portfolio, Rows
-from simulations.response import claims, overlap_factor, potential, quality, volume, wear_of_campaign
-from simulations.truth import Truth
 
 Goal = Literal["conversions", "value", "incremental", "incremental-value"]
 """What is counted: conversions of all kinds that stand in the end or their value in currency units, or of either only

@@ -18,13 +18,13 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import csr_array, eye_array, hstack, kron, vstack
 
+from simulations.market.truth import Truth
 from simulations.noise import FloatArray
 from simulations.oracle.outcome import Goal, portfolio_of
 from simulations.oracle.portfolio import Impossible, Portfolio, check_box
 from simulations.oracle.search import Solved, solve
 from simulations.oracle.steady import ladder, steady_paths
 from simulations.policies.contract import Bounds
-from simulations.truth import Truth
 
 # Above so many campaign-days the linear programmes would take minutes; steady paths alone lose a few thousandths.
 _LARGEST: Final = 50_000

@@ -6,9 +6,9 @@ from typing import Final
 
 import numpy as np
 
-from simulations.knapsack import split
 from simulations.noise import FloatArray
 from simulations.policies.contract import BoolArray, Bounds
+from simulations.policies.knapsack import split
 
 _HALVINGS: Final = 64
 _LITTLE: Final = 1e-9

@@ -24,8 +24,8 @@ from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import IntentState, Record, State, Transition
 from optimizer.plan.snapshot import Panel
 from optimizer.ports import SnapshotQuery, StateConflict, Store, StoreError
-from simulations import faults
-from simulations.connector import SimulatedConnector
+from simulations.platform import faults
+from simulations.platform.connector import SimulatedConnector
 from simulations.scenarios import named
 
 SOCIAL = Limit(Scope.parse("channel:social"), share_ceiling=0.3)

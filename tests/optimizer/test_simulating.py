@@ -23,8 +23,8 @@ from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import Objective
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import SnapshotQuery
-from simulations.connector import SimulatedConnector
-from simulations.market import begin, play
+from simulations.market.play import begin, play
+from simulations.platform.connector import SimulatedConnector
 from simulations.policies.contract import Bounds, Seen, Setting, bounds_of
 from simulations.scenarios import Scenario, named
 from simulations.seen import Diary

@@ -7,7 +7,7 @@ import pytest
 
 from optimizer.agent.store import MemoryStore, open_sql
 from optimizer.ports import SnapshotQuery
-from simulations.connector import SimulatedConnector
+from simulations.platform.connector import SimulatedConnector
 from simulations.scenarios import Channel, FurtherConversion, named
 
 START = date(2025, 9, 1)

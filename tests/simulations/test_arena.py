@@ -21,10 +21,10 @@ from simulations.arena import (
 )
 from simulations.noise import FloatArray
 from simulations.oracle import Goal
+from simulations.platform.world import World
 from simulations.policies.contract import MakePolicy, Proposal, Seen, Setting
 from simulations.scenarios import ScenarioError, named
 from simulations.traces import trace_text
-from simulations.world import World
 from tests.simulations.tiny_policies import START, Keep, Wander
 
 SMALL = WorldSpec(named("closed-loop-6"), seed=5, days=12, start=START)

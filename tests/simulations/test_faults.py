@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from connectors.contract import BudgetChange, Connector
 from connectors.errors import AskMarketer, ConnectorError, Drifted, OutcomeUnknown, RetryLater, Stop
 from connectors.money import Money
-from simulations import faults
-from simulations.connector import SimulatedConnector
-from simulations.faults import (
+from simulations.platform import faults
+from simulations.platform.connector import SimulatedConnector
+from simulations.platform.faults import (
     Delayed,
     EditedBehind,
     OutOfOrder,

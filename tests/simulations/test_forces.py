@@ -7,12 +7,12 @@ from math import inf
 import numpy as np
 import pytest
 
-from simulations.market import begin, play
+from simulations.market.play import begin, play
+from simulations.market.response import overlap_factor, potential, quality, wear, wear_of_campaign
+from simulations.market.truth import draw
 from simulations.noise import noise_key
-from simulations.response import overlap_factor, potential, quality, wear, wear_of_campaign
 from simulations.saturation import Family
 from simulations.scenarios import Channel, FamilyShare, FurtherConversion, Scenario, with_knobs
-from simulations.truth import draw
 
 BUDGET = 1e6
 NEAR = 4e-3  # 5.5 standard deviations or more of every count above 2 million

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulations.knapsack import split
+from simulations.policies.knapsack import split
 
 SEEDS = st.integers(0, 2**32 - 1)
 

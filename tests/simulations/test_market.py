@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulations.delivery import charged, days_of_month
-from simulations.market import Day, HorizonEnded, ages, begin, by_age, in_horizon, play
+from simulations.market.delivery import charged, days_of_month
+from simulations.market.play import Day, HorizonEnded, ages, begin, by_age, in_horizon, play
+from simulations.market.truth import draw
 from simulations.noise import noise_key
 from simulations.scenarios import FurtherConversion, Scenario, named, with_knobs
-from simulations.truth import draw
 
 START = date(2025, 2, 20)
 CALM = named("demo", horizon_days=90, history_days=0, break_probability=0.0)

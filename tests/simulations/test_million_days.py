@@ -10,11 +10,11 @@ from datetime import date
 import numpy as np
 import pytest
 
-from simulations.market import ages, begin, by_age, play
+from simulations.market.play import ages, begin, by_age, play
+from simulations.market.truth import draw
 from simulations.noise import noise_key
 from simulations.saturation import FAMILIES, Family
 from simulations.scenarios import Channel, FurtherConversion, Scenario, with_knobs
-from simulations.truth import draw
 
 Z = 5.5
 CAMPAIGNS, DAYS = 10_000, 100

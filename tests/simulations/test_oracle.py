@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.money import MICROS
-from simulations.market import HorizonEnded, begin, play
+from simulations.market.play import HorizonEnded, begin, play
+from simulations.market.truth import draw
 from simulations.noise import beta22_quantile, noise_key
 from simulations.oracle import Impossible, expected, horizon, optimum, portfolio_of
 from simulations.policies.contract import bounds_of
 from simulations.saturation import Family
 from simulations.scenarios import SCENARIOS, Channel, FamilyShare, FurtherConversion, named
-from simulations.truth import draw
 
 GOALS = ("conversions", "value", "incremental", "incremental-value")
 SIX = SCENARIOS["closed-loop-6"]

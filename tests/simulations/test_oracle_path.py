@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.money import MICROS
-from simulations.market import HorizonEnded
+from simulations.market.play import HorizonEnded
+from simulations.market.truth import draw
 from simulations.oracle import Impossible, expected, horizon, optimum
 from simulations.oracle.steady import ladder, steady_paths
 from simulations.policies.contract import bounds_of
 from simulations.scenarios import Channel, named
-from simulations.truth import draw
 
 START = date(2025, 3, 3)
 CALM = dict.fromkeys(("season_sd", "season_channel_sd", "drift_sd", "break_probability"), 0.0)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from connectors.money import MICROS
-from simulations.market import HorizonEnded, begin, play
+from simulations.market.play import HorizonEnded, begin, play
+from simulations.market.truth import draw
 from simulations.noise import noise_key
 from simulations.oracle import Impossible, expected
+from simulations.oracle.regret import compare
 from simulations.policies.contract import bounds_of
-from simulations.regret import compare
 from simulations.scenarios import named
-from simulations.truth import draw
 
 GOALS = ("conversions", "value", "incremental", "incremental-value")
 SCENARIO = named("demo", history_days=5, restatement_days=10, adstock_share=0.3, returned_share=0.1)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from connectors.money import MICROS
+from simulations.market.truth import draw
 from simulations.saturation import Family
 from simulations.scenarios import SCENARIOS, Scenario
-from simulations.truth import draw
 
 START = date(2025, 9, 1)
 ALL = [pytest.param(scenario, id=name) for name, scenario in SCENARIOS.items()]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simulations.market import Day, ages, begin, play
+from simulations.market.play import Day, ages, begin, play
+from simulations.market.truth import Truth, draw
 from simulations.noise import FloatArray, IntArray, noise_key
 from simulations.scenarios import Scenario, named
 from simulations.seen import Diary
-from simulations.truth import Truth, draw
 from tests.simulations.tiny_policies import START
 
 DAYS = 45

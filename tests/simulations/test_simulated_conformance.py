@@ -5,8 +5,8 @@ from datetime import date, timedelta
 import numpy as np
 
 from connectors.conformance import ConnectorConformance
-from simulations.connector import SimulatedConnector
-from simulations.faults import (
+from simulations.platform.connector import SimulatedConnector
+from simulations.platform.faults import (
     Delayed,
     EditedBehind,
     OutOfOrder,

@@ -10,7 +10,7 @@ import pytest
 from connectors.contract import BudgetChange, BudgetKey, BuildContext, Connector, EntityKind, EntityStatus, Level
 from connectors.errors import BadInput, Drifted, Stop
 from connectors.money import Money
-from simulations.connector import SimulatedConnector, build
+from simulations.platform.connector import SimulatedConnector, build
 from simulations.scenarios import SCENARIOS, Channel, FurtherConversion, named, with_knobs, write_scenario
 
 START = date(2025, 3, 3)

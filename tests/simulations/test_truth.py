@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from simulations.creatives import Ads
+from simulations.market.creatives import Ads
+from simulations.market.truth import Truth, campaign_names, delay_law, draw
 from simulations.scenarios import SCENARIOS, Channel, FurtherConversion, Holiday, named, with_knobs
-from simulations.truth import Truth, campaign_names, delay_law, draw
 
 MONDAY = date(2025, 3, 3)
 DEMO = named("demo", horizon_days=200)

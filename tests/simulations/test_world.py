@@ -16,8 +16,8 @@ import pytest
 from connectors.contract import BudgetChange
 from connectors.errors import AskMarketer, BadInput
 from connectors.money import Money
-from simulations.connector import SimulatedConnector
-from simulations.market import play
+from simulations.market.play import play
+from simulations.platform.connector import SimulatedConnector
 from simulations.scenarios import SCENARIOS, named
 
 START = date(2025, 3, 3)
@@ -74,7 +74,7 @@ def test_the_same_world_in_another_process(tmp_path):
 import hashlib
 from datetime import date
 from pathlib import Path
-from simulations.connector import SimulatedConnector
+from simulations.platform.connector import SimulatedConnector
 from simulations.scenarios import SCENARIOS
 p = SimulatedConnector(
     SCENARIOS["tiny-yen"], seed=5, start=date(2025, 3, 3), state_file=Path({str(tmp_path / "world.json")!r})

@@ -11,12 +11,12 @@ from typing import Literal
 import numpy as np
 
 from connectors.errors import AskMarketer, BadInput
-from simulations.events import BoolArray
-from simulations.market import Carry, Day, HorizonEnded, begin, in_horizon, play
+from simulations.market.events import BoolArray
+from simulations.market.play import Carry, Day, HorizonEnded, begin, in_horizon, play
+from simulations.market.truth import Truth, draw
 from simulations.noise import IntArray, KeyArray, noise_key
+from simulations.platform.state import Edit, WorldState, locked, read_state, stamp, write_state
 from simulations.scenarios import Scenario, with_knobs
-from simulations.state import Edit, WorldState, locked, read_state, stamp, write_state
-from simulations.truth import Truth, draw
 
 
 class World:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from connectors.contract import Account, Entity, EntityKind, EntityStatus, Series
-from simulations.events import BoolArray
+from simulations.market.events import BoolArray
+from simulations.market.truth import Truth, audience_name
 from simulations.scenarios import Channel
-from simulations.truth import Truth, audience_name
 
 
 class Catalogue:

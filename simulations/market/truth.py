@@ -10,10 +10,10 @@ import numpy as np
 from scipy.special import expit, gammainc, logit
 
 from connectors.money import MICROS, minor_unit_micros
-from simulations.creatives import Ads, draw_ads
-from simulations.demand import draw_demand
-from simulations.draws import lognormal, of_channels
-from simulations.events import BoolArray, draw_awake, draw_launched, draw_price, draw_tracked
+from simulations.market.creatives import Ads, draw_ads
+from simulations.market.demand import draw_demand
+from simulations.market.draws import lognormal, of_channels
+from simulations.market.events import BoolArray, draw_awake, draw_launched, draw_price, draw_tracked
 from simulations.noise import FloatArray, IntArray
 from simulations.saturation import FAMILIES, Curves
 from simulations.scenarios import Channel, FurtherConversion, Scenario

@@ -14,7 +14,7 @@ from connectors.contract import (
     PerformanceRow,
     Receipt,
 )
-from simulations.faults.schedules import Schedule
+from simulations.platform.faults.schedules import Schedule
 
 
 class Wrapper:

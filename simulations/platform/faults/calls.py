@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from connectors.contract import Connector
 from connectors.errors import AskMarketer, RetryLater
-from simulations.faults.schedules import Schedule
-from simulations.faults.wrapper import Wrapper
+from simulations.platform.faults.schedules import Schedule
+from simulations.platform.faults.wrapper import Wrapper
 
 
 class Throttled(Wrapper):

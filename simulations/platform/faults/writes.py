@@ -8,8 +8,8 @@ from fractions import Fraction
 from connectors.contract import BudgetChange, BudgetKey, Connector, Receipt
 from connectors.errors import OutcomeUnknown, Stop
 from connectors.money import Money
-from simulations.faults.schedules import Schedule
-from simulations.faults.wrapper import Wrapper
+from simulations.platform.faults.schedules import Schedule
+from simulations.platform.faults.wrapper import Wrapper
 
 
 class TimesOutBeforeCommit(Wrapper):

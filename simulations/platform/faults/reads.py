@@ -10,8 +10,8 @@ import numpy as np
 
 from connectors.contract import BudgetTarget, Connector, PerformanceRow, Series
 from connectors.errors import RetryLater
-from simulations.faults.schedules import Schedule
-from simulations.faults.wrapper import Wrapper
+from simulations.platform.faults.schedules import Schedule
+from simulations.platform.faults.wrapper import Wrapper
 
 
 class StaleBudgets(Wrapper):

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulations.delivery import RATIO_WEIGHTS, Rows, spends
+from simulations.market.delivery import RATIO_WEIGHTS, Rows, spends
+from simulations.market.truth import Truth
 from simulations.noise import FloatArray
-from simulations.truth import Truth
 
 _QUALITY_OFFSET = 0.1
 # Never quite nothing, so that the ads of a campaign always have shares of what it brings.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, logit
 
-from simulations.draws import lognormal, of_channels
+from simulations.market.draws import lognormal, of_channels
 from simulations.noise import FloatArray, IntArray
 from simulations.scenarios import Scenario
 

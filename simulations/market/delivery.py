@@ -11,8 +11,8 @@ import numpy.typing as npt
 from scipy.special import roots_jacobi
 
 from connectors.money import MICROS
+from simulations.market.truth import Truth
 from simulations.noise import FloatArray, IntArray
-from simulations.truth import Truth
 
 Rows = npt.NDArray[np.intp]
 

@@ -30,13 +30,13 @@ from connectors.contract import (
 )
 from connectors.errors import BadInput, Drifted, Stop
 from connectors.money import MICROS, Money
-from simulations.catalogue import Catalogue
-from simulations.market import Day, ages
+from simulations.market.play import Day, ages
 from simulations.oracle import Goal
+from simulations.oracle.regret import Comparison, compare
+from simulations.platform.catalogue import Catalogue
+from simulations.platform.world import World, with_history
 from simulations.policies.contract import Bounds
-from simulations.regret import Comparison, compare
 from simulations.scenarios import Scenario, ScenarioError, find
-from simulations.world import World, with_history
 
 MORNING = time(6, 0)
 """When a day's reading is taken, on the account's clock."""

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulations.booking import Booking
-from simulations.day import Day
-from simulations.delivery import to_micros
-from simulations.events import BoolArray
+from simulations.market.booking import Booking
+from simulations.market.day import Day
+from simulations.market.delivery import to_micros
+from simulations.market.events import BoolArray
+from simulations.market.response import wear
+from simulations.market.truth import Truth
 from simulations.noise import (
     FloatArray,
     IntArray,
@@ -25,8 +27,6 @@ from simulations.noise import (
     poisson_counts,
     uniforms_at,
 )
-from simulations.response import wear
-from simulations.truth import Truth
 
 
 @dataclass(frozen=True, slots=True, eq=False)

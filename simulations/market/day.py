@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from simulations.events import BoolArray
+from simulations.market.events import BoolArray
+from simulations.market.truth import Truth
 from simulations.noise import IntArray
 from simulations.scenarios import Scenario
-from simulations.truth import Truth
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from connectors.money import MICROS
-from simulations.market import Carry, play
+from simulations.market.play import Carry, play
+from simulations.market.truth import Truth
 from simulations.noise import FloatArray, IntArray, KeyArray
 from simulations.oracle import Expected, Goal, expected, optimum
 from simulations.policies.contract import Bounds
-from simulations.truth import Truth
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from connectors.money import MICROS
-from simulations.booking import Amounts, book
-from simulations.counting import count_day
-from simulations.day import Day, ages, by_age
-from simulations.delivery import charged, days_of_month, delivered
+from simulations.market.booking import Amounts, book
+from simulations.market.counting import count_day
+from simulations.market.day import Day, ages, by_age
+from simulations.market.delivery import charged, days_of_month, delivered
+from simulations.market.response import overlap_factor, quality, volume, wear_of_campaign
+from simulations.market.truth import Truth
 from simulations.noise import IntArray, KeyArray, Stream, beta22_quantile, gamma_quantile, uniforms
-from simulations.response import overlap_factor, quality, volume, wear_of_campaign
-from simulations.truth import Truth
 
 __all__ = ["Carry", "Day", "HorizonEnded", "ages", "begin", "by_age", "in_horizon", "play"]
 

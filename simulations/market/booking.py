@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simulations.market.truth import Truth
 from simulations.noise import FloatArray
-from simulations.truth import Truth
 
 
 @dataclass(frozen=True, slots=True, eq=False)

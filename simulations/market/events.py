@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from simulations.draws import some
+from simulations.market.draws import some
 from simulations.noise import FloatArray
 from simulations.scenarios import Scenario
 

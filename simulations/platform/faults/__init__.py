@@ -6,11 +6,17 @@ Each takes the schedule of its calls: which of them, counted from 1, it spoils. 
 outermost wrapper meets a call first; one that turns the call away keeps it from those inside, which do not count it.
 """
 
-from simulations.faults.calls import Delayed, Throttled, TokenExpired
-from simulations.faults.reads import OutOfOrder, PartialPull, StaleBudgets, StaleRows
-from simulations.faults.schedules import Schedule, always, on_calls, with_chance
-from simulations.faults.wrapper import Wrapper
-from simulations.faults.writes import EditedBehind, PartialSet, Refuses, TimesOutAfterCommit, TimesOutBeforeCommit
+from simulations.platform.faults.calls import Delayed, Throttled, TokenExpired
+from simulations.platform.faults.reads import OutOfOrder, PartialPull, StaleBudgets, StaleRows
+from simulations.platform.faults.schedules import Schedule, always, on_calls, with_chance
+from simulations.platform.faults.wrapper import Wrapper
+from simulations.platform.faults.writes import (
+    EditedBehind,
+    PartialSet,
+    Refuses,
+    TimesOutAfterCommit,
+    TimesOutBeforeCommit,
+)
 
 __all__ = [
     "Delayed",
