@@ -9,12 +9,8 @@ import pytest
 from tests.journeys.shops import Outlay
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo") / "kept"
-
-
-def test_the_demo_gains_over_doing_nothing_and_stays_below_the_oracle(outlay: Outlay, folder: Path) -> None:
+def test_the_demo_gains_stays_below_the_oracle_and_can_be_looked_at(outlay: Outlay, tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
     answer = outlay("demo", "--folder", folder, "--json")
     assert answer.code == 0, answer.err
     told = answer.data
@@ -29,8 +25,6 @@ def test_the_demo_gains_over_doing_nothing_and_stays_below_the_oracle(outlay: Ou
     }
     assert decision["total"]["low80"] < decision["total"]["mean"] < decision["total"]["high80"]
 
-
-def test_what_the_demo_kept_can_be_looked_at(outlay: Outlay, folder: Path) -> None:
     config = folder / "config.toml"
     shown = outlay("show", "-c", config)
     assert shown.code == 0, shown.err
