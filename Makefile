@@ -3,7 +3,7 @@ BIN := .venv/bin
 BENCHMARKS := $(wildcard benchmarks/[a-z]*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test check lint types imports bench-quick lock clean
+.PHONY: help set-up demo test check lint types imports bench-quick peers lock clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -36,10 +36,16 @@ bench-quick: .venv/ready  ## Run every benchmark in its short form.
 		echo "== $$bench"; $(BIN)/python $$bench --quick || missed=1; \
 	done; exit $$missed
 
-lock: .venv/ready  ## Write requirements.lock anew from pyproject.toml.
+peers: .venv/ready  ## Make .venv-peers, in which benchmarks/peers.py compares us with PyMC-Marketing.
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-peers
+	$(BIN)/uv pip sync --quiet --python .venv-peers/bin/python benchmarks/peers.lock
+
+lock: .venv/ready  ## Write requirements.lock and benchmarks/peers.lock anew.
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 		--extra dev --extra cluster --python-version 3.12 pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+		--python-version 3.12 benchmarks/peers.in -o benchmarks/peers.lock
 
 clean:  ## Remove .venv and all caches; data of the store are left alone.
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-peers build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

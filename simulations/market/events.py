@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulations.market.draws import some
-from simulations.noise import FloatArray
+from simulations.noise import FloatArray, IntArray
 from simulations.scenarios import Scenario
 
 BoolArray = npt.NDArray[np.bool_]
@@ -23,14 +23,14 @@ def draw_tracked(scenario: Scenario, rng: np.random.Generator) -> BoolArray:
     return ~_spells(scenario, scenario.tracking.outages, scenario.tracking.outage_days, rng)
 
 
-def draw_launched(scenario: Scenario, rng: np.random.Generator) -> BoolArray:
-    """Draw whether a campaign has been launched, shape (K, H)."""
+def draw_launch(scenario: Scenario, rng: np.random.Generator) -> IntArray:
+    """Draw the day on which each campaign is launched, shape (K,); 0: it was there from the start."""
     knobs, k = scenario.shocks, scenario.campaigns
     chosen = some(rng, knobs.launch_share, k)
     day = rng.integers(knobs.launch_days[0], knobs.launch_days[1] + 1, size=k)
     first = np.zeros(k, dtype=np.int64)
     first[chosen] = day[chosen]
-    return np.arange(scenario.horizon_days) >= first[:, None]
+    return first
 
 
 def draw_awake(scenario: Scenario, rng: np.random.Generator) -> BoolArray:

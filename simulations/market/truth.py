@@ -13,7 +13,7 @@ from connectors.money import MICROS, minor_unit_micros
 from simulations.market.creatives import Ads, draw_ads
 from simulations.market.demand import draw_demand
 from simulations.market.draws import lognormal, of_channels
-from simulations.market.events import BoolArray, draw_awake, draw_launched, draw_price, draw_tracked
+from simulations.market.events import BoolArray, draw_awake, draw_launch, draw_price, draw_tracked
 from simulations.noise import FloatArray, IntArray
 from simulations.saturation import FAMILIES, Curves
 from simulations.scenarios import Channel, FurtherConversion, Scenario
@@ -75,6 +75,7 @@ class Truth:
         supply: The most that can be spent at mean demand and normal prices, currency per day, shape (K,).
         demand: Multiplies expected impressions and the supply, shape (K, H).
         price: Factor on the auction price, shape (C, H).
+        launch: The day on which each campaign is launched, shape (K,); before it nobody knows of it.
         runs: Whether a campaign is launched and not paused, shape (K, H).
         tracked: Whether a channel's tracking works, shape (C, H).
         kinds: Purchases, then the further kinds; length Y.
@@ -97,6 +98,7 @@ class Truth:
     supply: FloatArray
     demand: FloatArray
     price: FloatArray
+    launch: IntArray
     runs: BoolArray
     tracked: BoolArray
     kinds: tuple[Kind, ...]
@@ -122,7 +124,7 @@ def draw(scenario: Scenario, rng: np.random.Generator, start: date) -> Truth:
             as `numpy.random.default_rng` is.
         start: The date of day 0.
     """
-    year, wear, price, tracked, launched, awake, incrementality, quality = rng.spawn(8)
+    year, wear, price, tracked, launches, awake, incrementality, quality = rng.spawn(8)
     k = scenario.campaigns
     channel = np.repeat(np.arange(len(scenario.channels)), [c.campaigns for c in scenario.channels])
     pool = _pools(scenario)
@@ -137,6 +139,7 @@ def draw(scenario: Scenario, rng: np.random.Generator, start: date) -> Truth:
     demand = draw_demand(scenario, channel, start, rng, year)
     ads = draw_ads(scenario, channel, rng, wear)
     history, first = _budgets(scenario, reference, rng)
+    launch = draw_launch(scenario, launches)
     return Truth(
         scenario=scenario,
         start=start,
@@ -152,7 +155,8 @@ def draw(scenario: Scenario, rng: np.random.Generator, start: date) -> Truth:
         supply=supply,
         demand=demand,
         price=draw_price(scenario, price),
-        runs=draw_launched(scenario, launched) & draw_awake(scenario, awake),
+        launch=launch,
+        runs=(np.arange(scenario.horizon_days) >= launch[:, None]) & draw_awake(scenario, awake),
         tracked=draw_tracked(scenario, tracked),
         kinds=_kinds(scenario),
         ads=ads,

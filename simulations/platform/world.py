@@ -109,9 +109,8 @@ class World:
         return self.truth.runs[:, self._last_seen]
 
     def launched(self) -> BoolArray:
-        """Return which campaigns have run on some day up to today, shape (K,); there are no others as yet."""
-        launched: BoolArray = self.truth.runs[:, : self._last_seen + 1].any(axis=1)
-        return launched
+        """Return which campaigns there are as yet, running or paused, shape (K,)."""
+        return self.truth.launch <= self._last_seen
 
     def in_force(self, since: date, until: date) -> IntArray:
         """Return the budgets that were in force on past days, micros, shape (days, K).

@@ -12,7 +12,7 @@ from simulations.policies.changes import ChangePoint
 from simulations.policies.contract import MakePolicy
 from simulations.policies.gp import gp_ts, gp_ucb
 from simulations.policies.hill import EpsilonGreedy, Greedy
-from simulations.policies.mmm import MixModelOnce
+from simulations.policies.mmm import mix_model_once
 from simulations.policies.rules import Automation, Equal, LastPlan, Roas, Winners
 
 BASELINES: Final[Mapping[str, MakePolicy]] = MappingProxyType(
@@ -22,7 +22,7 @@ BASELINES: Final[Mapping[str, MakePolicy]] = MappingProxyType(
         "roas": Roas,
         "winners": Winners,
         "automation": Automation,
-        "mmm-once": MixModelOnce,
+        "mmm-once": mix_model_once,
         "greedy": Greedy,
         "epsilon-greedy": EpsilonGreedy,
         "gp-ucb": gp_ucb,

@@ -8,6 +8,7 @@ form.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -20,7 +21,8 @@ from simulations.policies.hill import HALVES, SLOPES, Fit, hill
 from simulations.policies.rules import WARM_UP
 from simulations.policies.steps import choices, kept, optimal, towards
 
-_TRIAL_DAYS: Final = 42
+TRIAL_DAYS: Final = 42
+"""How long budgets are varied before the plan is made."""
 _JITTER_DAYS: Final = 3
 _JITTER_SD: Final = 0.25
 _ADSTOCK: Final = (0.0, 0.3, 0.6)
@@ -29,16 +31,25 @@ _PENALTY: Final = (np.log(HALVES) / 0.9) ** 2 + (np.log(SLOPES / 1.3) / 0.5) ** 
 _BLOCK: Final = 32
 
 
-class MixModelOnce:
-    """The policy; it remembers on which day it began, and its plan."""
+Plan = Callable[[Setting, Seen], FloatArray]
+"""Makes the one plan from what was seen: an aim for each campaign, shape (K,)."""
 
-    def __init__(self, setting: Setting) -> None:
+
+class Once:
+    """A policy that varies the budgets for six weeks, makes one plan, and keeps to it for ever.
+
+    It remembers on which day it began, and its plan.
+    """
+
+    def __init__(self, setting: Setting, plan: Plan) -> None:
         """Begin in one world.
 
         Args:
             setting: Of the comparison.
+            plan: Makes the plan.
         """
         self._setting = setting
+        self._plan = plan
         self._began: int | None = None
         self._aim = np.ones(len(setting.names))
         self._planned = False
@@ -51,20 +62,27 @@ class MixModelOnce:
         if self._began is None:
             self._began = seen.today
         passed = seen.today - self._began
-        if passed >= _TRIAL_DAYS and not self._planned:
-            self._aim, self._planned = self._plan(seen), True
-        elif passed < _TRIAL_DAYS and passed % _JITTER_DAYS == 0:
+        if passed >= TRIAL_DAYS and not self._planned:
+            self._aim, self._planned = self._plan(self._setting, seen), True
+        elif passed < TRIAL_DAYS and passed % _JITTER_DAYS == 0:
             self._aim = np.exp(rng.normal(0.0, _JITTER_SD, seen.live.size))
         why = "the plan that was made once" if self._planned else "about equal budgets, varied to learn from"
         return Proposal(towards(seen.live, self._aim, bounds), why=why)
 
-    def _plan(self, seen: Seen) -> FloatArray:
-        bounds = self._setting.bounds
-        grid = choices(bounds)
-        reached = np.minimum(grid, deliverable(self._setting, seen)[:, None])
-        curves = fit_with_adstock(gather(self._setting, seen), _TRIAL_DAYS)
-        everyone = np.ones(len(grid), dtype=np.bool_)
-        return optimal(worth(self._setting, seen)[:, None] * curves(reached), grid, everyone, bounds)
+
+def mix_model_once(setting: Setting) -> Once:
+    """Begin the policy whose plan is the best split of curves fitted with adstock."""
+    return Once(setting, best_split)
+
+
+def best_split(setting: Setting, seen: Seen) -> FloatArray:
+    """Return the best split of what the likeliest curves say of the trial, shape (K,)."""
+    bounds = setting.bounds
+    grid = choices(bounds)
+    reached = np.minimum(grid, deliverable(setting, seen)[:, None])
+    curves = fit_with_adstock(gather(setting, seen), TRIAL_DAYS)
+    everyone = np.ones(len(grid), dtype=np.bool_)
+    return optimal(worth(setting, seen)[:, None] * curves(reached), grid, everyone, bounds)
 
 
 def fit_with_adstock(days: Days, last: int) -> Fit:

@@ -19,7 +19,7 @@ from simulations.policies.gaussian import (
 )
 from simulations.policies.gp import interval
 from simulations.policies.hill import Greedy, fit, hill
-from simulations.policies.mmm import MixModelOnce, fit_with_adstock
+from simulations.policies.mmm import fit_with_adstock, mix_model_once
 from tests.simulations.reports import report, setting
 
 RNG = np.random.default_rng
@@ -222,7 +222,7 @@ def test_a_mix_model_finds_the_curve_under_adstock():
 
 def test_the_mix_model_plans_once():
     rng, told = RNG(10), setting(4)
-    policy, live = MixModelOnce(told), np.full(4, 1.0)
+    policy, live = mix_model_once(told), np.full(4, 1.0)
     spend = np.ones((4, 0))
     words = []
     for _ in range(60):

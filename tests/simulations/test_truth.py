@@ -46,7 +46,7 @@ def _parts(truth: Truth):
         (with_knobs(DEMO, refresh_days=30), {"ads.age0"}),
         (with_knobs(DEMO, competitors=3.0), {"price"}),
         (with_knobs(DEMO, outages=3.0), {"tracked"}),
-        (with_knobs(DEMO, launch_share=0.5), {"runs"}),
+        (with_knobs(DEMO, launch_share=0.5), {"launch", "runs"}),
         (with_knobs(DEMO, pause_share=0.5), {"runs"}),
         (with_knobs(DEMO, quality_elasticity=(0.1, 0.4)), {"quality"}),
         (with_knobs(DEMO, overlap_campaigns=3), {"pool"}),
@@ -159,7 +159,7 @@ def test_attacks_outages_and_pauses_last_as_long_as_they_may():
 
 def test_a_share_of_the_campaigns_is_launched_late_and_then_runs():
     truth = _draw(with_knobs(DEMO, launch_share=0.5, launch_days=(20, 60)))
-    first = truth.runs.argmax(axis=1)
+    first = truth.launch
     assert (first > 0).sum() == 6
     assert ((first == 0) | ((first >= 20) & (first <= 60))).all()
     assert all(truth.runs[k, day:].all() and not truth.runs[k, :day].any() for k, day in enumerate(first))
