@@ -26,13 +26,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where bandits.py hides the package
 
-from simulations.arena import WorldSpec, clairvoyant, play_world
 from simulations.noise import FloatArray
 from simulations.policies import BASELINES
 from simulations.policies.contract import Seen, Setting
 from simulations.policies.evidence import gather
 from simulations.policies.mmm import TRIAL_DAYS, Once
 from simulations.policies.rules import WARM_UP
+from simulations.runs.arena import WorldSpec, clairvoyant, play_world
 from simulations.scenarios import named
 
 START = date(2025, 9, 1)

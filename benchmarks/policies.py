@@ -27,11 +27,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where bandits.py hides the package
 
 from optimizer.agent.simulating import POLICIES
-from simulations.fanout import Processes
-from simulations.runs import Run, RunSpec, execute, read_run
+from simulations.runs.fanout import Processes
+from simulations.runs.record import Run, RunSpec, execute, read_run
+from simulations.runs.scores import Scores, certified_gap, scores_of
+from simulations.runs.versions import code_version
 from simulations.scenarios.files import find
-from simulations.scores import Scores, scores_of
-from simulations.versions import code_version
 
 START = date(2025, 9, 1)
 FIRST_SEED = 5_000
@@ -80,7 +80,7 @@ def show(run: Run, scores: Scores) -> None:
     spec = run.spec
     seeds = f"seeds {spec.seeds[0]}..{spec.seeds[-1]}"
     print(f"\n{spec.scenario.name}: {spec.scenario.campaigns} campaigns, {len(spec.seeds)} worlds ({seeds}), ", end="")
-    print(f"{spec.days} days; certified gap of the oracle at most {gap(run):.2%}")
+    print(f"{spec.days} days; certified gap of the oracle at most {certified_gap(run):.2%}")
     print(f"{'policy':<16}{'% of oracle':>15}{'2nd half':>10}{'10th pct':>10}{'worst':>8}{'in world':>10}", end="")
     print(f"{'over ' + spec.policies[0]:>16}{'broken':>8}{'90% cover':>16}{'ms/camp-day':>13}")
     for row in sorted(scores.standings(), key=lambda row: row.whole.mean):
@@ -91,11 +91,6 @@ def show(run: Run, scores: Scores) -> None:
         print(f"{row.policy:<16}{mean:>8.1f} +-{100 * row.whole.error:>4.1f}{second:>10.1f}{tenth:>10.1f}", end="")
         print(f"{worst:>8.1f}{row.whole.worst_seed:>10}{100 * row.lead:>+9.1f} +-{100 * row.lead_error:>4.1f}", end="")
         print(f"{row.violations:>8}{cover:>16}{1e3 * row.seconds:>13.3f}", flush=True)
-
-
-def gap(run: Run) -> float:
-    """Return the largest certified gap of the oracle, over whole horizons."""
-    return max(float(1.0 - oracle.best.sum() / oracle.bound.sum()) for oracle in run.oracles)
 
 
 def judge(run: Run, scores: Scores, errors: float) -> Iterable[dict[str, object]]:
@@ -109,7 +104,9 @@ def judge(run: Run, scores: Scores, errors: float) -> Iterable[dict[str, object]
         yield _bar(words, float(gain.mean()), round(-errors * error, 2), gain.mean() > -errors * error)
     broken = int(scores.violations.sum())
     yield _bar(f"{name}: limits broken by all policies", broken, 0, broken == 0)
-    yield _bar(f"{name}: largest certified gap of the oracle, %", 100 * gap(run), 1.0, gap(run) < 0.01)
+    yield _bar(
+        f"{name}: largest certified gap of the oracle, %", 100 * certified_gap(run), 1.0, certified_gap(run) < 0.01
+    )
 
 
 def _shares(scores: Scores, policy: str) -> np.ndarray:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from simulations.folder import alone, write_whole
-from simulations.runs import read_run
-from simulations.scores import scores_of
+from simulations.runs.folder import alone, write_whole
+from simulations.runs.record import read_run
+from simulations.runs.scores import scores_of
 
 REPORT_FILE: Final = "report.html"
 

@@ -8,12 +8,12 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from simulations.policies.contract import bounds_of
-from simulations.report import drawing, series
+from simulations.report import drawing
 from simulations.report.sections import count, sections_of, unit_of
 from simulations.report.tables import percent
-from simulations.runs import Run, RunSpec
+from simulations.runs.record import Run, RunSpec
+from simulations.runs.scores import Scores, certified_gap
 from simulations.scenarios.files import write_scenario
-from simulations.scores import Scores
 
 ORACLE: Final = (
     "The oracle knows every campaign's true curve and each day's demand, and sets each day's budgets anew to bring the "
@@ -52,7 +52,7 @@ def render(run: Run, scores: Scores) -> str:
 
 def _facts(run: Run) -> tuple[tuple[str, str], ...]:
     """What the run is, as terms and their descriptions."""
-    spec, scenario, gap = run.spec, run.spec.scenario, percent(series.certified_gap(run), 3)
+    spec, scenario, gap = run.spec, run.spec.scenario, percent(certified_gap(run), 3)
     return (
         ("% of the oracle", ORACLE),
         ("Certified gap", f"No such budgets bring more than {gap}% beyond the oracle's, by proof, in any world."),

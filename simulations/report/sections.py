@@ -16,8 +16,8 @@ from simulations.oracle import Goal
 from simulations.report import drawing, figures, series, tables
 from simulations.report.series import Band, Case
 from simulations.report.tables import Table, percent
-from simulations.runs import Run
-from simulations.scores import Scores, Standing
+from simulations.runs.record import Run
+from simulations.runs.scores import Scores, Standing
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ import numpy as np
 from connectors.money import MICROS
 from simulations.noise import FloatArray
 from simulations.policies.contract import bounds_of
-from simulations.runs import Run
-from simulations.scores import Scores, regret
-from simulations.traces import OracleTrace, Trace
+from simulations.runs.record import Run
+from simulations.runs.scores import Scores, regret
+from simulations.runs.traces import OracleTrace, Trace
 
 _WORST_OF_FIRST: Final = 3
 
@@ -100,11 +100,6 @@ def median_and_worst(scores: Scores) -> dict[str, int]:
     if order.size == 1:
         return {"only": int(order[0])}
     return {"median": int(order[(order.size - 1) // 2]), "worst": int(order[0])}
-
-
-def certified_gap(run: Run) -> float:
-    """Return by how much the bound exceeds what the oracle brings, as a share of it, in the world where it is most."""
-    return max(0.0, *(float(oracle.bound.sum() / oracle.best.sum()) - 1.0 for oracle in run.oracles))
 
 
 def _best(run: Run) -> FloatArray:

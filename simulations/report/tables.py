@@ -11,8 +11,8 @@ import numpy as np
 
 from simulations.noise import FloatArray
 from simulations.report.series import Band
-from simulations.runs import Run
-from simulations.scores import Scores, Spread, Standing
+from simulations.runs.record import Run
+from simulations.runs.scores import Scores, Spread, Standing
 
 NONE: Final = "\N{EM DASH}"
 

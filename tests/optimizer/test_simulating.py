@@ -26,8 +26,8 @@ from optimizer.ports import SnapshotQuery
 from simulations.market.play import begin, play
 from simulations.platform.connector import SimulatedConnector
 from simulations.policies.contract import Bounds, Seen, Setting, bounds_of
+from simulations.runs.seen import Diary
 from simulations.scenarios import Scenario, named
-from simulations.seen import Diary
 
 START = date(2025, 9, 1)
 HALF = np.array([60.0, 100.0, 150.0, 220.0, 300.0, 400.0])

@@ -9,7 +9,11 @@ from datetime import date
 import numpy as np
 import pytest
 
-from simulations.arena import (
+from simulations.noise import FloatArray
+from simulations.oracle import Goal
+from simulations.platform.world import World
+from simulations.policies.contract import MakePolicy, Proposal, Seen, Setting
+from simulations.runs.arena import (
     BadProposal,
     WorldSpec,
     clairvoyant,
@@ -19,12 +23,8 @@ from simulations.arena import (
     policy_rng,
     steps,
 )
-from simulations.noise import FloatArray
-from simulations.oracle import Goal
-from simulations.platform.world import World
-from simulations.policies.contract import MakePolicy, Proposal, Seen, Setting
+from simulations.runs.traces import trace_text
 from simulations.scenarios import ScenarioError, named
-from simulations.traces import trace_text
 from tests.simulations.tiny_policies import START, Keep, Wander
 
 SMALL = WorldSpec(named("closed-loop-6"), seed=5, days=12, start=START)

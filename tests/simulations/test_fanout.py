@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from simulations.fanout import Cluster, ClusterMissing, JobFailed, Map, Processes, one_by_one
+from simulations.runs.fanout import Cluster, ClusterMissing, JobFailed, Map, Processes, one_by_one
 from tests.simulations.local_cluster import PATIENCE_SECONDS
 
 MAPS = [pytest.param(one_by_one, id="one-by-one"), *(pytest.param(Processes(n), id=f"{n}-processes") for n in (1, 2))]

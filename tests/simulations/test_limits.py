@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from simulations.limits import brought_within, keep, nearest, whole
 from simulations.noise import FloatArray, IntArray
 from simulations.policies.contract import Bounds
+from simulations.runs.limits import brought_within, keep, nearest, whole
 
 CENT = 10_000
 EURO = 1_000_000

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from connectors.errors import BadInput
-from simulations.replay import day_story, replay
-from simulations.runs import execute, read_run
-from simulations.versions import code_version
+from simulations.runs.record import execute, read_run
+from simulations.runs.replay import day_story, replay
+from simulations.runs.versions import code_version
 from tests.simulations.tiny_policies import START, Keep, Wander, bytes_of, makes, small_run
 
 

@@ -20,10 +20,10 @@ from connectors.errors import BadInput
 from simulations.policies.contract import Proposal, Seen, Setting
 from simulations.report import write
 from simulations.report.tables import NONE
-from simulations.runs import RunSpec, execute, read_run
+from simulations.runs.record import RunSpec, execute, read_run
+from simulations.runs.scores import regret, scores_of
 from simulations.scenarios import named, with_knobs
 from simulations.scenarios.files import write_scenario
-from simulations.scores import regret, scores_of
 from tests.simulations.tiny_policies import START, Keep, Wander
 
 MINUS = "\N{MINUS SIGN}"

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from simulations.noise import FloatArray
 from simulations.report import drawing, figures, series
 from simulations.report.tables import NONE, percent, with_error
-from simulations.runs import Run, RunSpec
+from simulations.runs.record import Run, RunSpec
+from simulations.runs.scores import certified_gap, scores_of
+from simulations.runs.traces import OracleTrace, Place, Trace
 from simulations.scenarios import named
-from simulations.scores import scores_of
-from simulations.traces import OracleTrace, Place, Trace
 
 SCENARIO = named("tiny-yen")
 TOTAL = SCENARIO.average_budget * SCENARIO.campaigns
@@ -104,8 +104,8 @@ def test_the_median_world_is_the_lower_of_the_two_in_the_middle() -> None:
 
 
 def test_the_certified_gap_is_that_of_the_world_where_it_is_most() -> None:
-    assert series.certified_gap(run()) == pytest.approx(0.25)
-    assert series.certified_gap(run((5,))) == 0.0
+    assert certified_gap(run()) == pytest.approx(0.25)
+    assert certified_gap(run((5,))) == 0.0
 
 
 def test_budgets_are_shares_of_the_total() -> None:

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from connectors.errors import AskMarketer, BadInput
-from simulations.fanout import Cluster, JobFailed, Map, Processes, one_by_one
-from simulations.folder import alone
 from simulations.policies.contract import MakePolicy, Setting
-from simulations.runs import RunSpec, execute, files_of, read_run, read_spec
+from simulations.runs.fanout import Cluster, JobFailed, Map, Processes, one_by_one
+from simulations.runs.folder import alone
+from simulations.runs.record import RunSpec, execute, files_of, read_run, read_spec
+from simulations.runs.traces import BadTrace, read_trace, trace_text
 from simulations.scenarios import ScenarioError, named
-from simulations.traces import BadTrace, read_trace, trace_text
 from tests.simulations.local_cluster import PATIENCE_SECONDS, ROOT, LocalCluster, local_cluster
 from tests.simulations.tiny_policies import START, Keep, bytes_of, makes, small_run
 

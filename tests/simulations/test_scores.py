@@ -7,10 +7,10 @@ from datetime import date
 import numpy as np
 import pytest
 
-from simulations.runs import Run, RunSpec
+from simulations.runs.record import Run, RunSpec
+from simulations.runs.scores import regret, scores_of
+from simulations.runs.traces import OracleTrace, Place, Trace, Violation
 from simulations.scenarios import named
-from simulations.scores import regret, scores_of
-from simulations.traces import OracleTrace, Place, Trace, Violation
 
 SCENARIO = named("tiny-yen")
 DAYS = 4

@@ -8,8 +8,8 @@ import pytest
 from simulations.market.play import Day, ages, begin, play
 from simulations.market.truth import Truth, draw
 from simulations.noise import FloatArray, IntArray, noise_key
+from simulations.runs.seen import Diary
 from simulations.scenarios import Scenario, named
-from simulations.seen import Diary
 from tests.simulations.tiny_policies import START
 
 DAYS = 45

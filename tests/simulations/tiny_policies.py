@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from simulations.policies.contract import MakePolicy, Proposal, Seen, Setting
-from simulations.runs import RunSpec
+from simulations.runs.record import RunSpec
 from simulations.scenarios import named
 
 START = date(2025, 9, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -65,3 +66,12 @@ def record_data(record: Record, events: Sequence[Event] = (), intents: Sequence[
     if intents:
         data["intents"] = adapter(tuple[Intent, ...]).dump_python(tuple(intents), mode="json")
     return data
+
+
+def finite(value: Any) -> Any:
+    """A plain value with None for every number that JSON has no word for."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: finite(part) for key, part in value.items()}
+    return [finite(part) for part in value] if isinstance(value, list | tuple) else value

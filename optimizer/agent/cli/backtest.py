@@ -16,10 +16,10 @@ from rich.text import Text
 from connectors.errors import BadInput
 from optimizer.agent import backtest as walked
 from optimizer.agent.bootstrap import open_house
-from optimizer.agent.cli.answers import Answer
+from optimizer.agent.cli.answers import Answer, finite
 from optimizer.agent.cli.choices import choices
-from optimizer.agent.cli.simulate import figures_table, finite, progress
-from optimizer.agent.cli.tables import clean
+from optimizer.agent.cli.screen import progress
+from optimizer.agent.cli.tables import clean, figures_table
 from optimizer.agent.logged import Columns
 from optimizer.decide.hindsight import Judged
 from optimizer.decide.tally import Averaged, Moves, Tally

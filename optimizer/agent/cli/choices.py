@@ -14,9 +14,8 @@ from rich.text import Text
 from bandits.offpolicy import Estimate, logged_value
 from connectors.errors import BadInput
 from optimizer.agent import logged
-from optimizer.agent.cli.answers import Answer
-from optimizer.agent.cli.simulate import figures_table, finite
-from optimizer.agent.cli.tables import clean
+from optimizer.agent.cli.answers import Answer, finite
+from optimizer.agent.cli.tables import clean, figures_table
 from optimizer.agent.logged import Columns, Logged, Policy, Verdict
 
 _COMMAND: Final = "outlay backtest"

@@ -13,17 +13,18 @@ from rich.table import Table
 from rich.text import Text
 
 from connectors.errors import AskMarketer
-from optimizer.agent.cli.answers import Answer, Exit
-from optimizer.agent.cli.simulate import OUR_CODE, figures_table, finite, progress, told
-from optimizer.agent.cli.tables import clean
+from optimizer.agent.cli.answers import Answer, Exit, finite
+from optimizer.agent.cli.screen import progress
+from optimizer.agent.cli.simulate import OUR_CODE, told
+from optimizer.agent.cli.tables import clean, figures_table
 from optimizer.agent.simulating import POLICIES
-from simulations.arena import in_goal
-from simulations.fanout import Processes
 from simulations.noise import FloatArray
-from simulations.replay import DayStory, Replayed, day_story
-from simulations.replay import replay as play_again
-from simulations.runs import read_spec
-from simulations.versions import code_version
+from simulations.runs.arena import in_goal
+from simulations.runs.fanout import Processes
+from simulations.runs.record import read_spec
+from simulations.runs.replay import DayStory, Replayed, day_story
+from simulations.runs.replay import replay as play_again
+from simulations.runs.versions import code_version
 
 _SHOWN: Final = 30
 _RECENT_DAYS: Final = 28

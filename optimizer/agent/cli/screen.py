@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
+
+Tell = Callable[[int, int, str], None]
+"""Told how many steps are done, how many there are, and what was just done."""
 
 _WIDTH_ELSEWHERE: Final = 100  # columns of a file or a pipe, whose width nobody knows
 
@@ -22,6 +28,16 @@ def screen() -> Console:
     """Return the console for answers: plain where it is no terminal or NO_COLOR is set; COLUMNS says how wide it is."""
     known = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
     return Console(highlight=False, emoji=False, width=None if known else _WIDTH_ELSEWHERE)
+
+
+@contextmanager
+def progress() -> Iterator[Tell]:
+    """Show on standard error, so that --json stays clean, how much of a run is done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, of, what: bar.update(task, completed=done, total=of, description=what)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,26 +9,25 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
-import numpy as np
 from rich.console import Console, Group
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from connectors.errors import AskMarketer
-from optimizer.agent.cli.answers import Answer
-from optimizer.agent.cli.render import plain
-from optimizer.agent.cli.tables import clean
+from optimizer.agent.cli.answers import Answer, finite
+from optimizer.agent.cli.screen import progress
+from optimizer.agent.cli.tables import clean, figures_table
 from optimizer.agent.simulating import ABOUT, POLICIES
-from simulations.fanout import Cluster, ClusterMissing, JobFailed, Map, Processes
+from simulations import report
 from simulations.oracle import Goal
-from simulations.runs import Run, RunSpec, Tell, execute, read_run
+from simulations.runs.fanout import Cluster, ClusterMissing, JobFailed, Map, Processes
+from simulations.runs.record import Run, RunSpec, execute, read_run
+from simulations.runs.scores import Spread, Standing, certified_gap, scores_of
+from simulations.runs.versions import code_version
 from simulations.scenarios import SCENARIOS, Scenario, ScenarioError
 from simulations.scenarios.files import find
-from simulations.scores import Spread, Standing, scores_of
-from simulations.versions import code_version
 
 START: Final = date(2025, 9, 1)
 """The date of the first day of every simulated world, as in a simulated connector's settings."""
@@ -67,7 +66,8 @@ def simulate(
         folder = out or _RUNS / f"{spec.scenario.name}-{hashlib.sha256(repr(spec).encode()).hexdigest()[:8]}"
         with resumable(folder), progress() as tell:
             execute(folder, spec, POLICIES, over=spread_over(workers, cluster), tell=tell)
-    return _answer(folder, read_run(folder))
+        page = report.write(folder)
+    return _answer(folder, page, read_run(folder))
 
 
 @contextmanager
@@ -80,21 +80,12 @@ def told() -> Iterator[None]:
     try:
         yield
     except ScenarioError as error:
-        raise AskMarketer(str(error), mend="`outlay simulate --list` shows scenarios and policies.") from None
+        mend = "mend the file." if error.where else "`outlay simulate --list` shows scenarios and policies."
+        raise AskMarketer(str(error), mend=mend) from None
     except ClusterMissing as error:
         raise AskMarketer(str(error), mend="start the cluster, or leave --cluster out.") from None
     except JobFailed as error:
         raise AskMarketer(str(error), mend="then give the same command again; what is recorded is kept.") from error
-
-
-@contextmanager
-def progress() -> Iterator[Tell]:
-    """Show on standard error, so that --json stays clean, how much of a run is done."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, of, what: bar.update(task, completed=done, total=of, description=plain(what))
 
 
 @contextmanager
@@ -148,10 +139,10 @@ def _sentences(title: str, about: Mapping[str, str]) -> Table:
     return table
 
 
-def _answer(folder: Path, run: Run) -> Answer:
+def _answer(folder: Path, page: Path, run: Run) -> Answer:
     standings = scores_of(run).standings()
     spec, worst = run.spec, standings[0].whole
-    gap = float(np.mean([(world.bound.sum() - world.best.sum()) / world.best.sum() for world in run.oracles]))
+    gap = certified_gap(run)
     begin = Text(
         f"{clean(spec.scenario.name)}: {_worlds(spec.seeds)}, {spec.days} days, {spec.scenario.campaigns} campaigns; "
         f"counted: {spec.goal}.\n"
@@ -159,11 +150,13 @@ def _answer(folder: Path, run: Run) -> Answer:
     end = Text(
         "\n100% is what the clairvoyant expects, who knows the market and is free of the step limit; by proof no "
         f"budgets bring more than {gap:.2%} beyond it.\n"
+        f"Pictures: {page}\n"
         f"Into the worst world of {standings[0].policy}: outlay replay {folder} --policy {standings[0].policy} "
         f"--seed {worst.worst_seed} --day {spec.days // 2}"
     )
     data = {
         "folder": str(folder),
+        "report": str(page),
         "scenario": spec.scenario.name,
         "digest": spec.scenario.digest(),
         "seeds": list(spec.seeds),
@@ -197,26 +190,6 @@ def _league(standings: Sequence[Standing]) -> Table:
         "ms per\ncampaign-day": [f"{1e3 * s.seconds:.2f}" if math.isfinite(s.seconds) else "?" for s in standings],
     }
     return figures_table(columns)
-
-
-def figures_table(columns: Mapping[str, Sequence[str]]) -> Table:
-    """A table of which no figure is ever cut: the first column stands left, the others right."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for place, (title, texts) in enumerate(columns.items()):
-        width = max(len(text) for text in (*title.split("\n"), *texts))
-        table.add_column(title, justify="right" if place else "left", no_wrap=True, min_width=width)
-    for row in zip(*columns.values(), strict=True):
-        table.add_row(*(Text(text) for text in row))
-    return table
-
-
-def finite(value: Any) -> Any:
-    """A plain value with None for every number that JSON has no word for."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: finite(part) for key, part in value.items()}
-    return [finite(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _with_error(share: float, error: float, sign: str = "") -> str:

@@ -75,6 +75,17 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def figures_table(columns: Mapping[str, Sequence[str]]) -> Table:
+    """A table of which no figure is ever cut: the first column stands left, the others right."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for place, (title, texts) in enumerate(columns.items()):
+        width = max(len(text) for text in (*title.split("\n"), *texts))
+        table.add_column(title, justify="right" if place else "left", no_wrap=True, min_width=width)
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*(Text(text) for text in row))
+    return table
+
+
 def percent(before: int, after: int) -> str:
     """A relative change, such as `+12.5%`."""
     if before == after:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulations.noise import FloatArray, IntArray
-from simulations.runs import Run
+from simulations.runs.record import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +137,11 @@ def regret(run: Run, policy: str) -> FloatArray:
     """Return by world and day what the clairvoyant's budgets bring more than the policy's, shape (W, T)."""
     pairs = zip(run.oracles, run.traces[policy], strict=True)
     return np.array([oracle.best - trace.expected for oracle, trace in pairs])
+
+
+def certified_gap(run: Run) -> float:
+    """Return by how much the bound exceeds what the oracle brings, as a share of it, in the world where it is most."""
+    return max(0.0, *(float(oracle.bound.sum() / oracle.best.sum()) - 1.0 for oracle in run.oracles))
 
 
 def _error(values: FloatArray) -> float:

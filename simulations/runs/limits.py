@@ -16,7 +16,7 @@ import numpy as np
 from connectors.money import MICROS
 from simulations.noise import FloatArray, IntArray
 from simulations.policies.contract import Bounds
-from simulations.traces import Violation
+from simulations.runs.traces import Violation
 
 _ROUNDING: Final = 1e-9
 _LARGEST: Final = 2.0**62 / MICROS
