@@ -1,4 +1,4 @@
-"""The linear programme of column generation: the best mixture of given columns that keeps the rows."""
+"""The master of column generation: the best mixture of given columns that keeps the rows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
+from optimizer.allocate.single import fill
 from optimizer.plan.snapshot import FloatArray, IntArray
 
 
@@ -24,7 +25,8 @@ class Mixed:
 def best_mixture(gain: FloatArray, usage: FloatArray, owner: IntArray, bound: FloatArray, penalty: FloatArray) -> Mixed:
     """Maximise gain.w - penalty.s subject to usage w - s <= bound, the weights of each owner summing to one.
 
-    The slack s >= 0 keeps the programme feasible whatever the rows ask for.
+    The slack s >= 0 keeps the programme feasible whatever the rows ask for. HiGHS solves it; one row alone is filled
+    without it, many times faster.
 
     Args:
         gain: Of each column, shape (n,).
@@ -40,6 +42,10 @@ def best_mixture(gain: FloatArray, usage: FloatArray, owner: IntArray, bound: Fl
     owners = int(owner.max(initial=-1)) + 1
     if not rows + count:
         return Mixed(np.zeros(0), 0.0, np.zeros(0), np.zeros(0))
+    if rows == 1 and count:
+        weight, multiplier, excess = fill(gain, usage[0], owner, float(bound[0]), float(penalty[0]))
+        value = float(gain @ weight) - float(penalty[0]) * excess
+        return Mixed(weight, value, np.array([multiplier]), np.array([excess]))
     result = linprog(
         np.concatenate([-gain, penalty]),
         A_ub=np.concatenate([usage, -np.eye(rows)], axis=1),
