@@ -17,7 +17,6 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Callable
 from datetime import date, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where 
 
 from simulations.noise import FloatArray
 from simulations.policies import BASELINES
-from simulations.policies.contract import Seen, Setting
+from simulations.policies.contract import MakePolicy, Seen, Setting
 from simulations.policies.evidence import gather
 from simulations.policies.mmm import TRIAL_DAYS, Once
 from simulations.policies.rules import WARM_UP
@@ -94,7 +93,7 @@ def peer(setting: Setting) -> Once:
     return Once(setting, marketing_mix)
 
 
-def shares(name: str, make: Callable[[Setting], object], spec: WorldSpec, best: FloatArray) -> tuple[FloatArray, float]:
+def shares(name: str, make: MakePolicy, spec: WorldSpec, best: FloatArray) -> tuple[FloatArray, float]:
     """Share of the oracle over all days and over those after the plan, in percent, and the seconds it took."""
     started = time.perf_counter()
     played = play_world(spec, name, make)

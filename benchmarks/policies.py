@@ -5,8 +5,9 @@
 Cold starts from an equal split, 120 days, budgets between 0.1 and 5 times the average, at most 30% up or down a day;
 the oracle knows the expected curves of each day and has no step limit. Every policy of a world meets the same noise.
 40 worlds of 6 and of 30 campaigns and 10 of 300; standard errors are over worlds, differences paired by world. Outlay
-plays through `decide`, the very function that plans for people. Any other named scenario, or one of a TOML file, can
-be played instead. With `--out` the runs are kept, can be resumed, and `outlay replay` reads them.
+plays through `choose`, the first half of the very `decide` that plans for people; its other ways of exploring are
+played where `--policy` names them. Any other named scenario, or one of a TOML file, can be played instead. With `--out`
+the runs are kept, can be resumed, and `outlay replay` reads them.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where bandits.py hides the package
 
 from optimizer.agent.simulating import POLICIES
+from simulations.policies import BASELINES
 from simulations.runs.fanout import Processes
 from simulations.runs.record import Run, RunSpec, execute, read_run
 from simulations.runs.scores import Scores, certified_gap, scores_of
@@ -98,19 +100,15 @@ def judge(run: Run, scores: Scores, errors: float) -> Iterable[dict[str, object]
     name = run.spec.scenario.name
     known = [policy for policy in LADDER if policy in run.spec.policies]
     for lower, upper in itertools.pairwise(known):
-        gain = 100 * (_shares(scores, upper) - _shares(scores, lower))
-        error = float(gain.std(ddof=1) / np.sqrt(gain.size))
+        gain, error = (100 * figure for figure in scores.lead(upper, lower))
         words = f"{name}: points of {upper} over {lower} (paired SE {error:.2f})"
-        yield _bar(words, float(gain.mean()), round(-errors * error, 2), gain.mean() > -errors * error)
+        bar = 0.0 - np.nan_to_num(errors * error)  # a single world has no error
+        yield _bar(words, gain, round(bar, 2), gain > bar)
     broken = int(scores.violations.sum())
     yield _bar(f"{name}: limits broken by all policies", broken, 0, broken == 0)
     yield _bar(
         f"{name}: largest certified gap of the oracle, %", 100 * certified_gap(run), 1.0, certified_gap(run) < 0.01
     )
-
-
-def _shares(scores: Scores, policy: str) -> np.ndarray:
-    return scores.whole[scores.policies.index(policy)]
 
 
 def _bar(name: str, value: float, bar: float, holds: object) -> dict[str, object]:
@@ -128,11 +126,12 @@ def main() -> None:
     parser.add_argument("--workers", type=int, help="processes; all cores by default")
     parser.add_argument("--out", type=Path, help="where the runs are kept; by default they are not")
     asked = parser.parse_args()
-    sizes = QUICK if asked.quick else FULL
+    sizes: tuple[Size, ...] = QUICK if asked.quick else FULL
     if asked.scenario:
         sizes = (Size(asked.scenario, asked.worlds, asked.days),)
-    policies = tuple(asked.policy or (LADDER if asked.quick else POLICIES))
-    started, bars = time.perf_counter(), []
+    policies = tuple(asked.policy or (LADDER if asked.quick else (OUTLAY, *BASELINES)))
+    started = time.perf_counter()
+    bars: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as scratch:
         for size in sizes:
             run = play(size, policies, asked.workers, (asked.out or Path(scratch)) / Path(size.scenario).stem)

@@ -63,7 +63,6 @@ class Verdict:
         policy: A `Policy`, or the name of the target's column.
         robust, gain: The doubly robust estimate, and that of the gain over the log; None for a column, which does not
             say what the target would have chosen instead.
-        unsupported: Share of the target's choices that fall on arms that the log never chose; None for a column.
         leading: The arm to which the target gives the most in the end; None for a column.
     """
 
@@ -71,7 +70,6 @@ class Verdict:
     weighting: Weighting
     robust: Estimate | None
     gain: Estimate | None
-    unsupported: float | None
     leading: str | None
 
 
@@ -117,7 +115,7 @@ def verdicts(
     found = [_verdict(logged, policy, _target(logged.log, policy, batches, seed), clip) for policy in policies]
     if column is not None and logged.chosen is not None:
         weighting = offpolicy.weigh(logged.log, logged.chosen, clip)
-        found.append(Verdict(column, weighting, None, None, None, None))
+        found.append(Verdict(column, weighting, None, None, None))
     return tuple(found)
 
 
@@ -143,7 +141,6 @@ def _verdict(logged: Logged, policy: Policy, target: Shares, clip: float) -> Ver
         weighting=offpolicy.weigh(log, target.chosen(log.action), clip),
         robust=robust,
         gain=gain,
-        unsupported=offpolicy.unsupported(log, target),
         leading=logged.names[int(target.table[-1].argmax())],
     )
 

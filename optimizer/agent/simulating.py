@@ -71,10 +71,9 @@ class OutlayPolicy:
     """
 
     def __init__(self, setting: Setting, explore: Explore, guards: Guardrails) -> None:
-        scenario = setting.scenario
         self._setting, self._explore, self._guards = setting, explore, guards
-        self._account = Account(_CONNECTOR, scenario.name, scenario.currency, scenario.time_zone)
-        self._quantum = minor_unit_micros(scenario.currency)
+        self._account = Account(_CONNECTOR, setting.market, setting.currency, setting.time_zone)
+        self._quantum = minor_unit_micros(setting.currency)
         self._floors = tuple(self._money(amount) for amount in setting.bounds.lower)
         self._ceilings = tuple(self._money(amount) for amount in setting.bounds.upper)
 
@@ -117,18 +116,18 @@ class OutlayPolicy:
 
     def snapshot(self, seen: Seen) -> Snapshot:
         """Return what is seen as what a store would know, currency units and counts; shapes as in `Snapshot`."""
-        scenario, today = self._setting.scenario, self._date(seen.today)
+        setting, today = self._setting, self._date(seen.today)
         yesterday = today - timedelta(days=1)
         return Snapshot(
-            known_at=datetime.combine(today, MORNING, zone(scenario.time_zone)).astimezone(UTC),
+            known_at=datetime.combine(today, MORNING, zone(setting.time_zone)).astimezone(UTC),
             today=today,
-            currency=scenario.currency,
-            time_zone=scenario.time_zone,
+            currency=setting.currency,
+            time_zone=setting.time_zone,
             targets=tuple(self._target(k, seen) for k in range(len(self._setting.names))),
             panel=_panel(self._date(0), seen),
             delays=_delays(self._setting, seen),
             arms=None,
-            freshness=(Freshness(_CONNECTOR, scenario.name, yesterday),),
+            freshness=(Freshness(_CONNECTOR, setting.market, yesterday),),
         )
 
     def _date(self, day: int) -> date:
@@ -146,7 +145,7 @@ class OutlayPolicy:
             minimum=self._floors[campaign],
             quantum_micros=self._quantum,
         )
-        channel = self._setting.scenario.channels[int(self._setting.channel[campaign])].name
+        channel = self._setting.channels[int(self._setting.channel[campaign])]
         return Target(budget, channel, (), (own,), (name,))
 
     def _money(self, limit: float) -> Money:
@@ -180,7 +179,7 @@ POLICIES: Final[Mapping[str, MakePolicy]] = MappingProxyType({**OUTLAY, **BASELI
 
 ABOUT: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "outlay": "Outlay's own decision, as shipped: plans for the posterior mean plus one standard deviation.",
+        "outlay": "Outlay's own decision, guardrails aside: plans for the posterior mean plus one standard deviation.",
         "outlay-none": "The same without exploration: plans for the posterior mean.",
         "outlay-thompson": "The same exploring by chance: plans for one posterior draw of every curve.",
         **BASELINES_ABOUT,
@@ -205,7 +204,7 @@ def _panel(first: date, seen: Seen) -> Panel:
 def _delays(setting: Setting, seen: Seen) -> tuple[DelayTriangle, ...]:
     """One triangle for each channel."""
     return tuple(
-        DelayTriangle(f"{setting.scenario.channels[channel].name}/all", targets, _triangle(seen, targets))
+        DelayTriangle(f"{setting.channels[channel]}/all", targets, _triangle(seen, targets))
         for channel in np.unique(setting.channel)
         for targets in (np.flatnonzero(setting.channel == channel),)
     )

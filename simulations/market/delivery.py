@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from math import isinf
+from functools import cache
+from math import ceil, isinf
 from typing import Final
 
 import numpy as np
@@ -16,11 +17,23 @@ from simulations.noise import FloatArray, IntArray
 
 Rows = npt.NDArray[np.intp]
 
-_JACOBI: Final = roots_jacobi(6, 1.0, 1.0)
-RATIO_NODES: Final[FloatArray] = (_JACOBI[0] + 1.0) / 2.0
-"""Gauss-Jacobi nodes of a Beta(2, 2) variable, which places a day's delivery between its bounds, shape (6,)."""
-RATIO_WEIGHTS: Final[FloatArray] = _JACOBI[1] / _JACOBI[1].sum()
-"""Their weights, which sum to 1: an expectation over the delivery is `values @ RATIO_WEIGHTS`."""
+_FEWEST_NODES: Final = 6
+_NODES: Final = 20
+
+
+@cache
+def quadrature(low: float, high: float) -> tuple[FloatArray, FloatArray]:
+    """Return places of a day's delivery between its bounds and their weights, which sum to 1: an expectation.
+
+    Gauss-Jacobi nodes of Beta(2, 2). Where delivery spreads over more of a curve, which has a corner at the supply,
+    more of them are needed; with these, the totals of all named scenarios are within 2e-4 of exact.
+
+    Args:
+        low: Least share of the budget that is delivered.
+        high: Greatest share.
+    """
+    nodes, weights = roots_jacobi(max(_FEWEST_NODES, ceil(_NODES * (high - low))), 1.0, 1.0)
+    return (nodes + 1.0) / 2.0, weights / weights.sum()
 
 
 def delivered(truth: Truth, day: int, rows: Rows, budgets: FloatArray, place: FloatArray) -> FloatArray:
@@ -42,8 +55,14 @@ def delivered(truth: Truth, day: int, rows: Rows, budgets: FloatArray, place: Fl
 
 
 def spends(truth: Truth, day: int, rows: Rows, budgets: FloatArray) -> FloatArray:
-    """Return the delivered spend at each of `RATIO_NODES`, shape budgets.shape + (nodes,); arguments as above."""
-    return delivered(truth, day, rows, budgets[..., None], RATIO_NODES)
+    """Return the delivered spend at each place of `quadrature`, shape budgets.shape + (places,); arguments as above."""
+    return delivered(truth, day, rows, budgets[..., None], quadrature(*truth.scenario.delivery.ratio)[0])
+
+
+def averaged(truth: Truth, values: FloatArray) -> FloatArray:
+    """Return the expectation over the delivery of values at each place of `quadrature`, shape (..., places)."""
+    mean: FloatArray = values @ quadrature(*truth.scenario.delivery.ratio)[1]
+    return mean
 
 
 def days_of_month(truth: Truth, day: int) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulations.market.delivery import RATIO_WEIGHTS, Rows, spends
+from simulations.market.delivery import Rows, averaged, spends
 from simulations.market.truth import Truth
 from simulations.noise import FloatArray
 
@@ -58,6 +58,12 @@ def wear_of_campaign(truth: Truth, day: int) -> FloatArray:
     return worn / np.bincount(ads.campaign, ads.purchases, k)
 
 
+def gain(truth: Truth, rows: Rows, day: int, budgets: FloatArray) -> FloatArray:
+    """Return E[g Q(g)] over the delivery, never decreasing in the budget, shape of `budgets`; arguments as below."""
+    g = volume(truth, rows, day, spends(truth, day, rows, budgets))
+    return averaged(truth, g * quality(truth, rows, g))
+
+
 def potential(truth: Truth, rows: Rows, day: int, budgets: FloatArray) -> FloatArray:
     """Return expected purchases of campaigns that share no people with others (overlap factor 1).
 
@@ -70,10 +76,8 @@ def potential(truth: Truth, rows: Rows, day: int, budgets: FloatArray) -> FloatA
         day: Index of the day.
         budgets: Currency units a day, shape (rows, ...).
     """
-    g = volume(truth, rows, day, spends(truth, day, rows, budgets))
     each = truth.conversions[rows] * truth.demand[rows, day] * wear_of_campaign(truth, day)[rows]
-    mean: FloatArray = (g * quality(truth, rows, g)) @ RATIO_WEIGHTS
-    return _pad(each, mean) * mean
+    return _pad(each, budgets) * gain(truth, rows, day, budgets)
 
 
 def overlap_factor(truth: Truth, day: int, budgets: FloatArray) -> FloatArray:

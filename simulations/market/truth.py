@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from fractions import Fraction
 from itertools import product
+from math import ceil
 
 import numpy as np
 from scipy.special import expit, gammainc, logit
@@ -165,6 +167,12 @@ def draw(scenario: Scenario, rng: np.random.Generator, start: date) -> Truth:
     )
 
 
+def unharvested(truth: Truth) -> Truth:
+    """Return the same world, in which every channel claims only what it causes."""
+    channels = tuple(replace(channel, harvest=0.0) for channel in truth.scenario.channels)
+    return replace(truth, scenario=replace(truth.scenario, channels=channels))
+
+
 def delay_law(source: Channel | FurtherConversion, longest: int) -> FloatArray:
     """Return P(lag = l) for l = 0 ... longest, shape (longest + 1,).
 
@@ -192,6 +200,12 @@ def audience_name(index: int) -> str:
     """Return the name of a channel's audience by its index."""
     again = "" if index < len(_AUDIENCES) else f" {index // len(_AUDIENCES) + 1}"
     return _AUDIENCES[index % len(_AUDIENCES)] + again
+
+
+def least_budget(scenario: Scenario) -> int:
+    """Return the least budget that the platform accepts, micros: `minimum_budget` rounded up to a whole minor unit."""
+    quantum = minor_unit_micros(scenario.currency)
+    return ceil(Fraction(str(scenario.minimum_budget)) * MICROS / quantum) * quantum
 
 
 def _pools(scenario: Scenario) -> IntArray:
@@ -264,5 +278,5 @@ def _budgets(scenario: Scenario, reference: FloatArray, rng: np.random.Generator
             factor = np.where(day % every == turn, lognormal(rng, knobs.marketer_edit_sd, k), 1.0)
             budget = np.maximum(budget * factor, scenario.minimum_budget)
     quantum = minor_unit_micros(scenario.currency)
-    micros = np.rint(days * MICROS / quantum).astype(np.int64) * quantum
+    micros = np.maximum(np.rint(days * MICROS / quantum).astype(np.int64) * quantum, least_budget(scenario))
     return micros[:-1], micros[-1]

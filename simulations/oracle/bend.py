@@ -13,7 +13,8 @@ By family, with q = z^n / (1 + z^n) for Hill and s the steepness of the logistic
     logistic  g'' <= s g' gives (z g')' <= g' (1 + s z), hence z g' <= (1 + s z) g. Up to z = 1: E = 1 + s, C = s E.
               Beyond it g >= g(1) = tanh(s/2) / 2, g' = s/4 sech^2(v/2) and |g''| = s g' tanh(v/2) with v = s (z - 1);
               z^2 <= 2 + 2 v^2 / s^2, sech^2 tanh <= .3850 and v^2 sech^2 tanh <= 1.5058 give
-              C = (.3850 s^2 + 1.5058) / tanh(s/2); E = s / (2 tanh(s/2)) is less than 1 + s.
+              C = (.3850 s^2 + 1.5058) / tanh(s/2). There g is concave: z g' <= g - g(1) + g'(1), hence
+              E = g'(1) / g(1) = s / (2 tanh(s/2)), less than 1 + s.
 
 Michaelis-Menten is Hill with n = 1. The mean of such functions at multiples of z, and a positive multiple, keep to the
 same bound.

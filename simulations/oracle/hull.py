@@ -13,9 +13,9 @@ from simulations.oracle.portfolio import Portfolio, Rows
 
 BoolArray = npt.NDArray[np.bool_]
 _HALVES: Final = 3
-_HALVINGS: Final = 26
+_HALVINGS: Final = 28
 _TINY: Final = 1e-100
-_LEAST_PRICE: Final = 1e-8
+_LEAST_PRICE: Final = 1e-16
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from simulations.market.delivery import RATIO_NODES, RATIO_WEIGHTS, spends
+from simulations.market.delivery import averaged, quadrature, spends
 from simulations.market.play import in_horizon
-from simulations.market.response import claims, overlap_factor, potential, quality, volume, wear_of_campaign
+from simulations.market.response import claims, gain, overlap_factor, potential, wear_of_campaign
 from simulations.market.truth import Truth
 from simulations.noise import FloatArray
 from simulations.oracle.bend import bend
@@ -70,7 +70,7 @@ def expected(truth: Truth, budgets: FloatArray, day: int) -> Expected:
     purchases = potential(truth, everyone, day, budgets) * overlap_factor(truth, day, budgets)
     conversions, value = (purchases * worth(truth, goal) for goal in ("conversions", "value"))
     return Expected(
-        spend=spends(truth, day, everyone, budgets) @ RATIO_WEIGHTS,
+        spend=averaged(truth, spends(truth, day, everyone, budgets)),
         conversions=conversions,
         value=value,
         incremental=conversions * truth.incrementality,
@@ -104,15 +104,13 @@ def portfolio_of(truth: Truth, day: int, goal: Goal) -> Portfolio:
     weight = largest * wear_of_campaign(truth, day)
 
     def alone(rows: Rows, budgets: FloatArray) -> FloatArray:
-        g = volume(truth, rows, day, spends(truth, day, rows, budgets))
-        mean: FloatArray = (g * quality(truth, rows, g)) @ RATIO_WEIGHTS
-        return weight[rows].reshape(-1, *(1,) * (mean.ndim - 1)) * mean
+        return weight[rows].reshape(-1, *(1,) * (budgets.ndim - 1)) * gain(truth, rows, day, budgets)
 
     low, high = truth.scenario.delivery.ratio
     most = truth.supply * truth.demand[:, day] * truth.price[truth.channel, day] * truth.runs[:, day]
     return Portfolio(
         curve=alone,
-        kinks=most[:, None] / (low + (high - low) * RATIO_NODES),
+        kinks=most[:, None] / (low + (high - low) * quadrature(low, high)[0]),
         bend=bend(truth.curves, truth.quality),
         pool=truth.pool,
         reference=np.bincount(truth.pool, largest),

@@ -8,7 +8,7 @@ import numpy as np
 
 from connectors.money import MICROS
 from simulations.market.play import Carry, play
-from simulations.market.truth import Truth
+from simulations.market.truth import Truth, unharvested
 from simulations.noise import FloatArray, IntArray, KeyArray
 from simulations.oracle import Expected, Goal, expected, optimum
 from simulations.policies.contract import Bounds
@@ -24,7 +24,8 @@ class Comparison:
         bound: No budgets within the bounds bring more than this in expectation.
         incremental, incremental_unchanged: What of the expected outcome of what was done, and of the budgets before,
             would not have happened anyway.
-        realised, realised_unchanged: What was done and the budgets before brought under the same noise.
+        realised, realised_unchanged: What was done and the budgets before brought under the same noise, on the days on
+            which it lands; of a goal that is incremental, what their own campaigns caused, whoever claims it.
         spend, spend_unchanged: Expected delivery of both, currency units.
     """
 
@@ -101,8 +102,13 @@ def _sums(days: list[Expected], goal: Goal) -> FloatArray:
 
 
 def _realised(truth: Truth, key: KeyArray, carry: Carry, budgets: IntArray, goal: Goal) -> FloatArray:
-    """What the days' rows state in the end, shape (T,); of what was incremental each campaign's share is known."""
-    weight = truth.incrementality[truth.ads.campaign] if goal.startswith("incremental") else 1.0
+    """What the days' rows state in the end, shape (T,); for what was incremental, as if nobody harvested.
+
+    Of conversions that stand with the campaign that caused them the campaign's own share is known.
+    """
+    weight = np.ones(truth.ads.campaign.size)
+    if goal.startswith("incremental"):
+        truth, weight = unharvested(truth), truth.incrementality[truth.ads.campaign]
     totals = []
     for row in budgets:
         day, carry = play(truth, key, carry, row)

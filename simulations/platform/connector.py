@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from math import inf
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
 from connectors.contract import (
     Account,
@@ -31,6 +32,7 @@ from connectors.contract import (
 from connectors.errors import BadInput, Drifted, Stop
 from connectors.money import MICROS, Money
 from simulations.market.play import Day, ages
+from simulations.market.truth import least_budget
 from simulations.oracle import Goal
 from simulations.oracle.regret import Comparison, compare
 from simulations.platform.catalogue import Catalogue
@@ -49,7 +51,7 @@ class Options(BaseModel):
         scenario: Name of a scenario in `scenarios.SCENARIOS`, or a TOML file of one, relative to the folder of
             `config.toml`.
         seed: Of the world.
-        start: The date of its first day.
+        start: The date of its first day, from 1970 to 2200.
         state_file: Where it lives on between processes; relative to the folder of `config.toml`.
         history_days: How many days have passed when the world is new; the scenario's own number by default.
     """
@@ -58,7 +60,7 @@ class Options(BaseModel):
 
     scenario: str = "demo"
     seed: NonNegativeInt = 1
-    start: date = date(2025, 9, 1)
+    start: Annotated[date, Field(ge=date(1970, 1, 1), le=date(2200, 1, 1))] = date(2025, 9, 1)
     state_file: Path | None = None
     history_days: NonNegativeInt | None = None
 
@@ -268,8 +270,7 @@ class SimulatedConnector:
 
     @property
     def _minimum(self) -> Money:
-        least = Money.of(str(self.world.truth.scenario.minimum_budget), self._account.currency)
-        return least.quantize(self.world.truth.quantum_micros, "up")
+        return Money(least_budget(self.world.truth.scenario), self._account.currency)
 
     def _stamp(self, campaign: int) -> str:
         """The number of the budget's last change among all: its etag, and the id of the request that made it."""

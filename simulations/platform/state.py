@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -87,22 +86,21 @@ def read_state(path: Path) -> WorldState | None:
 
 
 def write_state(path: Path, state: WorldState) -> None:
-    """Replace a file by this state; a reader sees the old or the new one, never a part.
+    """Replace a file by this state; a reader sees the old or the new one, never a part. To be called while `locked`.
 
     Raises:
         AskMarketer: The file cannot be written.
     """
-    temporary = None
+    # One name, as nobody else writes under the lock: what a killed process left there is written over.
+    new = path.with_name(f".{path.name}.new")
     try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as out:
-            temporary = Path(out.name)
+        with new.open("w", encoding="utf-8") as out:
             out.write(state.model_dump_json(indent=1) + "\n")
             out.flush()
             os.fsync(out.fileno())
-        temporary.replace(path)
+        new.replace(path)
     except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
         raise _unusable(path, error) from None
 
 

@@ -67,7 +67,7 @@ class ChangePoint:
         budgets = towards(seen.live, optimal(utility, grid, seen.runs, bounds), bounds)
         low, high = interval(curve, belief, days, np.minimum(budgets / unit_of(bounds), most))
         why = f"the best split of targeted upper bounds; {int(fired.sum())} campaigns begin anew after a change"
-        return Proposal(budgets, np.where(seen.runs, low, 0.0), np.where(seen.runs, high, 0.0), why)
+        return Proposal(budgets, np.where(seen.runs, low, np.nan), np.where(seen.runs, high, np.nan), why)
 
     def _learn(self, days: Days, today: int) -> tuple[Table, Posterior, BoolArray]:
         """Learn from what counts; where that holds a change, only from what came after it."""

@@ -39,8 +39,9 @@ class Setting:
     """What a policy is told before the first day.
 
     Attributes:
-        scenario: Only what a marketer knows of it may be used: names, currency, zone, restatement_days; never a
-            distribution.
+        market: Name of the scenario.
+        currency, time_zone: Of the account.
+        channels: Their names, length C.
         start: The date of day 0.
         days: How many days the comparison lasts, history included.
         names: Of the campaigns, length K.
@@ -49,7 +50,10 @@ class Setting:
         goal: What is to be raised.
     """
 
-    scenario: Scenario
+    market: str
+    currency: str
+    time_zone: str
+    channels: tuple[str, ...]
     start: date
     days: int
     names: tuple[str, ...]
@@ -93,8 +97,8 @@ class Proposal:
 
     Attributes:
         budgets: Currency units, shape (K,).
-        low, high: 90% interval of each campaign's eventual conversions of today under these budgets, shape (K,);
-            None: the policy states none.
+        low, high: 90% interval of each campaign's eventual conversions of today under these budgets, shape (K,); NaN:
+            none for this campaign, as for one that does not run; None: the policy states none.
         why: In a sentence, for whoever steps through the run.
     """
 
@@ -114,6 +118,29 @@ class Policy(Protocol):
 
 MakePolicy = Callable[[Setting], Policy]
 """Begins a policy in one world. It must be picklable (a function of a module, or a partial of one)."""
+
+
+def setting_of(
+    scenario: Scenario,
+    start: date,
+    days: int,
+    names: tuple[str, ...],
+    channel: npt.NDArray[np.int64],
+    goal: Counted = "conversions",
+) -> Setting:
+    """Return what a policy is told of a world: what its marketer knows, and nothing of its distribution."""
+    return Setting(
+        market=scenario.name,
+        currency=scenario.currency,
+        time_zone=scenario.time_zone,
+        channels=tuple(each.name for each in scenario.channels),
+        start=start,
+        days=days,
+        names=names,
+        channel=channel,
+        bounds=bounds_of(scenario),
+        goal=goal,
+    )
 
 
 def bounds_of(scenario: Scenario) -> Bounds:

@@ -64,7 +64,7 @@ class GaussianProcesses:
         utility = worth(self._setting, seen)[:, None] * np.maximum.accumulate(hoped, axis=1)
         budgets = towards(seen.live, optimal(utility, grid, seen.runs, bounds), bounds)
         low, high = interval(curve, belief, days, np.minimum(budgets / unit_of(bounds), most))
-        return Proposal(budgets, np.where(seen.runs, low, 0.0), np.where(seen.runs, high, 0.0), self._why)
+        return Proposal(budgets, np.where(seen.runs, low, np.nan), np.where(seen.runs, high, np.nan), self._why)
 
     def _learn(self, table: Table, today: int) -> Posterior:
         data = residual(table)

@@ -38,7 +38,7 @@ Plan = Callable[[Setting, Seen], FloatArray]
 class Once:
     """A policy that varies the budgets for six weeks, makes one plan, and keeps to it for ever.
 
-    It remembers on which day it began, and its plan.
+    It remembers on which day and with which budgets it began, and its plan.
     """
 
     def __init__(self, setting: Setting, plan: Plan) -> None:
@@ -51,7 +51,7 @@ class Once:
         self._setting = setting
         self._plan = plan
         self._began: int | None = None
-        self._aim = np.ones(len(setting.names))
+        self._found = self._aim = np.ones(len(setting.names))
         self._planned = False
 
     def propose(self, seen: Seen, rng: np.random.Generator) -> Proposal:
@@ -60,13 +60,13 @@ class Once:
         if seen.today < WARM_UP:
             return Proposal(kept(seen.live, bounds), why="too little is known yet")
         if self._began is None:
-            self._began = seen.today
+            self._began, self._found = seen.today, kept(seen.live, bounds)
         passed = seen.today - self._began
         if passed >= TRIAL_DAYS and not self._planned:
             self._aim, self._planned = self._plan(self._setting, seen), True
         elif passed < TRIAL_DAYS and passed % _JITTER_DAYS == 0:
-            self._aim = np.exp(rng.normal(0.0, _JITTER_SD, seen.live.size))
-        why = "the plan that was made once" if self._planned else "about equal budgets, varied to learn from"
+            self._aim = self._found * np.exp(rng.normal(0.0, _JITTER_SD, seen.live.size))
+        why = "the plan that was made once" if self._planned else "the budgets that were found, varied to learn from"
         return Proposal(towards(seen.live, self._aim, bounds), why=why)
 
 

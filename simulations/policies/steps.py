@@ -38,8 +38,7 @@ def step_box(live: FloatArray, bounds: Bounds) -> tuple[FloatArray, FloatArray]:
 def towards(live: FloatArray, aim: FloatArray, bounds: Bounds) -> FloatArray:
     """Return the budgets within today's bounds that are nearest to the aim and spend as much of the total as they may.
 
-    Nearest in Kullback-Leibler divergence, sum b log(b / aim): the aim times one factor, cut to the step box (its
-    information projection). If even the least budgets of the step box exceed the total, all fall together towards
+    Nearest as in `scaled`. If even the least budgets of the step box exceed the total, all fall together towards
     their lower bounds: the total is kept before the step.
 
     Args:
@@ -54,14 +53,30 @@ def towards(live: FloatArray, aim: FloatArray, bounds: Bounds) -> FloatArray:
         return bounds.lower + above * min(1.0, spare / max(float(above.sum()), 1e-300))
     if high.sum() <= bounds.total:
         return high
-    wish = np.where(np.isfinite(aim), aim, 0.0).clip(0.0)
-    wish = np.maximum(wish / wish.max(), _LITTLE) if wish.max() > 0 else np.ones_like(live)
+    return scaled(np.where(np.isfinite(aim), aim, 0.0), low, high, bounds.total)
+
+
+def scaled(aim: FloatArray, low: FloatArray, high: FloatArray, total: float) -> FloatArray:
+    """Return the aim times one factor, cut to a box, so that it sums to a total (from below), shape (K,).
+
+    It is the nearest in Kullback-Leibler divergence, sum b log(b / aim): the aim's information projection.
+
+    Args:
+        aim: Finite amounts; what is not above 0 counts as very little, shape (K,).
+        low: Least amounts, shape (K,).
+        high: Greatest amounts, shape (K,).
+        total: Between the sums of `low` and `high`.
+    """
+    if low.sum() >= total:
+        return low
+    wish = aim.clip(0.0)
+    wish = np.maximum(wish / wish.max(), _LITTLE) if wish.max() > 0 else np.ones_like(aim)
     # At the first exponent every budget is at its least, at the second at its greatest.
-    first = float(np.log(np.maximum(low, _LITTLE * bounds.total) / wish).min())
-    last = float(np.log(np.maximum(high, _LITTLE * bounds.total) / wish).max())
+    first = float(np.log(np.maximum(low, _LITTLE * total) / wish).min())
+    last = float(np.log(np.maximum(high, _LITTLE * total) / wish).max())
     for _ in range(_HALVINGS):
         middle = (first + last) / 2.0
-        if np.clip(wish * np.exp(middle), low, high).sum() > bounds.total:
+        if np.clip(wish * np.exp(middle), low, high).sum() > total:
             last = middle
         else:
             first = middle

@@ -243,7 +243,7 @@ def _measure(ax: Axes, days: int, title: str) -> None:
 def _days(ax: Axes, days: int) -> None:
     """One day, too, has a width; ticks are whole days."""
     ax.set_xlim(-0.5, days - 0.5)
-    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(6, steps=_STEPS, integer=True))
 
 
 def _lines_of(ax: Axes, names: Sequence[str], title: str) -> None:

@@ -66,7 +66,7 @@ def sections_of(run: Run, scores: Scores) -> tuple[Section, ...]:
     """Return the sections of a run; to be called inside `drawing.style`."""
     ranked = sorted(scores.standings(), key=lambda standing: -standing.whole.mean)
     return (
-        _league(run, ranked),
+        _league(scores, ranked),
         _by_day(run),
         _lost(run),
         _worlds(scores, ranked),
@@ -92,16 +92,27 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def _league(run: Run, ranked: list[Standing]) -> Section:
-    best, first = ranked[0], run.spec.policies[0]
+def _league(scores: Scores, ranked: list[Standing]) -> Section:
+    best, first, close = ranked[0].policy, scores.policies[0], _close(scores, ranked)
+    heading = f"{best} comes nearest to the oracle: {percent(ranked[0].whole.mean)}%"
+    behind = (
+        f" Too close to {best} to tell (by less than two of its standard errors, or one world): {', '.join(close)}."
+    )
     return Section(
         key="league",
         short="League table",
-        heading=f"{best.policy} comes nearest to the oracle: {percent(best.whole.mean)}%",
-        caption=f"The best first. Over {first}: the difference in the same world, in points of percent. Intervals are "
-        f"those of campaigns' conversions that a policy states; {tables.NONE}: none.",
+        heading=f"{heading}; {count(len(close), 'other')} too close to tell" if close else heading,
+        caption=f"The best first. Over {first}: the difference in the same world, in points of percent."
+        f"{behind if close else ''} Intervals are those of campaigns' conversions that a policy states; {tables.NONE}: "
+        "none.",
         shown=(tables.league(ranked, first),),
     )
+
+
+def _close(scores: Scores, ranked: list[Standing]) -> list[str]:
+    """The policies that the best one does not surely beat, world by world."""
+    leads = {other.policy: scores.lead(ranked[0].policy, other.policy) for other in ranked[1:]}
+    return [policy for policy, (lead, error) in leads.items() if not lead > 2.0 * error]
 
 
 def _by_day(run: Run) -> Section:

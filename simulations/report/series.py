@@ -11,7 +11,7 @@ from connectors.money import MICROS
 from simulations.noise import FloatArray
 from simulations.policies.contract import bounds_of
 from simulations.runs.record import Run
-from simulations.runs.scores import Scores, regret
+from simulations.runs.scores import Scores, regret, share_of
 from simulations.runs.traces import OracleTrace, Trace
 
 _WORST_OF_FIRST: Final = 3
@@ -57,13 +57,8 @@ def band(by_world: FloatArray) -> Band:
 
 
 def day_shares(run: Run, policy: str) -> FloatArray:
-    """Return by world and day the expected outcome as a share of the oracle's, shape (W, T).
-
-    A day on which the oracle gains nothing counts as 1: nothing could be lost.
-    """
-    best, expected = _best(run), np.array([trace.expected for trace in run.traces[policy]])
-    shares: FloatArray = np.divide(expected, best, out=np.ones_like(best), where=best > 0.0)
-    return shares
+    """Return by world and day the expected outcome as a share of the oracle's, shape (W, T)."""
+    return share_of(np.array([trace.expected for trace in run.traces[policy]]), _best(run))
 
 
 def spend_shares(run: Run, policy: str) -> FloatArray:
@@ -74,8 +69,9 @@ def spend_shares(run: Run, policy: str) -> FloatArray:
 
 def lost_so_far(run: Run, policy: str) -> FloatArray:
     """Return cumulative regret as a share of all that the oracle brings over the whole run, shape (W, T)."""
-    lost: FloatArray = np.cumsum(regret(run, policy), axis=1) / _best(run).sum(axis=1, keepdims=True)
-    return lost
+    lost, all_days = np.cumsum(regret(run, policy), axis=1), _best(run).sum(axis=1, keepdims=True)
+    shares: FloatArray = np.divide(lost, all_days, out=np.zeros(lost.shape), where=all_days > 0.0)
+    return shares
 
 
 def budget_shares(run: Run, trace: Trace | OracleTrace) -> FloatArray:

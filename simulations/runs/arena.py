@@ -17,10 +17,10 @@ import numpy as np
 from connectors.money import MICROS
 from simulations.runs.limits import Kept, brought_within, keep
 from simulations.market.play import Day, begin, play
-from simulations.market.truth import Truth, draw
+from simulations.market.truth import Truth, draw, unharvested
 from simulations.noise import FloatArray, IntArray, KeyArray, noise_key
 from simulations.oracle import Expected, Goal, expected, horizon, optimum
-from simulations.policies.contract import Bounds, Counted, MakePolicy, Proposal, Seen, Setting, bounds_of
+from simulations.policies.contract import Bounds, Counted, MakePolicy, Proposal, Seen, Setting, bounds_of, setting_of
 from simulations.scenarios import Scenario, ScenarioError
 from simulations.runs.seen import Diary
 from simulations.runs.traces import OracleTrace, Place, Trace, Violation
@@ -231,7 +231,7 @@ class _Tally:
 
     def __init__(self, here: Ground) -> None:
         spec, truth = here.spec, here.truth
-        self._spec, self._truth = spec, truth
+        self._here, self._spec, self._truth = here, spec, truth
         self._violations: list[Violation] = []
         self._why: list[str] = []
         self._budgets = np.zeros((spec.days, truth.channel.size), dtype=np.int64)
@@ -249,8 +249,7 @@ class _Tally:
         self._expected[row] = in_goal(step.expected, spec.goal).sum()
         self._incremental[row] = in_goal(step.expected, gained).sum()
         realised = value / MICROS if spec.counted == "value" else eventual
-        weight = 1.0 if spec.goal == spec.counted else self._truth.incrementality
-        self._realised[row] = (realised * weight).sum()
+        self._realised[row] = realised.sum()
         self._covered[row], self._stated[row] = _coverage(step.proposal, eventual)
 
     def trace(self, name: str) -> Trace:
@@ -261,7 +260,7 @@ class _Tally:
             spend=self._spend,
             expected=self._expected,
             incremental=self._incremental,
-            realised=self._realised,
+            realised=self._realised if self._spec.goal == self._spec.counted else _caused(self._here, self._budgets),
             violations=tuple(self._violations),
             covered=self._covered,
             stated=self._stated,
@@ -269,16 +268,25 @@ class _Tally:
         )
 
 
+def _caused(here: Ground, budgets: IntArray) -> FloatArray:
+    """What came of each day and would not have come anyway, whoever claims it, shape (T,).
+
+    Played again as if nobody harvested: of conversions that stand with the campaign that caused them, that campaign's
+    share is known.
+    """
+    spec, truth = here.spec, unharvested(here.truth)
+    carry, found = begin(truth), []
+    for row in (*truth.history, *budgets):
+        day, carry = play(truth, here.key, carry, row)
+        eventual, value = (_by_campaign(truth, measure) for measure in day.occurred())
+        found.append(float(((value / MICROS if spec.counted == "value" else eventual) * truth.incrementality).sum()))
+    return np.array(found[spec.first :])
+
+
 def _setting(here: Ground) -> Setting:
     spec = here.spec
-    return Setting(
-        scenario=spec.scenario,
-        start=spec.start,
-        days=spec.first + spec.days,
-        names=here.truth.names,
-        channel=here.truth.channel,
-        bounds=here.bounds,
-        goal=spec.counted,
+    return setting_of(
+        spec.scenario, spec.start, spec.first + spec.days, here.truth.names, here.truth.channel, spec.counted
     )
 
 

@@ -6,17 +6,26 @@ in the order in which jobs end.
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from functools import cache, partial
+from typing import TYPE_CHECKING, Final, Protocol
 
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits
 
+from simulations.runs.versions import code_version
+
 if TYPE_CHECKING:
     from distributed import Client
+
+
+_WATCH_SECONDS: Final = 0.5
 
 
 class JobFailed(RuntimeError):  # noqa: N818 - it is the job that failed
@@ -71,7 +80,7 @@ class Processes:
         """
         parallel = Parallel(n_jobs=self.workers or -1, batch_size=1, return_as="generator_unordered")
         try:
-            yield from parallel(delayed(_limited)(do, index, job) for index, job in enumerate(jobs))
+            yield from parallel(delayed(_in_worker)(os.getpid(), do, index, job) for index, job in enumerate(jobs))
         except TerminatedWorkerError as error:
             raise JobFailed(
                 "a worker process was ended from outside, for want of memory perhaps; try fewer workers"
@@ -83,7 +92,8 @@ class Cluster:
     """Runs jobs on a Dask cluster (see `Map`); jobs of a worker that dies are run again elsewhere.
 
     Attributes:
-        address: Of its scheduler, such as `tcp://10.0.0.5:8786`. Its workers need this very version of outlay.
+        address: Of its scheduler, such as `tcp://10.0.0.5:8786`. Its workers need this very version of outlay: a job
+            that meets another fails. Without workers the jobs wait for some to come.
         timeout_seconds: How long the scheduler may take to answer.
     """
 
@@ -95,12 +105,14 @@ class Cluster:
 
         Raises:
             ClusterMissing: The extra is not installed, or nobody answers.
-            JobFailed: A job raised, several workers died over it, or the scheduler was lost.
+            JobFailed: A job raised or met a worker with other code, several workers died over it, or the scheduler was
+                lost.
         """
         with self._client() as client:
             from distributed import KilledWorker, as_completed  # noqa: PLC0415 - Dask is an extra, and heavy
 
-            futures = client.map(_limited_for_good, [do] * len(jobs), range(len(jobs)), list(jobs), pure=False)
+            run = partial(_on_cluster, code_version(), do)
+            futures = client.map(run, range(len(jobs)), list(jobs), pure=False)
             names = {future.key: str(job) for future, job in zip(futures, jobs, strict=True)}
             ended = as_completed(futures, loop=client.loop)  # type: ignore[no-untyped-call]  # Dask's is untyped
             del futures  # so that the cluster forgets a result once it is fetched
@@ -126,15 +138,40 @@ class Cluster:
             ) from None
 
 
+def _in_worker[J, R](boss: int, do: Callable[[J], R], index: int, job: J) -> tuple[int, R]:
+    if os.getpid() != boss:  # one worker alone is no process of its own
+        _end_with(boss)
+    return _limited(do, index, job)
+
+
+@cache
+def _end_with(boss: int) -> None:
+    """End this process soon after the one that began it: one that is killed cannot end its workers itself."""
+
+    def watch() -> None:
+        while os.getppid() == boss:
+            time.sleep(_WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _limited[J, R](do: Callable[[J], R], index: int, job: J) -> tuple[int, R]:
     with threadpool_limits(limits=1):
         return _attempt(do, index, job)
 
 
-def _limited_for_good[J, R](do: Callable[[J], R], index: int, job: J) -> tuple[int, R]:
+def _on_cluster[J, R](code: str, do: Callable[[J], R], index: int, job: J) -> tuple[int, R]:
+    here = _own_code()
+    if here != code:
+        raise JobFailed(f"{job}: the worker runs {here}, and it was sent by {code}; install the same everywhere")
     # A cluster's worker may run several jobs in threads, and what one of them restored would hold for the others.
     threadpool_limits(limits=1)
     return _attempt(do, index, job)
+
+
+# Read once: a worker goes on with the sources that it began with.
+_own_code = cache(code_version)
 
 
 def _attempt[J, R](do: Callable[[J], R], index: int, job: J) -> tuple[int, R]:

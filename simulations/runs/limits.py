@@ -1,9 +1,10 @@
 """What becomes of a proposal: it is judged against the limits, and brought within them where it breaks one.
 
-A proposal is first brought within each campaign's own limits (box and step from the live budget), and from there to the
-nearest budgets (Euclidean distance) that keep the total. Then it is rounded down to whole minor units, and the units
-that this left over go to the campaigns with the greatest remainders. Limits that are not whole minor units are rounded
-down, those of the step towards the live budget. The live budgets always meet the limits, so there is always an answer.
+A proposal is first brought within each campaign's own limits (box and step from the live budget); where that exceeds the
+total, all are cut by the same share, as far as their limits let them. Then it is rounded down to whole minor units, and
+the units that this left over go to the campaigns with the greatest remainders. Limits that are not whole minor units
+are rounded down, those of the step towards the live budget. The live budgets always meet the limits, so there is always
+an answer.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from connectors.money import MICROS
 from simulations.noise import FloatArray, IntArray
 from simulations.policies.contract import Bounds
+from simulations.policies.steps import scaled
 from simulations.runs.traces import Violation
 
 _ROUNDING: Final = 1e-9
@@ -60,7 +62,7 @@ def keep(day: int, wanted: FloatArray, live: IntArray, bounds: Bounds, quantum: 
 
 
 def brought_within(first: IntArray, bounds: Bounds, quantum: int) -> IntArray:
-    """Return the budgets nearest to the first ones that keep box and total: where every policy begins.
+    """Return the first budgets, brought within box and total as a proposal is: where every policy begins.
 
     Args:
         first: The marketer's last budgets, micros, shape (K,).
@@ -72,10 +74,7 @@ def brought_within(first: IntArray, bounds: Bounds, quantum: int) -> IntArray:
 
 
 def nearest(wanted: FloatArray, lower: FloatArray, upper: FloatArray, total: float) -> FloatArray:
-    """Bring amounts within a box, and from there by the shortest way to a sum of at most `total`.
-
-    The shortest way takes the same amount from everyone who is not at the least already: the projection onto a simplex
-    (Held, Wolfe, Crowder 1974) with lower bounds.
+    """Bring amounts within a box, and from there to a sum of at most `total`: all times one factor (see `scaled`).
 
     Args:
         wanted: Finite amounts, shape (K,).
@@ -84,16 +83,7 @@ def nearest(wanted: FloatArray, lower: FloatArray, upper: FloatArray, total: flo
         total: The greatest sum.
     """
     boxed: FloatArray = np.clip(wanted, lower, upper)
-    excess = float(boxed.sum() - total)
-    if excess <= 0.0:
-        return boxed
-    room = np.sort(boxed - lower)
-    after = room.size - np.arange(room.size)
-    before = np.cumsum(room) - room
-    # If everyone gave up to room[i], before[i] + after[i] * room[i] would be free.
-    last = min(int(np.searchsorted(before + after * room, excess)), room.size - 1)
-    cut: FloatArray = np.maximum(boxed - (excess - before[last]) / after[last], lower)
-    return cut
+    return boxed if boxed.sum() <= total else scaled(boxed, lower, boxed, total)
 
 
 def whole(amounts: FloatArray, total: float) -> IntArray:

@@ -83,7 +83,7 @@ class Scores:
     def standing(self, policy: str) -> Standing:
         """Return the line of one policy in the table."""
         p = self.policies.index(policy)
-        lead = self.whole[p] - self.whole[0]
+        lead, lead_error = self.lead(policy, self.policies[0])
         stated = int(self.stated[p].sum())
         coverage, coverage_error = _ratio(self.covered[p], self.stated[p])
         measured = self.seconds[p][np.isfinite(self.seconds[p])]
@@ -91,8 +91,8 @@ class Scores:
             policy=policy,
             whole=self._spread(self.whole[p]),
             second=self._spread(self.second[p]),
-            lead=float(lead.mean()),
-            lead_error=_error(lead),
+            lead=lead,
+            lead_error=lead_error,
             violations=int(self.violations[p].sum()),
             stated=stated,
             coverage=coverage,
@@ -103,6 +103,11 @@ class Scores:
     def standings(self) -> tuple[Standing, ...]:
         """Return the table, in the order of the run."""
         return tuple(self.standing(policy) for policy in self.policies)
+
+    def lead(self, policy: str, other: str) -> tuple[float, float]:
+        """Return the mean of a policy's share less another's in the same world, over all days, and its error."""
+        ahead = self.whole[self.policies.index(policy)] - self.whole[self.policies.index(other)]
+        return float(ahead.mean()), _error(ahead)
 
     def _spread(self, shares: FloatArray) -> Spread:
         worst = int(np.argmin(shares))
@@ -124,13 +129,20 @@ def scores_of(run: Run) -> Scores:
     return Scores(
         policies=run.spec.policies,
         seeds=run.spec.seeds,
-        whole=expected.sum(axis=2) / best.sum(axis=1),
-        second=expected[..., half:].sum(axis=2) / best[:, half:].sum(axis=1),
+        whole=share_of(expected.sum(axis=2), best.sum(axis=1)),
+        second=share_of(expected[..., half:].sum(axis=2), best[:, half:].sum(axis=1)),
         violations=np.array([[len(trace.violations) for trace in worlds] for worlds in traces]),
         covered=np.array([[trace.covered.sum() for trace in worlds] for worlds in traces]),
         stated=np.array([[trace.stated.sum() for trace in worlds] for worlds in traces]),
         seconds=run.seconds,
     )
+
+
+def share_of(brought: FloatArray, best: FloatArray) -> FloatArray:
+    """Return an outcome as a share of the oracle's; 1 where the oracle gains nothing, for nothing could be lost."""
+    most = np.broadcast_to(best, brought.shape)
+    shares: FloatArray = np.divide(brought, most, out=np.ones(most.shape), where=most > 0.0)
+    return shares
 
 
 def regret(run: Run, policy: str) -> FloatArray:
@@ -141,7 +153,9 @@ def regret(run: Run, policy: str) -> FloatArray:
 
 def certified_gap(run: Run) -> float:
     """Return by how much the bound exceeds what the oracle brings, as a share of it, in the world where it is most."""
-    return max(0.0, *(float(oracle.bound.sum() / oracle.best.sum()) - 1.0 for oracle in run.oracles))
+    best, bound = (np.array([getattr(oracle, of).sum() for oracle in run.oracles]) for of in ("best", "bound"))
+    unknown = np.where(bound > 0.0, np.inf, 0.0)
+    return max(0.0, float(np.divide(bound - best, best, out=unknown, where=best > 0.0).max()))
 
 
 def _error(values: FloatArray) -> float:

@@ -103,7 +103,7 @@ class FamilyShare:
     Attributes:
         family: michaelis-menten, hill, power, log or logistic.
         weight: How often, in proportion to the other weights.
-        slope: Least and greatest, for the families that have one.
+        slope: Least and greatest, for the families that have one; of power at most 1.
 
     Raises:
         ScenarioError: A knob is out of range.
@@ -117,7 +117,8 @@ class FamilyShare:
         path = "saturation.families."
         typed(self, path)
         within(self, path, 0.0, 1e9, "weight")
-        ordered(self, path, 0.05, 12.0, "slope")
+        # With a power above 1 returns would rise without end.
+        ordered(self, path, 0.05, 1.0 if self.family is Family.POWER else 12.0, "slope")
 
 
 MIXED = (

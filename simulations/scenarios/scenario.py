@@ -25,7 +25,7 @@ from simulations.scenarios.knobs import (
 
 _MOST_IMPRESSIONS = 1e10
 _MOST_VALUE = 1e10
-_WIDEST_DRIFT = 2.5
+_WIDEST = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,7 @@ class Scenario:
         _check_budgets(self)
         _check_sizes(self)
         _check_drift(self)
+        _check_marketer(self)
         _check_days(self)
         claimed = sum(channel.harvest for channel in self.channels)
         if claimed > 0.95:
@@ -166,8 +167,8 @@ def _check_sizes(s: Scenario) -> None:
         if impressions > _MOST_IMPRESSIONS or conversions * worth > _MOST_VALUE:
             raise ScenarioError(
                 "channels.cost_per_conversion",
-                f"a campaign of {c.name!r} would bring {impressions:.1g} impressions and a value of "
-                f"{conversions * worth:.1g} a day, where {_MOST_IMPRESSIONS:g} and {_MOST_VALUE:g} can be counted",
+                f"a campaign of {c.name!r} would bring {impressions:.3g} impressions and a value of "
+                f"{conversions * worth:.3g} a day, where {_MOST_IMPRESSIONS:g} and {_MOST_VALUE:g} can be counted",
             )
 
 
@@ -176,11 +177,23 @@ def _check_drift(s: Scenario) -> None:
     kept = (1.0 - s.demand.drift_reversion) ** 2
     days = s.horizon_days if kept == 1.0 else (1.0 - kept**s.horizon_days) / (1.0 - kept)
     spread = s.demand.drift_sd * sqrt(days)
-    if spread > _WIDEST_DRIFT:
+    if spread > _WIDEST:
         raise ScenarioError(
             "demand.drift_sd",
             f"makes log demand wander by {spread:.1f} (one standard deviation) within horizon_days, at most "
-            f"{_WIDEST_DRIFT:g}: lower it, or raise drift_reversion",
+            f"{_WIDEST:g}: lower it, or raise drift_reversion",
+        )
+
+
+def _check_marketer(s: Scenario) -> None:
+    """Budgets of the history walk without a pull back; far enough, and no integer would hold them."""
+    knobs = s.history
+    spread = knobs.marketer_edit_sd * sqrt(knobs.history_days / knobs.marketer_edit_days)
+    if spread > _WIDEST:
+        raise ScenarioError(
+            "history.marketer_edit_sd",
+            f"makes log budgets wander by {spread:.1f} (one standard deviation) within history_days, at most "
+            f"{_WIDEST:g}: lower it, or raise marketer_edit_days",
         )
 
 

@@ -51,6 +51,19 @@ def test_the_object_holds_every_morning_and_the_same_seed_gives_the_same(outlay:
     assert outlay(*words).out == first.out
 
 
+def test_no_figure_is_cut_where_the_screen_is_narrow(
+    outlay: Outlay, planned: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("backtest", "-c", planned.config, *PERIOD, "--as-if-mature")
+    data = outlay(*words, "--json").data
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = outlay(*words).out.splitlines()
+    rival = data["forecasters"][2]["behind"][1]
+    assert any(line.endswith(f"{rival['mean']:,.3f} ± {rival['se']:,.3f}") for line in lines)
+    for item in data["reach"]:
+        assert any(line.startswith(item["name"]) and line.endswith(f"{item['outside']:.1%}") for line in lines)
+
+
 def test_budgets_that_are_never_planned_leave_nothing_to_judge(outlay: Outlay, shop: Shop) -> None:
     (shop.folder / "data" / "budgets.csv").write_text(
         "budget_id,campaign_ids,amount,currency,kind\nbrand,brand,9000,EUR,lifetime\n", encoding="utf-8"
@@ -158,6 +171,7 @@ def test_doubts_about_a_log_are_told(outlay: Outlay, tmp_path: Path) -> None:
     [
         (("--policy", "uniform"), "add --log FILE"),
         (("--clip", "3"), "add --log FILE"),
+        (("--batches", "3"), "add --log FILE"),
         (("--since", "yesterday"), "write it as YYYY-MM-DD"),
         (("--log", "nowhere.csv"), "name a CSV file that may be read"),
         (("--log", "nowhere.csv", "--as-if-mature"), "leave them out"),

@@ -39,6 +39,13 @@ def test_help_is_no_error(words: list[str], outlay: Outlay) -> None:
     assert outlay(*words).code == FINE
 
 
+def test_every_command_is_told_in_a_whole_sentence(outlay: Outlay) -> None:
+    _, _, listed = outlay("--help").out.partition("Commands:\n")
+    lines = listed.splitlines()
+    assert len(lines) > 15
+    assert all(line.endswith(".") and not line.endswith("...") for line in lines)
+
+
 def test_connectors_without_a_command_are_listed(outlay: Outlay, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(shop.folder)
     answer = outlay("connectors")

@@ -41,7 +41,7 @@ def test_the_demo_leaves_nothing_behind_when_no_folder_is_named(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.chdir(tmp_path)
-    answer = outlay("demo", "--seed", 4)
+    answer = outlay("demo")
     assert answer.code == 0, answer.err
     for word in ("doing nothing", "Outlay", "the oracle", "P(worse)", "outlay approve"):
         assert word in answer.out

@@ -55,10 +55,24 @@ def test_policies_are_compared_with_the_clairvoyant(recorded: tuple[Path, str], 
     assert first["stated"] > 0
     assert (second["stated"], second["coverage"]) == (0, None)
     shown = outlay("simulate", *WORDS, "--out", folder).out
-    for words in ("tiny-yen: 2 worlds (seeds 1 to 2), 6 days, 3 campaigns", "outlay", "equal", "none", "by proof"):
+    for words in ("tiny-yen: 2 worlds (seeds 1 to 2), 6 days, 3 campaigns", "outlay", "equal", "none", "it is proven"):
         assert words in shown
     assert f"{100 * first['whole']['mean']:.1f} ± {100 * first['whole']['error']:.1f}" in shown
-    assert f"outlay replay {folder} --policy outlay --seed {first['whole']['worst_seed']} --day 3" in shown
+
+
+def test_the_way_into_the_worst_world_is_a_line_of_its_own_however_narrow(
+    recorded: tuple[Path, str], outlay: Outlay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out = recorded
+    seed = json.loads(out)["policies"][0]["whole"]["worst_seed"]
+    best, got = (
+        json.loads((folder / where / f"{seed}.json").read_text(encoding="utf-8"))[key]
+        for where, key in (("oracle", "best"), ("traces/outlay", "expected"))
+    )
+    day = max(range(6), key=lambda day: best[day] - got[day])
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = outlay("simulate", *WORDS, "--out", folder).out
+    assert f"  outlay replay {folder} --policy outlay --seed {seed} --day {day}" in shown.splitlines()
 
 
 def test_a_run_goes_on_where_it_was_and_gives_the_same_bytes(recorded: tuple[Path, str], outlay: Outlay) -> None:
@@ -118,8 +132,8 @@ def test_what_there_is_is_listed(outlay: Outlay) -> None:
         (["nowhere.toml"], "nowhere.toml"),
         ([], "no scenario is named"),
         (["tiny-yen", "--policy", "outlaw"], "outlay"),
-        (["tiny-yen", "--days", 1000], "days"),
-        (["tiny-yen", "--goal", "fame"], "incremental"),
+        (["tiny-yen", "--days", 1000], "Mend: write another --days."),
+        (["tiny-yen", "--goal", "fame"], "Mend: write another --goal."),
         (["tiny-yen", "--workers", 1, "--cluster", "tcp://127.0.0.1:1"], "exclude each other"),
         (["tiny-yen", "--worlds", 0], "--worlds"),
     ],
@@ -230,7 +244,7 @@ def test_there_is_nothing_to_replay_where_nothing_was_run(outlay: Outlay, tmp_pa
 
 def test_a_run_that_is_stopped_says_so_and_goes_on(tmp_path: Path, outlay: Outlay) -> None:
     folder = tmp_path / "run"
-    words = ["simulate", "tiny-yen", "--policy", "outlay", "--worlds", "5", "--days", "8", "--workers", "1"]
+    words = ["simulate", "tiny-yen", "--policy", "outlay", "--worlds", "6", "--days", "20", "--workers", "1"]
     program = Path(sysconfig.get_path("scripts")) / "outlay"
     begun = subprocess.Popen(
         [program, *words, "--out", folder],
@@ -248,10 +262,10 @@ def test_a_run_that_is_stopped_says_so_and_goes_on(tmp_path: Path, outlay: Outla
     assert begun.returncode not in (0, 2, 3, 4)
     assert f"Stopped. What is done is kept in {folder}; the same command goes on there." in err
     done = {path.name: path.stat().st_mtime_ns for path in traces.glob("*.json")}
-    assert 1 <= len(done) < 5
+    assert 1 <= len(done) < 6
     answer = outlay(*words, "--out", folder, "--json")
     assert answer.code == 0, answer.err
-    assert len(list(traces.glob("*.json"))) == 5
+    assert len(list(traces.glob("*.json"))) == 6
     assert all((traces / name).stat().st_mtime_ns == stamp for name, stamp in done.items()), "nothing is done twice"
 
 

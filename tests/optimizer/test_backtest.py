@@ -398,7 +398,7 @@ def test_a_log_is_read_by_its_columns(tmp_path: Path) -> None:
     assert read.chosen is not None
     assert read.chosen.tolist() == [0.2, 1.0, 0.0]
     (found,) = verdicts(read, (), "other", batches=1, clip=np.inf, seed=1)
-    assert (found.policy, found.robust, found.unsupported) == ("other", None, None)
+    assert (found.policy, found.robust, found.gain) == ("other", None, None)
     assert found.weighting.ips.value == pytest.approx((0.4 * 1 + 4 * 0) / 3)
 
 
@@ -430,9 +430,8 @@ def test_policies_learn_from_the_log_and_name_their_favourite(tmp_path: Path) ->
     rewards = rng.random(6_000) < np.array([0.02, 0.1, 0.03])[arms]
     lines = "".join(f"{'abc'[arm]},{int(reward)},0.3333333333\n" for arm, reward in zip(arms, rewards, strict=True))
     read = read_log(written(tmp_path, HEADER + lines), Columns())
-    uniform, greedy, shares = verdicts(read, tuple(Policy), None, batches=12, clip=np.inf, seed=1)
+    _, greedy, shares = verdicts(read, tuple(Policy), None, batches=12, clip=np.inf, seed=1)
     assert greedy.leading == shares.leading == "b"
-    assert uniform.unsupported == 0.0
     for found in (greedy, shares):
         assert found.gain is not None
         assert found.gain.value > 5.5 * found.gain.se

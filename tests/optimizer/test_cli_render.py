@@ -155,7 +155,14 @@ def test_no_figure_of_the_arms_is_cut(width: int) -> None:
             assert f" {words}" in row.splitlines()[0], (words, row)
 
 
-@pytest.mark.parametrize("width", [60, *WIDTHS, 200])
+def test_a_screen_too_narrow_for_the_figures_is_overrun_rather_than_obeyed() -> None:
+    arms = arm_shares()
+    rows = shown(render.record(record(replace(decision(*PLAN), arms=arms))), 50).splitlines()
+    for arm in arms:
+        assert any(row.endswith(f"[{figure(arm.low90)}, {figure(arm.high90)}]") for row in rows)
+
+
+@pytest.mark.parametrize("width", [64, *WIDTHS, 200])
 def test_lines_end_where_their_words_end_and_none_is_wider_than_the_screen(width: int) -> None:
     made = replace(decision(*PLAN), arms=arm_shares(), findings=(Finding("x", Severity.INFO, "portfolio", LONG),))
     rows = shown(render.record(record(made)), width).split("\n")

@@ -25,25 +25,26 @@ from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import SnapshotQuery
 from simulations.market.play import begin, play
 from simulations.platform.connector import SimulatedConnector
-from simulations.policies.contract import Bounds, Seen, Setting, bounds_of
+from simulations.policies.contract import Bounds, Seen, Setting, bounds_of, setting_of
 from simulations.runs.seen import Diary
 from simulations.scenarios import Scenario, named
 
 START = date(2025, 9, 1)
+AGES = 31
 HALF = np.array([60.0, 100.0, 150.0, 220.0, 300.0, 400.0])
 SCALE = np.array([12.0, 30.0, 8.0, 45.0, 25.0, 50.0])
 
 
-def setting_of(scenario: Scenario, days: int, **changes: object) -> Setting:
+def told_of(scenario: Scenario, days: int, **changes: object) -> Setting:
     channel = np.repeat(np.arange(len(scenario.channels)), [c.campaigns for c in scenario.channels])
     names = tuple(f"campaign {k}" for k in range(scenario.campaigns))
-    return replace(Setting(scenario, START, days, names, channel, bounds_of(scenario)), **changes)
+    return replace(setting_of(scenario, START, days, names, channel), **changes)
 
 
 def seen_of(setting: Setting, budgets: np.ndarray, eventual: np.ndarray, live: np.ndarray, worth: float = 40.0) -> Seen:
     """What is reported of so many eventual conversions, shape (K, t), half of the rest of which comes each day."""
     campaigns, days = budgets.shape
-    ages = setting.scenario.tracking.restatement_days + 1
+    ages = AGES
     share = 1.0 - 0.5 ** np.arange(1.0, ages + 1)
     came = np.floor(eventual[..., None] * share / share[-1])
     age = days - 1 - np.arange(days)
@@ -66,7 +67,7 @@ def seen_of(setting: Setting, budgets: np.ndarray, eventual: np.ndarray, live: n
 
 def steady(days: int = 40, **changes: object) -> tuple[Setting, Seen]:
     """Six campaigns whose curves are known; the first are fed too much, the last too little."""
-    setting = setting_of(named("closed-loop-6"), days + 1, **changes)
+    setting = told_of(named("closed-loop-6"), days + 1, **changes)
     rng = np.random.default_rng(4)
     live = np.array([300.0, 300.0, 250.0, 150.0, 100.0, 100.0])
     budgets = live[:, None] * rng.uniform(0.6, 1.2, (6, days))
@@ -98,7 +99,7 @@ class Twins:
             self.store.ingest(self.market.pull(START, self.market.today))
         self.store.note_budgets(self.market.name, self.market.budgets(), self.market.now)
         truth = world.truth
-        self.setting = Setting(scenario, START, days + 1, truth.names, truth.channel, bounds_of(scenario))
+        self.setting = setting_of(scenario, START, days + 1, truth.names, truth.channel)
         self.seen = self.diary.seen(world.live)
 
     def snapshot(self) -> Snapshot:
@@ -279,7 +280,7 @@ def mornings(draw: st.DrawFn) -> tuple[Setting, Seen]:
         scenario = replace(scenario, channels=(replace(scenario.channels[0], campaigns=1),))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     bounds = replace(bounds_of(scenario), step=draw(st.sampled_from([0.05, 0.3, 1.0, 20.0])))
-    setting = setting_of(scenario, 60, bounds=bounds, goal=draw(st.sampled_from(["conversions", "value"])))
+    setting = told_of(scenario, 60, bounds=bounds, goal=draw(st.sampled_from(["conversions", "value"])))
     days, campaigns = draw(st.integers(1, 50)), scenario.campaigns
     quantum = 1.0 if scenario.currency == "JPY" else 0.01
     live = _within(rng.dirichlet(np.ones(campaigns)) * bounds.total, bounds, quantum)
@@ -304,7 +305,7 @@ def _within(budgets: np.ndarray, bounds: Bounds, quantum: float) -> np.ndarray:
 def test_every_proposal_is_feasible(morning: tuple[Setting, Seen], name: str) -> None:
     setting, seen = morning
     proposal = made(setting, name).propose(seen, np.random.default_rng(1))
-    bounds, unit = setting.bounds, 1.0 if setting.scenario.currency == "JPY" else 0.01
+    bounds, unit = setting.bounds, 1.0 if setting.currency == "JPY" else 0.01
     assert proposal.budgets.sum() <= bounds.total + 1e-6
     least = np.maximum(bounds.lower, seen.live * (1.0 - bounds.step))
     most = np.minimum(bounds.upper, seen.live * (1.0 + bounds.step))

@@ -26,8 +26,11 @@ class LocalCluster:
 
 
 @contextmanager
-def local_cluster(folder: Path, workers: int) -> Iterator[LocalCluster]:
-    """Start a cluster whose files lie in a folder, all workers at hand; all its processes end with the context."""
+def local_cluster(folder: Path, workers: int, code: Path = ROOT) -> Iterator[LocalCluster]:
+    """Start a cluster whose files lie in a folder, all workers at hand; all its processes end with the context.
+
+    The workers run the code that lies in another folder, if one is named.
+    """
     from distributed import Client  # heavy, and not for every process that imports this module
 
     started: list[subprocess.Popen[bytes]] = []
@@ -37,7 +40,15 @@ def local_cluster(folder: Path, workers: int) -> Iterator[LocalCluster]:
         address = _address(contact)
         started.extend(
             _begin(
-                folder, "worker", address, "--nthreads", "1", "--no-nanny", "--local-directory", str(folder / str(i))
+                folder,
+                "worker",
+                address,
+                "--nthreads",
+                "1",
+                "--no-nanny",
+                "--local-directory",
+                str(folder / str(i)),
+                code=code,
             )
             for i in range(workers)
         )
@@ -51,13 +62,13 @@ def local_cluster(folder: Path, workers: int) -> Iterator[LocalCluster]:
             process.wait()
 
 
-def _begin(folder: Path, part: str, *options: str) -> subprocess.Popen[bytes]:
+def _begin(folder: Path, part: str, *options: str, code: Path = ROOT) -> subprocess.Popen[bytes]:
     quiet = ("--host", "127.0.0.1", "--no-dashboard", "--dashboard-address", "127.0.0.1:0")
     with (folder / "cluster.log").open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "dask", part, *options, *quiet],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            cwd=code,
+            env={**os.environ, "PYTHONPATH": str(code), "OMP_NUM_THREADS": "1"},
             stdout=log,
             stderr=log,
         )

@@ -9,7 +9,6 @@ import numpy as np
 
 from simulations.noise import FloatArray, IntArray
 from simulations.policies.contract import BoolArray, Bounds, Counted, Seen, Setting
-from simulations.scenarios import named
 
 MONDAY = date(2025, 1, 6)
 AT_ONCE = np.ones(1)
@@ -27,7 +26,10 @@ def setting(
     """What a policy is told: so many campaigns with an average budget of `unit`, the box in such units."""
     each = np.full(campaigns, unit)
     return Setting(
-        scenario=named("closed-loop-6"),
+        market="campaigns",
+        currency="EUR",
+        time_zone="Europe/Berlin",
+        channels=("search", "social", "video"),
         start=MONDAY,
         days=200,
         names=tuple(f"campaign {k}" for k in range(campaigns)),

@@ -137,6 +137,12 @@ def test_under_an_incremental_goal_only_what_is_incremental_counts(goal: Goal, c
     assert ours.realised == pytest.approx(0.4 * theirs.realised)
 
 
+def test_what_is_harvested_counts_as_its_cause_is_incremental() -> None:
+    """Brand search claims what others cause; weighted by its own small share, most of it would be lost."""
+    trace = play_world(spec("brand-and-retargeting", "incremental", days=60), "keep", Keep).trace
+    assert trace.realised.sum() == pytest.approx(trace.expected.sum(), rel=0.1)
+
+
 def test_realised_outcomes_lie_around_the_expected_ones() -> None:
     place = spec("closed-loop-30", days=40)
     trace = play_world(place, "keep", Keep).trace

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +17,7 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from simulations.runs.fanout import Cluster, ClusterMissing, JobFailed, Map, Processes, one_by_one
-from tests.simulations.local_cluster import PATIENCE_SECONDS
+from tests.simulations.local_cluster import PATIENCE_SECONDS, ROOT, local_cluster
 
 MAPS = [pytest.param(one_by_one, id="one-by-one"), *(pytest.param(Processes(n), id=f"{n}-processes") for n in (1, 2))]
 
@@ -96,6 +99,32 @@ def test_a_worker_that_is_killed_is_reported() -> None:
     assert dict(Processes(2)(root_of, [4.0, 9.0])) == {0: 2.0, 1: 3.0}
 
 
+def test_workers_end_with_the_process_that_began_them(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from simulations.runs.fanout import Processes; "
+        "from tests.simulations.test_fanout import sleep_beside; "
+        "list(Processes(2)(sleep_beside, [Path(sys.argv[1])] * 2))"
+    )
+    boss = subprocess.Popen([sys.executable, "-c", script, tmp_path], cwd=ROOT)
+    _wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
+    boss.kill()
+    boss.wait()
+    workers = [int(file.name) for file in tmp_path.iterdir()]
+    _wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+
+
+def sleep_beside(folder: Path) -> None:
+    (folder / str(os.getpid())).touch()
+    time.sleep(600)
+
+
+def _wait_until(true: Callable[[], bool]) -> None:
+    patience = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < patience
+        time.sleep(0.05)
+
+
 def test_workers_are_one_or_more() -> None:
     with pytest.raises(ValueError, match="workers must be 1 or more"):
         Processes(0)
@@ -110,3 +139,16 @@ def test_a_cluster_without_dask_names_the_extra(monkeypatch: pytest.MonkeyPatch)
 def test_a_cluster_that_is_not_there_is_named() -> None:
     with pytest.raises(ClusterMissing, match=r"no Dask scheduler answers at .tcp://127\.0\.0\.1:1."):
         list(Cluster("tcp://127.0.0.1:1", timeout_seconds=0.3)(root_of, [4.0]))
+
+
+def test_a_worker_with_other_code_is_refused(tmp_path: Path) -> None:
+    other = tmp_path / "other release"
+    for package in ("connectors", "simulations", "tests"):
+        shutil.copytree(ROOT / package, other / package)
+    with (other / "simulations/noise.py").open("a") as source:
+        source.write("# Changed.\n")
+    with (
+        local_cluster(tmp_path, workers=1, code=other) as cluster,
+        pytest.raises(JobFailed, match=r"^4\.0: the worker runs outlay .*, and it was sent by outlay .*; install"),
+    ):
+        list(Cluster(cluster.address, timeout_seconds=PATIENCE_SECONDS)(root_of, [4.0]))

@@ -249,6 +249,15 @@ def test_an_edit_behind_ones_back_is_a_drift(platform):
     assert 0 <= edited.micros - before.micros / 3 < 1_000_000
 
 
+def test_somebody_else_comes_again_after_a_restart_and_keeps_to_the_platforms_minimum(platform):
+    for restart in range(2):
+        with pytest.raises(Drifted):
+            EditedBehind(platform, on_calls(1), Fraction(1, 3)).set_budget(_change(platform, key=f"k{restart}"))
+    with pytest.raises(Drifted):
+        EditedBehind(platform, on_calls(1), Fraction(0)).set_budget(_change(platform, key="k2"))
+    assert _live(platform) == platform.budgets()[0].minimum
+
+
 def test_part_of_a_set_is_what_the_receipt_and_the_next_reading_tell(platform):
     wrapped = PartialSet(platform, on_calls(1), YEN_1000)
     receipt = wrapped.set_budget(_change(platform, 7_890))

@@ -130,14 +130,20 @@ def test_attribution_windows_returns_and_further_kinds_count_as_they_stand_in_th
     assert (np.abs(mean - [first.conversions, first.value]) <= 5.3 * error).all()
 
 
-def test_expectation_averages_over_the_delivery():
-    truth, _ = _world(named("closed-loop-6", ratio=(0.2, 2.0), supply_median=50.0), 1)
-    ratio = 0.2 + 1.8 * beta22_quantile((np.arange(20_000) + 0.5) / 20_000)
-    budgets = truth.first / MICROS
-    by_hand = (truth.conversions * truth.demand[:, 3])[:, None] * truth.curves(budgets[:, None] * ratio)
+@pytest.mark.parametrize("name", ["closed-loop-6", "scarce-supply", "loose-delivery"])
+@pytest.mark.parametrize("factor", [0.3, 1.0, 3.0])
+def test_expectation_averages_over_the_delivery_however_wide_it_is(name, factor):
+    truth, _ = _world(SCENARIOS[name], 1)
+    low, high = truth.scenario.delivery.ratio
+    ratio = low + (high - low) * beta22_quantile((np.arange(20_000) + 0.5) / 20_000)
+    budgets = factor * truth.first / MICROS
+    demand = truth.demand[:, 3]
+    spend = np.minimum(budgets[:, None] * ratio, (truth.supply * demand)[:, None])
+    by_hand = truth.conversions * demand * truth.curves(spend).mean(axis=1)
     found = expected(truth, budgets, 3)
-    assert found.conversions == pytest.approx(by_hand.mean(axis=1), rel=2e-3)
-    assert found.spend == pytest.approx(1.1 * budgets)
+    assert found.conversions == pytest.approx(by_hand, rel=1e-3)
+    assert found.conversions.sum() == pytest.approx(by_hand.sum(), rel=2e-4)
+    assert found.spend == pytest.approx(spend.mean(axis=1), rel=1e-3)
 
 
 def test_a_campaign_that_does_not_run_brings_and_spends_nothing():

@@ -94,6 +94,15 @@ def test_one_pool_of_two_equal_campaigns():
     assert found.price == pytest.approx(3 * 2 * 50 / 100**2 / 3.0, rel=0.05)
 
 
+def test_a_pool_that_is_flooded_has_a_tiny_price_and_a_tight_bound():
+    # S / R = 1e7: the last unit of money brings a hundred-million-millionth of what the first one brings.
+    curves = _curves([Family.POWER] * 2, [1e-4, 1e-4], [1.0, 1.0])
+    portfolio = _portfolio(curves, [1.0, 1.0], pool=[0, 0], overlap=5.0)
+    found = solve(portfolio, np.zeros(2), np.full(2, 800.0), 1000.0)
+    assert found.value == pytest.approx(2.0 * 6.0 / 5.0)
+    assert found.upper_bound <= found.value * (1 + 1e-6)
+
+
 def test_a_steep_curve_is_climbed_or_left_but_not_paid_in_part():
     steep = _curves([Family.HILL] * 2, [100.0, 100.0], [3.0, 3.0])
     found = solve(_portfolio(steep, [1.0, 1.0]), np.zeros(2), np.full(2, 150.0), 150.0)
@@ -176,7 +185,8 @@ def test_suprema_are_bounds_and_finer_ones_are_close(seed, price, capped):
     weight = rng.uniform(0.3, 2.0, 5)
     table = tabulate(portfolio, lower, upper, 40)
     everything = Ranges(np.zeros(5, dtype=np.intp), np.full(5, table.x.shape[1] - 1))
-    x = np.linspace(lower, upper, 5001, axis=1)
+    # The corners too: a curve may fall off steeply on both sides of them.
+    x = np.concatenate([np.linspace(lower, upper, 5001, axis=1), table.x], axis=1)
     dense = (weight[:, None] * portfolio.curve(portfolio.rows, x) - price * x).max(axis=1)
     coarse = suprema(table, everything, weight, price)
     fine = finer_suprema(portfolio, table, everything, weight, price, 1e-4)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulations.policies import ABOUT, BASELINES
-from simulations.policies.rules import Automation, Equal, LastPlan, Roas, Winners
+from simulations.policies.rules import WARM_UP, Automation, Equal, LastPlan, Roas, Winners
 from simulations.policies.steps import step_box
 from tests.simulations.reports import in_other_money, report, setting
 
@@ -58,8 +58,10 @@ def test_every_proposal_keeps_every_limit(seed):
         assert (proposal.budgets <= high + slack).all(), name
         assert proposal.why, name
         if proposal.low is not None and proposal.high is not None:
-            assert (proposal.low >= 0).all(), name
-            assert (proposal.low <= proposal.high).all(), name
+            stated = np.isfinite(proposal.low) & np.isfinite(proposal.high)
+            assert (stated == (seen.runs & (seen.today >= WARM_UP))).all(), name
+            assert (proposal.low[stated] >= 0).all(), name
+            assert (proposal.low[stated] <= proposal.high[stated]).all(), name
 
 
 @pytest.mark.parametrize("name", NAMES)

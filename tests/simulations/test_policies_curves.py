@@ -19,7 +19,8 @@ from simulations.policies.gaussian import (
 )
 from simulations.policies.gp import interval
 from simulations.policies.hill import Greedy, fit, hill
-from simulations.policies.mmm import fit_with_adstock, mix_model_once
+from simulations.policies.mmm import TRIAL_DAYS, fit_with_adstock, mix_model_once
+from simulations.policies.rules import WARM_UP
 from tests.simulations.reports import report, setting
 
 RNG = np.random.default_rng
@@ -220,20 +221,31 @@ def test_a_mix_model_finds_the_curve_under_adstock():
     assert found(at) == pytest.approx(truth, rel=0.12)
 
 
-def test_the_mix_model_plans_once():
-    rng, told = RNG(10), setting(4)
-    policy, live = mix_model_once(told), np.full(4, 1.0)
-    spend = np.ones((4, 0))
-    words = []
+def run_of_mix_model(found):
+    """Budgets of 60 days, by day, and the words that went with them."""
+    rng, policy, live = RNG(10), mix_model_once(setting(4)), found
+    spend, words = np.ones((4, 0)), []
     for _ in range(60):
         proposal = policy.propose(report(100 * spend, 100.0 * true_curves(spend), live=100 * live), rng)
         words.append(proposal.why)
         live = proposal.budgets / 100.0
         spend = np.concatenate([spend, live[:, None]], axis=1)
-    assert words.index("the plan that was made once") == 7 + 42
-    assert np.ptp(spend[:, 7:49], axis=1).min() > 0.1
-    assert live == pytest.approx(spend[:, -2])
-    assert float(true_curves(live).sum()) > 0.9 * best_value()
+    return spend, words
+
+
+def test_the_mix_model_plans_once():
+    spend, words = run_of_mix_model(np.ones(4))
+    assert words.index("the plan that was made once") == WARM_UP + TRIAL_DAYS
+    assert np.ptp(spend[:, WARM_UP : WARM_UP + TRIAL_DAYS], axis=1).min() > 0.1
+    assert spend[:, -1] == pytest.approx(spend[:, -2])
+    assert float(true_curves(spend[:, -1]).sum()) > 0.9 * best_value()
+
+
+def test_the_trial_of_the_mix_model_is_around_the_budgets_that_were_found():
+    found = np.array([2.0, 0.5, 1.0, 0.5])
+    spend, _ = run_of_mix_model(found)
+    # Means of 14 jitters of .25, cut at the step.
+    assert spend[:, WARM_UP : WARM_UP + TRIAL_DAYS].mean(axis=1) == pytest.approx(found, rel=1 / 3)
 
 
 def test_ageing_halves_in_its_half_life():

@@ -12,7 +12,7 @@ from simulations.noise import noise_key
 from simulations.oracle import Impossible, expected
 from simulations.oracle.regret import compare
 from simulations.policies.contract import bounds_of
-from simulations.scenarios import named
+from simulations.scenarios import Channel, named, with_knobs
 
 GOALS = ("conversions", "value", "incremental", "incremental-value")
 SCENARIO = named("demo", history_days=5, restatement_days=10, adstock_share=0.3, returned_share=0.1)
@@ -65,6 +65,18 @@ def test_figures_are_those_of_the_days(ground):
     assert found.realised == pytest.approx(
         [(day.matured()[1].sum(axis=1) * weight).sum() / MICROS for day in (first, second)]
     )
+
+
+def test_what_was_incremental_is_of_those_who_caused_it_and_not_of_those_who_claim_it():
+    brand = Channel("brand", 1, 10.0, 50.0, 0.1, 0.1, incrementality=0.1, harvest=0.9)
+    scenario = with_knobs(SCENARIO, channels=(brand, Channel("new", 1, 1.0, 50.0, 0.1, 0.1)), adstock_share=0.0)
+    truth = draw(scenario, np.random.default_rng(3), date(2025, 3, 3))
+    # So much for the brand that it claims all that it can.
+    kept = np.tile(truth.first * [3, 1], (40, 1))
+    found = compare(truth, KEY, begin(truth), kept, truth.first, bounds_of(scenario), "incremental")
+    claimed = compare(truth, KEY, begin(truth), kept, truth.first, bounds_of(scenario), "conversions")
+    assert found.realised.sum() == pytest.approx(found.actual.sum(), rel=0.2)
+    assert claimed.realised.sum() == pytest.approx(claimed.actual.sum(), rel=0.2)
 
 
 def test_days_and_bounds_that_cannot_be_are_refused(ground):

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulations.noise import FloatArray
-from simulations.report import drawing, figures, series
+from simulations.report import drawing, figures, sections, series
 from simulations.report.tables import NONE, percent, with_error
 from simulations.runs.record import Run, RunSpec
 from simulations.runs.scores import certified_gap, scores_of
@@ -101,6 +101,20 @@ def test_the_worst_worlds_are_three_of_the_first_policy_and_one_of_each_other() 
 def test_the_median_world_is_the_lower_of_the_two_in_the_middle() -> None:
     assert series.median_and_worst(scores_of(run())) == {"median": 0, "worst": 2}
     assert series.median_and_worst(scores_of(run((7,)))) == {"only": 0}
+
+
+def test_a_lead_within_its_error_is_no_victory() -> None:
+    def league(whole: Run) -> sections.Section:
+        with drawing.style():
+            return sections.sections_of(whole, scores_of(whole))[0]
+
+    # Over worlds a brings 75, 82.5, 40 and 100%, b 100, 90, 80 and 25%; without the last one b leads by 24.2 +- 8.7.
+    close, sure = league(run()), league(run((5, 7, 9)))
+    assert close.heading == "a comes nearest to the oracle: 74.4%; 1 other too close to tell"
+    assert "to tell (by less than two of its standard errors, or one world): b." in close.caption
+    assert sure.heading == "b comes nearest to the oracle: 90.0%"
+    assert "Too close" not in sure.caption
+    assert "too close" in league(run((5,))).heading
 
 
 def test_the_certified_gap_is_that_of_the_world_where_it_is_most() -> None:

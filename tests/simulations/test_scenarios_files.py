@@ -114,25 +114,31 @@ CHANNELS = st.builds(
     Channel,
     TEXTS,
     st.integers(1, 10_000),
-    st.floats(1.0, 1e9),
+    st.floats(10.0, 1e9),
     st.floats(1e-4, 1e4),
     st.floats(1e-3, 0.5),
     st.floats(1e-3, 0.5),
     harvest=st.floats(0, 0.2),
     further=st.lists(KINDS, max_size=3, unique_by=lambda kind: kind.name).map(tuple),
 )
+FAMILIES = st.sampled_from(Family).flatmap(
+    lambda family: st.builds(
+        FamilyShare,
+        st.just(family),
+        st.floats(1e-9, 1e9),
+        _ranges(0.05, 1.0 if family is Family.POWER else 12.0),
+    )
+)
 KNOBS: dict[str, st.SearchStrategy[Any]] = {
     "name": TEXTS,
     "summary": st.text().filter(str.isprintable),
     "channels": st.lists(CHANNELS, min_size=1, max_size=4, unique_by=lambda channel: channel.name).map(tuple),
-    "average_budget": st.floats(5.0, 1e5),
+    "average_budget": st.floats(5.0, 9e4),  # 9e9 impressions at the least cost and rates: few enough to count
     "holidays": st.lists(
         st.builds(Holiday, st.integers(1, 12), st.integers(1, 28), factor=st.floats(0.05, 20)), max_size=3
     ).map(tuple),
     "ratio": _ranges(0.01, 2.0),
-    "families": st.lists(
-        st.builds(FamilyShare, st.sampled_from(Family), st.floats(1e-9, 1e9), _ranges(0.05, 12.0)), min_size=1
-    ).map(tuple),
+    "families": st.lists(FAMILIES, min_size=1).map(tuple),
     "month_days": st.floats(28.0) | st.just(inf),
     "traffic_size": st.floats(0.1) | st.just(inf),
     "quality_elasticity": _ranges(-0.5, 0.9),

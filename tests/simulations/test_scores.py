@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from simulations.runs.record import Run, RunSpec
-from simulations.runs.scores import regret, scores_of
+from simulations.runs.scores import certified_gap, regret, scores_of
 from simulations.runs.traces import OracleTrace, Place, Trace, Violation
 from simulations.scenarios import named
 
@@ -94,6 +94,17 @@ def test_time_counts_where_it_was_measured() -> None:
 
 def test_regret_is_what_the_oracle_brings_more() -> None:
     assert regret(run(), "b").tolist() == [[2, 2, 0, 0], [4, 4, 3, 1], [1, 1, 2, 4]]
+
+
+def test_where_the_oracle_gains_nothing_nothing_is_lost() -> None:
+    spec = RunSpec(SCENARIO, ("b",), (5, 7), DAYS, date(2025, 9, 1), "conversions", "v1")
+    nothing = (trace("b", 5, [0.0] * 4), trace("b", 7, [2.0, 2.0, 0.0, 0.0]))
+    scores = scores_of(
+        found := Run(spec, (oracle(5, [0] * 4), oracle(7, [4, 4, 0, 0])), {"b": nothing}, np.zeros((1, 2)))
+    )
+    assert scores.whole.tolist() == [[1.0, 0.5]]
+    assert scores.second.tolist() == [[1.0, 1.0]]
+    assert certified_gap(found) == 0.0
 
 
 def test_one_world_has_no_standard_error() -> None:

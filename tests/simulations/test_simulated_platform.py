@@ -188,6 +188,22 @@ def test_yen_have_no_decimals(tiny):
     assert tiny.set_budget(_change(target, "1001")).amount == Money.of(1001, "JPY")
 
 
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {"start_noise_sd": 1.5, "minimum_budget": 100.0, "history_days": 0},
+        {"average_budget": 200.005, "minimum_budget": 200.001, "marketer_edit_sd": 1.0},
+        {"average_budget": 0.004, "minimum_budget": 1e-7, "start_noise_sd": 1.0},
+    ],
+)
+def test_no_world_begins_with_a_budget_that_its_platform_refuses(knobs):
+    platform = _make("demo", **knobs)
+    for target in platform.budgets():
+        assert target.amount >= target.minimum
+        platform.set_budget(_change(target, str(target.amount.amount)))
+    assert platform.world.truth.history.min(initial=2**62) >= platform.budgets()[0].minimum.micros
+
+
 def test_unknown_budgets_and_foreign_currencies_are_refused(platform):
     target = platform.budgets()[0]
     for key in (
@@ -270,6 +286,7 @@ def test_a_scenario_file_that_cannot_be_read_is_named(tmp_path):
         ({"seed": -1}, "seed"),
         ({"seed": "many"}, "seed"),
         ({"start": "2025-02-30"}, "start"),
+        ({"start": "9999-12-01", "scenario": "black-friday"}, "start"),
         ({"history_days": 100_000}, "history_days"),
     ],
 )

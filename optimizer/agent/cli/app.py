@@ -61,7 +61,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 connectors_app = typer.Typer(
-    cls=_Listed, help="The connectors to the ad platforms; without a command, their list.", rich_markup_mode=None
+    cls=_Listed, help="List and check the connectors. Without a command, list them.", rich_markup_mode=None
 )
 app.add_typer(connectors_app, name="connectors")
 
@@ -76,6 +76,10 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default 
 _CONFIG = Path("config.toml")
 
 
+def _column(of: str) -> Any:
+    return typer.Option(metavar="COLUMN", help=f"With --log: the column {of}")
+
+
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="Where config.toml is written.")] = Path(),
@@ -84,7 +88,7 @@ def init(
     time_zone: Annotated[str | None, typer.Option(help="IANA zone of the files, such as Europe/Berlin.")] = None,
     json: Json = False,
 ) -> None:
-    """Write a commented config.toml; with --files, also a first mapping of their columns."""
+    """Write a commented config.toml. With --files, map their columns, too."""
     _act("init", folder=folder, files=files, currency=currency, time_zone=time_zone, json=json)
 
 
@@ -94,7 +98,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the simulated market.")] = 7,
     json: Json = False,
 ) -> None:
-    """Show the whole loop offline on a simulated market, in under a minute."""
+    """Show the whole loop offline, on a simulated market. Takes under a minute."""
     _act("demo", folder=folder, seed=seed, json=json)
 
 
@@ -146,7 +150,7 @@ def reject(
     actor: As = None,
     json: Json = False,
 ) -> None:
-    """Reject a recommendation, or revoke an approval that is not yet applied."""
+    """Reject a recommendation, or revoke its approval. What is being written can no longer be revoked."""
     _act("reject", rec=rec, reason=reason, config=config, actor=actor, json=json)
 
 
@@ -159,7 +163,7 @@ def edit(
     actor: As = None,
     json: Json = False,
 ) -> None:
-    """Fix single lines and solve the rest around them: a new revision, to be approved anew."""
+    """Fix single lines and solve the rest around them. The new revision is to be approved anew."""
     _act("edit", rec=rec, config=config, amounts=set_ or [], keep=keep or [], actor=actor, json=json)
 
 
@@ -170,7 +174,7 @@ def apply(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Ask the platforms, write nothing.")] = False,
     json: Json = False,
 ) -> None:
-    """Write what was approved, decreases first; goes on where it was stopped. Exit 3: drift."""
+    """Write what was approved, decreases first. Goes on where it was stopped. Exit 3: drift."""
     _act("apply", rec=rec, config=config, dry_run=dry_run, json=json)
 
 
@@ -182,34 +186,44 @@ def verify(rec: Rec, config: Config = _CONFIG, json: Json = False) -> None:
 
 @app.command()
 def rollback(rec: Rec, config: Config = _CONFIG, actor: As = None, json: Json = False) -> None:
-    """Propose to restore exactly what stood before; approve and apply it like any other."""
+    """Propose to restore exactly what stood before. Approve and apply it like any other."""
     _act("rollback", rec=rec, config=config, actor=actor, json=json)
 
 
 @app.command()
 def backtest(
     config: Config = _CONFIG,
-    since: Annotated[str | None, typer.Option(help="First day (YYYY-MM-DD); by default 28 days to the last.")] = None,
-    until: Annotated[str | None, typer.Option(help="Last day; by default the last one with rows.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DAY", help="First day (YYYY-MM-DD); by default 28 days to the last.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="DAY", help="Last day; by default the last one with rows.")
+    ] = None,
     as_if_mature: Annotated[
         bool, typer.Option("--as-if-mature", help="Take rows to have been known the morning after, as they are now.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the posterior draws.")] = 7,
-    log: Annotated[Path | None, typer.Option(help="A CSV file of logged choices with propensities, instead.")] = None,
+    log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Instead: a CSV file of logged choices with propensities.")
+    ] = None,
     policy: Annotated[
-        list[str] | None, typer.Option(help="With --log: uniform, greedy or thompson; by default all. Repeatable.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="With --log: uniform, greedy or thompson; repeatable, by default all."),
     ] = None,
-    action: Annotated[str | None, typer.Option(help="With --log: the column of the arm; by default 'action'.")] = None,
-    reward: Annotated[str | None, typer.Option(help="Of what it brought; by default 'reward'.")] = None,
-    propensity: Annotated[str | None, typer.Option(help="Of its probability; by default 'propensity'.")] = None,
-    target: Annotated[
-        str | None, typer.Option(help="Of its probability under another policy, if there is one.")
+    action: Annotated[str | None, _column("of the arm that was chosen; by default 'action'.")] = None,
+    reward: Annotated[str | None, _column("of what it brought; by default 'reward'.")] = None,
+    propensity: Annotated[str | None, _column("of the arm's probability; by default 'propensity'.")] = None,
+    target: Annotated[str | None, _column("of its probability under another policy, if there is one.")] = None,
+    batches: Annotated[
+        int | None, typer.Option(help="With --log: how often greedy and thompson learn anew; by default 20.")
     ] = None,
-    batches: Annotated[int, typer.Option(help="With --log: how often greedy and thompson learn anew.")] = 20,
     clip: Annotated[float | None, typer.Option(help="With --log: cut importance weights to this.")] = None,
     json: Json = False,
 ) -> None:
-    """Judge past mornings by what came of them, or a log of choices for other policies; writes nothing."""
+    """Judge past mornings by what came of them. Writes nothing.
+
+    With --log, say instead what other policies would have brought, by a log of choices with their probabilities.
+    """
     columns = {"action": action, "reward": reward, "propensity": propensity, "target": target}
     _act(
         "backtest",
@@ -241,23 +255,35 @@ def doctor(config: Config = _CONFIG, json: Json = False) -> None:
 
 @app.command()
 def simulate(
-    scenario: Annotated[str | None, typer.Argument(help="A named scenario, or a TOML file.")] = None,
+    scenario: Annotated[str | None, typer.Argument(metavar="SCENARIO", help="One of --list, or a TOML file.")] = None,
     policy: Annotated[
-        list[str] | None, typer.Option(help="Which play, the first compared with the rest; by default outlay, equal.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="One of --list; repeatable, by default outlay and equal. Others are compared with the first.",
+        ),
     ] = None,
-    worlds: Annotated[int, typer.Option(min=1, help="How many worlds are drawn.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Of the first world; the next ones count on.")] = 1,
-    days: Annotated[int | None, typer.Option(min=1, help="Days after the history; 120 if there are.")] = None,
+    worlds: Annotated[int, typer.Option(min=1, help="How many worlds are drawn from the scenario.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first world; the others count on from it.")] = 1,
+    days: Annotated[
+        int | None,
+        typer.Option(min=1, help="Days compared, after the history; by default 120, or as many as there are."),
+    ] = None,
     workers: Workers = None,
-    cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, instead of processes.")] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Of a Dask scheduler, instead of processes here.")
+    ] = None,
     goal: Annotated[
-        str, typer.Option(help="What is counted: conversions, value, incremental or incremental-value.")
+        str, typer.Option(metavar="GOAL", help="What counts: conversions, value, incremental or incremental-value.")
     ] = "conversions",
     out: Annotated[Path | None, typer.Option(help="The run's folder; by default one of its own in runs/.")] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the scenarios and the policies.")] = False,
     json: Json = False,
 ) -> None:
-    """Compare policies in simulated worlds with one that knows the truth; goes on where it was stopped."""
+    """Compare policies in simulated worlds whose truth is known.
+
+    The run is kept in a folder; the same command goes on there if it was stopped.
+    """
     _act(
         "simulate", scenario=scenario, policies=policy or [], worlds=worlds, seed=seed, days=days, workers=workers,
         cluster=cluster, goal=goal, out=out, listed=list_, json=json,
@@ -266,14 +292,21 @@ def simulate(
 
 @app.command()
 def replay(
-    folder: Annotated[Path, typer.Argument(help="Of a simulated run.")],
-    policy: Annotated[str | None, typer.Option(help="Whose day; by default the run's first policy's.")] = None,
-    seed: Annotated[int | None, typer.Option(help="In which world; by default the run's first.")] = None,
-    day: Annotated[int | None, typer.Option(help="Tell all about this day, counted from 0, instead.")] = None,
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a simulated run.")],
+    policy: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --day: whose day; by default the first policy's.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="With --day: in which world; by default the first.")] = None,
+    day: Annotated[
+        int | None, typer.Option(help="Instead: what was known, done and true on this day, counted from 0.")
+    ] = None,
     workers: Workers = None,
     json: Json = False,
 ) -> None:
-    """Compute a simulated run anew and compare it byte by byte, or look into one of its days."""
+    """Compute a simulated run anew, or look into one of its days.
+
+    Without --day all is computed anew and compared byte by byte; exit 1: something differs.
+    """
     _act("replay", folder=folder, policy=policy, seed=seed, day=day, workers=workers, json=json)
 
 

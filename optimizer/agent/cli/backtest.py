@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from connectors.errors import BadInput
@@ -18,6 +16,7 @@ from optimizer.agent import backtest as walked
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cli.answers import Answer, finite
 from optimizer.agent.cli.choices import choices
+from optimizer.agent.cli.render import bullet, section
 from optimizer.agent.cli.screen import progress
 from optimizer.agent.cli.tables import clean, figures_table
 from optimizer.agent.logged import Columns
@@ -27,10 +26,15 @@ from optimizer.plan.recommendation import adapter
 
 _COMMAND: Final = "outlay backtest"
 _SHOWN: Final = 30
+_BATCHES: Final = 20
 _KNOWN: Final = "Each morning had what the store knew at noon of that day."
 _ASSUMED: Final = (
     "Assumed: each row was known the morning after its day as it is known now, without late conversions. A real "
     "morning knows less, so that forecasts and advice look better here than they would have been."
+)
+_SCORES: Final = (
+    "Log score: higher is better. CRPS and error, in conversions: lower is better. Behind Outlay: above zero, Outlay "
+    "forecasts better; within two standard errors of zero, nobody knows."
 )
 _LIMITS: Final = (
     "Forecasts are given the spend that happened. Where people spend more on days that promise more, a curve that "
@@ -49,7 +53,7 @@ def backtest(
     log: Path | None,
     policy: Sequence[str],
     columns: Mapping[str, str | None],
-    batches: int,
+    batches: int | None,
     clip: float | None,
 ) -> Answer:
     """Judge past mornings, or with a log the policies that it was not written by."""
@@ -58,9 +62,10 @@ def backtest(
             raise BadInput("--since, --until and --as-if-mature are for the store's mornings, not for a log of choices",
                            where=_COMMAND, mend="leave them out, or leave out --log.")  # fmt: skip
         named = Columns(**{name: column for name, column in columns.items() if column})
-        return choices(log, policy, named, batches=batches, clip=clip, seed=seed)
-    if policy or any(columns.values()) or clip is not None:
-        raise BadInput("--policy, --action, --reward, --propensity, --target and --clip are for a log of choices",
+        return choices(log, policy, named, batches=_BATCHES if batches is None else batches, clip=clip, seed=seed)
+    if policy or any(columns.values()) or batches is not None or clip is not None:
+        only = "--policy, --action, --reward, --propensity, --target, --batches and --clip"
+        raise BadInput(f"{only} are for a log of choices",
                        where=_COMMAND, mend="add --log FILE, or leave them out.")  # fmt: skip
     first, last = _day("--since", since), _day("--until", until)
     with open_house(config) as house, progress() as tell:
@@ -100,12 +105,10 @@ def _shown(found: walked.Backtest) -> RenderableType:
     return Group(
         Text(f"Backtest from {found.since} to {found.until}: {sums.moves.mornings} mornings", style="bold"),
         *_assumptions(found),
-        _section(
-            "Forecast of each day's conversions, given what was spent (± 1 standard error, by day)", *_skill(sums)
-        ),
-        _section("What would have been advised, and what was done", *map(_bullet, _advice(sums.moves))),
-        _section("How far the evidence reaches (spend a day)", *_evidence(sums)),
-        _section("What this cannot say", *map(_bullet, _LIMITS)),
+        section("Forecast of each day's conversions, given what was spent (± 1 standard error, by day)", *_skill(sums)),
+        section("What would have been advised, and what was done", *map(bullet, _advice(sums.moves))),
+        section("How far the evidence reaches (spend a day)", *_evidence(sums)),
+        section("What this cannot say", *map(bullet, _LIMITS)),
     )
 
 
@@ -132,9 +135,10 @@ def _skill(sums: Tally) -> Iterator[RenderableType]:
         "log score": [_averaged(f.log) for f in forecasters],
         "CRPS": [_averaged(f.crps) for f in forecasters],
         "error": [_averaged(f.error) for f in forecasters],
-        "log, behind": [_averaged(log) for log, _ in behind],
-        "CRPS, behind": [_averaged(crps) for _, crps in behind],
+        "behind Outlay\nin log score": [_averaged(log) for log, _ in behind],
+        "behind Outlay\nin CRPS": [_averaged(crps) for _, crps in behind],
     })  # fmt: skip
+    yield Text(_SCORES, style="dim")
     parts = ", ".join(f"{_share(found.mean)} ± {_share(found.se)} in {level:.0%}" for level, found in sums.coverage)
     yield Text(f"Counts within Outlay's intervals: {parts}; {scored.cells} budget-days of {scored.days} days.")
 
@@ -186,16 +190,6 @@ def _day(option: str, text: str | None) -> date | None:
         return None if text is None else date.fromisoformat(text)
     except ValueError:
         raise BadInput(f"{text!r} is not a day", where=_COMMAND, field=option, mend="write it as YYYY-MM-DD.") from None
-
-
-def _section(title: str, *parts: RenderableType) -> Padding:
-    return Padding(Group(Text(title, style="bold"), *parts), (1, 0, 0, 0))
-
-
-def _bullet(words: str) -> Table:
-    grid = Table.grid(padding=(0, 1, 0, 0))
-    grid.add_row("-", Text(words))
-    return grid
 
 
 def _averaged(found: Averaged | None) -> str:

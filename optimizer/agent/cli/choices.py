@@ -15,6 +15,7 @@ from bandits.offpolicy import Estimate, logged_value
 from connectors.errors import BadInput
 from optimizer.agent import logged
 from optimizer.agent.cli.answers import Answer, finite
+from optimizer.agent.cli.render import bullet
 from optimizer.agent.cli.tables import clean, figures_table
 from optimizer.agent.logged import Columns, Logged, Policy, Verdict
 
@@ -44,7 +45,7 @@ def choices(
         Text(head, style="bold"),
         _table(read, found),
         Text(about, style="dim"),
-        *(Text(f"- {words}") for words in doubts),
+        *map(bullet, doubts),
     )
     data = {
         "rows": read.log.rows,
@@ -85,8 +86,6 @@ def _doubts(verdict: Verdict) -> Iterator[str]:
     name = clean(verdict.policy)
     if weighting.rewarded < _FEW:
         yield f"{name}: only {weighting.rewarded:.1f} rewarded rows speak of it; its intervals are too short."
-    if verdict.unsupported:
-        yield f"{name}: {verdict.unsupported:.1%} of its choices are arms that were never logged; they are guessed."
     if abs(mean.value - 1) > max(_SURE * mean.se, 1e-3):
         yield (
             f"{name}: its weights average {mean.value:.3f} ± {mean.se:.3f} where they should average 1: the "
@@ -109,7 +108,6 @@ def _data(verdict: Verdict) -> dict[str, Any]:
         "mean_weight": _plain(weighting.mean_weight),
         "largest_weight": weighting.largest_weight,
         "clipped": weighting.clipped,
-        "unsupported": verdict.unsupported,
         "leading": verdict.leading,
     }
 

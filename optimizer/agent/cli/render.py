@@ -40,13 +40,13 @@ def record(shown: Record) -> RenderableType:
 
 def history(shown: Record, events: Sequence[Event], writes: Sequence[Intent]) -> RenderableType:
     """What became of a recommendation, and of each of its writes."""
-    return Group(_section("History", tables.history(events)), intents(shown, writes))
+    return Group(section("History", tables.history(events)), intents(shown, writes))
 
 
 def intents(shown: Record, writes: Sequence[Intent]) -> RenderableType:
     """The writes of a recommendation and where each stands; nothing if there are none."""
     listed = [tables.intents(writes, _names(shown.recommendation.decision))] if writes else []
-    return _section("Writes", *listed)
+    return section("Writes", *listed)
 
 
 def approved(lines: Sequence[Line]) -> RenderableType:
@@ -72,6 +72,18 @@ def next_step(shown: Record) -> str:
 def plain(text: str) -> str:
     """A platform's or person's text made harmless for a terminal: no markup, no control characters."""
     return escape(clean(text))
+
+
+def section(title: str, *parts: RenderableType) -> Group:
+    """A title with what stands under it, or nothing if there is nothing; no padding, which would cut wide tables."""
+    return Group(*([Text(), Text(title, style="bold"), *parts] if parts else []))
+
+
+def bullet(sentence: str, *before: tuple[str, str]) -> Table:
+    """A sentence of a list; `before` are words with a style that begin it."""
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_row("-", Text.assemble(*before, clean(sentence)))
+    return table
 
 
 def _head(shown: Record) -> Text:
@@ -129,10 +141,10 @@ def _tiny(share: float) -> str:
     return f"{share:.3%}" if share >= 1e-5 else "0.001%"
 
 
-def _why(decision: Decision) -> Padding:
+def _why(decision: Decision) -> Group:
     changed = [line for line in decision.lines if line.changes][: tables.SHOWN_LINES]
     told = [[Text(clean(line.name)), _indented(line.reason), *_limits(line.reason, line.bindings)] for line in changed]
-    return _section("Why", *chain.from_iterable(told))
+    return section("Why", *chain.from_iterable(told))
 
 
 def _unchanged(decision: Decision) -> RenderableType:
@@ -143,10 +155,10 @@ def _unchanged(decision: Decision) -> RenderableType:
             groups.setdefault((line.reason, line.bindings), []).append(line.name)
     told: list[RenderableType] = []
     for (reason, bindings), names in list(groups.items())[:_SHOWN_REASONS]:
-        told += [_bullet(f"{_listed(names)}: {reason}"), *_limits(reason, bindings)]
+        told += [bullet(f"{_listed(names)}: {reason}"), *_limits(reason, bindings)]
     if len(groups) > _SHOWN_REASONS:
         told.append(_rest(sum(map(len, list(groups.values())[_SHOWN_REASONS:]))))
-    return _section("Unchanged", *told)
+    return section("Unchanged", *told)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -160,39 +172,26 @@ def _limits(reason: str, bindings: Sequence[Binding]) -> list[RenderableType]:
 
 
 def _bullets(title: str, sentences: Sequence[str]) -> RenderableType:
-    return _section(title, *(_bullet(sentence) for sentence in sentences))
+    return section(title, *(bullet(sentence) for sentence in sentences))
 
 
 def _findings(findings: Sequence[Finding]) -> RenderableType:
     told: list[RenderableType] = []
     for finding in findings[:_SHOWN_FINDINGS]:
         words = f"{finding.message} {finding.mend}".strip()
-        told.append(_bullet(words, (f"{finding.severity.value}: ", _STYLES[finding.severity])))
+        told.append(bullet(words, (f"{finding.severity.value}: ", _STYLES[finding.severity])))
     if len(findings) > _SHOWN_FINDINGS:
         told.append(_rest(len(findings) - _SHOWN_FINDINGS))
-    return _section("What was noticed", *told)
+    return section("What was noticed", *told)
 
 
-def _arms(decision: Decision) -> Padding:
+def _arms(decision: Decision) -> Group:
     about = Text(f"Advice, not written; the rate is {decision.arms[0].metric}.", style="dim")
-    return _section(
-        "Creatives and audiences, largest shifts first", about, tables.arms(decision.arms, _names(decision))
-    )
+    return section("Creatives and audiences, largest shifts first", about, tables.arms(decision.arms, _names(decision)))
 
 
 def _names(decision: Decision) -> dict[BudgetKey, str]:
     return {line.key: line.name for line in decision.lines}
-
-
-def _section(title: str, *parts: RenderableType) -> Padding:
-    """A title with what stands under it, or nothing if there is nothing."""
-    return Padding(Group(*([Text(title, style="bold"), *parts] if parts else [])), (1, 0, 0, 0))
-
-
-def _bullet(sentence: str, *before: tuple[str, str]) -> Table:
-    table = Table.grid(padding=(0, 1, 0, 0))
-    table.add_row("-", Text.assemble(*before, clean(sentence)))
-    return table
 
 
 def _indented(sentence: str) -> Padding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final, cast
 
+import numpy as np
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
@@ -24,7 +26,7 @@ from simulations import report
 from simulations.oracle import Goal
 from simulations.runs.fanout import Cluster, ClusterMissing, JobFailed, Map, Processes
 from simulations.runs.record import Run, RunSpec, execute, read_run
-from simulations.runs.scores import Spread, Standing, certified_gap, scores_of
+from simulations.runs.scores import Spread, Standing, certified_gap, regret, scores_of
 from simulations.runs.versions import code_version
 from simulations.scenarios import SCENARIOS, Scenario, ScenarioError
 from simulations.scenarios.files import find
@@ -80,12 +82,19 @@ def told() -> Iterator[None]:
     try:
         yield
     except ScenarioError as error:
-        mend = "mend the file." if error.where else "`outlay simulate --list` shows scenarios and policies."
-        raise AskMarketer(str(error), mend=mend) from None
+        raise AskMarketer(str(error), mend=_mend(error)) from None
     except ClusterMissing as error:
         raise AskMarketer(str(error), mend="start the cluster, or leave --cluster out.") from None
     except JobFailed as error:
         raise AskMarketer(str(error), mend="then give the same command again; what is recorded is kept.") from error
+
+
+def _mend(error: ScenarioError) -> str:
+    if error.where:
+        return "correct the file."
+    if error.field in {"scenario", "policies"}:
+        return "`outlay simulate --list` shows scenarios and policies."
+    return f"write another --{error.field}."
 
 
 @contextmanager
@@ -141,19 +150,21 @@ def _sentences(title: str, about: Mapping[str, str]) -> Table:
 
 def _answer(folder: Path, page: Path, run: Run) -> Answer:
     standings = scores_of(run).standings()
-    spec, worst = run.spec, standings[0].whole
+    spec, first = run.spec, standings[0]
     gap = certified_gap(run)
+    seed = first.whole.worst_seed
+    day = int(np.argmax(regret(run, first.policy)[spec.seeds.index(seed)]))
     begin = Text(
         f"{clean(spec.scenario.name)}: {_worlds(spec.seeds)}, {spec.days} days, {spec.scenario.campaigns} campaigns; "
         f"counted: {spec.goal}.\n"
     )
     end = Text(
-        "\n100% is what the clairvoyant expects, who knows the market and is free of the step limit; by proof no "
-        f"budgets bring more than {gap:.2%} beyond it.\n"
+        "\n100% is what the clairvoyant expects, who knows the market and is free of the step limit; it is proven that "
+        f"no budgets bring {_beyond(gap)} more.\n"
         f"Pictures: {page}\n"
-        f"Into the worst world of {standings[0].policy}: outlay replay {folder} --policy {standings[0].policy} "
-        f"--seed {worst.worst_seed} --day {spec.days // 2}"
+        f"The worst world of {first.policy}, on the day that cost most:"
     )
+    look = f"  outlay replay {shlex.quote(str(folder))} --policy {first.policy} --seed {seed} --day {day}"
     data = {
         "folder": str(folder),
         "report": str(page),
@@ -166,7 +177,12 @@ def _answer(folder: Path, page: Path, run: Run) -> Answer:
         "oracle_gap": gap,
         "policies": [finite(asdict(standing)) for standing in standings],
     }
-    return Answer(Group(begin, _league(standings), end), data)
+    return Answer(Group(begin, _league(standings), end, Text(look, no_wrap=True, overflow="ignore")), data)
+
+
+def _beyond(gap: float) -> str:
+    """A certified gap in words, rounded up, so that what they say is proven."""
+    return f"{math.ceil(gap * 1e4 + 1e-9) / 1e4:.2%}"
 
 
 def _worlds(seeds: Sequence[int]) -> str:

@@ -73,7 +73,7 @@ class EditedBehind(Wrapper):
     Args:
         inner: What is wrapped; it must write budgets.
         schedule: Before which sets.
-        factor: What the live budget is multiplied with, then rounded up to the budget's quantum.
+        factor: What the live budget is multiplied with, then rounded up to the budget's quantum and its minimum.
     """
 
     def __init__(self, inner: Connector, schedule: Schedule, factor: Fraction = Fraction(9, 10)) -> None:
@@ -90,8 +90,9 @@ class EditedBehind(Wrapper):
         for live in self._inner.budgets():
             if live.key == key:
                 wanted = Money(int(live.amount.micros * self._factor), live.amount.currency)
-                edited = wanted.quantize(live.quantum_micros, "up")
-                note = f"somebody-else-{self._calls}"
+                edited = max(wanted.quantize(live.quantum_micros, "up"), live.minimum or wanted)
+                # The etag keeps the note new in a world that outlives this wrapper.
+                note = f"somebody-else-{self._calls}-{live.etag}"
                 self._inner.set_budget(BudgetChange(note, key, expected=live.amount, target=edited))
 
 
