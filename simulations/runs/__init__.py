@@ -1,0 +1,1 @@
+"""Runs: policies at play in worlds, fanned out, recorded, resumed, replayed and scored."""
