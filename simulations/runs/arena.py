@@ -15,15 +15,15 @@ from time import perf_counter
 import numpy as np
 
 from connectors.money import MICROS
-from simulations.runs.limits import Kept, brought_within, keep
 from simulations.market.play import Day, begin, play
 from simulations.market.truth import Truth, draw, unharvested
 from simulations.noise import FloatArray, IntArray, KeyArray, noise_key
 from simulations.oracle import Expected, Goal, expected, horizon, optimum
 from simulations.policies.contract import Bounds, Counted, MakePolicy, Proposal, Seen, Setting, bounds_of, setting_of
-from simulations.scenarios import Scenario, ScenarioError
+from simulations.runs.limits import Kept, brought_within, keep
 from simulations.runs.seen import Diary
 from simulations.runs.traces import OracleTrace, Place, Trace, Violation
+from simulations.scenarios import Scenario, ScenarioError
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from time import perf_counter
 
-from simulations.runs.arena import WorldSpec, clairvoyant, play_world
 from simulations.policies.contract import MakePolicy
+from simulations.runs.arena import WorldSpec, clairvoyant, play_world
 from simulations.runs.traces import BadTrace, OracleTrace, Trace, oracle_text, read_oracle, read_trace, trace_text
 
 

@@ -1,10 +1,10 @@
 """What becomes of a proposal: it is judged against the limits, and brought within them where it breaks one.
 
-A proposal is first brought within each campaign's own limits (box and step from the live budget); where that exceeds the
-total, all are cut by the same share, as far as their limits let them. Then it is rounded down to whole minor units, and
-the units that this left over go to the campaigns with the greatest remainders. Limits that are not whole minor units
-are rounded down, those of the step towards the live budget. The live budgets always meet the limits, so there is always
-an answer.
+A proposal is first brought within each campaign's own limits (box and step from the live budget); where that exceeds
+the total, all are cut by the same share, as far as their limits let them. Then it is rounded down to whole minor units,
+and the units that this left over go to the campaigns with the greatest remainders. Limits that are not whole minor
+units are rounded down, those of the step towards the live budget. The live budgets always meet the limits, so there is
+always an answer.
 """
 
 from __future__ import annotations

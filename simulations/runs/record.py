@@ -22,16 +22,16 @@ from typing import Any, Final, get_args
 import numpy as np
 
 from connectors.errors import BadInput
+from simulations.noise import FloatArray
+from simulations.oracle import Goal
+from simulations.policies.contract import MakePolicy
 from simulations.runs.arena import WorldSpec
 from simulations.runs.fanout import Map, one_by_one
 from simulations.runs.folder import alone, append_line, read_text, write_whole
 from simulations.runs.jobs import Job, OracleJob, PolicyJob, oracle_file, require_world, run_job, trace_file
-from simulations.noise import FloatArray
-from simulations.oracle import Goal
-from simulations.policies.contract import MakePolicy
+from simulations.runs.traces import BadTrace, OracleTrace, Trace, canonical, read_oracle, read_trace
 from simulations.scenarios import Scenario, ScenarioError
 from simulations.scenarios.files import parse_scenario, write_scenario
-from simulations.runs.traces import BadTrace, OracleTrace, Trace, canonical, read_oracle, read_trace
 
 RUN_FILE: Final = "run.json"
 SECONDS_FILE: Final = "seconds.jsonl"

@@ -12,13 +12,13 @@ import numpy as np
 
 from connectors.errors import BadInput
 from connectors.money import MICROS
+from simulations.noise import FloatArray, IntArray
+from simulations.oracle import Expected, expected
+from simulations.policies.contract import MakePolicy
 from simulations.runs.arena import Step, ground, steps
 from simulations.runs.fanout import Map, one_by_one
 from simulations.runs.folder import read_text
 from simulations.runs.jobs import Job, oracle_file, run_job, trace_file
-from simulations.noise import FloatArray, IntArray
-from simulations.oracle import Expected, expected
-from simulations.policies.contract import MakePolicy
 from simulations.runs.record import RunSpec, Tell, jobs_of, read_spec
 from simulations.runs.traces import BadTrace, OracleTrace, Trace, read_oracle, read_trace
 
