@@ -41,9 +41,9 @@ peers: .venv/ready  ## Make .venv-peers, in which benchmarks/peers.py compares u
 	$(BIN)/uv pip sync --quiet --python .venv-peers/bin/python benchmarks/peers.lock
 
 lock: .venv/ready  ## Write requirements.lock and benchmarks/peers.lock anew.
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header \
 		--extra dev --extra cluster --python-version 3.12 pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header \
 		--python-version 3.12 benchmarks/peers.in -o benchmarks/peers.lock
 
 clean:  ## Remove .venv and all caches; data of the store are left alone.

@@ -66,7 +66,11 @@ def decide(
     Raises:
         GoalsError: A fixed amount breaks a limit of its line, or names no budget.
     """
-    choice = choose(snapshot, wanted, guards, now, rng, fixed)
+    return tell(choose(snapshot, wanted, guards, now, rng, fixed), rng)
+
+
+def tell(choice: Choice, rng: np.random.Generator) -> Decision:
+    """Tell what a choice should bring and how sure that is, the second half of `decide` (which see)."""
     return report(choice.case, choice.plan, choice.proposed, choice.findings, rng)
 
 

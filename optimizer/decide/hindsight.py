@@ -14,12 +14,12 @@ import numpy as np
 
 from connectors.contract import BudgetKey, zone
 from optimizer import guardrails
-from optimizer.decide.decision import decide
+from optimizer.decide.decision import choose, tell
 from optimizer.goals import Goals
 from optimizer.guardrails import BoolArray, Guardrails
 from optimizer.plan.recommendation import Decision, Effect
 from optimizer.plan.snapshot import FloatArray, Panel, Snapshot
-from optimizer.response import Belief, learn
+from optimizer.response import Belief
 from optimizer.response.scores import Predictive
 
 LEVELS: Final = (0.5, 0.8, 0.9)
@@ -101,9 +101,10 @@ def judge(
         GoalsError: The goals cannot hold with the budgets of that morning.
     """
     planned, _ = guardrails.daily(known)
-    belief = learn(planned)
     came = _came(planned, later)
-    decision = decide(planned, wanted, guards, now, rng)
+    choice = choose(planned, wanted, guards, now, rng)
+    belief = choice.case.forecast.belief
+    decision = tell(choice, rng)
     return Judged(
         day=known.today,
         keys=tuple(target.key for target in planned.targets),

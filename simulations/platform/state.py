@@ -7,7 +7,6 @@ equals one that was never left.
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -17,6 +16,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from connectors.errors import AskMarketer, BadInput
+from simulations import disk
 
 
 class Edit(BaseModel):
@@ -91,16 +91,9 @@ def write_state(path: Path, state: WorldState) -> None:
     Raises:
         AskMarketer: The file cannot be written.
     """
-    # One name, as nobody else writes under the lock: what a killed process left there is written over.
-    new = path.with_name(f".{path.name}.new")
     try:
-        with new.open("w", encoding="utf-8") as out:
-            out.write(state.model_dump_json(indent=1) + "\n")
-            out.flush()
-            os.fsync(out.fileno())
-        new.replace(path)
+        disk.write_whole(path, state.model_dump_json(indent=1) + "\n")
     except OSError as error:
-        new.unlink(missing_ok=True)
         raise _unusable(path, error) from None
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from connectors.errors import AskMarketer
+from simulations import disk
 
 _LOCK: Final = ".lock"
 
@@ -42,16 +42,10 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         AskMarketer: The file cannot be written.
     """
-    part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8", newline="") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(path)
+        disk.write_whole(path, text)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise _unusable(path, error) from None
 
 

@@ -32,6 +32,7 @@ from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import Effect
 from optimizer.plan.snapshot import FloatArray
 from optimizer.ports import SnapshotQuery, Store, StoreError
+from optimizer.response import learn
 from optimizer.response.scores import Predictive
 
 ACCOUNT = Account("shop", "main", "EUR", "UTC")
@@ -329,7 +330,7 @@ def test_what_is_taken_to_be_mature_is_not_corrected_for_delay() -> None:
     it, *_ = read_once()
     known, stand_ins = backtest._assumed_known(it, FIRST + timedelta(days=60), it.clock.now())
     assert stand_ins == 3
-    maturity = hindsight.learn(known).maturity(np.arange(5))
+    maturity = learn(known).maturity(np.arange(5))
     assert maturity == pytest.approx(np.ones((3, 5)), abs=1e-3)
 
 

@@ -186,7 +186,7 @@ def test_a_change_that_cannot_be_saved_has_not_happened(tmp_path):
 
 def test_what_a_killed_process_left_half_written_is_written_over(tmp_path):
     platform = _open(tmp_path / "world.json")
-    (tmp_path / ".world.json.new").write_text('{"version": 1, "scen')
+    (tmp_path / ".world.json.part").write_text('{"version": 1, "scen')
     platform.advance()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["world.json", "world.json.lock"]
     assert _bytes(platform) == _bytes(_open(tmp_path / "world.json"))
