@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from connectors.contract import BudgetKey, BudgetTarget
 from connectors.money import Money
+from optimizer.plan.priors import ResponsePriors
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -148,6 +149,7 @@ class Snapshot:
         moves: Our acknowledged budget changes of the last 30 days, oldest first.
         freshness: By account.
         unbudgeted: Campaigns that spent in the panel's last 28 days but draw on no readable budget.
+        priors: What the slow tier last believed of the channels; None before its first fit.
     """
 
     known_at: datetime
@@ -161,6 +163,7 @@ class Snapshot:
     moves: tuple[BudgetMove, ...] = ()
     freshness: tuple[Freshness, ...] = ()
     unbudgeted: tuple[str, ...] = ()
+    priors: ResponsePriors | None = None
 
     @property
     def current(self) -> FloatArray:
@@ -203,7 +206,8 @@ def _rows[T: (Panel, ArmPanel)](holder: T, keep: list[int]) -> T:
 
 def _parts(snapshot: Snapshot) -> Iterable[bytes]:
     plain = (snapshot.known_at, snapshot.today, snapshot.currency, snapshot.time_zone, snapshot.targets)
-    yield json.dumps([repr(plain), repr((snapshot.moves, snapshot.freshness, snapshot.unbudgeted))]).encode()
+    rest = (snapshot.moves, snapshot.freshness, snapshot.unbudgeted, snapshot.priors)
+    yield json.dumps([repr(plain), repr(rest)]).encode()
     yield from _arrays(snapshot.panel)
     for triangle in snapshot.delays:
         yield triangle.group.encode()
