@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -11,71 +10,138 @@ import numpy as np
 
 from optimizer.plan.problem import Outcome
 from optimizer.plan.snapshot import FloatArray, IntArray
-from optimizer.response.curves import Cells, log_shape, relative
+from optimizer.response.curves import LARGEST, Cells, relative
 from optimizer.response.delivery import Supply
+from optimizer.response.filter import State, weights
 from optimizer.response.history import BoolArray
 from optimizer.response.maturity import Maturity
+from optimizer.response.rates import RatePosterior, choose
 from optimizer.response.worth import Worth
 
-BLOCK: Final = 64
-"""Targets evaluated together, which bounds memory at BLOCK * P * J."""
+KNOTS: Final = np.arange(np.log(2e-3), np.log(LARGEST) + 0.06, 0.06)
+"""Log spends over x_ref between which expected curves are straight lines of spend, shape (Q,)."""
+
+_SUMS: Final = np.array([-0.1, 0.0, 0.1, 0.2, 0.35, 0.5, 0.7])
+"""Elasticities of a whole funnel, on which those of its two rates are added up."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CurvePosterior:
-    """Response curves: cells with weights, and a Gamma scale in each.
+    """Response curves: cells with weights, a Gamma scale in each, and the rates from volume to conversions.
+
+        conversions a day = scale g_j(x) . r1 g_j(x)^-e1 . r2 g_j(x)^-e2
 
     Attributes:
         cells: The J cells.
         reference: x_ref, shape (K,).
         weights: Posterior probability of each cell, shape (K, J).
         alpha: Gamma shape of the scale, shape (K,).
-        log_beta: Log Gamma rate, shape (K, J).
+        beta: Gamma rate, shape (K, J).
+        rates: Clicks per impression and conversions per click, independent of the curve and of each other.
+        first, second: E and E of the square of conversions a day at `KNOTS`, shape (K, Q).
     """
 
     cells: Cells
     reference: FloatArray
     weights: FloatArray
     alpha: FloatArray
-    log_beta: FloatArray
+    beta: FloatArray
+    rates: tuple[RatePosterior, ...]
+    first: FloatArray
+    second: FloatArray
 
-    def __post_init__(self) -> None:
-        shape = (len(self.reference), len(self.cells.order))
-        if self.weights.shape != shape or self.log_beta.shape != shape or self.alpha.shape != shape[:1]:
+    @classmethod
+    def of(
+        cls, cells: Cells, reference: FloatArray, state: State, log_prior: FloatArray, rates: tuple[RatePosterior, ...]
+    ) -> CurvePosterior:
+        """Put a folded state, the log prior of its cells (K, J) and the rates together.
+
+        Raises:
+            ValueError: The shapes differ, or a number is not finite.
+        """
+        probability = weights(state.evidence, log_prior)
+        shape = (len(reference), len(cells.slope))
+        if probability.shape != shape or state.beta.shape != shape or state.alpha.shape != shape[:1]:
             raise ValueError(f"weights, rates and shapes must be {shape}, {shape} and {shape[:1]}")
-        if not (np.isfinite(self.weights).all() and np.isfinite(self.log_beta).all() and (self.alpha > 0).all()):
+        if not (np.isfinite(probability).all() and np.isfinite(state.beta).all() and (state.alpha > 0).all()):
             raise ValueError("a belief must be finite, its Gamma shapes positive")
+        first, second = _expected(cells, probability, state, rates)
+        return cls(cells, reference, probability, state.alpha, state.beta, rates, first, second)
 
     def raw_moments(self, spend: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return E and E of the square of expected conversions a day at spends (K, P), each of shape (K, P)."""
-        first, second = np.empty_like(spend), np.empty_like(spend)
-        for part in _blocks(len(self.reference)):
-            curve = np.exp(self._log_curve(spend[part], part))
-            scaled = curve * np.exp(-self.log_beta[part])[:, None, :]
-            alpha, weight = self.alpha[part, None], self.weights[part]
-            # Not BLAS, whose sums depend on a row's place: equal spends must have equal outcomes.
-            first[part] = alpha * np.einsum("kpj,kj->kp", scaled, weight)
-            second[part] = alpha * (alpha + 1.0) * np.einsum("kpj,kj->kp", scaled**2, weight)
-        positive = spend > 0
-        return np.where(positive, first, 0.0), np.where(positive, second, 0.0)
+        u = spend / self.reference[:, None]
+        # Between knots a straight line of spend; below the first one towards nothing at zero.
+        log_u = np.log(np.maximum(u, 1e-300))
+        left = np.clip(((log_u - KNOTS[0]) / (KNOTS[1] - KNOTS[0])).astype(np.int64), 0, KNOTS.size - 2)
+        ends = np.exp(KNOTS)
+        share = np.clip((u - ends[left]) / (ends[left + 1] - ends[left]), 0.0, 1.0)
+        below = np.minimum(u / ends[0], 1.0)
+        return (
+            _between(self.first, left, share) * below,
+            _between(self.second, left, share) * below**2,
+        )
 
     def draws(self, spend: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
         """Return n whole curves of conversions a day at spends (K, P), shape (n, K, P)."""
-        targets, cells = self.weights.shape
-        edges = np.cumsum(self.weights, axis=1) + np.arange(targets)[:, None]
-        edges[:, -1] = np.arange(1, targets + 1)
-        position = rng.random((n, targets)) + np.arange(targets)
-        chosen = np.searchsorted(edges.ravel(), position, side="right") - np.arange(targets) * cells
-        chosen = np.clip(chosen, 0, cells - 1)
-        scale = rng.standard_gamma(self.alpha, (n, targets)) / np.exp(self.log_beta[np.arange(targets), chosen])
+        cell = choose(self.weights, n, rng)
+        rows = np.arange(len(self.reference))
+        level = rng.standard_gamma(self.alpha, (n, rows.size)) / self.beta[rows, cell]
+        exponent = np.ones_like(level)
+        for rate in self.rates:
+            drawn, elasticity = rate.draws(n, rng)
+            level, exponent = level * drawn, exponent - elasticity
         log_u = relative(spend, self.reference)
-        log_kappa, order = self.cells.log_kappa[chosen], self.cells.order[chosen]
-        height = scale * np.exp(-self.cells.log_reference[chosen])
-        curves = height[..., None] / (1.0 + np.exp(order[..., None] * (log_kappa[..., None] - log_u)))
+        exponent = np.clip(exponent, 1.0 - _SUMS[-1], 1.0 - _SUMS[0])
+        curves = level[..., None] * np.exp(exponent[..., None] * self.cells.log_shape(log_u, cell[..., None]))
         return np.where(spend > 0, curves, 0.0)
 
-    def _log_curve(self, spend: FloatArray, part: slice) -> FloatArray:
-        return log_shape(self.cells, relative(spend, self.reference[part]))
+
+def _between(table: FloatArray, left: IntArray, share: FloatArray) -> FloatArray:
+    low = np.take_along_axis(table, left, axis=1)
+    line: FloatArray = low + share * (np.take_along_axis(table, left + 1, axis=1) - low)
+    return line
+
+
+def _expected(
+    cells: Cells, probability: FloatArray, state: State, rates: tuple[RatePosterior, ...]
+) -> tuple[FloatArray, FloatArray]:
+    """Return E and E of the square at `KNOTS`, each (K, Q).
+
+    With u_e the probability of a summed elasticity e and m_j = alpha / beta_j,
+    E = sum_j w_j m_j sum_e u_e E(r | e) g_j^(1 - e); squares alike with (alpha + 1) / alpha.
+    """
+    mean = state.alpha[:, None] / state.beta
+    once, twice = probability * mean, probability * mean**2 * (1.0 + 1.0 / state.alpha[:, None])
+    log_g = cells.log_shape(KNOTS)
+    first = np.zeros((len(mean), KNOTS.size))
+    second = np.zeros_like(first)
+    for elasticity, (rate, square) in zip(_SUMS, _summed(rates, len(mean)), strict=True):
+        if rate.any():
+            first += rate[:, None] * (once @ np.exp((1.0 - elasticity) * log_g).T)
+            second += square[:, None] * (twice @ np.exp(2.0 * (1.0 - elasticity) * log_g).T)
+    return first, np.maximum(second, first**2)
+
+
+def _summed(rates: tuple[RatePosterior, ...], targets: int) -> list[tuple[FloatArray, FloatArray]]:
+    """Return, for each of `_SUMS`, probability x rate and probability x square of the product of the rates, (K,).
+
+    A sum that lies between two of them is shared out to both in proportion.
+    """
+    exponents = np.zeros(1)
+    first, second = np.ones((targets, 1)), np.ones((targets, 1))
+    for rate in rates:
+        mean, square = rate.moments()
+        exponents = (exponents[:, None] + rate.elasticity).ravel()
+        first = (first[:, :, None] * mean[:, None, :]).reshape(targets, -1)
+        second = (second[:, :, None] * square[:, None, :]).reshape(targets, -1)
+    held = np.clip(exponents, _SUMS[0], _SUMS[-1])
+    left = np.clip(np.searchsorted(_SUMS, held, side="right") - 1, 0, _SUMS.size - 2)
+    share = (held - _SUMS[left]) / (_SUMS[left + 1] - _SUMS[left])
+    onto = np.zeros((exponents.size, _SUMS.size))
+    np.add.at(onto, (np.arange(exponents.size), left), 1.0 - share)
+    np.add.at(onto, (np.arange(exponents.size), left + 1), share)
+    return list(zip((first @ onto).T, (second @ onto).T, strict=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +155,7 @@ class Belief:
         worth: Value per conversion. Where no target of the portfolio reports value its mean is zero, and so are
             all moments and draws of `Outcome.VALUE`; the goals' value per conversion stands in then.
         season: Weekday factors, Monday first, shape (K, 7), mean one.
-        excess: phi of var = mu + phi mu^2, shape (K,).
+        excess: phi of var = mu + phi mu^2 of a day's eventual conversions, all steps of the funnel together, (K,).
         delay: Completeness of reported conversions by lag.
         evidence_days: Days with rows, shape (K,).
         conversions_28: Conversions reported so far for the last 28 days, shape (K,).
@@ -200,7 +266,3 @@ class Belief:
         if not np.isfinite(budget).all() or (budget < 0).any():
             raise ValueError("budgets must be finite and not negative")
         return budget
-
-
-def _blocks(targets: int) -> Iterator[slice]:
-    return (slice(low, low + BLOCK) for low in range(0, targets, BLOCK))

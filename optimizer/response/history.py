@@ -25,6 +25,7 @@ class History:
         spend: Delivered spend, shape (K, T); nan on days without a row.
         conversions: Reported so far, not below zero, shape (K, T); nan where nothing was reported.
         value: Reported so far, shape (K, T); nan where nothing was reported.
+        clicks, impressions: Shape (K, T); nan where nothing was reported.
         budget: The daily budget in force, shape (K, T); nan where unknown.
         weekday: 0 is Monday, shape (T,).
     """
@@ -33,6 +34,8 @@ class History:
     spend: FloatArray
     conversions: FloatArray
     value: FloatArray
+    clicks: FloatArray
+    impressions: FloatArray
     budget: FloatArray
     weekday: IntArray
 
@@ -58,6 +61,8 @@ class History:
             spend=self.spend[:, start:],
             conversions=self.conversions[:, start:],
             value=self.value[:, start:],
+            clicks=self.clicks[:, start:],
+            impressions=self.impressions[:, start:],
             budget=self.budget[:, start:],
             weekday=self.weekday[start:],
         )
@@ -78,6 +83,8 @@ def read(snapshot: Snapshot) -> History:
         spend=_fit(panel.spend, days),
         conversions=np.maximum(_fit(panel.conversions, days), 0.0),
         value=_fit(panel.value, days),
+        clicks=_fit(panel.clicks, days),
+        impressions=_fit(panel.impressions, days),
         budget=_fit(panel.budget, days),
         weekday=(panel.first_day.weekday() + np.arange(days, dtype=np.int64)) % WEEK,
     )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from scipy.special import logsumexp
 
-from optimizer.plan.snapshot import FloatArray
+from optimizer.plan.priors import ChannelPrior, ResponsePriors
+from optimizer.plan.snapshot import FloatArray, IntArray
 from optimizer.response.curves import Cells
 from optimizer.response.filter import weights
 from optimizer.response.history import History
 
-LEAST_WEIGHT, MOST_WEIGHT = 0.5, 4.0
-"""Bounds on the prior's weight in conversions: stronger empirical priors hurt where targets are many."""
+SCALE_WEIGHT: Final = 1.0
+"""Weight, in events, of what the others show in a target's own scale: a day of rows outweighs it."""
 
 PULL: Final = (0.5, 5.0)
 """Bounds on how far the portfolio's scale moves a target's reference spend, as a factor."""
@@ -48,52 +51,73 @@ def reference_spend(history: History, current: FloatArray) -> FloatArray:
     return own * np.clip(np.sqrt(pool / own), *PULL)
 
 
-def scale_prior(conversions: FloatArray, exposure: FloatArray, reference: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Pool conversions per unit of spend over targets by moments, as a Gamma prior of the scale of each.
+def scale_prior(
+    volume: FloatArray, exposure: FloatArray, reference: FloatArray, channel: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Pool volume per unit of spend over the targets of a channel, as a weak Gamma prior of the scale of each.
 
-    Rates y_k / e_k have variance mean / e_k (Poisson) plus that between targets; the weight is
-    mean^2 / between, held within [LEAST_WEIGHT, MOST_WEIGHT].
+    A channel's own ratio counts with the spend of its targets, that of all channels with one target's typical spend.
 
     Args:
-        conversions: Total so far, shape (K,).
+        volume: Total so far, shape (K,).
         exposure: Sum of completeness x spend, shape (K,); zero without evidence.
         reference: x_ref, shape (K,).
+        channel: Index of each target's channel, shape (K,).
 
     Returns:
         alpha and mean at x_ref, each of shape (K,).
     """
-    seen = exposure > 0
-    y, e = conversions[seen], exposure[seen]
-    # Half a conversion per day of typical spend keeps a portfolio that has seen none from a prior of zero.
+    # Half an event per day of typical spend keeps a portfolio that has seen none from a prior of zero.
     typical = float(np.median(reference)) if len(reference) else 1.0
-    ratio = float((y.sum() + 0.5) / (e.sum() + 0.5 * typical))
-    trust = ratio * e / (1.0 + ratio * e)
-    if seen.sum() < 3:
-        mean, weight = ratio, LEAST_WEIGHT
-    else:
-        mean = float((trust @ (y / e) + 0.1 * ratio) / (trust.sum() + 0.1))
-        between = float(trust @ ((y / e - mean) ** 2 - mean / e) / trust.sum())
-        weight = float(np.clip(mean**2 / max(between, 1e-12 * mean**2), LEAST_WEIGHT, MOST_WEIGHT))
-    return np.full(len(reference), weight), mean * reference
+    ratio = (volume.sum() + 0.5) / (exposure.sum() + 0.5 * typical)
+    own = (np.bincount(channel, volume) + ratio * typical) / (np.bincount(channel, exposure) + typical)
+    return np.full(len(reference), SCALE_WEIGHT), own[channel] * reference
 
 
-def pooled_shapes(evidence: FloatArray, seen: FloatArray, cells: Cells) -> FloatArray:
-    """Pool the prior of the cells over the other targets, damped by the plain prior.
+def pooled_shapes(evidence: FloatArray, seen: FloatArray, log_prior: FloatArray) -> FloatArray:
+    """Pool the prior of the cells over the other targets, damped by the prior of each.
 
-    One expectation-maximisation step from the plain prior, leaving each target's own weights out of its prior.
+    One expectation-maximisation step from the prior, leaving each target's own weights out of its prior.
 
     Args:
         evidence: Log marginal likelihoods from the fold, shape (K, J).
         seen: 1 for targets with evidence, 0 for others, shape (K,).
-        cells: The J cells.
+        log_prior: Of each target, shape (K, J).
 
     Returns:
         Log prior, shape (K, J).
     """
-    plain = np.exp(cells.log_prior)
-    own = weights(evidence, cells.log_prior) * seen[:, None]
+    own = weights(evidence, log_prior) * seen[:, None]
     damping = max(LEAST_SHAPE_WEIGHT, len(evidence) / 3.0)
     others = own.sum(axis=0) - own
     count = (seen.sum() - seen)[:, None]
-    pooled: FloatArray = np.log((damping * plain + others) / (damping + count))
+    pooled: FloatArray = np.log((damping * np.exp(log_prior) + others) / (damping + count))
     return pooled
+
+
+def shape_prior(channels: Sequence[str], priors: ResponsePriors | None, cells: Cells) -> FloatArray:
+    """Return each target's log prior of the cells, shape (K, J): the slow tier's for its channel, else the plain one.
+
+    A channel's prior says how log half-saturation and log Hill slope lie; logistic cells take the first alone, and
+    both families keep their shares.
+
+    Args:
+        channels: Of each target, length K.
+        priors: The slow tier's, if there are any.
+        cells: The J cells.
+    """
+    by_channel = {name: _of_channel(priors.of(name) if priors else None, cells) for name in set(channels)}
+    return np.array([by_channel[name] for name in channels]).reshape(len(channels), len(cells.slope))
+
+
+def _of_channel(prior: ChannelPrior | None, cells: Cells) -> FloatArray:
+    if prior is None:
+        return cells.log_prior
+    score = -0.5 * ((cells.log_half - prior.log_half.mean) / prior.log_half.sd) ** 2
+    steep = -0.5 * ((np.log(cells.slope) - prior.log_slope.mean) / prior.log_slope.sd) ** 2
+    score = score + np.where(cells.logistic, 0.0, steep)
+    plain = np.exp(cells.log_prior)
+    for family in (cells.logistic, ~cells.logistic):
+        if family.any():
+            score[family] += np.log(plain[family].sum()) - logsumexp(score[family])
+    return score

@@ -1,4 +1,4 @@
-"""What the day of the week does, and how much noisier than Poisson conversions are.
+"""What the day of the week does, and how much noisier than Poisson counts are.
 
 Both compare a day with the six around it, so that neither the curve nor drift has to be known first. Within those
 days spend is taken to act as x^.7, between proportional and saturated.
@@ -12,16 +12,16 @@ from typing import Final
 import numpy as np
 
 from optimizer.plan.snapshot import FloatArray, IntArray
-from optimizer.response.history import WEEK, History
+from optimizer.response.history import WEEK
 
 WINDOW: Final = 182
 """Days of history that season and noise are estimated from."""
 
 ELASTICITY: Final = 0.7
-POOL_CONVERSIONS: Final = 50.0
-"""Weight, in Poisson conversions per weekday, of an even week in the pooled factors."""
+POOL_EVENTS: Final = 50.0
+"""Weight, in Poisson events per weekday, of an even week in the pooled factors."""
 
-TARGET_CONVERSIONS: Final = 100.0
+TARGET_EVENTS: Final = 100.0
 """The same of the pooled factors in a target's own: weekdays differ by about 10% between targets."""
 
 TYPICAL_EXCESS: Final = 0.1
@@ -33,34 +33,34 @@ class Local:
     """Days against their neighbourhood; zero where a day does not count.
 
     Attributes:
-        conversions: Reported so far, shape (K, T).
-        exposure: Completeness x spend^.7, before any weekday factor, shape (K, T).
+        count: Events so far, shape (K, T).
+        exposure: What they are counted against, before any weekday factor, shape (K, T).
         weekday: Shape (T,).
     """
 
-    conversions: FloatArray
+    count: FloatArray
     exposure: FloatArray
     weekday: IntArray
 
+    @classmethod
+    def of_spend(cls, count: FloatArray, spend: FloatArray, complete: FloatArray, weekday: IntArray) -> Local:
+        """Set the last WINDOW days of a count against spend; all shapes (K, T) but that of `weekday`, (T,).
 
-def local(history: History, completeness: FloatArray) -> Local:
-    """Return the last WINDOW days for `weekday_factors` and `excess_variance`.
-
-    Args:
-        history: K targets.
-        completeness: Of each of the history's days, shape (K, T).
-    """
-    recent = history.last(WINDOW)
-    mature = completeness[:, history.days - recent.days :]
-    counted = recent.counted
-    exposure = np.where(counted, mature * np.where(counted, recent.spend, 1.0) ** ELASTICITY, 0.0)
-    return Local(np.where(counted, recent.conversions, 0.0), exposure, recent.weekday)
+        Args:
+            count: Events so far; a day without spend does not count.
+            spend: Zero on days that do not count.
+            complete: Share of the events that is reported by now.
+            weekday: 0 is Monday.
+        """
+        counted = spend > 0
+        exposure = np.where(counted, complete * np.where(counted, spend, 1.0) ** ELASTICITY, 0.0)
+        return cls(np.where(counted, count, 0.0)[:, -WINDOW:], exposure[:, -WINDOW:], weekday[-WINDOW:])
 
 
 def weekday_factors(days: Local, sweeps: int = 3) -> FloatArray:
     """Estimate multiplicative weekday factors per target, shrunk towards those of the portfolio.
 
-    The ratio of conversions to what the centred seven days around them predict, by fixed-point sweeps: weeks with
+    The ratio of a day's count to what the centred seven days around them predict, by fixed-point sweeps: weeks with
     days missing, or with spend that follows the weekday, do not bias it.
 
     Returns:
@@ -69,7 +69,7 @@ def weekday_factors(days: Local, sweeps: int = 3) -> FloatArray:
     factors = np.ones((len(days.exposure), WEEK))
     for _ in range(sweeps):
         exposure = days.exposure * factors[:, days.weekday]
-        expected = exposure * _ratio(_around(days.conversions), _around(exposure))
+        expected = exposure * _ratio(_around(days.count), _around(exposure))
         factors = _shrunk(days, expected, factors)
         factors /= factors.mean(axis=1, keepdims=True)
     return factors
@@ -80,9 +80,9 @@ def _shrunk(days: Local, expected: FloatArray, factors: FloatArray) -> FloatArra
     onto = (days.weekday[:, None] == np.arange(WEEK)).astype(np.float64)
     # Overdispersed days carry less than their count: weight them as `excess_variance` later does.
     weight = 1.0 / (1.0 + TYPICAL_EXCESS * expected)
-    seen, base = (weight * days.conversions) @ onto, (weight * expected) @ onto / factors
-    pool = (seen.sum(axis=0) + POOL_CONVERSIONS) / (base.sum(axis=0) + POOL_CONVERSIONS)
-    shrunk: FloatArray = (seen + TARGET_CONVERSIONS * pool) / (base + TARGET_CONVERSIONS)
+    seen, base = (weight * days.count) @ onto, (weight * expected) @ onto / factors
+    pool = (seen.sum(axis=0) + POOL_EVENTS) / (base.sum(axis=0) + POOL_EVENTS)
+    shrunk: FloatArray = (seen + TARGET_EVENTS * pool) / (base + TARGET_EVENTS)
     return shrunk
 
 
@@ -93,7 +93,7 @@ def excess_variance(days: Local, factors: FloatArray) -> FloatArray:
     E (y - m)^2 = (mu + phi mu^2)(1 + r) and m^2 - r m is unbiased for mu^2 (Poisson part).
 
     Args:
-        days: From `local`.
+        days: Counts and exposures.
         factors: From `weekday_factors`, shape (K, 7).
 
     Returns:
@@ -103,8 +103,8 @@ def excess_variance(days: Local, factors: FloatArray) -> FloatArray:
     others = _around(exposure) - exposure
     usable = (exposure > 0) & (others > 2.0 * exposure)
     r = _ratio(exposure, others) * usable
-    mean = r * (_around(days.conversions) - days.conversions)
-    surplus = (((days.conversions - mean) ** 2 / (1.0 + r) - mean) * usable).sum(axis=1)
+    mean = r * (_around(days.count) - days.count)
+    surplus = (((days.count - mean) ** 2 / (1.0 + r) - mean) * usable).sum(axis=1)
     square = (mean**2 - r * mean).sum(axis=1)
     noise = (2.0 * (mean + TYPICAL_EXCESS * mean**2) ** 2 + mean).sum(axis=1)
     information = _ratio(np.maximum(square, 0.0) ** 2, noise)
