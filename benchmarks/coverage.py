@@ -211,7 +211,8 @@ def covered(part: str, size: Size, workers: int | None) -> Iterator[dict[str, ob
             for column, level in enumerate(LEVELS):
                 inside = np.array([world.inside[question][column] for world in found])
                 share = float(inside.sum() / count.sum())
-                error = float(np.sqrt(((inside - share * count) ** 2).sum()) / count.sum())
+                clustered = float(np.sqrt(((inside - share * count) ** 2).sum()) / count.sum())
+                error = max(clustered, float(np.sqrt(share * (1 - share) / count.sum())))  # a few worlds may agree
                 print(
                     f"{rate:>6g}  {question:<10}{level:>7.2f}{share:>9.3f}{error:>7.3f}{int(count.sum()):>8,}",
                     flush=True,
@@ -239,7 +240,10 @@ class Model(Protocol):
 class GridFilter:
     """The grid filter of docs/models.md with its hyperparameters given: prior, likelihood and posterior.
 
-    Drift is played as a random walk of log lambda, fading as a fresh shape now and then.
+    Drift is played as a random walk of log lambda. Shapes stand still: that the filter lets its evidence of them fade
+    is caution, not a law by which they change. With `fade` below one a fresh shape comes now and then; with
+    GridFilter(fade=0.998) ranks at half the budget vary by 8% more than they should, with GridFilter(q=0.0) by 16%
+    less: the test sees both.
     """
 
     days: int = 90
@@ -247,7 +251,7 @@ class GridFilter:
     mean: float = 5.0  # conversions a day at the reference spend
     excess: float = 0.05
     q: float = 2e-3
-    fade: float = 0.998
+    fade: float = 1.0
     budget: float = 0.8  # over the reference spend
     quantities: tuple[str, ...] = ("at half the budget", "at the budget", "at twice the budget", "log level")
 
