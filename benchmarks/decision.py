@@ -1,18 +1,17 @@
-"""Are the intervals that a plan prints honest, and which way of exploring brings most through the whole decision?
+"""Is what a plan as a whole promises honest, and which way of exploring brings most through the whole decision?
 
     python benchmarks/decision.py [--quick]
 
 Worlds of the simulator with 60 days of history, in which a marketer changed each budget now and then, are read morning
 by morning into a store, as the demo does; what the budgets of those days were is not read, only what was spent.
-`decide` then plans on the store's snapshot, with the default goals and guardrails. Each changed line's true change,
-conversions a day expected under the proposed budget less those under the current one, averaged over the coming week,
-is compared with the printed intervals; so is the plan's. The same is done for the aim: a plan that may take any step
-at once, and so lies furthest from what was seen.
+`decide` then plans on the store's snapshot, with the default goals and guardrails. The plan's true change, conversions
+a day expected under the proposed budgets less those under the current ones, averaged over the coming week, is compared
+with the printed interval. The same is done for the aim: a plan that may take any step at once, and so lies furthest
+from what was seen. Intervals of single lines are `coverage.py`'s.
 
 Then every way of exploring plans and writes each morning for two weeks in the same worlds; its expected conversions
 are a share of the clairvoyant's. Writes go straight to the platform, so no cool-down is in force. One campaign has one
-ad here: what ads are given does not enter, and reading is faster. Standard errors are over worlds; lines of one world
-are not independent, so those of coverage are over worlds, too.
+ad here: what ads are given does not enter, and reading is faster. Standard errors are over worlds.
 """
 
 from __future__ import annotations
@@ -98,37 +97,30 @@ class Desk:
 
 
 class Kept:
-    """What was printed and what was true, world by world: hits and numbers of intervals, and gains in percent."""
+    """What was printed and what was true, world by world: hits of intervals, and gains in percent."""
 
     def __init__(self) -> None:
-        self.hits: dict[str, list[tuple[int, int]]] = {
-            f"{of} {level}%": [] for of in ("line", "plan") for level in LEVELS
-        }
+        self.hits: dict[str, list[bool]] = {f"plan {level}%": [] for level in LEVELS}
         self.promised: list[float] = []
         self.brought: list[float] = []
 
     def add(self, desk: Desk, decision: Decision) -> None:
         """Take up one decision; one that leaves all as it is promises and brings nothing, and prints no interval."""
         now, then = desk.true_effects(decision)
-        change = then - now
-        moved = [(line, float(c)) for line, c in zip(decision.lines, change, strict=True) if line.changes]
-        printed = {
-            "line": [(line.effect, c) for line, c in moved],
-            "plan": [(decision.total, float(change.sum()))] if moved else [],
-        }
-        for of, effects in printed.items():
+        change, total = float((then - now).sum()), decision.total
+        if decision.moves:
             for level in LEVELS:
-                inside = [getattr(e, f"low{level}") <= true <= getattr(e, f"high{level}") for e, true in effects]
-                self.hits[f"{of} {level}%"].append((sum(inside), len(inside)))
-        self.promised.append(100 * decision.total.mean / decision.expected_now)
-        self.brought.append(100 * float(change.sum() / now.sum()))
+                self.hits[f"plan {level}%"].append(
+                    getattr(total, f"low{level}") <= change <= getattr(total, f"high{level}")
+                )
+        self.promised.append(100 * total.mean / decision.expected_now)
+        self.brought.append(100 * change / float(now.sum()))
 
 
-def coverage(hits: list[tuple[int, int]]) -> tuple[float, float, int]:
-    """Coverage, its standard error over worlds (ratio estimator), and how many intervals there were."""
-    inside, count = np.array(hits, dtype=float).T
-    share = inside.sum() / count.sum()
-    return float(share), float(np.sqrt(((inside - share * count) ** 2).sum()) / count.sum()), int(count.sum())
+def coverage(hits: list[bool]) -> tuple[float, float, int]:
+    """Coverage, its standard error, and how many intervals there were."""
+    share = float(np.mean(hits))
+    return share, float(np.sqrt(share * (1 - share) / len(hits))), len(hits)
 
 
 def intervals(title: str, kept: Kept) -> dict[str, tuple[float, float, int]]:

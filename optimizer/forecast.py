@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,12 +50,9 @@ class Forecast:
                 mean, sd = self.moments(budget)
                 return np.maximum.accumulate(mean + sd + self._cost(budget), axis=1) - self._cost(budget)
 
-    def outcomes(self, budget: FloatArray) -> Mapping[Outcome, FloatArray]:
+    def outcomes(self, budget: FloatArray, which: Collection[Outcome] = tuple(Outcome)) -> Mapping[Outcome, FloatArray]:
         """Return the expected conversions and value per day, each (K, P), that ROAS and CPA rows count."""
-        return {
-            Outcome.CONVERSIONS: self.belief.moments(budget, Outcome.CONVERSIONS)[0],
-            Outcome.VALUE: self._value_scale * self.belief.moments(budget, self._value_outcome)[0],
-        }
+        return {outcome: self._expected(budget, outcome) for outcome in which}
 
     def outcome_draws(self, budget: FloatArray, outcome: Outcome, n: int, rng: np.random.Generator) -> FloatArray:
         """Return draws of conversions or value per day, shape (n, K, P)."""
@@ -73,6 +70,13 @@ class Forecast:
         mean = self.moments(ends)[0]
         slope: FloatArray = (mean[:, 1] - mean[:, 0]) / (ends[:, 1] - ends[:, 0])
         return slope
+
+    def _expected(self, budget: FloatArray, outcome: Outcome) -> FloatArray:
+        match outcome:
+            case Outcome.CONVERSIONS:
+                return self.belief.moments(budget, outcome)[0]
+            case Outcome.VALUE:
+                return self._value_scale * self.belief.moments(budget, self._value_outcome)[0]
 
     @property
     def _outcome(self) -> Outcome:

@@ -7,7 +7,6 @@ docs/safety.md. The values are checked at birth, so that a guard that cannot be 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,11 +14,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from connectors.contract import BudgetKind
+from connectors.contract import BudgetKey, BudgetKind
 from optimizer import goals
 from optimizer.goals import Because, Box, Goals
 from optimizer.plan.recommendation import Evidence, Finding, Severity
-from optimizer.plan.snapshot import FloatArray, Snapshot, Target
+from optimizer.plan.snapshot import FloatArray, IntArray, Snapshot, Target
 
 GUARDRAIL_VERSION: Final = "guards/1"
 SHARED: Final = "shared-budget"
@@ -122,6 +121,8 @@ def holds(
     outage = _outage(snapshot.panel.spend, snapshot.panel.conversions, guards.outage_days)
     spike = _spike(snapshot.panel.spend, guards.spend_spike)
     stale = _stale_accounts(snapshot, guards)
+    spent = _last_spent(snapshot.panel.spend)
+    cooling = _cooling_until(snapshot, guards, now)
     found: list[Hold | None] = []
     for index, target in enumerate(snapshot.targets):
         found.append(
@@ -129,9 +130,9 @@ def holds(
             or stale.get((target.budget.account.connector, target.budget.account.account_id))
             or (_OUTAGE if outage[index] else None)
             or (_SPIKE if spike[index] else None)
-            or _idle(snapshot, index, guards.freshness_days)
+            or _idle(snapshot, int(spent[index]), guards.freshness_days)
             or _thin(proof[index])
-            or _cooling(snapshot, target, guards, now)
+            or _cooling(cooling.get(target.key))
         )
     return tuple(found)
 
@@ -260,39 +261,55 @@ def _outage(spend: FloatArray, conversions: FloatArray, days: int) -> BoolArray:
     Only a third of the usual rate is expected of days this young, since their conversions still come in.
     """
     silent = np.zeros(len(spend), dtype=np.bool_)
-    for k, (paid, got) in enumerate(_seen(spend, conversions)):
-        if days == 0 or len(paid) <= days:
-            continue
+    if days == 0:
+        return silent
+    nothing = np.nan_to_num(_latest(spend, conversions, days)).sum(axis=1) == 0
+    for k in np.flatnonzero(nothing & (np.isfinite(spend).sum(axis=1) > days)):
+        known = np.isfinite(spend[k])
+        paid, got = spend[k, known], np.nan_to_num(conversions[k, known])
         before = slice(max(len(paid) - days - _RECENT_DAYS, 0), -days)
         spent = paid[before].sum()
         due = got[before].sum() / spent * paid[-days:].sum() / 3 if spent > 0 else 0.0
-        silent[k] = got[-days:].sum() == 0 and due > np.log(1000)
+        silent[k] = due > np.log(1000)
     return silent
 
 
 def _spike(spend: FloatArray, multiple: float) -> BoolArray:
-    doubtful = np.zeros(len(spend), dtype=np.bool_)
-    for k, (paid, _) in enumerate(_seen(spend, spend)):
-        recent = paid[-_RECENT_DAYS - 1 :]
-        if len(recent) >= _FEW_DAYS:
-            usual = float(np.median(recent[:-1]))
-            doubtful[k] = 0 < usual * multiple < recent[-1]
+    recent = _latest(spend, spend, _RECENT_DAYS + 1)
+    before = np.isfinite(recent[:, :-1]).sum(axis=1)
+    ordered = np.sort(recent[:, :-1], axis=1)  # gaps last
+    row, middle = np.arange(len(spend)), np.maximum(before - 1, 0)
+    median = (ordered[row, middle // 2] + ordered[row, (middle + 1) // 2]) / 2
+    usual = median * multiple
+    doubtful: BoolArray = (before + 1 >= _FEW_DAYS) & (usual > 0) & (usual < recent[:, -1])
     return doubtful
 
 
-def _seen(spend: FloatArray, other: FloatArray) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """Each target's days with rows: a gap is a day that nothing is known of, not a day of zero."""
-    for paid, got in zip(spend, other, strict=True):
-        known = np.isfinite(paid)
-        yield paid[known], np.nan_to_num(got[known])
+def _latest(spend: FloatArray, measure: FloatArray, days: int) -> FloatArray:
+    """A measure on each target's last days with rows, the newest last, shape (K, days); nan where there are fewer.
+
+    A gap is a day that nothing is known of, not a day of zero.
+    """
+    known = np.isfinite(spend)
+    back = np.cumsum(known[:, ::-1], axis=1)[:, ::-1]  # 1 on the newest day with a row, 2 on the one before
+    row, day = np.nonzero(known & (back <= days))
+    table = np.full((len(spend), days), np.nan)
+    table[row, days - back[row, day]] = measure[row, day]
+    return table
 
 
-def _idle(snapshot: Snapshot, index: int, days: int) -> Hold | None:
+def _last_spent(spend: FloatArray) -> IntArray:
+    """The last day on which each target spent, shape (K,); -1 where there is none."""
+    days = np.arange(spend.shape[1], dtype=np.int64)
+    last: IntArray = np.where(spend > 0, days, -1).max(axis=1, initial=-1)
+    return last
+
+
+def _idle(snapshot: Snapshot, spent: int, days: int) -> Hold | None:
     """A budget that has spent nothing for longer than data may be late, while its account reports others."""
-    spent = np.flatnonzero(np.nan_to_num(snapshot.panel.spend[index]) > 0)
-    if not spent.size:
+    if spent < 0:
         return None
-    last = snapshot.panel.first_day + timedelta(days=int(spent[-1]))
+    last = snapshot.panel.first_day + timedelta(days=spent)
     if (snapshot.today - last).days - 1 <= days:
         return None
     return Hold("no-spend", f"it has spent nothing since {last} and may be paused", Severity.WARNING,
@@ -303,14 +320,17 @@ def _thin(proof: Evidence) -> Hold | None:
     return Hold("thin-evidence", f"too thin to move money: {proof.words}", Severity.INFO) if proof.thin else None
 
 
-def _cooling(snapshot: Snapshot, target: Target, guards: Guardrails, now: datetime) -> Hold | None:
-    until = [
-        move.at + timedelta(hours=guards.cool_down_hours)
-        for move in snapshot.moves
-        if move.key == target.key and move.at + timedelta(hours=guards.cool_down_hours) > now
-    ]
-    if not until:
+def _cooling_until(snapshot: Snapshot, guards: Guardrails, now: datetime) -> dict[BudgetKey, datetime]:
+    """Until when each budget that we changed lately is left alone."""
+    until: dict[BudgetKey, datetime] = {}
+    for move in snapshot.moves:
+        end = move.at + timedelta(hours=guards.cool_down_hours)
+        if end > now:
+            until[move.key] = max(end, until.get(move.key, end))
+    return until
+
+
+def _cooling(until: datetime | None) -> Hold | None:
+    if until is None:
         return None
-    return Hold(
-        "cool-down", f"changed by us lately; it is left alone until {max(until):%Y-%m-%d %H:%M} UTC", Severity.INFO
-    )
+    return Hold("cool-down", f"changed by us lately; it is left alone until {until:%Y-%m-%d %H:%M} UTC", Severity.INFO)

@@ -8,6 +8,7 @@ the marketer's terms.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from types import MappingProxyType
@@ -153,6 +154,23 @@ class OutlayPolicy:
         return Money(round(float(limit) * MICROS), self._account.currency).quantize(self._quantum, "down")
 
 
+class ConversionsOnly:
+    """A `Policy` that is shown spend and conversions, but neither impressions nor clicks: what is the funnel worth?
+
+    Args:
+        setting: The comparison.
+        make: Begins the policy that decides.
+    """
+
+    def __init__(self, setting: Setting, make: MakePolicy) -> None:
+        self._policy = make(setting)
+
+    def propose(self, seen: Seen, rng: np.random.Generator) -> Proposal:
+        """Return what the policy proposes that sees no impressions and no clicks."""
+        hidden = np.full_like(seen.spend, np.nan)
+        return self._policy.propose(replace(seen, impressions=hidden, clicks=hidden), rng)
+
+
 def outlay_policy(explore: Explore = Explore.OPTIMISTIC, guards: Guardrails = UNBOUND) -> MakePolicy:
     """Return the policy that decides every morning as the product does.
 
@@ -171,6 +189,7 @@ OUTLAY: Final[Mapping[str, MakePolicy]] = MappingProxyType(
         "outlay": outlay_policy(),
         "outlay-none": outlay_policy(Explore.NONE),
         "outlay-thompson": outlay_policy(Explore.THOMPSON),
+        "outlay-conversions": partial(ConversionsOnly, make=outlay_policy()),
     }
 )
 
@@ -182,6 +201,7 @@ ABOUT: Final[Mapping[str, str]] = MappingProxyType(
         "outlay": "Outlay's own decision, guardrails aside: plans for the posterior mean plus one standard deviation.",
         "outlay-none": "The same without exploration: plans for the posterior mean.",
         "outlay-thompson": "The same exploring by chance: plans for one posterior draw of every curve.",
+        "outlay-conversions": "The same as `outlay` without the funnel: it sees spend and conversions alone.",
         **BASELINES_ABOUT,
     }
 )

@@ -84,7 +84,7 @@ def _aim(case: Case, box: Box, rng: np.random.Generator) -> _Aim | Finding:
     An aim that gives up half of what the present budgets bring keeps a promise by shutting down: it counts as none.
     """
     grid = _grid(box, _WIDE_POINTS)
-    problem = Problem(grid, case.forecast.utility(grid, rng), case.forecast.outcomes(grid), case.rows)
+    problem = _problem(case, grid, case.forecast.utility(grid, rng), case.rows)
     answer = solve(problem)
     if answer.collision is not None:
         return _contradiction(answer.collision)
@@ -122,7 +122,7 @@ def _expected_prices(case: Case, box: Box, aim: _Aim) -> FloatArray:
     if case.goals.explore is Explore.NONE:
         return aim.answer.prices
     grid = _grid(box, _WIDE_POINTS)
-    return solve(Problem(grid, case.forecast.moments(grid)[0], case.forecast.outcomes(grid), aim.rows)).prices
+    return solve(_problem(case, grid, case.forecast.moments(grid)[0], aim.rows)).prices
 
 
 def uncertain_rows(case: Case) -> list[Row]:
@@ -170,7 +170,7 @@ def _approach(case: Case, aim: _Aim, box: Box, rng: np.random.Generator) -> _Fou
     nearness = -((grid - goal[:, None]) ** 2) / weight
     spent = min(float(goal.sum()), float(near.upper.sum()))
     whole = Row("spent", "the plan spends as much as its aim", -np.ones(len(goal)), -spent)
-    answer = solve(Problem(grid, nearness, case.forecast.outcomes(grid), (*aim.rows, whole)))
+    answer = solve(_problem(case, grid, nearness, (*aim.rows, whole)))
     if answer.collision is not None:
         return _today(case, aim, box, rng)
     if spent >= float(goal.sum()) * (1 - 1e-9):
@@ -182,7 +182,7 @@ def _approach(case: Case, aim: _Aim, box: Box, rng: np.random.Generator) -> _Fou
 def _today(case: Case, aim: _Aim, box: Box, rng: np.random.Generator) -> _Found:
     """The best budgets of today's box by themselves; as near to the rows as they come where they cannot be kept."""
     grid = _grid(box, _STEP_POINTS)
-    answer = solve(Problem(grid, case.forecast.utility(grid, rng), case.forecast.outcomes(grid), aim.rows))
+    answer = solve(_problem(case, grid, case.forecast.utility(grid, rng), aim.rows))
     if answer.collision is None or _kept(case, answer.spend, rng):
         return _Found(answer.spend, box)
     return _Found(answer.spend, box, (_out_of_reach(answer.collision),))
@@ -245,6 +245,12 @@ def _outside(own: Box, current: FloatArray) -> Mapping[int, Because]:
         elif budget > own.upper[k] + 1e-6:
             found[k] = own.upper_because[k][0]
     return found
+
+
+def _problem(case: Case, grid: FloatArray, objective: FloatArray, rows: tuple[Row, ...]) -> Problem:
+    """The problem over a grid, with those outcomes that some row counts: each costs as much as the objective."""
+    counted = {row.outcome for row in rows if row.outcome is not None}
+    return Problem(grid, objective, case.forecast.outcomes(grid, counted), rows)
 
 
 def _grid(box: Box, points: int) -> FloatArray:

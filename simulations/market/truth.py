@@ -17,7 +17,7 @@ from simulations.market.demand import draw_demand
 from simulations.market.draws import lognormal, of_channels
 from simulations.market.events import BoolArray, draw_awake, draw_launch, draw_price, draw_tracked
 from simulations.noise import FloatArray, IntArray
-from simulations.saturation import FAMILIES, Curves
+from simulations.saturation import FAMILIES, Curves, Family
 from simulations.scenarios import Channel, FurtherConversion, Scenario
 
 _THEMES = (
@@ -132,9 +132,12 @@ def draw(scenario: Scenario, rng: np.random.Generator, start: date) -> Truth:
     pool = _pools(scenario)
     shared = pool if scenario.ads.overlap > 0 else np.arange(k)
     size = lognormal(rng, scenario.saturation.size_sd, k)
+    starved = np.arange(k) < scenario.saturation.starved
+    size[starved] *= scenario.saturation.starved_size
     reference = scenario.average_budget * size * k / size.sum()
     curves = _curves(scenario, reference, rng)
     cost = of_channels(scenario, "cost_per_conversion") * lognormal(rng, scenario.funnel.efficiency_sd, k)
+    cost[starved] /= scenario.saturation.starved_worth
     conversions = curves.reference / cost
     order_value = of_channels(scenario, "value_per_conversion") * lognormal(rng, scenario.funnel.value_sd, k)
     supply = curves.reference * scenario.delivery.supply_median * lognormal(rng, scenario.delivery.supply_sd, k)
@@ -229,8 +232,10 @@ def _curves(scenario: Scenario, reference: FloatArray, rng: np.random.Generator)
     family = np.array([FAMILIES.index(share.family) for share in knobs.families])[drawn]
     low, high = np.array([share.slope for share in knobs.families])[drawn].T
     half = reference * knobs.half_saturation_median * lognormal(rng, knobs.half_saturation_sd, k)
+    slope = rng.uniform(low, high)
+    family[: knobs.starved], slope[: knobs.starved] = FAMILIES.index(Family.HILL), knobs.starved_slope
     # An S-curve priced below its half saturation would become absurdly cheap above it.
-    return Curves(family, half, rng.uniform(low, high), np.maximum(reference, half))
+    return Curves(family, half, slope, np.maximum(reference, half))
 
 
 def _incrementality(scenario: Scenario, rng: np.random.Generator) -> FloatArray:
@@ -268,7 +273,10 @@ def _budgets(scenario: Scenario, reference: FloatArray, rng: np.random.Generator
     """The budgets of the history days, and those in force after them; micros, shapes (days, K) and (K,)."""
     knobs, k = scenario.history, reference.size
     weight = reference**knobs.start_tracks_size * lognormal(rng, knobs.start_noise_sd, k)
-    budget = scenario.average_budget * k * weight / weight.sum()
+    fed = np.arange(k) >= scenario.saturation.starved
+    floor = max(scenario.limits.floor * scenario.average_budget, scenario.minimum_budget)
+    left = scenario.average_budget * k - floor * (~fed).sum()
+    budget = np.where(fed, left * weight / weight[fed].sum(), floor)
     every, turn = knobs.marketer_edit_days, rng.integers(0, knobs.marketer_edit_days, size=k)
     days = np.empty((knobs.history_days + 1, k))
     for day in range(knobs.history_days + 1):

@@ -68,6 +68,12 @@ _RESPONSE = (
         families=S_SHAPED,
     ),
     calm(
+        "traps",
+        "A large steep S-curve begins at its floor, where it looks worthless: only a long trial shows its worth.",
+        history_days=0,
+        starved=1,
+    ),
+    calm(
         "concave-only",
         "Diminishing returns everywhere, the textbook's case: no trap, the best split is where marginal returns meet.",
         families=_CONCAVE,
@@ -225,6 +231,12 @@ _NOISE = (
             Channel("social", 4, 420.0, 1_000.0, 0.012, 0.0025),
             Channel("video", 3, 520.0, 1_200.0, 0.006, 0.002),
         ),
+    ),
+    calm(
+        "one-a-day",
+        "About one conversion a day and campaign: a week of one campaign's own days tells good from bad only roughly.",
+        channels=each(shop(3, 3, 2), cost_per_conversion=200.0, value_per_conversion=700.0),
+        history_days=0,
     ),
     calm(
         "rich",

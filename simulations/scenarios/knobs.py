@@ -140,15 +140,26 @@ class Saturation:
         families: The mix of families.
         half_saturation_median, half_saturation_sd: Half saturation in units of the reference budget, log-normal.
         size_sd: Spread of the campaigns' reference budgets.
+        starved: So many campaigns, the first of the market, are traps: large steep S-curves (Hill) whose first budgets
+            lie at the floor of `limits`, where they bring next to nothing.
+        starved_size, starved_slope, starved_worth: The reference budget of a trap, in units of that of an average
+            campaign; the slope of its curve; and how many times as many conversions a currency unit brings there.
     """
 
     families: tuple[FamilyShare, ...] = MIXED
     half_saturation_median: float = 1.2
     half_saturation_sd: float = 0.6
     size_sd: float = 0.5
+    starved: int = 0
+    starved_size: float = 2.5
+    starved_slope: float = 3.0
+    starved_worth: float = 2.0
 
     def __post_init__(self) -> None:
         typed(self, "saturation.")
+        within(self, "saturation.", 0, 10_000, "starved")
+        within(self, "saturation.", 0.01, 100.0, "starved_size", "starved_worth")
+        within(self, "saturation.", 1.0, 12.0, "starved_slope")
         if not sum(share.weight for share in self.families) > 0:
             raise ScenarioError("saturation.families", "at least one family needs a positive weight")
         within(self, "saturation.", 0.01, 100.0, "half_saturation_median")

@@ -70,6 +70,7 @@ class Scenario:
         within(self, "", 1e-4, 1e9, "average_budget")
         within(self, "", 1, 10_000, "horizon_days")
         _check_budgets(self)
+        _check_starved(self)
         _check_sizes(self)
         _check_drift(self)
         _check_marketer(self)
@@ -155,6 +156,15 @@ def _check_budgets(s: Scenario) -> None:
             "minimum_budget",
             f"must be from 0 to average_budget ({s.average_budget:g}), not {s.minimum_budget:g}: "
             "the least budgets of all campaigns together must not exceed the budget",
+        )
+
+
+def _check_starved(s: Scenario) -> None:
+    if s.saturation.starved >= s.campaigns:
+        raise ScenarioError(
+            "saturation.starved",
+            f"must be less than the {s.campaigns} campaigns, not {s.saturation.starved}: the others spend what the "
+            "starved do not",
         )
 
 

@@ -188,3 +188,34 @@ def test_one_finding_for_an_account_whose_data_are_stale() -> None:
     proof = guardrails.evidence(np.full(2, 60.0), np.full(2, 99.0), np.full(2, 99.0), guards)
     findings = guardrails.portfolio_findings(seen, guardrails.holds(seen, proof, guards, NOW))
     assert [(f.code, f.subject) for f in findings] == [("stale-data", "files/shop"), ("all-held", "portfolio")]
+
+
+def test_all_budgets_at_once_are_judged_as_each_by_itself_gaps_and_all() -> None:
+    rng = np.random.default_rng(8)
+    targets, guards = tuple(target(f"t{k:03}") for k in range(400)), Guardrails(minimum_days=0, minimum_conversions=0)
+    seen = snapshot(*targets)
+    spend, conversions = seen.panel.spend, seen.panel.conversions
+    spend[:] = rng.uniform(50, 150, spend.shape) * (rng.random(spend.shape) < rng.random((400, 1)))
+    spend[:, -1] *= np.where(rng.random(400) < 0.3, 9.0, 1.0)
+    conversions[:] = rng.poisson(5.0, spend.shape)
+    conversions[rng.random(400) < 0.4, -4:] = 0.0
+    spend[rng.random(spend.shape) < rng.random((400, 1)) ** 2] = np.nan
+    conversions[rng.random(spend.shape) < 0.1] = np.nan
+
+    def alone(k: int) -> str | None:
+        known = np.isfinite(spend[k])
+        paid, got = spend[k, known], np.nan_to_num(conversions[k, known])
+        if len(paid) > guards.outage_days and got[-3:].sum() == 0:
+            before = slice(max(len(paid) - 31, 0), -3)
+            spent = paid[before].sum()
+            if spent > 0 and got[before].sum() / spent * paid[-3:].sum() / 3 > np.log(1000):
+                return "tracking-outage"
+        recent = paid[-29:]
+        if len(recent) >= 8 and 0 < np.median(recent[:-1]) * guards.spend_spike < recent[-1]:
+            return "spend-spike"
+        days = np.flatnonzero(np.nan_to_num(spend[k]) > 0)
+        return "no-spend" if days.size and DAYS - 1 - days[-1] > guards.freshness_days else None
+
+    found = held(seen, guards)
+    assert found == [alone(k) for k in range(400)]
+    assert {"tracking-outage", "spend-spike", "no-spend", None} == set(found)

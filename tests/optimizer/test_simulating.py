@@ -15,7 +15,7 @@ from scipy.stats import poisson
 from connectors.contract import BudgetChange
 from connectors.money import MICROS, Money
 from optimizer import guardrails
-from optimizer.agent.simulating import ABOUT, OUTLAY, POLICIES, UNBOUND, OutlayPolicy, outlay_policy
+from optimizer.agent.simulating import ABOUT, OUTLAY, POLICIES, UNBOUND, ConversionsOnly, OutlayPolicy, outlay_policy
 from optimizer.agent.store import MemoryStore
 from optimizer.decide import decide
 from optimizer.goals import Explore
@@ -25,7 +25,7 @@ from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import SnapshotQuery
 from simulations.market.play import begin, play
 from simulations.platform.connector import SimulatedConnector
-from simulations.policies.contract import Bounds, Seen, Setting, bounds_of, setting_of
+from simulations.policies.contract import Bounds, Proposal, Seen, Setting, bounds_of, setting_of
 from simulations.runs.seen import Diary
 from simulations.scenarios import Scenario, named
 
@@ -249,7 +249,7 @@ def test_no_guardrail_of_the_comparison_holds_what_others_may_move() -> None:
 @pytest.mark.parametrize("name", OUTLAY)
 def test_the_same_morning_and_generator_give_the_same_answer(name: str) -> None:
     setting, seen = steady(20)
-    first, second = (made(setting, name).propose(seen, np.random.default_rng(9)) for _ in range(2))
+    first, second = (OUTLAY[name](setting).propose(seen, np.random.default_rng(9)) for _ in range(2))
     np.testing.assert_array_equal(first.budgets, second.budgets)
     np.testing.assert_array_equal(first.high, second.high)
     assert first.why == second.why
@@ -257,12 +257,32 @@ def test_the_same_morning_and_generator_give_the_same_answer(name: str) -> None:
 
 def test_ways_of_exploring_differ() -> None:
     setting, seen = steady(10)
-    answers = {name: made(setting, name).propose(seen, np.random.default_rng(9)).budgets for name in OUTLAY}
+    ways = ("outlay", "outlay-none", "outlay-thompson")
+    answers = {name: made(setting, name).propose(seen, np.random.default_rng(9)).budgets for name in ways}
     assert len({budgets.tobytes() for budgets in answers.values()}) == 3
 
 
+def test_without_the_funnel_a_policy_sees_spend_and_conversions_alone() -> None:
+    setting, seen = steady(10)
+    shown: list[Seen] = []
+
+    class Asked:
+        def propose(self, seen: Seen, rng: np.random.Generator) -> Proposal:
+            shown.append(seen)
+            return Proposal(seen.live)
+
+    ConversionsOnly(setting, lambda _: Asked()).propose(seen, np.random.default_rng(1))
+    assert np.isnan([shown[0].impressions, shown[0].clicks]).all()
+    assert shown[0].impressions.shape == seen.impressions.shape
+    for name in ("spend", "conversions", "value", "by_age", "budgets", "live"):
+        assert getattr(shown[0], name) is getattr(seen, name)
+    panel = OutlayPolicy(setting, Explore.NONE, UNBOUND).snapshot(shown[0]).panel
+    assert np.isfinite(panel.spend).all()
+    assert np.isnan(panel.clicks).all()
+
+
 def test_every_policy_travels_to_another_process_and_is_described() -> None:
-    assert list(POLICIES)[: len(OUTLAY)] == ["outlay", "outlay-none", "outlay-thompson"]
+    assert list(POLICIES)[: len(OUTLAY)] == ["outlay", "outlay-none", "outlay-thompson", "outlay-conversions"]
     assert set(ABOUT) == set(POLICIES)
     for name, make in POLICIES.items():
         assert pickle.loads(pickle.dumps(make)) is not None
@@ -304,7 +324,7 @@ def _within(budgets: np.ndarray, bounds: Bounds, quantum: float) -> np.ndarray:
 @given(mornings(), st.sampled_from(sorted(OUTLAY)))
 def test_every_proposal_is_feasible(morning: tuple[Setting, Seen], name: str) -> None:
     setting, seen = morning
-    proposal = made(setting, name).propose(seen, np.random.default_rng(1))
+    proposal = OUTLAY[name](setting).propose(seen, np.random.default_rng(1))
     bounds, unit = setting.bounds, 1.0 if setting.currency == "JPY" else 0.01
     assert proposal.budgets.sum() <= bounds.total + 1e-6
     least = np.maximum(bounds.lower, seen.live * (1.0 - bounds.step))

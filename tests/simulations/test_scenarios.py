@@ -172,6 +172,12 @@ def test_a_name_that_is_nearly_right_is_answered_with_the_right_one() -> None:
         named("demo", seson_sd=0.1)
 
 
+def test_some_campaigns_must_be_left_to_spend_what_the_starved_do_not() -> None:
+    assert with_knobs(DEMO, starved=DEMO.campaigns - 1).saturation.starved == 11
+    with pytest.raises(ScenarioError, match=r"^saturation.starved: must be less than the 12 campaigns, not 12"):
+        with_knobs(DEMO, starved=DEMO.campaigns)
+
+
 def test_the_digest_hangs_on_every_knob_but_the_words() -> None:
     assert replace(DEMO, summary="other words").digest() == DEMO.digest()
     channels = (replace(SEARCH, click_rate=0.046), *DEMO.channels[1:])

@@ -10,8 +10,8 @@ import pytest
 
 from connectors.money import MICROS
 from simulations.market.truth import draw
-from simulations.saturation import Family
-from simulations.scenarios import SCENARIOS, Scenario
+from simulations.saturation import FAMILIES, Family
+from simulations.scenarios import SCENARIOS, Scenario, with_knobs
 
 START = date(2025, 9, 1)
 ALL = [pytest.param(scenario, id=name) for name, scenario in SCENARIOS.items()]
@@ -40,6 +40,7 @@ ALONE = {
     "calm": set(),
     "quiet": set(),
     "s-curves": set(),
+    "traps": set(),
     "random-walk": set(),
     "black-friday": {"year", "holidays"},
     "breaks": {"breaks"},
@@ -111,7 +112,26 @@ def test_each_draws_a_world_of_its_size(scenario: Scenario) -> None:
     assert truth.first.min() >= scenario.minimum_budget * MICROS
 
 
-@pytest.mark.parametrize(("name", "low", "high"), [("sparse", 0.1, 1.0), ("rich", 100.0, 1000.0)])
+def test_a_trap_is_large_and_steep_and_starved_and_worth_a_trial() -> None:
+    scenario = SCENARIOS["traps"]
+    for seed in range(20):
+        world = draw(scenario, np.random.default_rng(seed), START)
+        free = draw(with_knobs(scenario, starved=0), np.random.default_rng(seed), START)
+        budgets = world.first / MICROS
+        assert budgets[0] == scenario.limits.floor * scenario.average_budget
+        assert budgets[1:] == pytest.approx((scenario.average_budget * 8 - budgets[0]) / 7, abs=0.01)
+        brought = world.curves(budgets[:, None])[0, 0]
+        assert brought < 0.01
+        assert (FAMILIES[world.curves.family[0]], world.curves.slope[0]) == (Family.HILL, 3.0)
+        assert world.curves.reference[0] / world.conversions[0] == pytest.approx(
+            free.curves.reference[0] / free.conversions[0] / 2.0
+        )
+        assert (world.curves.family[1:] == free.curves.family[1:]).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"), [("sparse", 0.1, 1.0), ("one-a-day", 0.4, 2.0), ("rich", 100.0, 1000.0)]
+)
 def test_conversions_are_as_few_or_as_many_as_the_sentence_says(name: str, low: float, high: float) -> None:
     worlds = [draw(SCENARIOS[name], np.random.default_rng(seed), START) for seed in range(20)]
     per_day = [float((w.curves(w.first[:, None] / MICROS)[:, 0] * w.conversions).mean()) for w in worlds]
