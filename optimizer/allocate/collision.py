@@ -37,7 +37,7 @@ def least_excess(tables: Tables, search: Search) -> Found:
     """
     caps = (tables.spend >= 0).all(axis=1)
     for credit in tables.credits:
-        caps &= ~(credit.coefficients > 0).any(axis=1)
+        caps[credit.rows] &= ~(credit.coefficients > 0).any(axis=1)
     weights = np.where(tables.bound == 0.0, _UNIT_OF_REACH, 1.0) * np.where(caps, _CAP, 1.0)
     return search(without_objective(tables, weights), _NODES)
 

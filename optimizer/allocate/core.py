@@ -45,6 +45,12 @@ class Mixture:
         mean: FloatArray = np.bincount(self.target, self.weight * table[self.target, self.point], len(table))
         return mean
 
+    def mean_gain(self, tables: Tables) -> FloatArray:
+        """Return the weighted mean of the gain by target, shape (K,)."""
+        gain = tables.gain_at(self.target, self.point)
+        mean: FloatArray = np.bincount(self.target, self.weight * gain, tables.targets)
+        return mean
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Relaxed:
@@ -92,7 +98,8 @@ def nearest(tables: Tables, multipliers: FloatArray) -> BoolArray:
     loss, _ = tables.shortfall(multipliers)
     rows = np.arange(tables.targets)
     best = loss.argmin(axis=1)
-    distance = loss / (np.abs(tables.objective - tables.objective[rows, best][:, None]) + 1e-12)
+    gain = tables.gains(slice(None))
+    distance = loss / (np.abs(gain - gain[rows, best][:, None]) + 1e-12)
     distance[rows, best] = -1.0
     rank = min(tables.targets + SPARE, distance.size) - 1
     limit = min(float(np.partition(distance, rank, axis=None)[rank]), np.finfo(np.float64).max)
@@ -113,7 +120,7 @@ def _missing(loss: FloatArray, kept: BoolArray) -> BoolArray:
 def mix(tables: Tables, kept: BoolArray) -> Mixture:
     """Find the best mixture of the kept grid points (K, P), at least one for each target."""
     target, point = np.nonzero(kept)
-    gain, usage = tables.objective[target, point], tables.usage(target, point)
+    gain, usage = tables.gain_at(target, point), tables.usage(target, point)
     alone = np.bincount(target, minlength=tables.targets)[target] == 1
     free = np.flatnonzero(~alone)
     _, owner = np.unique(target[free], return_inverse=True)

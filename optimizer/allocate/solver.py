@@ -11,9 +11,10 @@ from optimizer.allocate.blocks import Prices, generate
 from optimizer.allocate.branch import Found, plan_of, search
 from optimizer.allocate.collision import KEPT, collide, least_excess, loosened
 from optimizer.allocate.core import SPARE, converge, nearest
-from optimizer.allocate.tables import BoolArray, Tables, between, locate, scaled
-from optimizer.plan.problem import Allocation, Collision, Problem
-from optimizer.plan.snapshot import FloatArray
+from optimizer.allocate.large import LARGE, enclose, settle
+from optimizer.allocate.tables import BoolArray, Tables, between, closed, locate, scaled
+from optimizer.plan.problem import Allocation, Collision, Problem, finite
+from optimizer.plan.snapshot import FloatArray, IntArray
 
 TOLERANCE: Final = 1e-4  # the relative gap below which a plan is called the best
 PENALTIES: Final = (1e3, 1e7)  # price of a broken row: gains of the whole portfolio's range per bound
@@ -53,11 +54,30 @@ def _attempt(problem: Problem, penalty: float) -> tuple[Tables, Found]:
 
 
 def _search(tables: Tables, nodes: int) -> Found:
-    """Price the rows, first by blocks, then target by target; then branch, unless not even a mixture keeps the rows."""
-    prices, kept = _start(tables)
+    """Settle what the prices settle, if there are many targets; decide on the others, or on all where that fails."""
+    if tables.targets <= LARGE or np.isinf(tables.unit):
+        return _decide(tables, *_start(tables), nodes)
+
+    def small(part: Tables, start: Prices) -> Found:
+        if np.isinf(start.bound):
+            return _decide(part, *_start(part), nodes)
+        return _decide(part, start, nearest(part, start.multipliers), nodes)
+
+    if len(tables.bound) == 1:
+        found: Found | None = enclose(tables, small)
+    else:
+        prices = generate(tables, TOLERANCE)
+        found = settle(tables, prices, small, TOLERANCE)
+    if found is not None and closed(found.plan.value, found.bound, TOLERANCE):
+        return found
+    return _decide(tables, *_start(tables), nodes)
+
+
+def _decide(tables: Tables, prices: Prices, kept: BoolArray, nodes: int) -> Found:
+    """Price the rows target by target, then branch, unless not even a mixture keeps the rows."""
     root = converge(tables, kept, prices, TOLERANCE / 10.0)
-    if tables.objective.any() and (root.mixture.excess > KEPT).any():
-        return Found(plan_of(tables, root.mixture), root.prices.bound, root.prices.rounds)
+    if np.isfinite(tables.unit) and (root.mixture.excess > KEPT).any():
+        return Found(plan_of(tables, root.mixture), root.prices.bound, root.prices.rounds, root.prices)
     return search(tables, root, TOLERANCE, nodes)
 
 
@@ -83,14 +103,13 @@ def _allocation(problem: Problem, tables: Tables, found: Found, collision: Colli
         value=value,
         upper_bound=max(found.bound * tables.unit, value),
         prices=found.plan.multipliers * tables.unit / tables.row_units,
-        slack=_slack(problem, spend),
+        slack=_slack(problem, spend, left, share),
         collision=collision,
         rounds=found.rounds,
     )
 
 
-def _slack(problem: Problem, spend: FloatArray) -> FloatArray:
-    left, share = locate(problem.grid, spend)
+def _slack(problem: Problem, spend: FloatArray, left: IntArray, share: FloatArray) -> FloatArray:
     slack = np.empty(len(problem.rows))
     for i, row in enumerate(problem.rows):
         slack[i] = row.bound - row.spend @ spend
@@ -108,11 +127,12 @@ def _check(problem: Problem) -> None:
     if not problem.grid.size:
         raise ValueError("there is nothing to allocate: the problem has no target")
     for outcome, table in problem.outcomes.items():
-        if table.shape != problem.grid.shape or not np.isfinite(table).all():
+        if table.shape != problem.grid.shape or not finite(table):
             raise ValueError(f"outcome {outcome} needs a finite number at every grid point {problem.grid.shape}")
     for row in problem.rows:
-        credit = np.zeros_like(row.spend) if row.credit is None else row.credit
-        if credit.shape != row.spend.shape or not np.isfinite([row.bound, *row.spend, *credit]).all():
+        credit = np.zeros(1) if row.credit is None else row.credit
+        fits = row.credit is None or credit.shape == row.spend.shape
+        if not (fits and np.isfinite(row.bound) and finite(row.spend) and finite(credit)):
             raise ValueError(f"row {row.name!r} needs a finite bound and a finite coefficient for every target")
         if (credit < 0).any():
             raise ValueError(f"row {row.name!r} has a negative credit; an outcome can only loosen a row")

@@ -13,8 +13,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+import numpy.typing as npt
 
 from optimizer.plan.snapshot import FloatArray
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+def finite(table: FloatArray) -> bool:
+    """Whether every number of a table is finite; makes no copy, which a table of a gigabyte does not bear."""
+    return not table.size or bool(np.isfinite(table.min()) and np.isfinite(table.max()))
 
 
 class Outcome(StrEnum):
@@ -59,20 +67,27 @@ class Problem:
         objective: What is maximised, at those spends, shape (K, P).
         outcomes: Expected outcomes at those spends, each of shape (K, P), for the rows that count them.
         rows: The coupling constraints.
+        apart: Targets, shape (K,), that spend either their first grid point or at least their second, and nothing
+            between: a budget that may be paused has the points 0 and its least amount when on. None: no such target.
     """
 
     grid: FloatArray
     objective: FloatArray
     outcomes: Mapping[Outcome, FloatArray]
     rows: tuple[Row, ...]
+    apart: BoolArray | None = None
 
     def __post_init__(self) -> None:
         if self.grid.ndim != 2 or self.objective.shape != self.grid.shape:
             raise ValueError(f"grid {self.grid.shape} and objective {self.objective.shape} must both be (K, P)")
-        if not (np.isfinite(self.grid).all() and np.isfinite(self.objective).all()):
+        if not (finite(self.grid) and finite(self.objective)):
             raise ValueError("grid and objective must be finite")
-        if (np.diff(self.grid, axis=1) < 0).any():
+        if (self.grid[:, 1:] < self.grid[:, :-1]).any():
             raise ValueError("each target's grid must increase")
+        if self.apart is not None and (self.apart.shape != self.grid.shape[:1] or self.apart.dtype != np.bool_):
+            raise ValueError("apart needs one truth value per target")
+        if self.apart is not None and self.apart.any() and self.grid.shape[1] < 2:
+            raise ValueError("a target with a gap needs two grid points at least")
         for row in self.rows:
             if row.spend.shape != (self.grid.shape[0],):
                 raise ValueError(f"row {row.name!r} needs one coefficient per target")
