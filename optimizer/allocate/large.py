@@ -21,6 +21,7 @@ import numpy as np
 
 from optimizer.allocate.blocks import Prices, better
 from optimizer.allocate.branch import Found, Plan
+from optimizer.allocate.core import distances
 from optimizer.allocate.tables import CHUNK, Tables, closed
 from optimizer.plan.snapshot import FloatArray, IntArray
 
@@ -28,8 +29,8 @@ LARGE: Final = 4_000
 """Targets above which most are settled first."""
 WAVERING: Final = 2_000
 ROUNDS: Final = 8
-_SAMPLE: Final = 60_000
-_WIDEN: Final = 0.006  # how far beyond a sample's price the best one is looked for first, relative
+_SAMPLE: Final = 30_000
+_WIDEN: Final = 0.008  # how far beyond a sample's price the best one is looked for first, relative
 _WIDEST: Final = 40
 
 Search = Callable[[Tables, Prices], Found]
@@ -58,25 +59,17 @@ def settle(tables: Tables, prices: Prices, search: Search, tolerance: float) -> 
 
 
 def _wavering(tables: Tables, multipliers: FloatArray) -> tuple[IntArray, IntArray]:
-    """Return each target's best point, (K,), and the `WAVERING` targets that the least change of prices would move.
-
-    How little is judged as in the core: a point's loss relative to what it gains or gives up in the objective.
-    """
+    """Return each target's best point, (K,), and the `WAVERING` targets that the least change of prices would move."""
     point = np.empty(tables.targets, dtype=np.int64)
-    distance = np.empty(tables.targets)
+    nearest = np.empty(tables.targets)
     priced = tables.priced(multipliers)
     for start in range(0, tables.targets, CHUNK):
         part = slice(start, start + CHUNK)
-        worth = tables.reduced(priced, part)
-        best = worth.argmax(axis=1)[:, None]
-        gain = tables.gains(part)
-        loss = np.take_along_axis(worth, best, axis=1) - worth
-        gain -= np.take_along_axis(gain, best, axis=1)
-        loss /= np.abs(gain, out=gain) + 1e-12
-        np.put_along_axis(loss, best, np.inf, axis=1)
-        point[part], distance[part] = best[:, 0], loss.min(axis=1)
+        point[part], distance = distances(tables, priced, part)
+        distance[distance < 0.0] = np.inf
+        nearest[part] = distance.min(axis=1)
     count = min(WAVERING, tables.targets)
-    return point, np.sort(np.argpartition(distance, count - 1)[:count])
+    return point, np.sort(np.argpartition(nearest, count - 1)[:count])
 
 
 def _spliced(tables: Tables, point: IntArray, chosen: IntArray, plan: Plan) -> Plan:
@@ -96,25 +89,33 @@ class _Ask:
 
 
 def enclose(tables: Tables, search: Search) -> Found:
-    """Solve a problem under one row by enclosing its price, until few targets are left.
+    """Solve a problem under one row by enclosing its price ever more narrowly, until few targets are left.
 
     Args:
         tables: The problem, with one row.
         search: Solves what is left, given where its prices come from.
     """
-    if tables.targets <= LARGE:
-        return search(tables, Prices(np.zeros(1), np.inf, 0))
     low, high = _around(tables, _guess(tables))
-    wavering = np.flatnonzero(low.point != high.point)
-    if len(wavering) < min(WAVERING, tables.targets // 2):  # a small problem needs something to choose from
-        wavering = np.union1d(wavering, np.linspace(0, tables.targets - 1, WAVERING).astype(np.int64))
-    if len(wavering) > 0.9 * tables.targets:
-        return search(tables, Prices(np.array([high.price]), np.inf, 0))
-    part = tables.only(wavering, high.point)
-    small = enclose(part, search)
+    point, chosen, part = high.point.copy(), np.arange(tables.targets), tables
+    while True:
+        wavering = np.flatnonzero(low.point != high.point)
+        if len(wavering) <= LARGE:
+            break
+        part = part.only(wavering, high.point)
+        chosen = chosen[wavering]
+        low, high = (replace(side, point=side.point[wavering]) for side in (low, high))
+        middle = _ask(part, (low.price + high.price) / 2.0)
+        if not low.price < middle.price < high.price:
+            break
+        low, high = (middle, high) if middle.over > 0.0 else (low, middle)
+        point[chosen] = high.point
+    even = np.linspace(0, len(high.point) - 1, min(WAVERING, len(high.point))).astype(np.int64)
+    wavering = np.union1d(wavering, even)  # what is left of the row needs somewhere to go
+    part, chosen = part.only(wavering, high.point), chosen[wavering]
+    small = search(part, Prices(np.array([high.price]), np.inf, 0))
     price = np.clip(small.root.multipliers, low.price, high.price)
     root = Prices(price, part.answer(price)[1], small.rounds)
-    return Found(_spliced(tables, high.point, wavering, small.plan), root.bound, small.rounds, root)
+    return Found(_spliced(tables, point, chosen, small.plan), root.bound, small.rounds, root)
 
 
 def _ask(tables: Tables, price: float) -> _Ask:
@@ -125,19 +126,16 @@ def _ask(tables: Tables, price: float) -> _Ask:
 
 def _guess(tables: Tables) -> float:
     """The price that a sample of the targets, evenly strewn, would have for its part of the row."""
-    if tables.targets <= _SAMPLE:
-        return _halved(tables)
-    step = tables.targets // _SAMPLE + 1
-    chosen = np.arange(0, tables.targets, step)
-    sample = tables.only(chosen, np.zeros(tables.targets, dtype=np.int64))
-    first = tables.spend[0] @ tables.grid[:, 0] - sum(c.coefficients[0] @ c.table[:, 0] for c in tables.credits)
-    own = sample.used(np.zeros(len(chosen), dtype=np.int64), np.zeros(1, dtype=np.int64))[0, 0]
-    room = (tables.bound[0] - first) * len(chosen) / tables.targets
-    return _halved(replace(sample, bound=np.array([own + room])))
+    chosen = np.arange(0, tables.targets, tables.targets // _SAMPLE + 1)
+    first = np.zeros(tables.targets, dtype=np.int64)
+    one = np.zeros(1, dtype=np.int64)
+    sample = tables.only(chosen, first)
+    room = (tables.bound[0] - tables.used(first, one)[0, 0]) * len(chosen) / tables.targets
+    return _halved(replace(sample, bound=sample.used(first[chosen], one)[0] + room))
 
 
 def _halved(tables: Tables) -> float:
-    """The price at which the row is just full, by halving; to a hundred-thousandth."""
+    """The price at which the row is just full, by halving; to a thousandth."""
     low, high = 0.0, float(tables.penalty[0])
     if _ask(tables, low).over <= 0.0:
         return low
@@ -148,7 +146,7 @@ def _halved(tables: Tables) -> float:
     while low == 0.0 and high > 1e-12:
         middle = high / 4.0
         low, high = (middle, high) if _ask(tables, middle).over > 0.0 else (low, middle)
-    while high - low > 1e-5 * high:
+    while high - low > 1e-3 * high:
         middle = (low + high) / 2.0
         low, high = (middle, high) if _ask(tables, middle).over > 0.0 else (low, middle)
     return high

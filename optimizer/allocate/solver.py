@@ -66,8 +66,9 @@ def _search(tables: Tables, nodes: int) -> Found:
     if len(tables.bound) == 1:
         found: Found | None = enclose(tables, small)
     else:
-        prices = generate(tables, TOLERANCE)
-        found = settle(tables, prices, small, TOLERANCE)
+        prices, kept = _start(tables)
+        root = converge(tables, kept, prices, TOLERANCE / 2.0)
+        found = settle(tables, root.prices, small, TOLERANCE)
     if found is not None and closed(found.plan.value, found.bound, TOLERANCE):
         return found
     return _decide(tables, *_start(tables), nodes)

@@ -79,7 +79,8 @@ class Tables:
     def gains(self, part: slice | IntArray) -> FloatArray:
         """Return the gain of some targets at all their grid points, shape (part, P)."""
         table = self.objective[part]
-        gain: FloatArray = (table - table[:, :1]) * (1.0 / self.unit)
+        gain: FloatArray = table - table[:, :1]
+        gain *= 1.0 / self.unit
         return gain
 
     def gain_at(self, target: IntArray, point: IntArray) -> FloatArray:
