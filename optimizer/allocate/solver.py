@@ -13,6 +13,7 @@ from optimizer.allocate.collision import KEPT, collide, least_excess, loosened
 from optimizer.allocate.core import SPARE, converge, nearest
 from optimizer.allocate.large import LARGE, enclose, settle
 from optimizer.allocate.tables import BoolArray, Tables, between, closed, locate, scaled
+from optimizer.allocate.unspent import binding, unspent
 from optimizer.plan.problem import Allocation, Collision, Problem, finite
 from optimizer.plan.snapshot import FloatArray, IntArray
 
@@ -99,14 +100,19 @@ def _allocation(problem: Problem, tables: Tables, found: Found, collision: Colli
     spend = np.clip(found.plan.spend, problem.grid[:, 0], problem.grid[:, -1])
     left, share = locate(problem.grid, spend)
     value = float(between(problem.objective, left, share).sum())
+    prices = found.plan.multipliers * tables.unit / tables.row_units
+    slack = _slack(problem, spend, left, share)
+    held = binding(problem, prices, slack)
     return Allocation(
         spend=spend,
         value=value,
         upper_bound=max(found.bound * tables.unit, value),
-        prices=found.plan.multipliers * tables.unit / tables.row_units,
-        slack=_slack(problem, spend, left, share),
+        prices=prices,
+        slack=slack,
         collision=collision,
         rounds=found.rounds,
+        binding=held,
+        unspent=unspent(problem, spend, (left, share), slack, held),
     )
 
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 import numpy as np
 
 from connectors.contract import BudgetKey
 from connectors.money import Money, minor_unit_micros
 from optimizer.goals.wishes import Goals, Limit, Scope, ScopeKind, indices
-from optimizer.plan.problem import Outcome, Row
+from optimizer.plan.problem import TOTAL, Outcome, Row
 from optimizer.plan.recommendation import Envelope, Finding, Severity
 from optimizer.plan.snapshot import Target
-
-TOTAL: Final = "total"
-"""Name of the row and envelope of the portfolio's total."""
 
 
 def rows(goals: Goals, targets: tuple[Target, ...], total: Money) -> tuple[Row, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,9 @@ import numpy.typing as npt
 from optimizer.plan.snapshot import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
+
+TOTAL: Final = "total"
+"""Name of the row of the portfolio's total."""
 
 
 def finite(table: FloatArray) -> bool:
@@ -104,11 +108,34 @@ class Collision:
         words: The collision in a sentence.
         nearest: By row name, the bound nearest to the one asked for with which a plan exists: each one by itself,
             all other rows held; where no single row is enough, all of these together.
+        budget: The nearest `total` with which a plan exists, all other rows held; None if no total would do, or
+            none is part of the collision.
     """
 
     rows: tuple[str, ...]
     words: str
     nearest: Mapping[str, float]
+    budget: float | None = None
+
+
+class Idle(StrEnum):
+    """Why money stays unspent."""
+
+    FULL = "full"
+    """Every budget is as large as it may be: supply, ceilings or steps."""
+    HELD = "held"
+    """Other rows, such as a ROAS floor, would be broken by more."""
+    WORTHLESS = "worthless"
+    """One more unit would bring nothing or less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unspent:
+    """What a plan leaves of its total, in the row's unit a day, and why."""
+
+    amount: float
+    why: Idle
+    words: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,6 +151,8 @@ class Allocation:
         slack: What each row leaves unused at the plan, shape (rows,).
         collision: None if the plan keeps every row; else which rows cannot.
         rounds: How many rounds of column generation were used.
+        binding: Names of the rows without room, of which more would bring something.
+        unspent: What is left of the row `total`, and why; None if nothing is, or there is no such row.
     """
 
     spend: FloatArray
@@ -133,6 +162,8 @@ class Allocation:
     slack: FloatArray
     collision: Collision | None
     rounds: int
+    binding: tuple[str, ...] = ()
+    unspent: Unspent | None = None
 
     @property
     def gap(self) -> float:
