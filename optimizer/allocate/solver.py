@@ -12,7 +12,7 @@ from optimizer.allocate.branch import Found, plan_of, search
 from optimizer.allocate.collision import KEPT, collide, least_excess, loosened
 from optimizer.allocate.core import SPARE, converge, nearest
 from optimizer.allocate.large import LARGE, enclose, settle
-from optimizer.allocate.tables import BoolArray, Tables, between, closed, locate, scaled
+from optimizer.allocate.tables import BoolArray, Tables, between, closed, in_gap, locate, scaled
 from optimizer.allocate.unspent import binding, unspent
 from optimizer.plan.problem import Allocation, Collision, Problem, finite
 from optimizer.plan.snapshot import FloatArray, IntArray
@@ -100,20 +100,33 @@ def _allocation(problem: Problem, tables: Tables, found: Found, collision: Colli
     spend = np.clip(found.plan.spend, problem.grid[:, 0], problem.grid[:, -1])
     left, share = locate(problem.grid, spend)
     value = float(between(problem.objective, left, share).sum())
-    prices = found.plan.multipliers * tables.unit / tables.row_units
-    slack = _slack(problem, spend, left, share)
-    held = binding(problem, prices, slack)
-    return Allocation(
+    answer = Allocation(
         spend=spend,
         value=value,
         upper_bound=max(found.bound * tables.unit, value),
-        prices=prices,
-        slack=slack,
+        prices=found.plan.multipliers * tables.unit / tables.row_units,
+        slack=np.zeros(len(problem.rows)),
         collision=collision,
         rounds=found.rounds,
-        binding=held,
-        unspent=unspent(problem, spend, (left, share), slack, held),
     )
+    return certified(problem, spend, answer)
+
+
+def certified(problem: Problem, spend: FloatArray, answer: Allocation) -> Allocation:
+    """Return an answer with another plan, (K,), whose value it has already, and all that follows from the plan."""
+    left, share = locate(problem.grid, spend)
+    slack = _slack(problem, spend, left, share)
+    held = binding(problem, answer.prices, slack)
+    left_over = unspent(problem, spend, (left, share), slack, held)
+    bound = max(answer.upper_bound, answer.value)
+    return replace(answer, spend=spend, slack=slack, binding=held, unspent=left_over, upper_bound=bound)
+
+
+def kept(problem: Problem, spend: FloatArray) -> bool:
+    """Whether a plan, shape (K,), keeps every row to a ten-millionth of its bound, and no budget stands in a gap."""
+    tables = scaled(problem, 0.0)
+    inside = not in_gap(tables, *locate(problem.grid, spend)).any()
+    return inside and bool((tables.evaluate(spend)[1] <= KEPT).all())
 
 
 def _slack(problem: Problem, spend: FloatArray, left: IntArray, share: FloatArray) -> FloatArray:
