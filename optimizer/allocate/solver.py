@@ -18,6 +18,7 @@ from optimizer.plan.problem import Allocation, Collision, Problem, finite
 from optimizer.plan.snapshot import FloatArray, IntArray
 
 TOLERANCE: Final = 1e-4  # the relative gap below which a plan is called the best
+MIDDLING: Final = 20_000  # grid points that are mixed at once under a single row
 PENALTIES: Final = (1e3, 1e7)  # price of a broken row: gains of the whole portfolio's range per bound
 
 
@@ -84,8 +85,12 @@ def _decide(tables: Tables, prices: Prices, kept: BoolArray, nodes: int) -> Foun
 
 
 def _start(tables: Tables) -> tuple[Prices, BoolArray]:
-    """Return first prices and the grid points to begin with; a small problem begins with all of them."""
-    if np.count_nonzero(tables.usable) <= 2 * tables.targets + SPARE:
+    """Return first prices and the grid points to begin with; a small problem begins with all of them.
+
+    So does a middling one under a single row, whose mixtures need no linear programme.
+    """
+    small = MIDDLING if len(tables.bound) == 1 else 2 * tables.targets + SPARE
+    if np.count_nonzero(tables.usable) <= small:
         return Prices(np.zeros(len(tables.bound)), np.inf, 0), tables.usable
     prices = generate(tables, TOLERANCE / 5.0)
     return prices, nearest(tables, prices.multipliers)
