@@ -153,11 +153,15 @@ def _approach(case: Case, aim: _Aim, box: Box, rng: np.random.Generator) -> _Fou
     """Find the budgets nearest to the aim within today's box, all rows kept and as much spent as the aim spends.
 
     Nearness is -sum_k (x_k - aim_k)^2 / current_k: every budget gives way in proportion to its size, and none moves
-    away from its aim or past it. Money that steps keep from its aim goes where today's curves want it; where even
+    away from its aim or past it; one that is to be paused runs on until the others can take its money. Money that
+    steps keep from its aim goes where today's curves want it; where even
     that cannot keep the rows, today's box is solved by itself.
     """
     goal, current = aim.answer.spend, case.snapshot.current
     near = box.within(np.minimum(current, goal), np.maximum(current, goal), _TOWARDS)
+    # A budget that stands in its gap has nowhere to be on the way to a pause.
+    stuck = np.flatnonzero(box.pausable & (goal == 0.0) & (current < box.lower))
+    near = near.closed({int(k): (0.0, _TOWARDS) for k in stuck})
     choice = space(near, _STEP_POINTS, current)
     grid = choice.grid
     weight = np.maximum(current, 1e-6 * max(float(current.max()), 1e-6))[:, None]

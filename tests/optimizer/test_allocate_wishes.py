@@ -138,6 +138,14 @@ def test_a_poor_budget_near_its_minimum_is_paused_and_may_be_written() -> None:
     assert line.reason == "Cut because it runs with no less than 300.00 EUR."
 
 
+def test_a_budget_is_paused_once_the_others_can_take_its_money() -> None:
+    """Brand at 200 is above its minimum of 170; a pause is best, but a step of 30% cannot place 200 elsewhere."""
+    limits = (limit("budget:brand", minimum_when_on=eur(170)),)
+    slow, fast = (decided(Goals("EUR", limits=limits, largest_step=step)) for step in (0.3, 3.0))
+    assert amounts(slow)["brand"] >= 170
+    assert amounts(fast)["brand"] in (0, 170)
+
+
 def test_a_paused_budget_is_held_until_a_person_starts_it() -> None:
     decision = decided(pausing(110), standing(prospecting=0))
     assert amounts(decision)["prospecting"] == 0
