@@ -36,7 +36,7 @@ bench-quick: .venv/ready  ## Run every benchmark in its short form.
 		echo "== $$bench"; $(BIN)/python $$bench --quick || missed=1; \
 	done; exit $$missed
 
-peers: .venv/ready  ## Make .venv-peers, in which benchmarks/peers.py compares us with PyMC-Marketing.
+peers: .venv/ready  ## Make .venv-peers, in which benchmarks/peers*.py compare us with PyMC-Marketing.
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-peers
 	$(BIN)/uv pip sync --quiet --python .venv-peers/bin/python benchmarks/peers.lock
 

@@ -134,6 +134,15 @@ class GoalTable(Table):
     explore: Explore = Field(
         Explore.OPTIMISTIC, description="How uncertainty enters the objective: optimistic, thompson or none."
     )
+    risk_aversion: Share = Field(
+        0.0, description="Weight of the mean of the worst outcomes against the mean of all, 0 to 1; 0 shuns no risk."
+    )
+    risk_tail: PositiveShare = Field(
+        0.2, description="Which share of the outcomes, worst first, `risk_aversion` looks at, above 0 and at most 1."
+    )
+    switching_cost: NotNegative = Field(
+        0.0, description="Least gain of a unit moved, as a share of what a unit brings on average; 0 for any gain."
+    )
 
 
 class GuardrailsTable(Table):
@@ -191,18 +200,27 @@ class StoreTable(Table):
 
 
 class LimitTable(Table):
-    """One `[[limits]]` table: bounds on the sum of a scope's budgets."""
+    """One `[[limits]]` table: bounds on a scope's budgets."""
 
     scope: ScopeText = Field(description="Whose budgets: all, channel:NAME, tag:NAME, campaign:ID or budget:ID.")
     floor: Amount | None = Field(None, description="Least sum of the scope's budgets a day.")
     ceiling: Amount | None = Field(None, description="Largest sum of the scope's budgets a day.")
     share_floor: Share | None = Field(None, description="Least share of the total, 0 to 1.")
     share_ceiling: Share | None = Field(None, description="Largest share of the total, 0 to 1.")
+    roas_floor: Positive | None = Field(
+        None, description="Least value per unit spent over the scope, met with probability `confidence`."
+    )
+    cpa_ceiling: PositiveAmount | None = Field(
+        None, description="Most spend per conversion over the scope, met with probability `confidence`."
+    )
+    minimum_when_on: PositiveAmount | None = Field(
+        None, description="Each budget of the scope is either 0, and so paused, or at least this a day."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        if (self.floor, self.ceiling, self.share_floor, self.share_ceiling) == (None,) * 4:
-            raise ValueError("it bounds nothing. Mend: write floor, ceiling, share_floor or share_ceiling")
+        if all(value is None for key, value in self.model_dump().items() if key != "scope"):
+            raise ValueError("it bounds nothing. Mend: write floor, ceiling, share_floor, roas_floor or another")
         if self.floor is not None and self.ceiling is not None and self.floor > self.ceiling:
             raise ValueError(f"floor {self.floor} is above ceiling {self.ceiling}. Mend: change one of them")
         if self.share_floor is not None and self.share_ceiling is not None and self.share_floor > self.share_ceiling:
@@ -356,13 +374,26 @@ def _goals(settings: Settings) -> Goals:
         margin=goal.margin,
         largest_step=settings.guardrails.largest_step,
         limits=tuple(
-            Limit(t.scope, money(t.floor), money(t.ceiling), t.share_floor, t.share_ceiling) for t in settings.limits
+            Limit(
+                scope=t.scope,
+                floor=money(t.floor),
+                ceiling=money(t.ceiling),
+                share_floor=t.share_floor,
+                share_ceiling=t.share_ceiling,
+                roas_floor=t.roas_floor,
+                cpa_ceiling=money(t.cpa_ceiling),
+                minimum_when_on=money(t.minimum_when_on),
+            )
+            for t in settings.limits
         ),
         pins=tuple(Pin(t.scope, t.author, t.reason, t.until) for t in settings.pins),
         roas_floor=goal.roas_floor,
         cpa_ceiling=money(goal.cpa_ceiling),
         confidence=goal.confidence,
         explore=goal.explore,
+        risk_aversion=goal.risk_aversion,
+        risk_tail=goal.risk_tail,
+        switching_cost=goal.switching_cost,
     )
 
 

@@ -68,9 +68,8 @@ class _Columns:
 
     def and_answer(self, tables: Tables, answer: IntArray, starts: IntArray) -> _Columns:
         """Add one column for each block, which begin at the targets `starts`."""
-        targets = np.arange(tables.targets)
-        gain = np.add.reduceat(tables.objective[targets, answer], starts)
-        usage = np.add.reduceat(tables.usage(targets, answer), starts, axis=1)
+        gain = np.add.reduceat(tables.gain_at(np.arange(tables.targets), answer), starts)
+        usage = tables.used(answer, starts)
         return _Columns(
             np.concatenate([self.gain, gain]),
             np.concatenate([self.usage, usage], axis=1),

@@ -15,7 +15,7 @@ import numpy as np
 
 from optimizer.allocate.branch import Found
 from optimizer.allocate.tables import Tables, scaled, without_objective
-from optimizer.plan.problem import Collision, Problem, Row
+from optimizer.plan.problem import TOTAL, Collision, Problem, Row
 from optimizer.plan.snapshot import FloatArray
 
 KEPT: Final = 1e-7  # a row is kept when it is exceeded by no more than this share of its bound
@@ -37,7 +37,7 @@ def least_excess(tables: Tables, search: Search) -> Found:
     """
     caps = (tables.spend >= 0).all(axis=1)
     for credit in tables.credits:
-        caps &= ~(credit.coefficients > 0).any(axis=1)
+        caps[credit.rows] &= ~(credit.coefficients > 0).any(axis=1)
     weights = np.where(tables.bound == 0.0, _UNIT_OF_REACH, 1.0) * np.where(caps, _CAP, 1.0)
     return search(without_objective(tables, weights), _NODES)
 
@@ -86,6 +86,9 @@ def _report(problem: Problem, tables: Tables, odds: _AtOdds, search: Search) -> 
     indices = odds.rows()
     likely = sorted(indices, key=lambda i: -odds.multipliers[i])[:TOLD]
     alone = {i: bound for i in likely if (bound := _alone(problem.rows[i], i, tables, search)) is not None}
+    money = next((i for i in indices if problem.rows[i].name == TOTAL), None)
+    if money is not None and money not in likely and (bound := _alone(problem.rows[money], money, tables, search)):
+        alone[money] = bound
     together = {i: float(problem.rows[i].bound + odds.excess[i] * tables.row_units[i]) for i in indices}
     nearest = alone or {i: bound for i, bound in together.items() if odds.excess[i] > KEPT}
     mend = (", or " if alone else " and ").join(_change(problem.rows[i], bound) for i, bound in nearest.items())
@@ -96,6 +99,7 @@ def _report(problem: Problem, tables: Tables, odds: _AtOdds, search: Search) -> 
         rows=tuple(problem.rows[i].name for i in indices),
         words=f"{start}: {'; '.join(told[:TOLD] + more)}. A plan exists with {mend}.",
         nearest={problem.rows[i].name: bound for i, bound in nearest.items()},
+        budget=None if money is None else alone.get(money),
     )
 
 

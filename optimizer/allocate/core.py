@@ -14,7 +14,7 @@ import numpy as np
 
 from optimizer.allocate.blocks import Prices, better
 from optimizer.allocate.master import best_mixture
-from optimizer.allocate.tables import BoolArray, Tables, closed
+from optimizer.allocate.tables import CHUNK, BoolArray, Priced, Tables, closed
 from optimizer.plan.snapshot import FloatArray, IntArray
 
 SPARE: Final = 1000  # grid points beyond each target's best that a round may add
@@ -43,6 +43,12 @@ class Mixture:
     def mean(self, table: FloatArray) -> FloatArray:
         """Return the weighted mean of a table (K, P) by target, shape (K,)."""
         mean: FloatArray = np.bincount(self.target, self.weight * table[self.target, self.point], len(table))
+        return mean
+
+    def mean_gain(self, tables: Tables) -> FloatArray:
+        """Return the weighted mean of the gain by target, shape (K,)."""
+        gain = tables.gain_at(self.target, self.point)
+        mean: FloatArray = np.bincount(self.target, self.weight * gain, tables.targets)
         return mean
 
 
@@ -85,19 +91,31 @@ def converge(tables: Tables, kept: BoolArray, start: Prices, tolerance: float) -
 
 
 def nearest(tables: Tables, multipliers: FloatArray) -> BoolArray:
-    """Return each target's best grid point and the `SPARE` that a small change of prices would make as good, (K, P).
-
-    How small is judged by a point's loss relative to what it gains or gives up in the objective.
-    """
-    loss, _ = tables.shortfall(multipliers)
-    rows = np.arange(tables.targets)
-    best = loss.argmin(axis=1)
-    distance = loss / (np.abs(tables.objective - tables.objective[rows, best][:, None]) + 1e-12)
-    distance[rows, best] = -1.0
+    """Return each target's best grid point and the `SPARE` that a small change of prices would make as good, (K, P)."""
+    distance = np.empty(tables.grid.shape)
+    priced = tables.priced(multipliers)
+    for start in range(0, tables.targets, CHUNK):
+        part = slice(start, start + CHUNK)
+        distance[part] = distances(tables, priced, part)[1]
     rank = min(tables.targets + SPARE, distance.size) - 1
     limit = min(float(np.partition(distance, rank, axis=None)[rank]), np.finfo(np.float64).max)
     kept: BoolArray = distance <= limit
     return kept
+
+
+def distances(tables: Tables, priced: Priced, part: slice) -> tuple[IntArray, FloatArray]:
+    """Return some targets' best grid points, (part,), and how far prices must move for others to be as good, (part, P).
+
+    That is a point's loss relative to what it gains or gives up in the objective; -1 at the best point itself.
+    """
+    worth = tables.reduced(priced, part)
+    best = worth.argmax(axis=1)[:, None]
+    distance = np.take_along_axis(worth, best, axis=1) - worth
+    gain = tables.gains(part)
+    gain -= np.take_along_axis(gain, best, axis=1)
+    distance /= np.abs(gain, out=gain) + 1e-12
+    np.put_along_axis(distance, best, -1.0, axis=1)
+    return best[:, 0], distance
 
 
 def _missing(loss: FloatArray, kept: BoolArray) -> BoolArray:
@@ -113,7 +131,7 @@ def _missing(loss: FloatArray, kept: BoolArray) -> BoolArray:
 def mix(tables: Tables, kept: BoolArray) -> Mixture:
     """Find the best mixture of the kept grid points (K, P), at least one for each target."""
     target, point = np.nonzero(kept)
-    gain, usage = tables.objective[target, point], tables.usage(target, point)
+    gain, usage = tables.gain_at(target, point), tables.usage(target, point)
     alone = np.bincount(target, minlength=tables.targets)[target] == 1
     free = np.flatnonzero(~alone)
     _, owner = np.unique(target[free], return_inverse=True)

@@ -128,7 +128,7 @@ def _outside(ahead: Sequence[Intent], start: Snapshot, room: Box) -> Refusal | N
         budget, low, high = start.targets[k].budget, room.lower[k], room.upper[k]
         # Where no multiple of the quantum lies in the room, a plan goes below it; never above, and no pin gives way.
         slack = budget.quantum_micros / 1e6 if low < high else _MICRO
-        if low - slack <= amount <= high + _MICRO:
+        if low - slack <= amount <= high + _MICRO or (room.pausable[k] and amount == 0):
             continue
         why = "; ".join(because.words for because in (room.upper_because if amount > high else room.lower_because)[k])
         return Refusal(Code.NOT_WRITABLE, f"{budget.name} may not be set to {intent.target} any more: {why}.", _AGAIN)

@@ -14,12 +14,13 @@ from connectors.contract import BudgetKey
 from connectors.money import Money, total
 from optimizer import goals, guardrails
 from optimizer.decide.case import Case, units
+from optimizer.decide.promises import probability, uncertain_rows
 from optimizer.decide.report import report
-from optimizer.decide.search import Plan, probability, search, uncertain_rows
+from optimizer.decide.search import Plan, search
 from optimizer.forecast import Forecast
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails, Hold
-from optimizer.plan.recommendation import Decision, Finding, Objective, Severity
+from optimizer.plan.recommendation import Decision, Finding, Severity
 from optimizer.plan.snapshot import FloatArray, Snapshot
 from optimizer.response import learn
 
@@ -104,8 +105,7 @@ def choose(
 
 def _without_value(case: Case) -> tuple[Finding, ...]:
     """Where value is asked for but not known: a plan on nothing would be no plan."""
-    asked = case.goals.objective is not Objective.CONVERSIONS or case.goals.roas_floor is not None
-    if not asked or case.goals.value_per_conversion is not None or not case.snapshot.targets:
+    if not case.goals.counts_value or case.goals.value_per_conversion is not None or not case.snapshot.targets:
         return ()
     mend = "Map the column of the conversions' value, or set goal.value_per_conversion."
     reported = case.forecast.belief.value_reported

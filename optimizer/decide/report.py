@@ -9,7 +9,8 @@ import numpy as np
 from connectors.money import Money
 from optimizer import explain, goals
 from optimizer.decide.case import Case, units
-from optimizer.decide.search import Plan, probability, uncertain_rows
+from optimizer.decide.promises import probability, uncertain_rows
+from optimizer.decide.search import Plan
 from optimizer.explain import LineFacts, Reach, Side
 from optimizer.guardrails import GUARDRAIL_VERSION
 from optimizer.plan.problem import Outcome
@@ -99,7 +100,7 @@ def _reached(plan: Plan | None, k: int, budget: float) -> tuple[Reach, ...]:
         return tuple(Reach(because.code, because.words, None) for because in box.upper_because[k])
     if budget >= box.upper[k] - slack and aim > box.upper[k] + slack:
         return tuple(Reach(because.code, because.words, Side.UPPER) for because in box.upper_because[k])
-    if budget <= box.lower[k] + slack and aim < box.lower[k] - slack:
+    if box.lower[k] - slack <= budget <= box.lower[k] + slack and aim < box.lower[k] - slack:
         return tuple(Reach(because.code, because.words, Side.LOWER) for because in box.lower_because[k])
     return ()
 
@@ -122,10 +123,11 @@ def _portfolio_bindings(case: Case, plan: Plan | None, budget: FloatArray, count
 def _promises(case: Case, budget: FloatArray, rng: np.random.Generator) -> tuple[Promise, ...]:
     """What becomes of each ROAS floor and CPA ceiling under the proposed budgets."""
     pair = np.stack([case.snapshot.current, budget], axis=1)
-    spend, outcomes = case.forecast.belief.delivered(pair).sum(axis=0), case.forecast.outcomes(pair)
+    spends, outcomes = case.forecast.belief.delivered(pair), case.forecast.outcomes(pair)
     found = []
     for row in uncertain_rows(case):
-        brought = outcomes[row.outcome or Outcome.VALUE].sum(axis=0)
+        member = (row.spend > 0).astype(np.float64)
+        spend, brought = member @ spends, member @ outcomes[row.outcome or Outcome.VALUE]
         top, bottom = (brought, spend) if row.outcome is Outcome.VALUE else (spend, brought)
         now, then = (float(t / b) if b > 0 else 0.0 for t, b in zip(top, bottom, strict=True))
         kept = probability(case, budget, [row], rng)

@@ -12,16 +12,18 @@ from connectors.money import Money
 from optimizer import goals, guardrails
 from optimizer.allocate import solve
 from optimizer.decide.case import Case
+from optimizer.decide.market import Market, market, space, tabulated
+from optimizer.decide.promises import asked_share, credited, judged, probability, uncertain_rows
 from optimizer.goals import Because, Box, Explore, GoalsError
 from optimizer.guardrails import BoolArray
-from optimizer.plan.problem import Allocation, Collision, Outcome, Problem, Row
+from optimizer.plan.problem import Allocation, Collision, Outcome, Row
 from optimizer.plan.recommendation import Finding, Severity
 from optimizer.plan.snapshot import FloatArray
 
 _WIDE_POINTS: Final = 64
 _STEP_POINTS: Final = 33
-_CREDIT_HALVINGS: Final = 6
-_LEAST_CREDIT: Final = 0.25
+_CREDIT_ROUNDS: Final = 10
+_CREDIT_SETTLED: Final = 1e-3
 _PRUNINGS: Final = 4
 _LEAST_KEPT: Final = 0.5
 _COUNTED: Final = Because("max-changes", "other moves are worth more, and no more changes are allowed")
@@ -77,37 +79,49 @@ def search(case: Case, rng: np.random.Generator) -> Plan | Finding:
 
 
 def _aim(case: Case, box: Box, rng: np.random.Generator) -> _Aim | Finding:
-    """Solve for the best budgets without the step limit; ROAS and CPA rows are met with the asked probability.
+    """Solve for the best budgets without the step limit; each ROAS and CPA row is met with the asked probability.
 
-    The rows count expected outcomes times a credit at most 1, halved in on until the share of posterior draws
-    that meet every row at the aim is `confidence`: the largest credit, and so the best aim, that keeps the promise.
     An aim that gives up half of what the present budgets bring keeps a promise by shutting down: it counts as none.
     """
-    grid = _grid(box, _WIDE_POINTS)
-    problem = _problem(case, grid, case.forecast.utility(grid, rng), case.rows)
-    answer = solve(problem)
+    offer = market(case, box, _WIDE_POINTS, case.rows, rng)
+    answer = offer.solve()
     if answer.collision is not None:
         return _contradiction(answer.collision)
     uncertain = uncertain_rows(case)
     if not uncertain:
         return _Aim(answer, case.rows)
-    aim: _Aim | None = _Aim(answer, case.rows)
-    if probability(case, answer.spend, uncertain, rng) < case.goals.confidence:
-        aim = _careful(case, problem, uncertain, rng)
+    aim = _promised(case, offer, answer, rng)
     if aim is None or not _worth_having(case, aim.answer.spend):
         return _unsure(case, uncertain)
     return aim
 
 
-def _careful(case: Case, problem: Problem, uncertain: list[Row], rng: np.random.Generator) -> _Aim | None:
-    """The aim with the largest credit that keeps the promises with the asked probability; None if none does."""
-    low, high, best = _LEAST_CREDIT, 1.0, None
-    for _ in range(_CREDIT_HALVINGS):
-        credit = (low + high) / 2
-        rows = tuple(_credited(row, credit) for row in case.rows)
-        tried = solve(replace(problem, rows=rows))
-        met = tried.collision is None and probability(case, tried.spend, uncertain, rng) >= case.goals.confidence
-        best, low, high = (_Aim(tried, rows), credit, high) if met else (best, low, credit)
+def _promised(case: Case, offer: Market, first: Allocation, rng: np.random.Generator) -> _Aim | None:
+    """The best aim found that keeps every promise with the asked probability; None if none was.
+
+    A row counts expected outcomes times a credit of its own, at most 1: the credit at which it says of the plan what
+    the asked quantile of the posterior draws says (a chance constraint's deterministic equivalent: Charnes and Cooper
+    1959, Management Science 6). Plan and credits are found in turns; a credit that was too large gives way faster
+    each time. All turns judge by the same draws.
+    """
+    seed, needed = int(rng.integers(2**63)), asked_share(case)
+    credit, rows, answer = np.ones(len(case.rows)), case.rows, first
+    best: _Aim | None = None
+    for turn in range(_CREDIT_ROUNDS):
+        kept, asked = judged(case, answer.spend, np.random.default_rng(seed))
+        if (kept >= needed).all():
+            if best is not None and answer.value <= best.answer.value + 1e-4 * abs(best.answer.value):
+                break
+            best = _Aim(answer, rows)
+            if np.abs(asked - credit).max() <= _CREDIT_SETTLED or (credit == 1.0).all():
+                break
+        else:
+            asked = np.where(kept >= needed, asked, np.minimum(asked, credit) * (1.0 - 0.005 * 2**turn))
+        credit = np.maximum(asked, 0.0)
+        rows = tuple(credited(row, float(c)) for row, c in zip(case.rows, credit, strict=True))
+        answer = offer.solve(rows)
+        if answer.collision is not None:
+            break
     return best
 
 
@@ -119,32 +133,10 @@ def _worth_having(case: Case, budget: FloatArray) -> bool:
 
 def _expected_prices(case: Case, box: Box, aim: _Aim) -> FloatArray:
     """The multipliers of the rows when only expectation counts: hope has no place in a price that a person reads."""
-    if case.goals.explore is Explore.NONE:
+    if case.goals.explore is Explore.NONE and case.goals.risk_aversion == case.goals.switching_cost == 0.0:
         return aim.answer.prices
-    grid = _grid(box, _WIDE_POINTS)
-    return solve(_problem(case, grid, case.forecast.moments(grid)[0], aim.rows)).prices
-
-
-def uncertain_rows(case: Case) -> list[Row]:
-    """The rows that count outcomes, and so are kept only with a probability."""
-    return [row for row in case.rows if row.outcome is not None]
-
-
-def probability(case: Case, budget: FloatArray, rows: list[Row], rng: np.random.Generator) -> float:
-    """Return the share of posterior draws in which budgets, shape (K,), keep every one of the rows."""
-    spend = case.forecast.belief.delivered(budget[:, None])[:, 0]
-    n = case.draw_count
-    kept = np.ones(n, dtype=np.bool_)
-    for row in rows:
-        if row.outcome is None or row.credit is None:
-            continue
-        brought = case.forecast.outcome_draws(budget[:, None], row.outcome, n, rng)[..., 0] @ row.credit
-        kept &= row.spend @ spend - brought <= row.bound + 1e-9
-    return float(kept.mean())
-
-
-def _credited(row: Row, credit: float) -> Row:
-    return row if row.credit is None else replace(row, credit=row.credit * credit)
+    choice = space(box, _WIDE_POINTS, case.snapshot.current)
+    return solve(tabulated(case, choice, case.forecast.moments(choice.grid)[0], aim.rows)).prices
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,29 +152,34 @@ def _approach(case: Case, aim: _Aim, box: Box, rng: np.random.Generator) -> _Fou
     """Find the budgets nearest to the aim within today's box, all rows kept and as much spent as the aim spends.
 
     Nearness is -sum_k (x_k - aim_k)^2 / current_k: every budget gives way in proportion to its size, and none moves
-    away from its aim or past it. Money that steps keep from its aim goes where today's curves want it; where even
+    away from its aim or past it; one that is to be paused runs on until the others can take its money. Money that
+    steps keep from its aim goes where today's curves want it; where even
     that cannot keep the rows, today's box is solved by itself.
     """
     goal, current = aim.answer.spend, case.snapshot.current
     near = box.within(np.minimum(current, goal), np.maximum(current, goal), _TOWARDS)
-    grid = _grid(near, _STEP_POINTS)
+    # A budget that stands in its gap has nowhere to be on the way to a pause.
+    stuck = np.flatnonzero(box.pausable & (goal == 0.0) & (current < box.lower))
+    near = near.closed({int(k): (0.0, _TOWARDS) for k in stuck})
+    choice = space(near, _STEP_POINTS, current)
+    grid = choice.grid
     weight = np.maximum(current, 1e-6 * max(float(current.max()), 1e-6))[:, None]
     nearness = -((grid - goal[:, None]) ** 2) / weight
     spent = min(float(goal.sum()), float(near.upper.sum()))
     whole = Row("spent", "the plan spends as much as its aim", -np.ones(len(goal)), -spent)
-    answer = solve(_problem(case, grid, nearness, (*aim.rows, whole)))
+    answer = solve(tabulated(case, choice, nearness, (*aim.rows, whole)))
     if answer.collision is not None:
         return _today(case, aim, box, rng)
     if spent >= float(goal.sum()) * (1 - 1e-9):
         return _Found(answer.spend, box)
-    filled = replace(box, lower=np.clip(answer.spend, box.lower, box.upper))
+    paused = box.pausable & (answer.spend == 0.0)
+    filled = replace(box, lower=np.clip(answer.spend, box.lower, box.upper), off=paused)
     return replace(_today(case, aim, filled, rng), box=box)
 
 
 def _today(case: Case, aim: _Aim, box: Box, rng: np.random.Generator) -> _Found:
     """The best budgets of today's box by themselves; as near to the rows as they come where they cannot be kept."""
-    grid = _grid(box, _STEP_POINTS)
-    answer = solve(_problem(case, grid, case.forecast.utility(grid, rng), aim.rows))
+    answer = market(case, box, _STEP_POINTS, aim.rows, rng).solve()
     if answer.collision is None or _kept(case, answer.spend, rng):
         return _Found(answer.spend, box)
     return _Found(answer.spend, box, (_out_of_reach(answer.collision),))
@@ -239,25 +236,15 @@ def _beyond_count(case: Case, budget: FloatArray) -> BoolArray:
 def _outside(own: Box, current: FloatArray) -> Mapping[int, Because]:
     """The limit of its own that each present budget breaks, if any."""
     found: dict[int, Because] = {}
+    paused = own.pausable & (current == 0.0)
     for k, budget in enumerate(current):
+        if paused[k]:
+            continue
         if budget < own.lower[k] - 1e-6:
             found[k] = own.lower_because[k][0]
         elif budget > own.upper[k] + 1e-6:
             found[k] = own.upper_because[k][0]
     return found
-
-
-def _problem(case: Case, grid: FloatArray, objective: FloatArray, rows: tuple[Row, ...]) -> Problem:
-    """The problem over a grid, with those outcomes that some row counts: each costs as much as the objective."""
-    counted = {row.outcome for row in rows if row.outcome is not None}
-    return Problem(grid, objective, case.forecast.outcomes(grid, counted), rows)
-
-
-def _grid(box: Box, points: int) -> FloatArray:
-    """Spends from the box's lower to its upper ends, shape (K, points), denser below, where curves bend most."""
-    share = np.linspace(0.0, 1.0, points) ** 1.5
-    grid: FloatArray = box.lower[:, None] + (box.upper - box.lower)[:, None] * share
-    return grid
 
 
 def _check_fixed(case: Case, box: Box) -> None:
@@ -273,7 +260,8 @@ def _check_fixed(case: Case, box: Box) -> None:
         hold = case.held[k]
         if hold is not None and hold.code == guardrails.SHARED:
             raise GoalsError(f"{key} cannot be set: {hold.words}. Mend: {hold.mend}")
-        if not box.lower[k] - 1e-6 <= wanted <= box.upper[k] + 1e-6:
+        off = box.pausable[k] and wanted == 0.0
+        if not off and not box.lower[k] - 1e-6 <= wanted <= box.upper[k] + 1e-6:
             side = box.upper_because[k] if wanted > box.upper[k] else box.lower_because[k]
             why = "; ".join(because.words for because in side)
             room = f"choose between {box.lower[k]:,.2f} and {box.upper[k]:,.2f}"

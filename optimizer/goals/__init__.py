@@ -1,9 +1,10 @@
 """What the marketer wants, and its translation into room for each budget and constraints over all of them."""
 
-from optimizer.goals.constraints import TOTAL, envelopes, rows, unmatched
+from optimizer.goals.constraints import envelopes, rows, unmatched
 from optimizer.goals.room import Because, Box, box, wide_box
 from optimizer.goals.rounding import to_quantum
 from optimizer.goals.wishes import Explore, Goals, GoalsError, Limit, Pin, Scope, ScopeKind
+from optimizer.plan.problem import TOTAL
 
 __all__ = [
     "TOTAL",

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 import numpy as np
 
 from connectors.contract import BudgetKey
 from connectors.money import Money, minor_unit_micros
 from optimizer.goals.wishes import Goals, Limit, Scope, ScopeKind, indices
-from optimizer.plan.problem import Outcome, Row
+from optimizer.plan.problem import TOTAL, Outcome, Row
 from optimizer.plan.recommendation import Envelope, Finding, Severity
-from optimizer.plan.snapshot import Target
-
-TOTAL: Final = "total"
-"""Name of the row and envelope of the portfolio's total."""
+from optimizer.plan.snapshot import FloatArray, Target
 
 
 def rows(goals: Goals, targets: tuple[Target, ...], total: Money) -> tuple[Row, ...]:
-    """Return the total, the bounds of groups, shares, ROAS floor and CPA ceiling as rows over the targets.
+    """Return the total, the bounds of groups, shares, ROAS floors and CPA ceilings as rows over the targets.
 
     A ROAS floor rho is sum(rho x_k - value_k(x_k)) <= 0, a CPA ceiling c is sum(x_k - c conversions_k(x_k)) <= 0.
     Both count expected outcomes; that they hold with the asked probability is seen to by whoever scales the credit.
@@ -33,14 +29,25 @@ def rows(goals: Goals, targets: tuple[Target, ...], total: Money) -> tuple[Row, 
             found.append(Row(envelope.name, envelope.words, member, envelope.ceiling.micros / 1e6))
         if envelope.floor is not None:
             found.append(Row(envelope.name, envelope.words, -member, -envelope.floor.micros / 1e6))
-    if goals.roas_floor is not None:
-        words = f"ROAS is at least {goals.roas_floor:g} with a probability of {goals.confidence:.0%}"
-        found.append(Row("roas", words, goals.roas_floor * everybody, 0.0, Outcome.VALUE, everybody))
-    if goals.cpa_ceiling is not None:
-        words = f"a conversion costs at most {goals.cpa_ceiling} with a probability of {goals.confidence:.0%}"
-        credit = goals.cpa_ceiling.micros / 1e6 * everybody
-        found.append(Row("cpa", words, everybody, 0.0, Outcome.CONVERSIONS, credit))
+    found += _promises("", "", goals.roas_floor, goals.cpa_ceiling, everybody, goals.confidence)
+    for limit in goals.limits:
+        member = np.array([limit.scope.covers(target) for target in targets], dtype=np.float64)
+        if member.any():
+            of = f" of {_words(limit.scope)}"
+            found += _promises(f":{limit.scope}", of, limit.roas_floor, limit.cpa_ceiling, member, goals.confidence)
     return tuple(found)
+
+
+def _promises(
+    suffix: str, of: str, roas: float | None, cpa: Money | None, member: FloatArray, confidence: float
+) -> Iterator[Row]:
+    """A ROAS floor and a CPA ceiling over the targets that are members, (K,) of ones and zeros."""
+    if roas is not None:
+        words = f"ROAS{of} is at least {roas:g} with a probability of {confidence:.0%}"
+        yield Row(f"roas{suffix}", words, roas * member, 0.0, Outcome.VALUE, member)
+    if cpa is not None:
+        words = f"a conversion{of} costs at most {cpa} with a probability of {confidence:.0%}"
+        yield Row(f"cpa{suffix}", words, member, 0.0, Outcome.CONVERSIONS, cpa.micros / 1e6 * member)
 
 
 def envelopes(goals: Goals, targets: tuple[Target, ...], total: Money) -> tuple[Envelope, ...]:
@@ -50,7 +57,10 @@ def envelopes(goals: Goals, targets: tuple[Target, ...], total: Money) -> tuple[
 
 
 def unmatched(goals: Goals, targets: tuple[Target, ...]) -> tuple[Finding, ...]:
-    """Tell which limits and pins cover no budget: a slip of the pen must not pass for protection."""
+    """Tell which limits and pins cover no budget: a slip of the pen must not pass for protection.
+
+    And which budgets were to be paused at need but cannot be, since their platform takes no zero.
+    """
     scopes: list[tuple[str, Scope]] = [("limit", limit.scope) for limit in goals.limits]
     scopes += [("pin", pin.scope) for pin in goals.pins]
     return tuple(
@@ -63,6 +73,18 @@ def unmatched(goals: Goals, targets: tuple[Target, ...]) -> tuple[Finding, ...]:
         )
         for kind, scope in scopes
         if not any(scope.covers(target) for target in targets)
+    ) + tuple(
+        Finding(
+            "no-pause",
+            Severity.INFO,
+            str(target.key),
+            f"{target.budget.name} may be paused, but its platform takes no less than {target.budget.minimum}.",
+            "Pause it by hand where that is wanted.",
+        )
+        for limit in goals.limits
+        if limit.minimum_when_on is not None
+        for target in targets
+        if limit.scope.covers(target) and target.budget.minimum is not None and target.budget.minimum.micros > 0
     )
 
 

@@ -33,6 +33,9 @@ _REACH: Final = Because("reach", "nothing is known of budgets so far above the p
 class Box:
     """Room for K budgets, currency units a day, each array of shape (K,), with the reasons for either side.
 
+    `off` are the budgets, shape (K,), that may be 0 as well, and so paused, though their lower end lies above; None
+    where there is none.
+
     Raises:
         ValueError: A lower end lies above its upper end.
     """
@@ -41,6 +44,12 @@ class Box:
     upper: FloatArray
     lower_because: tuple[tuple[Because, ...], ...]
     upper_because: tuple[tuple[Because, ...], ...]
+    off: npt.NDArray[np.bool_] | None = None
+
+    @property
+    def pausable(self) -> npt.NDArray[np.bool_]:
+        """Which budgets may be 0 though their lower end lies above it, shape (K,)."""
+        return np.zeros(len(self.lower), dtype=np.bool_) if self.off is None else self.off & (self.lower > 0)
 
     def __post_init__(self) -> None:
         if (self.lower > self.upper).any() or (self.lower < 0).any():
@@ -53,16 +62,22 @@ class Box:
         for k, (amount, why) in at.items():
             lower[k] = upper[k] = amount
             low[k] = high[k] = (why,)
-        return Box(lower, upper, tuple(low), tuple(high))
+        open_still = np.ones(len(lower), dtype=np.bool_)
+        open_still[list(at)] = False
+        return Box(lower, upper, tuple(low), tuple(high), self.pausable & open_still)
 
     def within(self, least: FloatArray, most: FloatArray, why: Because) -> Box:
-        """The box cut to [least, most], which wins where the two do not meet: the side goes to the nearer end."""
+        """The box cut to [least, most], which wins where the two do not meet: the side goes to the nearer end.
+
+        A budget stays one that may be paused where the cut leaves it the lower end that it has when on.
+        """
         lower, upper = np.clip(self.lower, least, most), np.clip(self.upper, least, most)
         return Box(
             lower,
             upper,
             _because(self.lower_because, lower != self.lower, why),
             _because(self.upper_because, upper != self.upper, why),
+            self.pausable & (least <= self.lower),
         )
 
 
@@ -89,23 +104,28 @@ def wide_box(goals: Goals, targets: tuple[Target, ...], current: FloatArray, tod
 
     Thinkable is up to five times the budget's present size or five times an equal share, whichever is more, but no
     more than all together: beyond it nothing was observed, and a curve is only its prior. Floors and ceilings
-    of a scope that covers one target alone set its sides; those of groups are coupling constraints.
+    of a scope that covers one target alone set its sides; those of groups are coupling constraints. A minimum when on
+    is each covered budget's own lower end; the budget may be 0 as well, unless a floor of its own or its platform
+    forbids that.
 
     Raises:
         GoalsError: A floor or platform minimum lies above a ceiling of the same budget.
     """
     total = float(current.sum()) if goals.total is None else goals.total.micros / 1e6
-    own = _own_limits(goals, targets)
+    own, on = _own_limits(goals, targets), _when_on(goals, targets)
     reach = np.minimum(
         _WIDE * np.maximum(current, total / max(len(targets), 1)), max(total, float(current.max(initial=0)))
     )
     reach = np.maximum(reach, current)
-    sides = [_sides(target, own.get(k, ()), float(reach[k])) for k, target in enumerate(targets)]
+    sides = [_sides(target, own.get(k, ()), on.get(k, ()), float(reach[k])) for k, target in enumerate(targets)]
     open_box = Box(
         np.array([low for (low, _), _ in sides]),
         np.array([high for _, (high, _) in sides]),
         tuple((why,) for (_, why), _ in sides),
         tuple((why,) for _, (_, why) in sides),
+        np.array(
+            [k in on and _may_be_zero(target, own.get(k, ())) for k, target in enumerate(targets)], dtype=np.bool_
+        ),
     )
     pins = {k: _pin(goals, target, today) for k, target in enumerate(targets)}
     return open_box.closed({k: (float(current[k]), _pinned(pin)) for k, pin in pins.items() if pin is not None})
@@ -124,13 +144,31 @@ def _own_limits(goals: Goals, targets: tuple[Target, ...]) -> dict[int, list[Lim
     return own
 
 
-def _sides(target: Target, limits: Iterable[Limit], reach: float) -> tuple[Side, Side]:
+def _when_on(goals: Goals, targets: tuple[Target, ...]) -> dict[int, list[Side]]:
+    """The least amounts when on, by index, of the targets that may be paused."""
+    found: dict[int, list[Side]] = {}
+    for limit in goals.limits:
+        if limit.minimum_when_on is not None:
+            least = limit.minimum_when_on
+            why = Because(f"minimum-when-on:{limit.scope}", f"it runs with no less than {least}")
+            for k in indices(limit.scope, targets):
+                found.setdefault(k, []).append((least.micros / 1e6, why))
+    return found
+
+
+def _may_be_zero(target: Target, limits: Iterable[Limit]) -> bool:
+    minimum = target.budget.minimum
+    floors = [limit.floor for limit in limits if limit.floor is not None]
+    return (minimum is None or minimum.micros == 0) and all(floor.micros == 0 for floor in floors)
+
+
+def _sides(target: Target, limits: Iterable[Limit], on: Iterable[Side], reach: float) -> tuple[Side, Side]:
     """The tightest lower and upper end of one target, each with its reason.
 
     Raises:
         GoalsError: They cross.
     """
-    lows: list[Side] = [(0.0, _ZERO)]
+    lows: list[Side] = [(0.0, _ZERO), *on]
     highs: list[Side] = []
     if target.budget.minimum is not None:
         minimum = target.budget.minimum

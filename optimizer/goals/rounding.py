@@ -26,10 +26,12 @@ def to_quantum(budget: FloatArray, targets: Sequence[Target], box: Box, rows: Se
         box: The room of each.
         rows: The coupling constraints; those that count outcomes are left out, a quantum hardly moves them.
     """
+    wanted = np.rint(budget * MICROS).astype(np.int64)
     quantum = np.array([target.budget.quantum_micros for target in targets], dtype=np.int64)
     present = np.array([target.budget.amount.micros for target in targets], dtype=np.int64)
-    wanted = np.rint(budget * MICROS).astype(np.int64)
     least, most = _inside(box.lower, quantum, up=True), _inside(box.upper, quantum, up=False)
+    paused = box.pausable & (wanted < quantum)
+    least, most = np.where(paused, 0, least), np.where(paused, 0, most)
     floor = wanted // quantum * quantum
     micros = np.where(least <= most, np.clip(floor, least, np.maximum(most, least)), floor)
     stays = np.abs(wanted - present) * 2 <= quantum

@@ -83,11 +83,14 @@ def indices(scope: Scope, targets: tuple[Target, ...]) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Bounds on the sum of the budgets that a scope covers.
+    """Bounds on the budgets that a scope covers.
 
     Attributes:
         floor, ceiling: Bounds on the sum of the scope's budgets a day.
         share_floor, share_ceiling: Bounds on that sum as a share of the portfolio's total, 0 to 1.
+        roas_floor: Least value per currency unit spent, over the scope, with the goals' `confidence`.
+        cpa_ceiling: Most spend per conversion, over the scope, with the same.
+        minimum_when_on: Each of the scope's budgets is either 0, and so paused, or at least this.
     """
 
     scope: Scope
@@ -95,12 +98,27 @@ class Limit:
     ceiling: Money | None = None
     share_floor: float | None = None
     share_ceiling: float | None = None
+    roas_floor: float | None = None
+    cpa_ceiling: Money | None = None
+    minimum_when_on: Money | None = None
+
+    @property
+    def amounts(self) -> tuple[Money, ...]:
+        """All amounts of money that are set."""
+        found = (self.floor, self.ceiling, self.cpa_ceiling, self.minimum_when_on)
+        return tuple(amount for amount in found if amount is not None)
 
     def __post_init__(self) -> None:
         name = f"limit on {self.scope}"
         amounts, shares = (self.floor, self.ceiling), (self.share_floor, self.share_ceiling)
-        if all(bound is None for bound in (*amounts, *shares)):
-            raise GoalsError(f"{name} bounds nothing. Mend: write floor, ceiling, share_floor or share_ceiling")
+        if not self.amounts and all(bound is None for bound in (*shares, self.roas_floor)):
+            raise GoalsError(f"{name} bounds nothing. Mend: write floor, ceiling, share_floor, roas_floor or another")
+        above_zero = {"cpa_ceiling": self.cpa_ceiling, "minimum_when_on": self.minimum_when_on}
+        for key, amount in above_zero.items():
+            if amount is not None and amount.micros <= 0:
+                raise GoalsError(f"{name}: {key} must be above zero, not {amount}. Mend: leave it out if not wanted")
+        if self.roas_floor is not None:
+            _between(f"{name}: roas_floor", self.roas_floor, 0.0, math.inf)
         if any(amount is not None and amount.micros < 0 for amount in amounts):
             raise GoalsError(f"{name}: a floor or ceiling cannot be negative. Mend: write 0 or more")
         if any(share is not None and not 0 <= share <= 1 for share in shares):
@@ -140,6 +158,10 @@ class Goals:
         cpa_ceiling: Most spend per conversion, over all targets, with probability `confidence`.
         confidence: The probability with which a ROAS floor or CPA ceiling must be met.
         explore: How uncertainty enters the objective.
+        risk_aversion: Weight of the mean of the worst outcomes in the objective, 0 to 1; 0 counts the mean alone.
+        risk_tail: Which share of the outcomes, worst first, that mean is over; above 0, at most 1.
+        switching_cost: What moving one currency unit from one budget to another must bring at least, as a share of
+            what a unit brings on average now; 0 moves for any gain.
     """
 
     currency: str
@@ -154,6 +176,15 @@ class Goals:
     cpa_ceiling: Money | None = None
     confidence: float = 0.8
     explore: Explore = Explore.OPTIMISTIC
+    risk_aversion: float = 0.0
+    risk_tail: float = 0.2
+    switching_cost: float = 0.0
+
+    @property
+    def counts_value(self) -> bool:
+        """Whether any wish is about value, so that value must be known."""
+        floors = (self.roas_floor, *(limit.roas_floor for limit in self.limits))
+        return self.objective is not Objective.CONVERSIONS or any(floor is not None for floor in floors)
 
     def __post_init__(self) -> None:
         exponent(self.currency)
@@ -170,7 +201,14 @@ class Goals:
         for name, amount in amounts.items():
             if amount is not None and amount.micros <= 0:
                 raise GoalsError(f"{name} must be above zero, not {amount}. Mend: leave it out if it is not wanted")
-        bounds = [bound for limit in self.limits for bound in (limit.floor, limit.ceiling)]
+        _between("risk_tail", self.risk_tail, 0.0, 1.0)
+        for share, value, most in (
+            ("risk_aversion", self.risk_aversion, 1.0),
+            ("switching_cost", self.switching_cost, math.inf),
+        ):
+            if not (0.0 <= value <= most and math.isfinite(value)):
+                raise GoalsError(f"{share} must be 0 or more, not {value!r}. Mend: correct it in config.toml")
+        bounds = [bound for limit in self.limits for bound in limit.amounts]
         for amount in (*amounts.values(), *bounds):
             if amount is not None and amount.currency != self.currency:
                 raise GoalsError(

@@ -11,10 +11,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from optimizer.plan.snapshot import FloatArray
+
+BoolArray = npt.NDArray[np.bool_]
+
+TOTAL: Final = "total"
+"""Name of the row of the portfolio's total."""
+
+
+def finite(table: FloatArray) -> bool:
+    """Whether every number of a table is finite; makes no copy, which a table of a gigabyte does not bear."""
+    return not table.size or bool(np.isfinite(table.min()) and np.isfinite(table.max()))
 
 
 class Outcome(StrEnum):
@@ -59,20 +71,27 @@ class Problem:
         objective: What is maximised, at those spends, shape (K, P).
         outcomes: Expected outcomes at those spends, each of shape (K, P), for the rows that count them.
         rows: The coupling constraints.
+        apart: Targets, shape (K,), that spend either their first grid point or at least their second, and nothing
+            between: a budget that may be paused has the points 0 and its least amount when on. None: no such target.
     """
 
     grid: FloatArray
     objective: FloatArray
     outcomes: Mapping[Outcome, FloatArray]
     rows: tuple[Row, ...]
+    apart: BoolArray | None = None
 
     def __post_init__(self) -> None:
         if self.grid.ndim != 2 or self.objective.shape != self.grid.shape:
             raise ValueError(f"grid {self.grid.shape} and objective {self.objective.shape} must both be (K, P)")
-        if not (np.isfinite(self.grid).all() and np.isfinite(self.objective).all()):
+        if not (finite(self.grid) and finite(self.objective)):
             raise ValueError("grid and objective must be finite")
-        if (np.diff(self.grid, axis=1) < 0).any():
+        if (self.grid[:, 1:] < self.grid[:, :-1]).any():
             raise ValueError("each target's grid must increase")
+        if self.apart is not None and (self.apart.shape != self.grid.shape[:1] or self.apart.dtype != np.bool_):
+            raise ValueError("apart needs one truth value per target")
+        if self.apart is not None and self.apart.any() and self.grid.shape[1] < 2:
+            raise ValueError("a target with a gap needs two grid points at least")
         for row in self.rows:
             if row.spend.shape != (self.grid.shape[0],):
                 raise ValueError(f"row {row.name!r} needs one coefficient per target")
@@ -89,11 +108,34 @@ class Collision:
         words: The collision in a sentence.
         nearest: By row name, the bound nearest to the one asked for with which a plan exists: each one by itself,
             all other rows held; where no single row is enough, all of these together.
+        budget: The nearest `total` with which a plan exists, all other rows held; None if no total would do, or
+            none is part of the collision.
     """
 
     rows: tuple[str, ...]
     words: str
     nearest: Mapping[str, float]
+    budget: float | None = None
+
+
+class Idle(StrEnum):
+    """Why money stays unspent."""
+
+    FULL = "full"
+    """Every budget is as large as it may be: supply, ceilings or steps."""
+    HELD = "held"
+    """Other rows, such as a ROAS floor, would be broken by more."""
+    WORTHLESS = "worthless"
+    """One more unit would bring nothing or less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unspent:
+    """What a plan leaves of its total, in the row's unit a day, and why."""
+
+    amount: float
+    why: Idle
+    words: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +151,8 @@ class Allocation:
         slack: What each row leaves unused at the plan, shape (rows,).
         collision: None if the plan keeps every row; else which rows cannot.
         rounds: How many rounds of column generation were used.
+        binding: Names of the rows without room, of which more would bring something.
+        unspent: What is left of the row `total`, and why; None if nothing is, or there is no such row.
     """
 
     spend: FloatArray
@@ -118,6 +162,8 @@ class Allocation:
     slack: FloatArray
     collision: Collision | None
     rounds: int
+    binding: tuple[str, ...] = ()
+    unspent: Unspent | None = None
 
     @property
     def gap(self) -> float:

@@ -176,7 +176,7 @@ class Promise:
     """A ROAS floor or CPA ceiling, and what is expected of it.
 
     Attributes:
-        name: The row's code, `roas` or `cpa`.
+        name: The row's code, such as `roas` or `cpa:channel:search`.
         words: How it stands now, how it would stand, and how likely it is to be kept, in a sentence.
         now, then: Expected ROAS, or expected spend per conversion, under the current and the proposed budgets.
         probability: Posterior probability that the proposed budgets keep it.
