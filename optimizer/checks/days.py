@@ -134,7 +134,7 @@ def own(values: FloatArray, known: BoolArray, first: date) -> FloatArray:
 def shifted(values: FloatArray, days: int) -> FloatArray:
     """Values of some days before, zero where there are none; the same shape (K, T)."""
     moved = np.zeros_like(values)
-    moved[:, days:] = values[:, : values.shape[1] - days]
+    moved[:, days:] = values[:, : max(values.shape[1] - days, 0)]
     return moved
 
 

@@ -13,6 +13,13 @@ def figure(value: float) -> str:
     return f"{value:,.{min(digits, 6)}f}"
 
 
+def chance(probability: float) -> str:
+    """A probability in words; one that draws cannot tell from zero or one is not called either."""
+    if probability < 0.01:
+        return "under 1%"
+    return "over 99%" if probability > 0.99 else f"{probability:.0%}"
+
+
 def legible(rate: float) -> int:
     """The power of ten of currency units per which a rate can be read: at least 0.1 or so."""
     return 0 if rate == 0 or abs(rate) >= 1 else min(6, max(0, math.ceil(-math.log10(abs(rate)) - 0.5)))

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from optimizer.explain.figures import chance
 from optimizer.plan.recommendation import Turn
 
 _LONGEST: Final = 182
@@ -76,21 +77,17 @@ def days_to_tell(counts: Counts) -> int | None:
 
 
 def _condition(factor: float, move: Move) -> str:
-    verb = "raise" if move.up else "cut"
-    likely = f"{move.p_worse:.0%} likely"
-    pays = factor < 1 if move.up else factor > 1
+    verb, loses = "raise" if move.up else "cut", f"{chance(move.p_worse)} likely"
     if move.up and factor < _LEAST_FACTOR:
-        return f"The {verb} would pay even if it brought a twentieth of what is expected ({likely} to lose)."
+        return f"The {verb} would pay even if its money brought a twentieth of what is expected; less is {loses}."
     if not move.up and factor > _LARGEST_FACTOR:
-        return f"The {verb} would pay even if its money brought {_LARGEST_FACTOR:.0f} times as much ({likely} to lose)."
+        return f"The {verb} would pay even if its money brought {_LARGEST_FACTOR:.0f} times as much; more is {loses}."
     what = f"brought {abs(factor - 1):.0%} {'less' if factor < 1 else 'more'} than expected"
-    if pays:
+    if (factor < 1) == move.up:
         return (
-            f"If its money {what}, the {verb} would gain nothing; less than that is {likely}."
-            if move.up
-            else (f"If its money {what}, the {verb} would gain nothing; more than that is {likely}.")
+            f"If its money {what}, the {verb} would gain nothing; that or {'less' if move.up else 'more'} is {loses}."
         )
-    return f"The {verb} pays only if its money {what}; that is {1 - move.p_worse:.0%} likely."
+    return f"The {verb} pays only if its money {what}; that is {chance(1 - move.p_worse)} likely."
 
 
 def _when(days: int | None) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from connectors.money import Money
-from optimizer.explain.figures import figure, legible
+from optimizer.explain.figures import chance, figure, legible
 from optimizer.explain.lines import effect
 from optimizer.plan.recommendation import Declined, Effect, More, Shift, Unspent
 from optimizer.plan.snapshot import FloatArray, IntArray, Target
@@ -92,7 +92,7 @@ def _shift(moves: Moves, mean: float, source: int, to: int, amount: float) -> Sh
     per = f"{figure(mean / amount * 10**power)} per {10**power:,} {moves.currency} moved"
     words = (
         f"{money} a day from {moves.targets[source].budget.name} to {moves.targets[to].budget.name}: "
-        f"{mean:+,.2f} {moves.thing} a day, {per}; {gain.p_worse:.0%} likely to lose."
+        f"{mean:+,.2f} {moves.thing} a day, {per}; it loses with a probability of {chance(gain.p_worse)}."
     )
     return Shift(moves.targets[source].key, moves.targets[to].key, money, gain, words)
 
@@ -137,9 +137,9 @@ def declined(moved: Money, gain: Effect, needed: float, asked: float, counted: s
     """
     words = (
         f"The best shift found moves {moved} a day and is expected to bring {gain.mean:+,.2f} {counted} a day, 80% "
-        f"sure of [{gain.low80:+,.2f}, {gain.high80:+,.2f}]; it loses with a probability of {gain.p_worse:.0%}. Asked "
-        f"for are {needed:,.2f} or more with a probability of {asked:.0%}. Each change restarts a platform's learning, "
-        "so that waiting costs less than being wrong."
+        f"sure of [{gain.low80:+,.2f}, {gain.high80:+,.2f}]; it loses with a probability of {chance(gain.p_worse)}. "
+        f"Asked for are {needed:,.2f} or more with a probability of {asked:.0%}: each change restarts a platform's "
+        "learning."
     )
     return Declined(moved, gain, words)
 

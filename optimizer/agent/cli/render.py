@@ -32,6 +32,7 @@ _STYLES: Final = {Severity.INFO: "dim", Severity.WARNING: "yellow", Severity.BLO
 _SHOWN_FINDINGS: Final = 12
 _SHOWN_REASONS: Final = 15
 _SHOWN_NAMES: Final = 6
+_DECLINED: Final = frozenset({"gain-too-small", "nothing-to-shift"})
 
 
 def record(shown: Record) -> RenderableType:
@@ -182,9 +183,11 @@ def _by_line(decision: Decision) -> dict[str, list[Finding]]:
 
 
 def _of_the_rest(decision: Decision) -> list[Finding]:
-    """The findings that do not stand under a line."""
+    """The findings that do not stand under a line, nor are told by what was found instead of a plan."""
     told = _by_line(decision) if decision.moves else {}
-    return [finding for finding in decision.findings if finding.subject not in told]
+    why = decision.explanation is not None and decision.explanation.declined is not None
+    left = _DECLINED if why else frozenset()
+    return [finding for finding in decision.findings if finding.subject not in told and finding.code not in left]
 
 
 def _doubt(finding: Finding) -> RenderableType:
