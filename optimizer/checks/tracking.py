@@ -70,20 +70,25 @@ def restated(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _rewritten(triangle: DelayTriangle, snapshot: Snapshot) -> Iterator[Finding]:
-    """Late changes of many days that became known on the same morning: a setting changed, not the customers."""
+    """Late changes of many days that became known on the same day: a setting changed, not the customers.
+
+    A row's last known lag is that of yesterday's end, which dates all of its lags; rows that are known to the last
+    column are older than that, and left out.
+    """
     known = triangle.cumulative
-    rows, lags = known.shape
+    lags = known.shape[1]
+    newest = lags - 1 - np.argmax(np.isfinite(known[:, ::-1]), axis=1)
     steps = np.diff(known, axis=1)
-    row, lag = np.nonzero(np.isfinite(steps))
+    row, lag = np.nonzero(np.isfinite(steps) & (newest < lags - 1)[:, None])
     late = lag + 1 > _LATE
     row, lag = row[late], lag[late]
-    morning = row + lag + 1
-    size = np.bincount(morning, weights=np.abs(steps[row, lag]), minlength=rows + lags)
-    whole = np.bincount(morning, weights=known[row, lag], minlength=rows + lags)
-    count = np.bincount(morning, weights=steps[row, lag] != 0, minlength=rows + lags)
-    odd = (size > _REWRITTEN * whole) & (whole >= _LEAST_COUNT) & (count >= _LEAST_ROWS)
-    for at in np.flatnonzero(odd)[-1:]:
-        day = snapshot.today - timedelta(days=int(rows - at))
+    ago = newest[row] - (lag + 1)
+    size = np.bincount(ago, weights=np.abs(steps[row, lag]), minlength=1)
+    whole = np.bincount(ago, weights=known[row, lag], minlength=1)
+    count = np.bincount(ago, weights=steps[row, lag] != 0, minlength=1)
+    odd = np.flatnonzero((size > _REWRITTEN * whole) & (whole >= _LEAST_COUNT) & (count >= _LEAST_ROWS))
+    for at in odd[:1]:
+        day = snapshot.today - timedelta(days=1 + int(at))
         words = (
             f"{triangle.group}: on {day} the platform rewrote {int(count[at])} days of more than a week before, by "
             f"{size[at] / whole[at]:.0%} of their conversions. Days before and after may be counted differently."

@@ -94,7 +94,7 @@ def choose(
         *_overridden(case),
         *left_out,
     )
-    if any(finding.severity is Severity.BLOCK for finding in noticed):
+    if any(finding.severity is Severity.BLOCK and finding.subject == "portfolio" for finding in noticed):
         return Choice(case, None, case.stay, noticed)
     plan = search(case, rng)
     if isinstance(plan, Finding):

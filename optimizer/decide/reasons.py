@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from connectors.money import Money
-from optimizer import explain, goals
+from optimizer import explain, goals, guardrails
 from optimizer.allocate import solve
 from optimizer.checks import Days
 from optimizer.decide.case import Case, units
@@ -15,7 +15,7 @@ from optimizer.decide.search import Plan, uncertain_rows
 from optimizer.explain import Counts, Move, Moves, Rates
 from optimizer.plan.problem import Outcome, Problem
 from optimizer.plan.recommendation import Declined, Effect, Explanation, More, Objective, Turn, Unspent
-from optimizer.plan.snapshot import FloatArray
+from optimizer.plan.snapshot import FloatArray, IntArray
 
 _EXTRA: Final = 0.1  # of the total, rounded to one digit or two
 _POINTS: Final = 17
@@ -139,17 +139,28 @@ def _declined(case: Case, plan: Plan, counted: str, rng: np.random.Generator) ->
     """The best shift that was found, or how little the budgets differ; None where less than two may move."""
     wanted = goals.to_quantum(plan.budget, case.snapshot.targets, plan.box, case.rows)
     current, best = case.snapshot.current, units(wanted)
-    free = np.flatnonzero(plan.box.upper > plan.box.lower)
     if (best != current).any():
         moved = max(float((best - current).clip(min=0).sum()), float((current - best).clip(min=0).sum()))
         needed = case.guards.min_gain_share * abs(float(case.forecast.moments(current[:, None])[0].sum()))
         gain = _gain(case, current, best, rng)
         money = Money(round(moved * 1e6), case.snapshot.currency)
         return explain.declined(money, gain, needed, case.guards.min_gain_probability, counted)
+    free = _free(case)
     if free.size < 2:
         return None
     rates = case.forecast.marginal(current)[free]
     return explain.nothing_found([case.snapshot.targets[k] for k in free], rates, case.snapshot.currency, counted)
+
+
+def _free(case: Case) -> IntArray:
+    """Indices of the budgets that neither a guard, a hand, a pin nor a limit keeps where they are."""
+    room = guardrails.room(case.snapshot, case.goals, case.guards, case.now)
+    own = [
+        hold is None and target.key not in case.fixed
+        for hold, target in zip(case.held, case.snapshot.targets, strict=True)
+    ]
+    free: IntArray = np.flatnonzero(np.array(own, dtype=np.bool_) & (room.upper > room.lower))
+    return free
 
 
 def _gain(case: Case, before: FloatArray, after: FloatArray, rng: np.random.Generator) -> Effect:

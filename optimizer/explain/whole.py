@@ -158,7 +158,7 @@ def nothing_found(free: Sequence[Target], rates: FloatArray, currency: str, coun
     words = (
         f"No shift was found that is worth making: of the {len(free)} budgets that may move, the next {10**power:,} "
         f"{currency} a day bring from {figure(float(rates[low]) * 10**power)} ({free[low].budget.name}) to "
-        f"{figure(float(rates[high]) * 10**power)} {counted} a day ({free[high].budget.name}); steps, limits and the "
-        "noise of chance leave nothing between them to gain."
+        f"{figure(float(rates[high]) * 10**power)} {counted} a day ({free[high].budget.name}), and the limits and the "
+        "smallest step leave nothing between them to gain."
     )
     return Declined(None, None, words)
