@@ -15,15 +15,15 @@ from optimizer.checks.regress import regress
 from optimizer.plan.recommendation import Finding, Severity
 from optimizer.plan.snapshot import FloatArray, IntArray
 
-_SURE: Final = 5.0  # standard errors of one budget; many are looked at every day
-_SURE_OF_ALL: Final = 4.0  # standard errors of the portfolio, which is looked at once
+_SURE: Final = 4.5  # standard errors of one budget; many are looked at every day
+_SURE_OF_ALL: Final = 3.5  # standard errors of the portfolio, which is looked at once
 _MATERIAL: Final = 0.15  # of an elasticity: a 10% raise would look 1.5% better than it is
 _LEAST_DAYS: Final = 35
 _LEAST_MOVE: Final = 0.02  # of log spend; below, the noise of delivery is all there is
 _TOGETHER: Final = 0.8  # explained by the others: a variance inflation of five
 _SET_BY_RESULTS: Final = 0.1
-_RUNS: Final = 3.0  # standard errors by which a day resembles the two before it
-_RUNS_OF_ALL: Final = 4.0
+_RUNS: Final = 2.5  # standard errors by which a day resembles the two before it
+_RUNS_OF_ALL: Final = 3.0
 _BY_BUDGET: Final = 0.5
 _LARGEST: Final = 50
 _MAIN: Final = 500  # budgets with the most spend, which are looked at one by one
@@ -57,8 +57,9 @@ def _with_demand(days: Days) -> Iterator[Finding]:
         return
     words = (
         f"On days with 10% more spend than usual, each unit of it brought {_percent(fit.slope[0])} more conversions. "
-        "Curves that flatten bring less: spend was higher when demand was. Gains of raises may look larger than they "
-        f"are, losses of cuts too. {_whose(days.largest(_LARGEST), slice(None))}"
+        "Curves that flatten bring less: spend was higher when demand was, or the curves are still steep here. "
+        "If it was demand, gains of raises look larger than they are, and losses of cuts too. "
+        f"{_whose(days.largest(_LARGEST), slice(None))}"
     )
     yield Finding("spend-follows-demand", Severity.WARNING, "portfolio", words.strip(), _MEND)
 

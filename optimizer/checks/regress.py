@@ -36,7 +36,8 @@ def regress(answer: FloatArray, regressors: FloatArray, weight: FloatArray, abso
     """Regress each row of `answer` on its own regressors.
 
     Standard errors are heteroscedasticity and autocorrelation consistent (Newey and West, Econometrica 55, 1987),
-    over a fortnight, and widened by the degrees of freedom.
+    over a fortnight, widened by the degrees of freedom and, since a fortnight is much of a few months, by how much
+    wider than the normal's the tails of such ratios are (Kiefer and Vogelsang, Econometric Theory 21, 2005, table 1).
 
     Args:
         answer: Shape (K, T).
@@ -59,9 +60,15 @@ def regress(answer: FloatArray, regressors: FloatArray, weight: FloatArray, abso
     unexplained = np.divide((weight * left**2).sum(axis=1), whole, out=np.ones_like(whole), where=whole > 1e-12)
     return Fit(
         slope=np.where(varied, slope[:, 0], 0.0),
-        error=np.sqrt(np.where(varied, variance, np.inf)),
+        error=np.sqrt(np.where(varied, variance, np.inf)) * _tails(answer.shape[1]),
         explained=1.0 - unexplained,
     )
+
+
+def _tails(days: int) -> float:
+    """The 97.5% point of a ratio with such an error over the normal's, by the share of the days that the lags are."""
+    share = min((_LAGS + 1) / days, 1.0)
+    return 1.0 + (2.9694 * share + 0.4160 * share**2 - 0.5324 * share**3) / 1.96
 
 
 def _long_run(pull: FloatArray) -> FloatArray:
