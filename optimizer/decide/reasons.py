@@ -45,19 +45,19 @@ def turns(
     conversions = case.forecast.belief.moments(pair, Outcome.CONVERSIONS)[0]
     profit = case.goals.objective is Objective.PROFIT
     cost = np.diff(case.forecast.belief.delivered(pair), axis=1)[:, 0] if profit else np.zeros(len(pair))
-    found: list[Turn | None] = []
-    for k, target in enumerate(case.snapshot.targets):
-        moved = float(proposed[k] - case.snapshot.current[k])
-        forced = target.key in case.fixed or (plan is not None and k in plan.outside)
-        if moved == 0 or forced:
-            found.append(None)
+    moved = pair[:, 1] - pair[:, 0]
+    elsewhere = {up: rates.against(1.0 if up else -1.0) for up in (True, False)}
+    price = {up: 0.0 if draws is None else float(draws.mean()) for up, draws in elsewhere.items()}
+    found: list[Turn | None] = [None] * len(pair)
+    for k in np.flatnonzero(moved):
+        if case.snapshot.targets[k].key in case.fixed or (plan is not None and k in plan.outside):
             continue
-        against = rates.against(moved)
-        needs = float(cost[k]) + (0.0 if against is None else moved * float(against.mean()))
-        move = Move(moved > 0, effects[k].mean + float(cost[k]), needs, effects[k].p_worse)
+        up = bool(moved[k] > 0)
+        needs = float(cost[k] + moved[k] * price[up])
+        move = Move(up, effects[k].mean + float(cost[k]), needs, effects[k].p_worse)
         seen = max(min(case.proof[k].days, _SEEN_DAYS), 1)
         counts = Counts(float(conversions[k, 0]), float(conversions[k, 1]), seen, float(days.spread[k]))
-        found.append(explain.turn(move, counts))
+        found[k] = explain.turn(move, counts)
     return tuple(found)
 
 

@@ -115,12 +115,13 @@ def more(extra: Money, targets: Sequence[Target], taken: FloatArray, gain: Effec
     """
     order = [int(k) for k in np.argsort(-taken, kind="stable")[:_MOST_TAKERS] if taken[k] > _LEAST_TAKEN * taken.sum()]
     takers = tuple((targets[k].key, Money(round(float(taken[k]) * 1e6), extra.currency)) for k in order)
-    whom = " and ".join(f"{targets[k].budget.name} ({taken[k]:+,.2f})" for k in order)
+    named = " and ".join(f"{targets[k].budget.name} ({taken[k]:+,.2f})" for k in order)
+    whom = f"mostly through {named}" if named else f"spread over {np.count_nonzero(taken > 0)} budgets"
     share = float(taken.sum()) / (extra.micros / 1e6)
     part = "" if share > 0.99 else f"; only {share:.0%} of it could be placed today"
     words = (
         f"With a total of {extra} more a day: {gain.mean:+,.2f} {counted} a day (80% sure of "
-        f"[{gain.low80:+,.2f}, {gain.high80:+,.2f}]), mostly through {whom}{part}."
+        f"[{gain.low80:+,.2f}, {gain.high80:+,.2f}]), {whom}{part}."
     )
     return More(extra, takers, gain, words)
 

@@ -15,7 +15,7 @@ from rich.console import Console, RenderableType
 
 from connectors.contract import BudgetKey
 from connectors.money import Money
-from optimizer.agent.cli import render, screen
+from optimizer.agent.cli import answers, render, screen
 from optimizer.explain import figure
 from optimizer.plan.recommendation import (
     ArmShare,
@@ -289,6 +289,9 @@ def test_a_plan_is_explained_and_its_doubts_stand_under_their_lines() -> None:
     assert "What more or less money would do - 45.00 EUR stay unspent. - With 45.00 EUR more." in text
     assert "What was noticed - info: c: too thin." in text
     assert text.count("90% is assumption") == 1
+    plain = answers.record_data(record(made))["recommendation"]["decision"]
+    assert plain["lines"][0]["turn"]["factor"] == 0.82
+    assert plain["explanation"]["shifts"][0]["words"] == shift.words
     assert all(len(row) <= 80 for row in shown(render.record(record(made)), 80).splitlines())
 
 

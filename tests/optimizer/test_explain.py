@@ -146,6 +146,16 @@ def test_a_larger_total_is_placed_no_worse_than_the_next_plan_would() -> None:
     assert sum(amount.micros for _, amount in more.takers) == pytest.approx(57e6, rel=0.01)
 
 
+def test_money_that_is_spread_thin_names_nobody() -> None:
+    gain = explain.effect(np.full(10, 2.0), 2.0)
+    targets = [SEEN.targets[k % 4] for k in range(50)]
+    more = explain.more(eur(100), targets, np.full(50, 2.0), gain, "conversions")
+    assert more.takers == ()
+    assert "spread over 50 budgets" in more.words
+    some = explain.more(eur(100), targets[:3], np.array([30.0, 0.0, 20.0]), gain, "conversions")
+    assert "mostly through brand (+30.00) and prospecting (+20.00); only 50% of it" in some.words
+
+
 def test_money_that_is_left_is_told_with_its_reason() -> None:
     profit = Goals("EUR", objective=Objective.PROFIT, margin=0.1, largest_step=0.9, explore=Explore.NONE)
     left = told(decided(profit, Guardrails(largest_step_24h=1.0))).unspent
