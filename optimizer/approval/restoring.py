@@ -172,6 +172,7 @@ def _restoring(
         bindings=(),
         promises=(),
         certificate=None,
+        explanation=None,
     )
 
 
@@ -184,6 +185,7 @@ def _line(line: Line, target: BudgetTarget, prior: Money | None) -> Line:
         effect=_NONE if prior is None else _negated(line.effect),
         bindings=(),
         reason="stays" if prior is None else f"restores the {prior} a day that stood before",
+        turn=None,
     )
 
 

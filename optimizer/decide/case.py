@@ -51,6 +51,11 @@ class Case:
         return tuple(target.budget.amount for target in self.snapshot.targets)
 
     @property
+    def mature(self) -> FloatArray:
+        """Share of the eventual conversions of each day that is reported by now, shape (K, T)."""
+        return self.forecast.belief.maturity(np.arange(self.snapshot.panel.days, 0, -1))
+
+    @property
     def draw_count(self) -> int:
         """How many posterior draws of a pair of budgets per target are affordable; 200 to 4,000."""
         return int(np.clip(_DRAWN_NUMBERS // max(2 * len(self.snapshot.targets), 1), 200, _MOST_DRAWS))

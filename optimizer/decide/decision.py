@@ -12,7 +12,7 @@ import numpy as np
 
 from connectors.contract import BudgetKey
 from connectors.money import Money, total
-from optimizer import goals, guardrails
+from optimizer import checks, goals, guardrails
 from optimizer.decide.case import Case, units
 from optimizer.decide.promises import probability, uncertain_rows
 from optimizer.decide.report import report
@@ -85,15 +85,17 @@ def choose(
 ) -> Choice:
     """Choose the budgets, the first half of `decide` (which see); the report takes about a fifth of the time."""
     planned, left_out = guardrails.daily(snapshot)
-    case = _case(planned, wanted, guards, now, fixed)
+    failed = checks.blocking(planned)
+    case = _case(planned, wanted, guards, now, fixed, failed)
     noticed = (
         *goals.unmatched(wanted, snapshot.targets),
         *guardrails.portfolio_findings(planned, _free_of_hands(case)),
+        *(finding for finding in failed if finding.subject == "portfolio"),
         *_without_value(case),
         *_overridden(case),
         *left_out,
     )
-    if any(finding.severity is Severity.BLOCK for finding in noticed):
+    if any(finding.severity is Severity.BLOCK and finding.subject == "portfolio" for finding in noticed):
         return Choice(case, None, case.stay, noticed)
     plan = search(case, rng)
     if isinstance(plan, Finding):
@@ -138,7 +140,12 @@ def _overridden(case: Case) -> tuple[Finding, ...]:
 
 
 def _case(
-    snapshot: Snapshot, wanted: Goals, guards: Guardrails, now: datetime, fixed: Mapping[BudgetKey, Money]
+    snapshot: Snapshot,
+    wanted: Goals,
+    guards: Guardrails,
+    now: datetime,
+    fixed: Mapping[BudgetKey, Money],
+    failed: tuple[Finding, ...],
 ) -> Case:
     belief = learn(snapshot)
     proof = guardrails.evidence(belief.evidence_days, belief.conversions_28, belief.spend_28, guards)
@@ -153,8 +160,21 @@ def _case(
         rows=goals.rows(wanted, snapshot.targets, ceiling),
         forecast=Forecast(belief, wanted),
         proof=proof,
-        held=guardrails.holds(snapshot, proof, guards, now),
+        held=_held(snapshot, guardrails.holds(snapshot, proof, guards, now), failed),
     )
+
+
+def _held(snapshot: Snapshot, guarded: tuple[Hold | None, ...], failed: tuple[Finding, ...]) -> tuple[Hold | None, ...]:
+    """The holds of the guards, and of the checks that a budget failed."""
+    checked = {finding.subject: finding for finding in failed}
+    found = []
+    for target, hold in zip(snapshot.targets, guarded, strict=True):
+        finding = checked.get(str(target.key))
+        if hold is None and finding is not None:
+            words = finding.message.removeprefix(f"{target.budget.name}: ").removesuffix(".")
+            hold = Hold(finding.code, words, finding.severity, finding.mend)  # noqa: PLW2901
+        found.append(hold)
+    return tuple(found)
 
 
 def _broken(case: Case, plan: Plan, proposed: FloatArray, rng: np.random.Generator) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from connectors.money import Money
-from optimizer import explain, goals
+from optimizer import checks, explain, goals
+from optimizer.checks import Days
 from optimizer.decide.case import Case, units
 from optimizer.decide.promises import probability, uncertain_rows
+from optimizer.decide.reasons import explanation, is_spent, turns
 from optimizer.decide.search import Plan
 from optimizer.explain import LineFacts, Reach, Side
 from optimizer.guardrails import GUARDRAIL_VERSION
@@ -31,17 +34,20 @@ def report(
     pair = np.stack([snapshot.current, units(proposed)], axis=1)
     mean = case.forecast.moments(pair)[0]
     change = _changes(case, pair, proposed, rng)
-    return Decision(
+    days = checks.read(snapshot, case.mature)
+    noticed = (*findings, *checks.examine(days, snapshot, units(proposed)))
+    gain = mean[:, 1] - mean[:, 0]
+    made = Decision(
         as_of=snapshot.today,
         currency=snapshot.currency,
         time_zone=snapshot.time_zone,
         objective=wanted.objective,
         unit=f"{counted} a day",
-        lines=_lines(case, plan, proposed, mean[:, 1] - mean[:, 0], change, counted),
-        total=explain.effect(change.sum(axis=1), float((mean[:, 1] - mean[:, 0]).sum())),
+        lines=_lines(case, plan, proposed, gain, change, days),
+        total=explain.effect(change.sum(axis=1), float(gain.sum())),
         expected_now=float(mean[:, 0].sum()),
         expected_then=float(mean[:, 1].sum()),
-        findings=tuple(sorted(findings, key=lambda finding: _WORST_FIRST.index(finding.severity))),
+        findings=tuple(sorted(noticed, key=lambda finding: _WORST_FIRST.index(finding.severity))),
         arms=arm_shares(snapshot, case.forecast.belief, rng),
         envelopes=goals.envelopes(wanted, snapshot.targets, case.ceiling),
         bindings=_portfolio_bindings(case, plan, units(proposed), counted),
@@ -52,6 +58,7 @@ def report(
         goals_digest=wanted.digest(),
         input_digest=snapshot.digest(),
     )
+    return replace(made, explanation=explanation(case, plan, proposed, gain, change, rng))
 
 
 def _changes(case: Case, pair: FloatArray, proposed: tuple[Money, ...], rng: np.random.Generator) -> FloatArray:
@@ -62,20 +69,23 @@ def _changes(case: Case, pair: FloatArray, proposed: tuple[Money, ...], rng: np.
 
 
 def _lines(
-    case: Case, plan: Plan | None, proposed: tuple[Money, ...], mean: FloatArray, change: FloatArray, counted: str
+    case: Case, plan: Plan | None, proposed: tuple[Money, ...], mean: FloatArray, change: FloatArray, days: Days
 ) -> tuple[Line, ...]:
-    budget = units(proposed)
+    budget, counted = units(proposed), explain.thing(case.goals.objective, case.snapshot.currency)
     moved = budget - case.snapshot.current
     pull = case.forecast.marginal(budget) - _price_of_money(case, plan)
-    spent = float(budget.sum()) >= case.ceiling.micros / 1e6 * (1 - 1e-3)
-    rates = explain.Rates.of(moved, change, spent=spent)
+    rates = explain.Rates.of(moved, change, spent=is_spent(case, budget))
+    effects = tuple(
+        explain.line_effect(change[:, k], float(mean[k]), float(moved[k]), rates) for k in range(len(moved))
+    )
+    turned = turns(case, plan, days, budget, effects, rates)
     lines = [
         explain.line(
             LineFacts(
                 target=target,
                 current=target.budget.amount,
                 proposed=proposed[k],
-                effect=explain.line_effect(change[:, k], float(mean[k]), float(moved[k]), rates),
+                effect=effects[k],
                 evidence=case.proof[k],
                 pull=float(pull[k]),
                 rates=rates,
@@ -83,6 +93,7 @@ def _lines(
                 forced=plan.outside[k].words if plan is not None and k in plan.outside else None,
                 hold=case.held[k],
                 thing=counted,
+                turn=turned[k],
             )
         )
         for k, target in enumerate(case.snapshot.targets)

@@ -7,12 +7,20 @@ import json
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from connectors.contract import BudgetKey
 from connectors.money import Money
+
+
+def _untold(value: object) -> bool:
+    return value is None
+
+
+_LATER = Field(exclude_if=_untold)
+"""For fields that older recommendations do not have: left out of the JSON where None, so that their hashes stand."""
 
 
 class Objective(StrEnum):
@@ -104,10 +112,29 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """What it would take for a move not to pay.
+
+    Attributes:
+        factor: Times what is believed that the line's spend brings, at which the move gains nothing.
+        probability: Posterior probability that the move loses, as in `Effect.p_worse`.
+        days: After so many days the line's own conversions tell the change from chance, at two standard errors; None
+            if not within half a year.
+        words: The same in a sentence or two.
+    """
+
+    factor: float
+    probability: float
+    days: int | None
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One budget, current -> proposed.
 
-    `effect` is of this line by itself, in the objective's unit; `reason` says in one sentence why it moves or stays.
+    `effect` is of this line by itself, in the objective's unit; `reason` says in one sentence why it moves or stays;
+    `turn` what would change that, where one figure says it.
     """
 
     key: BudgetKey
@@ -120,6 +147,7 @@ class Line:
     bindings: tuple[Binding, ...]
     evidence: Evidence
     reason: str
+    turn: Annotated[Turn | None, _LATER] = None
 
     @property
     def changes(self) -> bool:
@@ -199,6 +227,81 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
+class Shift:
+    """Money that goes from one budget to another.
+
+    Attributes:
+        source, to: The budgets.
+        amount: A day.
+        gain: What the move of this money brings, in the objective's unit.
+        words: The same in a sentence, with the gain per 100 units that are moved.
+    """
+
+    source: BudgetKey
+    to: BudgetKey
+    amount: Money
+    gain: Effect
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unspent:
+    """Money of the total that the plan leaves alone; `code` is one of `not-worth-it`, `promise`, `limits`, `steps`."""
+
+    amount: Money
+    code: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """What a larger total would do today, all else the same.
+
+    Attributes:
+        extra: Added to the total, a day.
+        takers: Who would get most of it, and how much, largest first.
+        gain: What it would bring, in the objective's unit.
+    """
+
+    extra: Money
+    takers: tuple[tuple[BudgetKey, Money], ...]
+    gain: Effect
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """The best that was found where nothing is proposed.
+
+    Attributes:
+        moved: What it would have moved a day, the larger of raises and cuts; None if nothing was found to move.
+        gain: What that would bring, in the objective's unit; None likewise.
+        words: What was found, and why it is left.
+    """
+
+    moved: Money | None
+    gain: Effect | None
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why the plan as a whole is what it is; each part None or empty where there is nothing to say.
+
+    Attributes:
+        shifts: From whom to whom money goes, the most valuable first.
+        unspent: What is left of the total, and why.
+        more: What a larger total would do.
+        declined: Why nothing is proposed.
+    """
+
+    shifts: tuple[Shift, ...] = ()
+    unspent: Unspent | None = None
+    more: More | None = None
+    declined: Declined | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The outcome of one pure `decide`: what should change, why, and how sure.
 
@@ -215,6 +318,7 @@ class Decision:
         promises: What becomes of a ROAS floor or CPA ceiling, where one is set.
         certificate: The solver's; None when nothing was solved.
         goals_digest, input_digest: SHA-256 of the goals and of the snapshot it was made from.
+        explanation: Why the plan as a whole is what it is; None in what older versions decided.
     """
 
     as_of: date
@@ -236,6 +340,7 @@ class Decision:
     guardrail_version: str
     goals_digest: str
     input_digest: str
+    explanation: Annotated[Explanation | None, _LATER] = None
 
     @property
     def moves(self) -> bool:

@@ -15,26 +15,34 @@ from rich.console import Console, RenderableType
 
 from connectors.contract import BudgetKey
 from connectors.money import Money
-from optimizer.agent.cli import render, screen
+from optimizer.agent.cli import answers, render, screen
 from optimizer.explain import figure
 from optimizer.plan.recommendation import (
     ArmShare,
     Binding,
     Certificate,
     Decision,
+    Declined,
     Effect,
     Event,
     Evidence,
+    Explanation,
     Finding,
     Intent,
     IntentState,
     Line,
+    More,
     Objective,
     Promise,
     Recommendation,
     Record,
     Severity,
+    Shift,
     State,
+    Turn,
+    Unspent,
+    from_json,
+    to_json,
 )
 
 WIDTHS = (80, 100, 140)
@@ -257,6 +265,49 @@ def test_a_plan_that_moves_nothing_says_why() -> None:
     assert "certified" not in text
 
 
+def test_a_plan_is_explained_and_its_doubts_stand_under_their_lines() -> None:
+    turn = Turn(0.82, 0.12, 23, "If its money brought 18% less than expected, the raise would gain nothing.")
+    gain, money = Effect(3.1, 1.0, 5.0, 0.0, 6.0, 0.02), Money(45_000_000, "EUR")
+    shift = Shift(key("b"), key("a"), money, gain, "45.00 EUR a day from b to a: +3.10 conversions a day.")
+    explained = Explanation(
+        (shift,), Unspent(money, "steps", "45.00 EUR stay unspent."), More(money, (), gain, "With 45.00 EUR more.")
+    )
+    doubt = Finding("slope-assumed", Severity.WARNING, str(key("a")), "a: 90% is assumption.", "Vary it.")
+    held = Finding("thin-evidence", Severity.INFO, str(key("c")), "c: too thin.")
+    made = replace(
+        decision(
+            replace(line("a", 10_000, 13_000, "Raised: it brings more."), turn=turn),
+            line("b", 9_000, 6_000, "Cut: it brings less."),
+            line("c", 8_000, 8_000, "Stays: too thin."),
+        ),
+        explanation=explained,
+        findings=(doubt, held),
+    )
+    text = told(made)
+    assert f"Where the money goes - {shift.words}" in text
+    assert f"a Raised: it brings more. {turn.words} warning: a: 90% is assumption. Vary it. b Cut:" in text
+    assert "What more or less money would do - 45.00 EUR stay unspent. - With 45.00 EUR more." in text
+    assert "What was noticed - info: c: too thin." in text
+    assert text.count("90% is assumption") == 1
+    plain = answers.record_data(record(made))["recommendation"]["decision"]
+    assert plain["lines"][0]["turn"]["factor"] == 0.82
+    assert plain["explanation"]["shifts"][0]["words"] == shift.words
+    assert all(len(row) <= 80 for row in shown(render.record(record(made)), 80).splitlines())
+
+
+def test_doing_nothing_is_told_once_with_its_figures() -> None:
+    finding = Finding("gain-too-small", Severity.INFO, "portfolio", "The best shift would gain too little.")
+    made = replace(
+        decision(line("a", 100, 100, "Stays: a move would bring too little.")),
+        explanation=Explanation(declined=Declined(None, None, "The best shift found moves 12.00 EUR a day.")),
+        findings=(finding,),
+    )
+    text = told(made)
+    assert "Why nothing is proposed - The best shift found moves 12.00 EUR a day." in text
+    assert finding.message not in text
+    assert finding.message in told(replace(made, explanation=None)), "as older recommendations have it"
+
+
 def test_promises_and_limits_of_the_portfolio_are_told() -> None:
     words = "ROAS 2.22 -> 2.67; at least 2.4 with a probability of 92%"
     made = replace(
@@ -290,6 +341,18 @@ def test_names_cannot_control_the_terminal() -> None:
     text = shown(render.record(record(decision(line(evil, 10_000, 12_000, f"Raised: {evil}")))), 140)
     assert "\x1b" not in text
     assert text.count("[bold]x[/] \N{REPLACEMENT CHARACTER}[31m :smile:") == 3
+
+
+def test_what_was_stored_before_lines_had_turns_keeps_its_hash() -> None:
+    """The hash that an approval of an older version names: fields that came later are not in its content."""
+    made = record(decision(line("a", 10_000, 13_000), line("b", 9_000, 6_000))).recommendation
+    assert made.computed_hash() == "aedbd13dd693291a4571b896f39c3549d33382dfe8131c5f304a25ec2b917248"
+    stored = to_json(made)
+    assert '"turn"' not in stored
+    assert '"explanation"' not in stored
+    assert from_json(Recommendation, stored) == made
+    explained = replace(made, decision=replace(made.decision, explanation=Explanation()))
+    assert explained.computed_hash() != made.computed_hash()
 
 
 def test_a_failed_revision_says_how_to_go_on() -> None:

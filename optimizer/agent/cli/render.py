@@ -15,12 +15,24 @@ from rich.text import Text
 from connectors.contract import BudgetKey
 from optimizer.agent.cli import tables
 from optimizer.agent.cli.tables import clean, interval
-from optimizer.plan.recommendation import Binding, Decision, Event, Finding, Intent, Line, Record, Severity, State
+from optimizer.plan.recommendation import (
+    Binding,
+    Decision,
+    Event,
+    Explanation,
+    Finding,
+    Intent,
+    Line,
+    Record,
+    Severity,
+    State,
+)
 
 _STYLES: Final = {Severity.INFO: "dim", Severity.WARNING: "yellow", Severity.BLOCK: "bold red"}
 _SHOWN_FINDINGS: Final = 12
 _SHOWN_REASONS: Final = 15
 _SHOWN_NAMES: Final = 6
+_DECLINED: Final = frozenset({"gain-too-small", "nothing-to-shift"})
 
 
 def record(shown: Record) -> RenderableType:
@@ -28,11 +40,14 @@ def record(shown: Record) -> RenderableType:
     decision = shown.recommendation.decision
     parts: list[RenderableType] = [_head(shown), Padding(_summary(decision), (1, 0))]
     if decision.moves:
-        parts += [tables.budgets(decision), _why(decision)]
+        parts += [tables.budgets(decision), _bullets("Where the money goes", _shifts(decision)), _why(decision)]
+    elif decision.explanation is not None and decision.explanation.declined is not None:
+        parts.append(_bullets("Why nothing is proposed", [decision.explanation.declined.words]))
     parts.append(_unchanged(decision))
     parts.append(_bullets("Promises", [promise.words for promise in decision.promises]))
     parts.append(_bullets("What holds the plan back", [binding.words for binding in decision.bindings]))
-    parts.append(_findings(decision.findings))
+    parts.append(_bullets("What more or less money would do", _money(decision.explanation)))
+    parts.append(_findings(_of_the_rest(decision)))
     if decision.arms:
         parts.append(_arms(decision))
     return Group(*parts, Padding(Text(next_step(shown), style="bold"), (1, 0, 0, 0)))
@@ -143,8 +158,51 @@ def _tiny(share: float) -> str:
 
 def _why(decision: Decision) -> Group:
     changed = [line for line in decision.lines if line.changes][: tables.SHOWN_LINES]
-    told = [[Text(clean(line.name)), _indented(line.reason), *_limits(line.reason, line.bindings)] for line in changed]
+    about = _by_line(decision)
+    told = [
+        [
+            Text(clean(line.name)),
+            _indented(line.reason),
+            *([] if line.turn is None else [_indented(line.turn.words)]),
+            *_limits(line.reason, line.bindings),
+            *(_doubt(finding) for finding in about.get(str(line.key), ())),
+        ]
+        for line in changed
+    ]
     return section("Why", *chain.from_iterable(told))
+
+
+def _by_line(decision: Decision) -> dict[str, list[Finding]]:
+    """The findings on single lines that move and are shown, by budget."""
+    shown = {str(line.key) for line in [line for line in decision.lines if line.changes][: tables.SHOWN_LINES]}
+    found: dict[str, list[Finding]] = {}
+    for finding in decision.findings:
+        if finding.subject in shown:
+            found.setdefault(finding.subject, []).append(finding)
+    return found
+
+
+def _of_the_rest(decision: Decision) -> list[Finding]:
+    """The findings that do not stand under a line, nor are told by what was found instead of a plan."""
+    told = _by_line(decision) if decision.moves else {}
+    why = decision.explanation is not None and decision.explanation.declined is not None
+    left = _DECLINED if why else frozenset()
+    return [finding for finding in decision.findings if finding.subject not in told and finding.code not in left]
+
+
+def _doubt(finding: Finding) -> RenderableType:
+    mark = (f"{finding.severity.value}: ", _STYLES[finding.severity])
+    return Padding(Text.assemble(mark, clean(f"{finding.message} {finding.mend}".strip())), (0, 0, 0, 4))
+
+
+def _shifts(decision: Decision) -> list[str]:
+    return [] if decision.explanation is None else [shift.words for shift in decision.explanation.shifts]
+
+
+def _money(explanation: Explanation | None) -> list[str]:
+    """What is left of the total, and what a larger one would do."""
+    parts = () if explanation is None else (explanation.unspent, explanation.more)
+    return [part.words for part in parts if part is not None]
 
 
 def _unchanged(decision: Decision) -> RenderableType:

@@ -1,4 +1,4 @@
-"""Words and figures for a person: what a line would bring, how sure that is, and why it moves or stays."""
+"""One line in words and figures: what it would bring, how sure that is, and why it moves or stays."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Final
 import numpy as np
 
 from connectors.money import Money
+from optimizer.explain.figures import figure, legible
 from optimizer.guardrails import Hold
 from optimizer.plan.problem import Row
-from optimizer.plan.recommendation import Binding, Effect, Evidence, Line, Objective
+from optimizer.plan.recommendation import Binding, Effect, Evidence, Line, Objective, Turn
 from optimizer.plan.snapshot import FloatArray, Target
 
 _NOTHING: Final = 1e-9
@@ -63,7 +64,7 @@ class Rates:
         cut = change[:, down].sum(axis=1) / moved[down].sum() if down.any() else None
         means = [abs(float(rate.mean())) for rate in (added, cut) if rate is not None]
         paid = spent and added is not None and cut is not None
-        return cls(added if paid else None, cut if paid else None, _power(min(filter(None, means), default=0.0)))
+        return cls(added if paid else None, cut if paid else None, legible(min(filter(None, means), default=0.0)))
 
     def against(self, moved: float) -> FloatArray | None:
         """What a line's money is weighed against, draw by draw: a raise with what was cut, a cut with what is added."""
@@ -81,6 +82,7 @@ class LineFacts:
         forced: The limit that its present budget breaks, so that it has to move; else None.
         hold: Why it must not move, or None.
         thing: What the objective counts, such as `conversions`.
+        turn: What it would take for its move not to pay, or None.
     """
 
     target: Target
@@ -94,6 +96,7 @@ class LineFacts:
     forced: str | None
     hold: Hold | None
     thing: str
+    turn: Turn | None = None
 
 
 def thing(objective: Objective, currency: str) -> str:
@@ -145,6 +148,7 @@ def line(facts: LineFacts) -> Line:
         bindings=tuple(_line_binding(reach, facts) for reach in facts.reached),
         evidence=facts.evidence,
         reason=_reason(facts),
+        turn=facts.turn,
     )
 
 
@@ -180,16 +184,8 @@ def worth(price: float, currency: str, counted: str, which: str = "more") -> str
     """A price per currency unit in words, scaled so that the figure can be read: `each 100 EUR a day more ...`."""
     if not math.isfinite(price) or abs(price) < _NOTHING:
         return "room would bring nothing"
-    power = _power(price)
+    power = legible(price)
     return f"each {10**power:,} {currency} a day {which} would bring {figure(price * 10**power)} {counted} a day"
-
-
-def figure(value: float) -> str:
-    """A number with three significant digits and no exponent."""
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
-    digits = max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:,.{min(digits, 6)}f}"
 
 
 def _line_binding(reach: Reach, facts: LineFacts) -> Binding:
@@ -199,7 +195,7 @@ def _line_binding(reach: Reach, facts: LineFacts) -> Binding:
     if gain <= _NOTHING:
         return Binding(reach.code, f"{reach.words}; room beyond it would bring nothing now", 0.0)
     which = "more" if reach.side is Side.UPPER else "less"
-    power = _power(gain)
+    power = legible(gain)
     words = (
         f"{reach.words}; each {10**power:,} {facts.current.currency} a day {which} here would bring "
         f"{figure(gain * 10**power)} {facts.thing} a day more than it does elsewhere"
@@ -237,8 +233,3 @@ def _moved(moved: float, facts: LineFacts) -> str:
 
 def _rate(facts: LineFacts, rate: float) -> str:
     return figure(rate * 10**facts.rates.power)
-
-
-def _power(rate: float) -> int:
-    """The power of ten of currency units per which a rate can be read: at least 0.1 or so."""
-    return 0 if rate == 0 or abs(rate) >= 1 else min(6, max(0, math.ceil(-math.log10(abs(rate)) - 0.5)))

@@ -1,0 +1,171 @@
+"""The figures behind the words: what would turn a line, where money goes, what more would do, why nothing moves."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from connectors.money import Money
+from optimizer import explain, goals, guardrails
+from optimizer.allocate import solve
+from optimizer.checks import Days
+from optimizer.decide.case import Case, units
+from optimizer.decide.promises import uncertain_rows
+from optimizer.decide.search import Plan
+from optimizer.explain import Counts, Move, Moves, Rates
+from optimizer.plan.problem import Outcome, Problem
+from optimizer.plan.recommendation import Declined, Effect, Explanation, More, Objective, Turn, Unspent
+from optimizer.plan.snapshot import FloatArray, IntArray
+
+_EXTRA: Final = 0.1  # of the total, rounded to one digit or two
+_POINTS: Final = 17
+_SPENT: Final = 1 - 1e-3
+_SEEN_DAYS: Final = 28
+
+
+def is_spent(case: Case, budget: FloatArray) -> bool:
+    """Whether budgets, shape (K,), use the total up, so that a raise here means a cut there."""
+    return float(budget.sum()) >= case.ceiling.micros / 1e6 * _SPENT
+
+
+def turns(
+    case: Case, plan: Plan | None, days: Days, proposed: FloatArray, effects: tuple[Effect, ...], rates: Rates
+) -> tuple[Turn | None, ...]:
+    """Say for each line what it would take for its move not to pay; None where it stays, or had to move.
+
+    Args:
+        case: What was decided on; K targets.
+        plan: What was searched.
+        days: The case's newest days.
+        proposed: Currency units a day, shape (K,).
+        effects: Of the lines, length K.
+        rates: What the plan's moves bring.
+    """
+    pair = np.stack([case.snapshot.current, proposed], axis=1)
+    conversions = case.forecast.belief.moments(pair, Outcome.CONVERSIONS)[0]
+    profit = case.goals.objective is Objective.PROFIT
+    cost = np.diff(case.forecast.belief.delivered(pair), axis=1)[:, 0] if profit else np.zeros(len(pair))
+    moved = pair[:, 1] - pair[:, 0]
+    elsewhere = {up: rates.against(1.0 if up else -1.0) for up in (True, False)}
+    price = {up: 0.0 if draws is None else float(draws.mean()) for up, draws in elsewhere.items()}
+    found: list[Turn | None] = [None] * len(pair)
+    for k in np.flatnonzero(moved):
+        if case.snapshot.targets[k].key in case.fixed or (plan is not None and k in plan.outside):
+            continue
+        up = bool(moved[k] > 0)
+        needs = float(cost[k] + moved[k] * price[up])
+        move = Move(up, effects[k].mean + float(cost[k]), needs, effects[k].p_worse)
+        seen = max(min(case.proof[k].days, _SEEN_DAYS), 1)
+        counts = Counts(float(conversions[k, 0]), float(conversions[k, 1]), seen, float(days.spread[k]))
+        found[k] = explain.turn(move, counts)
+    return tuple(found)
+
+
+def explanation(
+    case: Case,
+    plan: Plan | None,
+    proposed: tuple[Money, ...],
+    mean: FloatArray,
+    change: FloatArray,
+    rng: np.random.Generator,
+) -> Explanation:
+    """Explain the plan as a whole.
+
+    Args:
+        case: What was decided on; K targets.
+        plan: What was searched, None if something forbade it.
+        proposed: One amount per target.
+        mean: Expected change of the objective of each line, shape (K,).
+        change: Posterior draws of it, shape (n, K).
+        rng: For further draws.
+    """
+    if plan is None:
+        return Explanation()
+    budget, counted = units(proposed), explain.thing(case.goals.objective, case.snapshot.currency)
+    moved = budget - case.snapshot.current
+    moves = Moves(case.snapshot.targets, moved, mean, change, case.snapshot.currency, counted)
+    return Explanation(
+        shifts=explain.shifts(moves),
+        unspent=_unspent(case, plan, budget),
+        more=_more(case, plan, budget, counted, rng) if is_spent(case, budget) else None,
+        declined=None if moved.any() else _declined(case, plan, counted, rng),
+    )
+
+
+def _unspent(case: Case, plan: Plan, budget: FloatArray) -> Unspent | None:
+    left = case.ceiling.micros / 1e6 - float(budget.sum())
+    if is_spent(case, budget):
+        return None
+    return explain.unspent(left, case.snapshot.currency, _why_left(case, plan))
+
+
+def _why_left(case: Case, plan: Plan) -> str:
+    """Today's steps if the aim spends it all; else what keeps the aim from it."""
+    aim = plan.aim.spend
+    if is_spent(case, aim):
+        return "steps"
+    if any(row.outcome is not None and price > 0 for row, price in zip(case.rows, plan.prices, strict=True)):
+        return "promise"
+    return "not-worth-it" if case.goals.objective is Objective.PROFIT else "limits"
+
+
+def _more(case: Case, plan: Plan, budget: FloatArray, counted: str, rng: np.random.Generator) -> More | None:
+    """Place a tenth more of the total within today's room by the expected curves; None where nothing more fits.
+
+    Promises of ROAS or cost per conversion would ask for the careful search once more; nothing is said of those plans.
+    """
+    extra = _round(case.ceiling)
+    upper = np.maximum(plan.box.upper, budget)
+    if uncertain_rows(case) or float((upper - budget).sum()) < 0.01 * extra.micros / 1e6:
+        return None
+    share = np.linspace(0.0, 1.0, _POINTS)
+    grid = budget[:, None] + np.minimum(upper - budget, extra.micros / 1e6)[:, None] * share
+    rows = goals.rows(case.goals, case.snapshot.targets, case.ceiling + extra)
+    answer = solve(Problem(grid, case.forecast.moments(grid)[0], case.forecast.outcomes(grid), rows))
+    taken = answer.spend - budget
+    if answer.collision is not None or float(taken.sum()) < 0.01 * extra.micros / 1e6:
+        return None
+    return explain.more(extra, case.snapshot.targets, taken, _gain(case, budget, answer.spend, rng), counted)
+
+
+def _round(total: Money) -> Money:
+    """A tenth of an amount, to two digits, at least a micro."""
+    tenth = max(total.micros * _EXTRA, 1.0)
+    unit = 10 ** max(int(np.floor(np.log10(tenth))) - 1, 0)
+    return Money(max(round(tenth / unit) * unit, 1), total.currency)
+
+
+def _declined(case: Case, plan: Plan, counted: str, rng: np.random.Generator) -> Declined | None:
+    """The best shift that was found, or how little the budgets differ; None where less than two may move."""
+    wanted = goals.to_quantum(plan.budget, case.snapshot.targets, plan.box, case.rows)
+    current, best = case.snapshot.current, units(wanted)
+    if (best != current).any():
+        moved = max(float((best - current).clip(min=0).sum()), float((current - best).clip(min=0).sum()))
+        needed = case.guards.min_gain_share * abs(float(case.forecast.moments(current[:, None])[0].sum()))
+        gain = _gain(case, current, best, rng)
+        money = Money(round(moved * 1e6), case.snapshot.currency)
+        return explain.declined(money, gain, needed, case.guards.min_gain_probability, counted)
+    free = _free(case)
+    if free.size < 2:
+        return None
+    rates = case.forecast.marginal(current)[free]
+    return explain.nothing_found([case.snapshot.targets[k] for k in free], rates, case.snapshot.currency, counted)
+
+
+def _free(case: Case) -> IntArray:
+    """Indices of the budgets that neither a guard, a hand, a pin nor a limit keeps where they are."""
+    room = guardrails.room(case.snapshot, case.goals, case.guards, case.now)
+    own = [
+        hold is None and target.key not in case.fixed
+        for hold, target in zip(case.held, case.snapshot.targets, strict=True)
+    ]
+    free: IntArray = np.flatnonzero(np.array(own, dtype=np.bool_) & (room.upper > room.lower))
+    return free
+
+
+def _gain(case: Case, before: FloatArray, after: FloatArray, rng: np.random.Generator) -> Effect:
+    """What it brings to go from budgets to others, each of shape (K,)."""
+    pair = np.stack([before, after], axis=1)
+    draws, mean = case.forecast.draws(pair, case.draw_count, rng), case.forecast.moments(pair)[0]
+    return explain.effect((draws[..., 1] - draws[..., 0]).sum(axis=1), float((mean[:, 1] - mean[:, 0]).sum()))

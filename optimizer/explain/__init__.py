@@ -1,0 +1,42 @@
+"""Words and figures for a person: why a line or a plan is what it is, how sure that is, and what would change it."""
+
+from optimizer.explain.figures import figure
+from optimizer.explain.lines import (
+    LineFacts,
+    Rates,
+    Reach,
+    Side,
+    effect,
+    line,
+    line_effect,
+    row_bindings,
+    thing,
+    worth,
+)
+from optimizer.explain.turns import Counts, Move, days_to_tell, turn
+from optimizer.explain.whole import MOST_SHIFTS, Moves, declined, more, nothing_found, shifts, unspent
+
+__all__ = [
+    "MOST_SHIFTS",
+    "Counts",
+    "LineFacts",
+    "Move",
+    "Moves",
+    "Rates",
+    "Reach",
+    "Side",
+    "days_to_tell",
+    "declined",
+    "effect",
+    "figure",
+    "line",
+    "line_effect",
+    "more",
+    "nothing_found",
+    "row_bindings",
+    "shifts",
+    "thing",
+    "turn",
+    "unspent",
+    "worth",
+]
