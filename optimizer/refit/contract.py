@@ -10,6 +10,9 @@ from typing import Any
 
 from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.problem import Outcome
+from optimizer.plan.refits import Check
+
+__all__ = ["Check", "LiftTest", "Progress", "Refit", "Sampling"]
 
 Progress = Callable[[int, int], None]
 """Called with the draws that are done and the draws that there will be, over all chains, tuning included."""
@@ -95,25 +98,6 @@ class LiftTest:
     def days(self) -> int:
         """Days with the changed spend."""
         return (self.last_day - self.first_day).days + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One condition under which the draws of a fit may be believed.
-
-    Attributes:
-        name: A stable code: `evidence`, `r-hat`, `ess-bulk`, `ess-tail`, `divergences`, `coverage`, `calibration`.
-        value: What was found, the worst over all parameters; nan where nothing could be computed.
-        limit: The value at which it turns.
-        passed: Whether the draws may be believed as far as this goes.
-        words: The finding in a sentence, with what to do about it where it failed.
-    """
-
-    name: str
-    value: float
-    limit: float
-    passed: bool
-    words: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
