@@ -146,6 +146,14 @@ def rollback(rec: str, config: Path, actor: str | None) -> Answer:
     return Answer(render.record(child), answers.record_data(child), Exit.PENDING)
 
 
+def refit(**words: Any) -> Answer:
+    """Fit the slow tier anew; see `cli.refit`."""
+    # Deferred: the samplers take seconds to load, and no other command needs them.
+    from optimizer.agent.cli.refit import refit as fit_anew  # noqa: PLC0415
+
+    return fit_anew(**words)
+
+
 def _settled(record: Record) -> Answer:
     recommendation = record.recommendation
     words = f"{recommendation.rec_id} revision {recommendation.revision} is {record.state.value}."
@@ -294,6 +302,7 @@ COMMANDS: Final[Mapping[str, Callable[..., Answer]]] = {
     "verify": verify,
     "rollback": rollback,
     "backtest": backtest,
+    "refit": refit,
     "status": checks.status,
     "doctor": checks.doctor,
     "simulate": simulate,
