@@ -24,7 +24,7 @@ from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import StoreError
-from optimizer.refit import LiftTest, Progress, Refit, Sampling, fit
+from optimizer.refit import MODEL, LiftTest, Progress, Refit, Sampling, fit
 from simulations import disk
 from simulations.runs.folder import alone
 
@@ -143,7 +143,7 @@ def _record(house: House, order: Order, seen: Snapshot, answer: Refit, began: An
     return RefitRecord(
         refit_id=name,
         fitted_at=now,
-        model="" if priors is None else priors.model,
+        model=MODEL,
         code_version=house.code_version,
         seed=order.seed,
         evidence=evidence,

@@ -17,7 +17,8 @@ class Check:
     """One condition under which the draws of a fit may be believed.
 
     Attributes:
-        name: A stable code: `evidence`, `r-hat`, `ess-bulk`, `ess-tail`, `divergences`, `coverage`, `calibration`.
+        name: A stable code: `evidence`, `r-hat`, `ess-bulk`, `ess-tail`, `divergences`, `coverage`, `calibration`,
+            `lift-tests`.
         value: What was found, the worst over all parameters; nan where nothing could be computed.
         limit: The value at which it turns.
         passed: Whether the draws may be believed as far as this goes.

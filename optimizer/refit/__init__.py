@@ -6,5 +6,6 @@ formulae.
 
 from optimizer.refit.contract import Check, LiftTest, Progress, Refit, Sampling
 from optimizer.refit.fitting import fit
+from optimizer.refit.hierarchy import MODEL
 
-__all__ = ["Check", "LiftTest", "Progress", "Refit", "Sampling", "fit"]
+__all__ = ["MODEL", "Check", "LiftTest", "Progress", "Refit", "Sampling", "fit"]

@@ -23,7 +23,7 @@ from optimizer.agent.clock import SystemClock
 from optimizer.agent.store import SqlStore
 from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
 from optimizer.ports import StoreError
-from optimizer.refit import Check, LiftTest, Progress, Refit, Sampling
+from optimizer.refit import MODEL, Check, LiftTest, Progress, Refit, Sampling
 from tests.journeys.shops import Answered, Outlay, Shop
 
 FINE, ERROR, BLOCKED, STOPPED = 0, 1, 4, 130
@@ -54,7 +54,7 @@ class Model:
         tell(5, 10)
         search = ChannelPrior("search", Spread(self.half, 0.5), SOME, Spread(0.3, 0.1))
         fitted = Refit(self.idata, self.checks, None, self.notes)
-        priors = ResponsePriors(snapshot.known_at, "model/1", (search,)) if fitted.passed else None
+        priors = ResponsePriors(snapshot.known_at, MODEL, (search,)) if fitted.passed else None
         return replace(fitted, priors=priors)
 
 
@@ -111,7 +111,7 @@ def test_priors_that_pass_are_recorded_shown_and_stand(outlay: Outlay, known: Sh
         newest, first = house.store.refits()
         seen = house.store.latest_priors(house.clock.now())
     assert seen is not None
-    assert (seen, seen.model, seen.channels[0].log_half.mean) == (newest.priors, "model/1", 1.0)
+    assert (seen, seen.model, seen.channels[0].log_half.mean) == (newest.priors, MODEL, 1.0)
     assert (first.seed, first.checks, first.code_version) == (7, (AGREE,), "0.1.0")
     assert first.priors is not None
     assert (known.folder / ".outlay" / first.file).is_file()
@@ -225,23 +225,31 @@ def test_the_bar_tells_how_far_sampling_is_and_json_is_quiet(
 # What is stopped or goes wrong leaves nothing half written
 
 
-@pytest.mark.parametrize("swallowed", [False, True], ids=["", "though the sampler makes do with fewer draws"])
+@pytest.mark.parametrize("swallowed", [False, True], ids=["", "though each chain takes it for enough draws"])
 def test_ctrl_c_writes_nothing(
     outlay: Outlay, known: Shop, model: Model, monkeypatch: pytest.MonkeyPatch, swallowed: bool
 ) -> None:
-    def interrupted(*given: Any) -> Refit:
-        try:
-            os.kill(os.getpid(), signal.SIGINT)
-        except KeyboardInterrupt:
-            if not swallowed:
-                raise
+    drawn = []
+
+    def sampled(*given: Any) -> Refit:
+        for chain in range(4):
+            try:
+                for draw in range(100):
+                    drawn.append(chain)
+                    given[-1](draw, 100)
+                    if draw == 50:
+                        os.kill(os.getpid(), signal.SIGINT)
+            except KeyboardInterrupt:
+                if not swallowed:
+                    raise
         return model.fit(*given)
 
     before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(refitting, "fit", interrupted)
+    monkeypatch.setattr(refitting, "fit", sampled)
     answer = refit(outlay, known)
     assert answer.code == STOPPED
     assert "Stopped. Nothing was written; the priors of before stand." in answer.err
+    assert len(drawn) <= 51 + 3, "each further chain ends at its first draw"
     assert nothing_written(known)
     assert signal.getsignal(signal.SIGINT) is before
 

@@ -28,6 +28,7 @@ from optimizer.agent.cli.answers import Answer, Exit
 from optimizer.agent.cli.backtest import backtest
 from optimizer.agent.cli.begin import init
 from optimizer.agent.cli.demo import demo
+from optimizer.agent.cli.refit import refit
 from optimizer.agent.cli.replay import replay
 from optimizer.agent.cli.simulate import simulate
 from optimizer.agent.settings import SettingsError
@@ -144,14 +145,6 @@ def rollback(rec: str, config: Path, actor: str | None) -> Answer:
     with open_house(config) as house:
         child = writing.rollback(house, _rec_id(house, rec), _actor(actor))
     return Answer(render.record(child), answers.record_data(child), Exit.PENDING)
-
-
-def refit(**words: Any) -> Answer:
-    """Fit the slow tier anew; see `cli.refit`."""
-    # Deferred: the samplers take seconds to load, and no other command needs them.
-    from optimizer.agent.cli.refit import refit as fit_anew  # noqa: PLC0415
-
-    return fit_anew(**words)
 
 
 def _settled(record: Record) -> Answer:

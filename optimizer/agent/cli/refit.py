@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import date
 from pathlib import Path
@@ -59,10 +59,14 @@ def refit(config: Path, as_of: str | None, seed: int | None, draws: int | None, 
 
 def _compute(house: House, today: date, order: Order, quiet: bool) -> Fitted:
     sampling = order.sampling
-    steps = sampling.chains * (sampling.tune + sampling.draws)
-    with _stoppable(), nullcontext(_silence) if quiet else progress() as tell:
-        tell(0, steps, "building the model")
-        return refitting.compute(house, today, order, lambda done, of: tell(done, of, "sampling"))
+    with _stoppable() as go_on, nullcontext(_silence) if quiet else progress() as tell:
+
+        def step(done: int, of: int) -> None:
+            go_on()
+            tell(done, of, "sampling")
+
+        tell(0, sampling.chains * (sampling.tune + sampling.draws), "building the model")
+        return refitting.compute(house, today, order, step)
 
 
 def _silence(done: int, of: int, what: str) -> None:
@@ -70,21 +74,28 @@ def _silence(done: int, of: int, what: str) -> None:
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
-    """Let Ctrl-C end the fit, even where the sampler would take it for a wish to make do with fewer draws.
+def _stoppable() -> Iterator[Callable[[], None]]:
+    """Let Ctrl-C end the fit: a sampler takes it for a wish to make do with the draws that a chain has.
+
+    Yields:
+        What ends a chain, once it was pressed; to be called at each step.
 
     Raises:
         KeyboardInterrupt: It was pressed.
     """
-    pressed = []
+    pressed: list[bool] = []
 
     def stop(_signal: int, _frame: object) -> None:
         pressed.append(True)
         raise KeyboardInterrupt
 
+    def go_on() -> None:
+        if pressed:
+            raise KeyboardInterrupt
+
     before = signal.signal(signal.SIGINT, stop)
     try:
-        yield
+        yield go_on
     finally:
         signal.signal(signal.SIGINT, before)
         if pressed:
