@@ -361,3 +361,20 @@ def test_doctor_counts_the_lift_tests(outlay: Outlay, known: Shop) -> None:
     answer = outlay("doctor", "-c", known.config)
     assert answer.code == FINE
     assert "1 for the next refit" in answer.out
+
+
+def test_the_real_model_is_fitted_checked_and_kept(outlay: Outlay, known: Shop) -> None:
+    import arviz  # here, since every other test does without it and it is slow to load
+
+    known.append("[refit]\ndraws = 10\ntune = 10\nchains = 2\ndays = 35\ncampaigns = 1\n" + LIFT)
+    answer = refit(outlay, known, "--json")
+    assert answer.code == BLOCKED, "twenty draws cannot pass"
+    verdicts = {check["name"]: check["passed"] for check in answer.data["checks"]}
+    assert (verdicts["evidence"], verdicts["ess-bulk"]) == (True, False)
+    assert (answer.data["model"], answer.data["recorded"], answer.data["priors"]) == (MODEL, True, None)
+    tree = arviz.from_netcdf(answer.data["file"])
+    assert {"/posterior", "/posterior_predictive", "/sample_stats", "/observed_data"} <= set(tree.groups)
+    assert tree["posterior"].sizes["draw"] == 10
+    assert tree.attrs["model"] == MODEL
+    tree.close()
+    assert outlay("status", "-c", known.config, "--json").data["refit"]["last"]["id"] == answer.data["id"]
