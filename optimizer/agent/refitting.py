@@ -33,7 +33,7 @@ FOLDER: Final = "refits"
 
 _PREFIX: Final = "F-"
 _ENGINE: Final = "h5netcdf"
-_ALL: Final = 1_000_000
+_ALL: Final = 1_000_000  # refits, of which there is one a week
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +197,10 @@ def _write(fitted: Fitted, path: Path) -> None:
 
 
 def _prune(house: House, folder: Path, files: int) -> None:
-    """Delete all but the newest files of draws; their names sort by time. The draws of the priors in force stay."""
-    in_force = next((refit.file for refit in house.store.refits(_ALL) if refit.passed), "")
-    for old in sorted(folder.glob(f"{_PREFIX}*.nc"))[:-files]:
-        if old.name != Path(in_force).name:
-            old.unlink(missing_ok=True)
+    """Delete all files of draws but those of the newest refits and of the one whose priors are in force."""
+    refits = house.store.refits(_ALL)
+    in_force = [refit.file for refit in refits if refit.passed][:1]
+    wanted = {Path(file).name for file in [*in_force, *[refit.file for refit in refits if refit.file][:files]]}
+    for draws in folder.glob(f"{_PREFIX}*.nc"):
+        if draws.name not in wanted:
+            draws.unlink(missing_ok=True)

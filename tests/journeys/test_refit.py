@@ -216,7 +216,7 @@ def test_the_bar_tells_how_far_sampling_is_and_json_is_quiet(
 
     monkeypatch.setattr(command, "progress", progress)
     refit(outlay, known, "--draws", 500)
-    assert told == [(0, 4 * 1500, "building the model"), (5, 10, "sampling")]
+    assert told == [(0, 4 * 1500, "compiling the model"), (5, 10, "sampling")]
     told.clear()
     refit(outlay, known, "--json")
     assert told == []

@@ -29,6 +29,7 @@ from optimizer.agent.store.engine import sqlite_file
 from optimizer.refit import Sampling
 
 _COMMAND: Final = "outlay refit"
+_FIRST: Final = "compiling the model"  # which takes as long as some thousand draws
 
 
 def refit(config: Path, as_of: str | None, seed: int | None, draws: int | None, dry_run: bool, quiet: bool) -> Answer:
@@ -63,9 +64,9 @@ def _compute(house: House, today: date, order: Order, quiet: bool) -> Fitted:
 
         def step(done: int, of: int) -> None:
             go_on()
-            tell(done, of, "sampling")
+            tell(done, of, "sampling" if done else _FIRST)
 
-        tell(0, sampling.chains * (sampling.tune + sampling.draws), "building the model")
+        tell(0, sampling.chains * (sampling.tune + sampling.draws), _FIRST)
         return refitting.compute(house, today, order, step)
 
 
