@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -89,8 +89,8 @@ def lifts_of(tests: Sequence[LiftTestTable], seen: Snapshot) -> tuple[tuple[Lift
         if test.last_day >= seen.today:
             left_out.append(f"{name} is left out: it is not over yet.")
         elif len(places) != 1:
-            why = "no campaign of that id or name" if not places else "several campaigns of that name; write its id"
-            left_out.append(f"{name} is left out: there is {why}.")
+            why = "is no campaign of that id or name" if not places else "are several of that name; write the id"
+            left_out.append(f"{name} is left out: there {why}.")
         else:
             taken.append(_lift(test, *places[0]))
     return tuple(taken), tuple(left_out)
@@ -125,18 +125,18 @@ def keep(house: House, fitted: Fitted, folder: Path, files: int) -> None:
     """
     record = fitted.record
     path = folder.parent / record.file
-    if record.file:
-        _write(fitted, path)
+    if fitted.idata is not None:
+        _write(record, fitted.idata, path)
     try:
         house.store.record_refit(record)
     except StoreError:
-        if record.file:
+        if fitted.idata is not None:
             path.unlink(missing_ok=True)
         raise
     _prune(house, folder, files)
 
 
-def _record(house: House, order: Order, seen: Snapshot, answer: Refit, began: Any) -> RefitRecord:
+def _record(house: House, order: Order, seen: Snapshot, answer: Refit, began: datetime) -> RefitRecord:
     now, evidence = house.clock.now(), seen.digest()
     name = f"{_PREFIX}{now:%Y%m%d-%H%M%S}-{evidence[:8]}"
     priors = None if answer.priors is None else replace(answer.priors, fitted_at=now)
@@ -182,11 +182,10 @@ def _lift(test: LiftTestTable, channel: str, campaign: str | None) -> LiftTest:
     )
 
 
-def _write(fitted: Fitted, path: Path) -> None:
+def _write(record: RefitRecord, idata: Any, path: Path) -> None:
     """Write the draws as NetCDF, with what they are from among the attributes."""
-    record = fitted.record
     about = {"refit": record.refit_id, "model": record.model, "evidence": record.evidence}
-    tree = fitted.idata.copy()  # type: ignore[union-attr]
+    tree = idata.copy()
     tree.attrs = {**tree.attrs, **about, "seed": str(record.seed), "outlay": record.code_version}
     try:
         with disk.whole(path) as part:
