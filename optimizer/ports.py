@@ -11,7 +11,9 @@ from datetime import date, datetime
 from typing import Protocol
 
 from connectors.contract import BudgetTarget, Entity, PerformanceRow, Series
+from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
+from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import Snapshot
 
 
@@ -147,6 +149,25 @@ class Store(Protocol):
 
     def events(self, rec_id: str) -> tuple[Event, ...]:
         """Return a recommendation's history, oldest first."""
+        ...
+
+    def record_refit(self, refit: RefitRecord) -> None:
+        """Keep a refit, whether its priors were handed on or withheld.
+
+        Raises:
+            StateConflict: There is one with its id already. Nothing was written.
+        """
+        ...
+
+    def refits(self, limit: int = 50) -> tuple[RefitRecord, ...]:
+        """Return the refits, the newest first; of several of one time, the one recorded last."""
+        ...
+
+    def latest_priors(self, known_at: datetime) -> ResponsePriors | None:
+        """Return the priors that stood then: those of the last refit until then that passed. None before the first.
+
+        A snapshot of that time carries them.
+        """
         ...
 
     def close(self) -> None:

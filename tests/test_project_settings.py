@@ -18,13 +18,35 @@ from pydantic import ValidationError
 
 from connectors.files.options import Options
 from connectors.money import Money
-from optimizer.agent.settings import GoalTable, Settings, SettingsError, goals, guardrails, load, sample, store_url
+from optimizer.agent.settings import (
+    GoalTable,
+    LiftTestTable,
+    Settings,
+    SettingsError,
+    goals,
+    guardrails,
+    lift_tests,
+    load,
+    sample,
+    store_url,
+)
 from optimizer.agent.settings_errors import default_text, keys
 from optimizer.goals import Explore, Goals, Scope, ScopeKind
 from optimizer.guardrails import Guardrails
+from optimizer.plan.problem import Outcome
 from optimizer.plan.recommendation import Objective
 
 ROOT = Path(__file__).resolve().parent.parent
+
+LIFT_TEST = """
+scope = "channel:social"
+first_day = 2026-03-02
+last_day = 2026-03-15
+spend = 7000
+spend_change = -7000
+incremental = -95
+se = 24
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +73,12 @@ def _problems(config: Path, text: str) -> tuple[str, ...]:
     return caught.value.problems
 
 
+def _lift(**changes: str) -> str:
+    """A [[lift_tests]] table with other values for some keys."""
+    rows = dict(row.split(" = ") for row in LIFT_TEST.strip().splitlines()) | changes
+    return "[[lift_tests]]\n" + "".join(f"{key} = {value}\n" for key, value in rows.items())
+
+
 def _uncommented(text: str) -> str:
     return re.sub(r"(?m)^#(?=\S)", "", text)
 
@@ -73,7 +101,7 @@ def test_the_sample_at_the_root_is_the_one_that_is_packaged() -> None:
 def test_every_default_is_written_out_in_the_sample() -> None:
     tables = tomllib.loads(sample())
     written = {f"{name}.{key}" for name, table in tables.items() for key in table}
-    single = {"portfolio", "goal", "guardrails", "approval", "store"}
+    single = {"portfolio", "goal", "guardrails", "approval", "store", "refit"}
     defaults = Settings().model_dump(include=single, exclude_none=True)
     assert written == {f"{name}.{key}" for name, table in defaults.items() for key in table}
 
@@ -97,6 +125,7 @@ def test_each_example_is_valid_by_itself(config: Path, line: str) -> None:
     needed = {
         "[[limits]]": {"scope": 'scope = "all"', "floor": "floor = 1"},
         "[[pins]]": {"scope": 'scope = "all"', "author": 'author = "a"', "reason": 'reason = "r"'},
+        "[[lift_tests]]": {row.partition(" ")[0]: row for row in LIFT_TEST.strip().splitlines()},
         "[connectors.exports]": {"kind": 'kind = "files"'},
         "[connectors.exports.columns]": {"kind": '[connectors.exports]\nkind = "files"'},
     }.get(heads[-1], {})
@@ -286,6 +315,24 @@ def test_mistakes_in_the_environment_name_the_variable(
         ("[[pins]]\nscope = 'all'\nauthor = 'a'\nreason = 'r'\nuntil = 'soon'", "pins[1].until: must be a valid date"),
         ("[connectors.Shop]\nkind = 'files'", "connectors.Shop: a name is made of small letters and digits"),
         ("[connectors.shop]\nfolder = 'x'", "connectors.shop.kind: it is missing. Mend: write it"),
+        (
+            "[refit]\ndraws = 9",
+            "refit.draws: must be greater than or equal to 10, not 9. Mend: correct it, or remove it",
+        ),
+        ("[refit]\nchains = 1", "refit.chains: must be greater than or equal to 2"),
+        ("[refit]\ntarget_accept = 1", "refit.target_accept: must be less than 1"),
+        ("[refit]\nevery_days = 0", "refit.every_days: must be greater than or equal to 1"),
+        ("[refit]\nlift_tests = 'a.csv'", "lift_tests: there is no such key. Mend: write lift_tests_file."),
+        (_lift().replace('scope = "channel:social"\n', ""), "lift_tests[1].scope: it is missing"),
+        (_lift(scope="'tag:brand'"), "lift_tests[1]: tag:brand cannot be tested. Mend: write channel:NAME"),
+        (_lift(last_day="2026-03-01"), "lift_tests[1]: last_day 2026-03-01 is before first_day 2026-03-02. Mend: "),
+        (_lift(first_day="'soon'"), "lift_tests[1].first_day: must be a valid date"),
+        (_lift(spend_change="0.0"), "lift_tests[1]: spend_change is 0, so that nothing was tested. Mend: "),
+        (_lift(spend_change="-7000.01"), "spend 7000 and spend_change -7000.01 together are below 0. Mend: a holdout"),
+        (_lift(se="0"), "lift_tests[1].se: must be greater than 0, not 0. Mend: write it; standard error"),
+        (_lift(incremental="inf"), "lift_tests[1].incremental: must be a finite number"),
+        (_lift(outcome="'clicks'"), "lift_tests[1].outcome: must be 'conversions' or 'value', not 'clicks'"),
+        (_lift() + _lift(), "lift_tests[2] stands there twice. Mend: remove one"),
         ("[goal\n", "not valid TOML: Expected ']' at the end of a table declaration (at line 1, column 6)"),
         ("\n[goal]\nmargin = 1\nmargin = 2\n", "not valid TOML: Cannot overwrite a value (at line 4"),
     ],
@@ -295,6 +342,56 @@ def test_each_mistake_names_file_key_and_mend(config: Path, text: str, says: str
     assert problem.startswith(str(config))
     assert says in problem
     assert "Mend: " in problem
+
+
+def _tests(config: Path, rows: str, text: str = "") -> tuple[LiftTestTable, ...]:
+    (config.parent / "lifts.csv").write_text(rows, encoding="utf-8")
+    return lift_tests(_read(config, f"{text}\n[refit]\nlift_tests_file = 'lifts.csv'"), config.parent)
+
+
+HEADER = "scope,first_day,last_day,spend,spend_change,incremental,se,outcome\n"
+ROW = "campaign:77,2026-01-05,2026-01-11,100.10,50,12,3.5,\n"
+
+
+def test_lift_tests_of_a_file_come_after_those_of_the_settings(config: Path) -> None:
+    first, second, third = _tests(config, "\ufeff" + HEADER + ROW + "\n" + ROW.replace(",\n", ",value\n"), _lift())
+    assert (str(first.scope), first.spend_change) == ("channel:social", -7000)
+    assert (str(second.scope), second.first_day, second.spend) == (
+        "campaign:77",
+        date(2026, 1, 5),
+        Decimal("100.10"),
+    )
+    assert (second.outcome, third.outcome) == (Outcome.CONVERSIONS, Outcome.VALUE)
+    assert lift_tests(Settings(), config.parent) == ()
+    assert _tests(config, HEADER) == ()
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (HEADER + ROW.replace("3.5", "-1"), "lifts.csv, line 2.se: must be greater than 0, not '-1'. Mend: "),
+        (HEADER + "\n" + ROW.replace("12,", "many,"), "lifts.csv, line 3.incremental: must be a valid number"),
+        (HEADER + ROW.replace("12,", ","), "lifts.csv, line 2.incremental: it is missing. Mend: write it; what the"),
+        (HEADER.replace("se,", "error,") + ROW, "lifts.csv, line 2.error: there is no such key. Mend: "),
+        (HEADER + ROW.replace(",\n", ",value,7\n"), "line 2.cells beyond the header: there is no such key"),
+        (HEADER + ROW + ROW, "lifts.csv: the test of campaign:77 from 2026-01-05 stands there or in config.toml"),
+        (HEADER + ROW.replace("-11", "-01"), "line 2: last_day 2026-01-01 is before first_day 2026-01-05"),
+    ],
+)
+def test_mistakes_in_a_file_of_lift_tests_name_the_line(config: Path, rows: str, says: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        _tests(config, rows)
+    assert says in str(caught.value)
+    assert all("Mend: " in problem for problem in caught.value.problems)
+
+
+def test_a_file_of_lift_tests_that_cannot_be_read_is_told(config: Path) -> None:
+    read = _read(config, "[refit]\nlift_tests_file = 'none.csv'")
+    with pytest.raises(SettingsError, match=r"none\.csv: cannot be read: No such file.*Mend: correct lift_tests_file"):
+        lift_tests(read, config.parent)
+    (config.parent / "none.csv").write_bytes(b"scope\ncaf\xe9\n")
+    with pytest.raises(SettingsError, match=r"none\.csv: not a CSV file in UTF-8.*Mend: save it"):
+        lift_tests(read, config.parent)
 
 
 def test_a_goal_that_makes_no_sense_names_the_file() -> None:

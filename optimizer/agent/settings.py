@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from importlib.resources import files
@@ -17,17 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
 import pydantic_settings
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -35,20 +25,37 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from connectors.contract import zone
-from connectors.money import Money, exponent
+from connectors.money import Money
 from optimizer.agent.settings_errors import SettingsError, environment_problems, from_validation
-from optimizer.goals import Explore, Goals, GoalsError, Limit, Pin, Scope
+from optimizer.agent.settings_refit import LiftTestTable, RefitTable, read_lift_tests, repeated
+from optimizer.agent.settings_types import (
+    Amount,
+    Confidence,
+    Currency,
+    NotNegative,
+    Positive,
+    PositiveAmount,
+    PositiveShare,
+    ScopeText,
+    Share,
+    Table,
+    Text,
+    Zone,
+)
+from optimizer.goals import Explore, Goals, GoalsError, Limit, Pin
 from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import Objective
 
 __all__ = [
     "SECRETS_DIR",
     "ConnectorTable",
+    "LiftTestTable",
+    "RefitTable",
     "Settings",
     "SettingsError",
     "goals",
     "guardrails",
+    "lift_tests",
     "load",
     "sample",
     "store_url",
@@ -56,46 +63,6 @@ __all__ = [
 
 SECRETS_DIR: Final = "OUTLAY_SECRETS_DIR"
 _SQLITE_FILE: Final = "sqlite:///"
-
-
-def _checked(check: Callable[[str], object]) -> AfterValidator:
-    """Keep the text as it is if the check does not raise ValueError."""
-
-    def keep(text: str) -> str:
-        check(text)
-        return text
-
-    return AfterValidator(keep)
-
-
-def _scope(value: object) -> Scope:
-    return value if isinstance(value, Scope) else Scope.parse(str(value))
-
-
-Text = Annotated[str, Field(min_length=1)]
-Currency = Annotated[str, _checked(exponent)]
-Zone = Annotated[str, _checked(zone)]
-ScopeText = Annotated[Scope, PlainValidator(_scope), PlainSerializer(str)]
-Amount = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=6)]
-PositiveAmount = Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=6)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-PositiveShare = Annotated[float, Field(gt=0, le=1)]
-Confidence = Annotated[float, Field(gt=0.5, lt=1)]
-
-
-class Table(BaseModel):
-    """One table of `config.toml`: frozen, without unknown keys, all numbers finite."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, str_strip_whitespace=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_truth_value(cls, value: object) -> object:
-        if isinstance(value, bool):
-            raise ValueError("a number or text is needed, not true or false")
-        return value
 
 
 class PortfolioTable(Table):
@@ -274,6 +241,8 @@ class Settings(BaseSettings):
     guardrails: GuardrailsTable = GuardrailsTable()
     approval: ApprovalTable = ApprovalTable()
     store: StoreTable = StoreTable()
+    refit: RefitTable = RefitTable()
+    lift_tests: tuple[LiftTestTable, ...] = ()
     limits: tuple[LimitTable, ...] = ()
     pins: tuple[PinTable, ...] = ()
     connectors: Mapping[ConnectorName, ConnectorTable] = Field(default_factory=dict)
@@ -284,6 +253,13 @@ class Settings(BaseSettings):
         twice = sorted({scope for scope in scopes if scopes.count(scope) > 1})
         if twice:
             raise ValueError(f"{twice[0]} stands in two [[limits]] tables. Mend: put its bounds into one")
+        return self
+
+    @model_validator(mode="after")
+    def _no_lift_test_twice(self) -> Self:
+        place = repeated(self.lift_tests)
+        if place is not None:
+            raise ValueError(f"lift_tests[{place + 1}] stands there twice. Mend: remove one of the two tables")
         return self
 
     @classmethod
@@ -400,6 +376,29 @@ def _goals(settings: Settings) -> Goals:
 def guardrails(settings: Settings) -> Guardrails:
     """Return the written limits of the agent; `largest_step` goes into the goals, which the allocator reads."""
     return Guardrails(**settings.guardrails.model_dump(exclude={"largest_step"}))
+
+
+def lift_tests(settings: Settings, home: Path) -> tuple[LiftTestTable, ...]:
+    """Return the lift tests of `config.toml` and, after them, those of the file that it names.
+
+    Args:
+        settings: What was loaded.
+        home: The folder of `config.toml`.
+
+    Raises:
+        SettingsError: The file cannot be read, a row of it is no test, or a test stands there twice.
+    """
+    name = settings.refit.lift_tests_file
+    if name is None:
+        return settings.lift_tests
+    path = home / name
+    tests = (*settings.lift_tests, *read_lift_tests(path))
+    place = repeated(tests)
+    if place is not None:
+        test = tests[place]
+        words = f"{path}: the test of {test.scope} from {test.first_day} stands there or in config.toml already"
+        raise SettingsError([f"{words}. Mend: remove one of the two."])
+    return tests
 
 
 def store_url(settings: Settings, home: Path) -> str:

@@ -1,5 +1,6 @@
 """What every store does: the same suite on the store in memory and on the one in a file."""
 
+import math
 import shutil
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -19,6 +20,7 @@ from connectors.contract import (
 from connectors.money import Money
 from optimizer.agent.store import MemoryStore, open_sql
 from optimizer.approval import STEPS
+from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
 from optimizer.plan.recommendation import (
     Decision,
     Effect,
@@ -33,6 +35,7 @@ from optimizer.plan.recommendation import (
     State,
     Transition,
 )
+from optimizer.plan.refits import Check, RefitRecord
 from optimizer.ports import ConflictingRows, IngestReport, NotFound, SnapshotQuery, StateConflict, StoreError
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -97,6 +100,19 @@ def intent(key="k1", budget_key=KEY, order=0, state=IntentState.PLANNED, **chang
 
 def sent(made, action="write-sent"):
     return Event(made.rec_id, made.revision, NOON, "outlay", action, str(made.key))
+
+
+def refit(refit_id="F-1", at=NOON, *, half=0.5, passed=True, **changes):
+    """A refit; `half` tells its priors from those of others."""
+    checks = (Check("r-hat", 1.002, 1.01, True, "All chains agree."),)
+    if not passed:
+        checks = (*checks, Check("ess-bulk", 12.5, 400.0, False, "Too few draws — sample more."))
+    search = ChannelPrior("search", Spread(half, 0.1), Spread(-0.25, 1 / 3), Spread(0.3, 0.1), None)
+    social = ChannelPrior("social", Spread(-half, 0.1), Spread(0.0, 1e-9), None, Spread(-0.5, 0.2))
+    priors = ResponsePriors(at, "hierarchy/1", (search, social)) if passed else None
+    file = f"refits/{refit_id}.nc"
+    plain = RefitRecord(refit_id, at, "hierarchy/1", "0.1", 2**62, "a" * 64, 12.75, checks, priors, file)
+    return replace(plain, **changes)
 
 
 def begun(store, *made, rec_id="R-1"):
@@ -398,3 +414,76 @@ class TestLedger:
     def test_closing_twice_is_allowed(self, store):
         store.close()
         store.close()
+
+
+class TestRefits:
+    def known(self, store, at):
+        """The priors that stood, which a snapshot of that time carries, too."""
+        priors = store.latest_priors(at)
+        assert store.snapshot(SnapshotQuery(at, date(2026, 3, 1), 5, "USD", "UTC")).priors == priors
+        return priors
+
+    def test_before_the_first_there_are_none(self, store):
+        assert store.refits() == ()
+        assert self.known(store, NOON) is None
+
+    def test_a_refit_comes_back_as_it_was(self, store):
+        kept, withheld = refit(), refit("F-2", NOON + timedelta(days=7), passed=False, file="")
+        store.record_refit(kept)
+        store.record_refit(withheld)
+        assert store.refits() == (withheld, kept)
+        assert store.refits(limit=1) == (withheld,)
+        assert [r.passed for r in store.refits()] == [False, True]
+        assert withheld.objections == ("Too few draws — sample more.",)
+
+    def test_what_is_no_number_stays_what_it_is(self, store):
+        check = Check("evidence", math.nan, math.inf, False, "Nothing to learn from.")
+        store.record_refit(refit(passed=False, checks=(check, replace(check, value=-math.inf))))
+        first, second = store.refits()[0].checks
+        assert math.isnan(first.value)
+        assert (first.limit, second.value) == (math.inf, -math.inf)
+
+    def test_priors_are_known_from_the_end_of_their_fit(self, store):
+        first, second = refit(half=1.0), refit("F-2", NOON + timedelta(days=7), half=2.0)
+        store.record_refit(first)
+        store.record_refit(second)
+        assert self.known(store, NOON - timedelta(microseconds=1)) is None
+        assert self.known(store, NOON) == first.priors
+        assert self.known(store, second.fitted_at - timedelta(microseconds=1)) == first.priors
+        assert self.known(store, second.fitted_at) == second.priors
+        assert self.known(store, NOON + timedelta(days=300)) == second.priors
+
+    def test_a_refit_that_was_refused_leaves_the_priors_of_before(self, store):
+        store.record_refit(refit())
+        store.record_refit(refit("F-2", NOON + timedelta(days=7), passed=False))
+        assert self.known(store, NOON + timedelta(days=8)) == refit().priors
+
+    def test_of_two_of_one_time_the_later_one_stands(self, store):
+        for name, half in (("F-b", 1.0), ("F-a", 2.0)):
+            store.record_refit(refit(name, half=half))
+        assert [r.refit_id for r in store.refits()] == ["F-a", "F-b"]
+        assert self.known(store, NOON) == refit("F-a", half=2.0).priors
+
+    def test_a_refit_recorded_late_does_not_undo_a_younger_one(self, store):
+        store.record_refit(refit("F-2", NOON + timedelta(days=7), half=2.0))
+        store.record_refit(refit("F-1", NOON, half=1.0))
+        assert [r.refit_id for r in store.refits()] == ["F-2", "F-1"]
+        assert self.known(store, NOON + timedelta(days=8)).of("search").log_half.mean == 2.0
+
+    def test_an_id_is_used_once(self, store):
+        store.record_refit(refit(half=1.0))
+        with pytest.raises(StateConflict, match=r"refit 'F-1' is stored already"):
+            store.record_refit(refit(at=NOON + timedelta(days=1), half=2.0))
+        assert store.refits() == (refit(half=1.0),)
+
+    def test_priors_are_part_of_the_evidence_of_a_plan(self, store):
+        query = SnapshotQuery(NOON + timedelta(days=1), date(2026, 3, 1), 5, "USD", "UTC")
+        plain = store.snapshot(query).digest()
+        store.record_refit(refit(passed=False))
+        assert store.snapshot(query).digest() == plain
+        store.record_refit(refit("F-2"))
+        with_priors = store.snapshot(query).digest()
+        assert with_priors != plain
+        other = MemoryStore()
+        other.record_refit(refit("F-2"))
+        assert other.snapshot(query).digest() == with_priors

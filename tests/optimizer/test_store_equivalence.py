@@ -17,6 +17,7 @@ from connectors.contract import Account, BudgetKey, BudgetTarget, Entity, Entity
 from connectors.money import Money
 from optimizer.agent.store import MemoryStore, open_sql
 from optimizer.agent.store.timeline import Clash, Version, fold, in_force
+from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
 from optimizer.plan.recommendation import (
     Decision,
     Effect,
@@ -29,6 +30,7 @@ from optimizer.plan.recommendation import (
     State,
     Transition,
 )
+from optimizer.plan.refits import Check, RefitRecord
 from optimizer.ports import SnapshotQuery, StoreError
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -79,6 +81,16 @@ states = st.sampled_from([State.PROPOSED, State.APPROVED, State.APPLYING])
 transitions = st.builds(
     transition, st.integers(0, 2), st.integers(1, 2), states, st.none() | states, st.lists(intents, max_size=2)
 )
+
+
+def refit(number, at, mean, passed):
+    channel = ChannelPrior("search", Spread(mean, 0.1), Spread(0.0, 1.0))
+    check = Check("r-hat", mean, 1.01, passed, "said")
+    priors = ResponsePriors(at, "m", (channel,)) if passed else None
+    return RefitRecord(f"F{number}", at, "m", "0.1", number, "e" * 64, mean * mean, (check,), priors)
+
+
+refits = st.builds(refit, st.integers(0, 3), moments, st.floats(-3, 3), st.booleans())
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -134,6 +146,12 @@ class Lives(RuleBasedStateMachine):
         if place < len(stored):
             after = replace(stored[place], state=state, attempts=stored[place].attempts + 1, updated_at=at)
             self.both("advance", stored[place], after, Event(f"R{number}", 1, at, "x", "sent", ""))
+
+    @rule(given=refits, at=moments, limit=st.integers(1, 3))
+    def refit(self, given, at, limit):
+        self.both("record_refit", given)
+        self.both("refits", limit)
+        self.both("latest_priors", at)
 
     @rule(at=moments, days=st.integers(1, 4))
     def snapshot(self, at, days):

@@ -3,6 +3,7 @@
 import re
 import shutil
 import sqlite3
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from sqlalchemy import create_engine, inspect
 
 from optimizer.agent.store import current, migrate, open_sql, tables, upgrade
 from optimizer.agent.store.tables import Table
-from optimizer.ports import StoreError
+from optimizer.plan.refits import RefitRecord
+from optimizer.ports import SnapshotQuery, StoreError
 
 
 def _shapes(engine):
@@ -63,7 +65,7 @@ def test_the_template_of_new_migrations_gives_one_that_runs(engine, url, tmp_pat
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP INDEX ix_event_rec_id")
         config.attributes["connection"] = connection
-        made = command.revision(config, "mend an index", rev_id="0002", autogenerate=True)
+        made = command.revision(config, "mend an index", rev_id="9999", autogenerate=True)
         assert "create_index" in Path(made.path).read_text()
         command.upgrade(config, "head")
         assert "ix_event_rec_id" in {index["name"] for index in inspect(connection).get_indexes("event")}
@@ -71,8 +73,35 @@ def test_the_template_of_new_migrations_gives_one_that_runs(engine, url, tmp_pat
 
 def test_a_new_file_is_brought_up_to_date_once(url):
     assert current(url) is None
-    assert upgrade(url) == upgrade(url) == current(url) == "0001"
+    assert upgrade(url) == upgrade(url) == current(url) == migrate.HEAD
     open_sql(url).close()
+
+
+def test_an_older_file_keeps_what_it_holds_and_takes_refits(url, engine, tmp_path):
+    config = Config()
+    config.set_main_option("script_location", str(migrate._MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql("INSERT INTO account VALUES (1, 'ads', '1', 'USD', 'UTC')")
+        connection.exec_driver_sql(
+            "INSERT INTO series VALUES (1, 1, 'c1', 'search', '', '', '', '', 'all', 'platform')"
+        )
+        connection.exec_driver_sql("INSERT INTO fact VALUES (1, 739000, 5000000, 2000000, NULL, NULL, NULL, 0)")
+    assert current(url) == "0001"
+    store = open_sql(url)
+    day = date.fromordinal(739_000)
+    query = SnapshotQuery(datetime(2026, 3, 1, tzinfo=UTC), day + timedelta(days=1), 5, "USD", "UTC")
+    before = store.snapshot(query)
+    assert [f.last_day for f in before.freshness] == [day]
+    assert (store.refits(), before.priors) == ((), None)
+    fitted = RefitRecord("F-1", datetime(2026, 2, 1, tzinfo=UTC), "m/1", "0.1", 7, "e" * 64, 1.0, (), None)
+    store.record_refit(fitted)
+    store.close()
+    assert current(url) == migrate.HEAD
+    again = open_sql(url)
+    assert again.refits() == (fitted,)
+    again.close()
 
 
 def test_a_database_of_a_newer_program_is_left_alone(url, tmp_path):

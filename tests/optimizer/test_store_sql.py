@@ -56,6 +56,16 @@ def row(spend=1, day=DAY, series=SERIES, at=NOON):
     return PerformanceRow(series, day, spend, 2, None, None, 4, at)
 
 
+def _refit(**changes):
+    """The statement that enters a refit which was refused."""
+    plain = {
+        "refit_id": "'F'", "fitted_at": "0", "model": "'m'", "code_version": "'0'", "seed": "0",
+        "evidence": f"'{'e' * 64}'", "seconds": "0", "passed": "0", "checks": "'[]'", "priors": "NULL", "file": "''",
+    }  # fmt: skip
+    values = plain | changes
+    return f"INSERT INTO refit ({', '.join(values)}) VALUES ({', '.join(values.values())})"
+
+
 def step(rec_id, state=State.PROPOSED, before=None, intents=(), by=None):
     none = Effect(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     decision = Decision(DAY, "USD", "UTC", Objective.PROFIT, "USD a day", (), none, 0.0, 0.0, (), (), (), (), (), None,
@@ -85,10 +95,12 @@ def test_whoever_updates_a_fact_what_it_replaces_is_kept(store, bare):
 
 def test_history_is_never_rewritten(store, bare):
     store.commit([step("R")])
-    for statement in ("UPDATE event SET actor = 'nobody'", "DELETE FROM event"):
+    bare.execute(_refit())
+    changes = ("UPDATE event SET actor = 'nobody'", "UPDATE refit SET priors = '[]', passed = 1")
+    for statement in (*changes, "DELETE FROM event", "DELETE FROM refit"):
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             bare.execute(statement)
-    assert len(store.events("R")) == 1
+    assert len(store.events("R")) == len(store.refits()) == 1
 
 
 @pytest.mark.parametrize(
@@ -103,6 +115,11 @@ def test_history_is_never_rewritten(store, bare):
         "UPDATE budget_reading SET amount = -1",
         "UPDATE budget_reading SET kind = 'weekly'",
         "UPDATE entity SET status = 'asleep'",
+        _refit(passed="1"),
+        _refit(priors="'[]'"),
+        _refit(seed="-1"),
+        _refit(seconds="-0.5"),
+        _refit(evidence="'abc'"),
     ],
 )
 def test_values_that_mean_nothing_are_refused_by_the_database(store, bare, statement):

@@ -242,6 +242,23 @@ def backtest(
 
 
 @app.command()
+def refit(
+    config: Config = _CONFIG,
+    as_of: AsOf = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of the draws; by default a new one.")
+    ] = None,
+    draws: Annotated[
+        int | None, typer.Option(min=1, help="Draws of each chain that are kept; by default those of the settings.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Fit and check, and write nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Fit the priors of the learning anew. Takes minutes. Exit 4: a check failed, the priors of before stand."""
+    _act("refit", config=config, as_of=as_of, seed=seed, draws=draws, dry_run=dry_run, quiet=json, json=json)
+
+
+@app.command()
 def status(config: Config = _CONFIG, json: Json = False) -> None:
     """Say what waits, what runs, and how fresh the data are."""
     _act("status", config=config, json=json)

@@ -21,9 +21,11 @@ from connectors.money import total
 from optimizer.agent import cycle
 from optimizer.agent import settings as configuration
 from optimizer.agent.bootstrap import code_version, open_house
+from optimizer.agent.cli import priors
 from optimizer.agent.cli.answers import Answer, Exit
 from optimizer.agent.cli.render import plain
-from optimizer.agent.settings import SettingsError
+from optimizer.agent.settings import Settings, SettingsError
+from optimizer.agent.standing import standing
 from optimizer.plan.recommendation import State
 from optimizer.ports import StoreError
 
@@ -48,6 +50,7 @@ def status(config: Path) -> Answer:
         waiting = house.store.records(_LIVE_STATES)
         seen = cycle.snapshot(house, house.today())
         open_intents = house.store.open_intents()
+        slow = standing(house.store, house.clock.now(), configuration.load(config).refit.every_days)
     rows = [
         {
             "recommendation": record.recommendation.rec_id,
@@ -72,12 +75,14 @@ def status(config: Path) -> Answer:
     parts: list[RenderableType] = [
         table if rows else "No recommendation waits. Next: outlay plan",
         "\n".join([f"Budgets known: {len(seen.targets)}. Open writes: {len(open_intents)}.", *map(plain, lines)]),
+        "\n".join(map(plain, priors.standing_words(slow))),
     ]
     data = {
         "recommendations": rows,
         "accounts": freshness,
         "budgets": len(seen.targets),
         "open_writes": len(open_intents),
+        "refit": priors.standing_data(slow),
         "expired_now": [record.recommendation.rec_id for record in expired],
     }
     return Answer(Group(*parts), data)
@@ -94,7 +99,7 @@ def doctor(config: Path) -> Answer:
     except SettingsError as error:
         return _checked([*checks, Check("settings", False, str(error), "Correct the settings, then run this again.")])
     checks.append(Check("settings", True, f"{config} is valid"))
-    checks.append(_disk(config.resolve().parent))
+    checks += [_disk(config.resolve().parent), *_lift_tests(settings, config.resolve().parent)]
     if not settings.connectors:
         checks.append(Check("connectors", False, "none is configured", "Add a [connectors.NAME] table."))
     try:
@@ -159,6 +164,17 @@ def _tried(subject: str, look: Callable[[], str]) -> Check:
         return Check(subject, True, look())
     except ConnectorError as error:
         return Check(subject, False, str(error), "See the message.")
+
+
+def _lift_tests(settings: Settings, home: Path) -> list[Check]:
+    """Whether the lift tests that a refit would read are some; nothing where none are named."""
+    if not settings.lift_tests and settings.refit.lift_tests_file is None:
+        return []
+    try:
+        found = len(configuration.lift_tests(settings, home))
+    except SettingsError as error:
+        return [Check("lift tests", False, str(error), "Correct the file, then run this again.")]
+    return [Check("lift tests", True, f"{found} for the next refit")]
 
 
 def _disk(folder: Path) -> Check:

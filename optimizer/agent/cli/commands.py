@@ -28,6 +28,7 @@ from optimizer.agent.cli.answers import Answer, Exit
 from optimizer.agent.cli.backtest import backtest
 from optimizer.agent.cli.begin import init
 from optimizer.agent.cli.demo import demo
+from optimizer.agent.cli.refit import refit
 from optimizer.agent.cli.replay import replay
 from optimizer.agent.cli.simulate import simulate
 from optimizer.agent.settings import SettingsError
@@ -294,6 +295,7 @@ COMMANDS: Final[Mapping[str, Callable[..., Answer]]] = {
     "verify": verify,
     "rollback": rollback,
     "backtest": backtest,
+    "refit": refit,
     "status": checks.status,
     "doctor": checks.doctor,
     "simulate": simulate,

@@ -53,6 +53,7 @@ def assemble(query: SnapshotQuery, known: Known, facts: Facts) -> Snapshot:
         moves=tuple(sorted(known.moves, key=lambda move: (move.at, move.key))),
         freshness=_freshness(known),
         unbudgeted=unbudgeted,
+        priors=known.priors,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from connectors.contract import BudgetKey, BudgetTarget, Entity, EntityKind, Series
+from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.snapshot import BudgetMove, FloatArray, IntArray
 
 EntityKey = tuple[str, str, EntityKind, str]
@@ -41,6 +42,7 @@ class Known:
         budgets: Each budget as read last.
         amounts: Every reading of each budget, as (instant, daily micros) by instant; None where it was not daily.
         moves: Our acknowledged changes in the window that a snapshot tells of.
+        priors: Those of the last refit that passed.
     """
 
     series: Sequence[KnownSeries]
@@ -48,6 +50,7 @@ class Known:
     amounts: Mapping[BudgetKey, Sequence[tuple[int, int | None]]]
     entities: Mapping[EntityKey, Entity]
     moves: Sequence[BudgetMove]
+    priors: ResponsePriors | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

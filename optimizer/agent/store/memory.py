@@ -32,12 +32,15 @@ from optimizer.agent.store.rules import (
     check_step,
     no_such_record,
     same_account,
+    same_refit,
     taken,
     too_large,
 )
 from optimizer.agent.store.timeline import Clash, Measures, Version, fold, in_force
 from optimizer.approval import OPEN
+from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
+from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import BudgetMove, Snapshot
 from optimizer.ports import ConflictingRows, IngestReport, SnapshotQuery
 
@@ -57,6 +60,7 @@ class MemoryStore:
         self._records: dict[tuple[str, int], Record] = {}
         self._events: tuple[Event, ...] = ()
         self._intents: dict[str, tuple[Intent, datetime | None]] = {}
+        self._refits: tuple[RefitRecord, ...] = ()
 
     def ingest(self, rows: Iterable[PerformanceRow]) -> IngestReport:
         """See `Store.ingest`. Unlike the others this one holds all rows, as it does anyway."""
@@ -115,6 +119,7 @@ class MemoryStore:
             amounts={key: [_amount(*reading) for reading in history] for key, history in readings.items()},
             entities=self._entities,
             moves=self._moves(query.known_at),
+            priors=self.latest_priors(query.known_at),
         )
         return assemble(query, known, _MemoryFacts(self._histories, known_at))
 
@@ -174,6 +179,21 @@ class MemoryStore:
     def events(self, rec_id: str) -> tuple[Event, ...]:
         """See `Store.events`."""
         return tuple(event for event in self._events if event.rec_id == rec_id)
+
+    def record_refit(self, refit: RefitRecord) -> None:
+        """See `Store.record_refit`."""
+        if any(stored.refit_id == refit.refit_id for stored in self._refits):
+            raise same_refit(refit.refit_id)
+        self._refits = (*self._refits, refit)
+
+    def refits(self, limit: int = 50) -> tuple[RefitRecord, ...]:
+        """See `Store.refits`."""
+        return tuple(sorted(self._refits, key=attrgetter("fitted_at"))[::-1][:limit])
+
+    def latest_priors(self, known_at: datetime) -> ResponsePriors | None:
+        """See `Store.latest_priors`."""
+        found = (r.priors for r in self.refits(len(self._refits)) if r.priors is not None and r.fitted_at <= known_at)
+        return next(found, None)
 
     def close(self) -> None:
         """See `Store.close`; there is nothing to release."""

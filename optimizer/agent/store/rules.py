@@ -141,6 +141,11 @@ def no_such_record(rec_id: str, revision: int | None) -> NotFound:
     return NotFound(f"there is no recommendation {rec_id!r}{which}")
 
 
+def same_refit(refit_id: str) -> StateConflict:
+    """Return the error of a refit whose id is taken."""
+    return StateConflict(f"refit {refit_id!r} is stored already, and a refit is never changed")
+
+
 def _identity(intent: Intent) -> tuple[object, ...]:
     what = (intent.key, intent.base, intent.target, intent.order)
     return intent.idempotency_key, intent.rec_id, intent.revision, *what

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from connectors.contract import BudgetTarget, Entity, PerformanceRow
-from optimizer.agent.store import catalogue, facts, ledger
+from optimizer.agent.store import catalogue, facts, ledger, refits
 from optimizer.agent.store.assemble import MOVES_WINDOW, assemble
 from optimizer.agent.store.engine import Database, sqlite_path
 from optimizer.agent.store.instants import to_instant
 from optimizer.agent.store.known import Known
 from optimizer.agent.store.migrate import bring_up_to_date
+from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
+from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import IngestReport, SnapshotQuery
 
@@ -68,6 +70,7 @@ class SqlStore:
                 amounts=catalogue.read_amounts(connection, budgets_at),
                 entities=catalogue.read_entities(connection),
                 moves=ledger.moves(connection, to_instant(query.known_at - MOVES_WINDOW), known_at),
+                priors=refits.latest_priors(connection, known_at),
             )
             return assemble(query, known, facts.SqlFacts(connection, known_at))
 
@@ -105,6 +108,21 @@ class SqlStore:
         """See `Store.events`."""
         with self._database.read() as connection:
             return ledger.events(connection, rec_id)
+
+    def record_refit(self, refit: RefitRecord) -> None:
+        """See `Store.record_refit`."""
+        with self._database.write() as connection:
+            refits.record(connection, refit)
+
+    def refits(self, limit: int = 50) -> tuple[RefitRecord, ...]:
+        """See `Store.refits`."""
+        with self._database.read() as connection:
+            return refits.newest(connection, limit)
+
+    def latest_priors(self, known_at: datetime) -> ResponsePriors | None:
+        """See `Store.latest_priors`."""
+        with self._database.read() as connection:
+            return refits.latest_priors(connection, to_instant(known_at))
 
     def close(self) -> None:
         """See `Store.close`."""

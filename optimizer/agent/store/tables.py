@@ -232,3 +232,28 @@ class Intent(Table, table=True):
     note: str = _text()
     updated_at: int | None = _big()
     acknowledged_at: int | None = _big()
+
+
+class Refit(Table, table=True):
+    """One refit of the slow tier; triggers forbid changing or deleting it. Priors that were withheld are NULL."""
+
+    __table_args__ = (
+        UniqueConstraint("refit_id"),
+        Index(None, "fitted_at"),
+        CheckConstraint("passed = (priors IS NOT NULL)", name="passed"),
+        CheckConstraint("length(evidence) = 64", name="evidence"),
+        *_at_least_zero("seed", "seconds"),
+        {"sqlite_autoincrement": True},
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    refit_id: str
+    fitted_at: int = _big()
+    model: str
+    code_version: str
+    seed: int = _big()
+    evidence: str
+    seconds: float
+    passed: bool
+    checks: str = _text()
+    priors: str | None = _text()
+    file: str

@@ -1,0 +1,131 @@
+"""Priors and the refits behind them, as a person reads them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from optimizer.agent.cli.answers import finite
+from optimizer.agent.cli.tables import clean, figures_table
+from optimizer.agent.standing import Standing
+from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
+from optimizer.plan.recommendation import adapter
+from optimizer.plan.refits import Check, RefitRecord
+
+_EIGHTY: Final = 1.2815515655446004  # half-width of a central 80% interval, in standard deviations of a normal
+_LEGEND: Final = (
+    "Median and 80% interval over a channel's campaigns. half-saturation: the spend that brings half of the most, in "
+    "multiples of a campaign's usual spend; slope: of the Hill curve; carry-over: share of a day's effect that comes "
+    "later; lift: incremental conversions per attributed one."
+)
+_NONE: Final = "-"
+
+
+def checks(made: tuple[Check, ...]) -> Table:
+    """What was checked, what was found, and whether the draws may be believed as far as that goes."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for title in ("check", "", "found", "limit"):
+        table.add_column(title, no_wrap=True, justify="right" if title in ("found", "limit") else "left")
+    table.add_column("in words", overflow="fold")
+    for check in made:
+        verdict = Text("passed", style="green") if check.passed else Text("failed", style="bold red")
+        table.add_row(check.name, verdict, _figure(check.value), _figure(check.limit), Text(clean(check.words)))
+    return table
+
+
+def compared(before: ResponsePriors | None, after: ResponsePriors) -> RenderableType:
+    """Two lines for each channel: what was believed of its campaigns, and what is now."""
+    rows = [
+        (name if said == "before" else "", said, prior)
+        for name, old, new in _pairs(before, after)
+        for said, prior in (("before", old), ("now", new))
+    ]
+    columns = {
+        "channel": [clean(name) for name, _, _ in rows],
+        "": [said for _, said, _ in rows],
+        "half-saturation": [_cell(prior, lambda p: p.log_half, math.exp) for _, _, prior in rows],
+        "slope": [_cell(prior, lambda p: p.log_slope, math.exp) for _, _, prior in rows],
+        "carry-over": [_cell(prior, lambda p: p.carry_over, _share) for _, _, prior in rows],
+        "lift": [_cell(prior, lambda p: p.log_lift, math.exp) for _, _, prior in rows],
+    }
+    return Group(figures_table(columns), Text(_LEGEND, style="dim"))
+
+
+def standing_words(found: Standing) -> Iterator[str]:
+    """Sentences for `outlay status`."""
+    if found.priors is None:
+        yield "Priors: none fitted yet; learning starts from plain ones."
+    else:
+        names = ", ".join(prior.channel for prior in found.priors.channels) or "no channel"
+        yield f"Priors: fitted {found.priors.fitted_at:%Y-%m-%d %H:%M} UTC by {found.priors.model}, for {names}."
+    if found.last is not None and not found.last.passed:
+        yield f"The refit of {found.last.fitted_at:%Y-%m-%d %H:%M} UTC was refused: {' '.join(found.last.objections)}"
+    if found.last is None:
+        yield "Next: outlay refit"
+    else:
+        verb = "was" if found.overdue else "is"
+        yield f"The next refit {verb} due on {found.due:%Y-%m-%d}{': outlay refit' if found.overdue else '.'}"
+
+
+def standing_data(found: Standing) -> dict[str, Any]:
+    """The same as plain values."""
+    return {
+        "priors": None if found.priors is None else priors_data(found.priors),
+        "last": None if found.last is None else record_data(found.last),
+        "due": found.due.isoformat(),
+        "overdue": found.overdue,
+    }
+
+
+def record_data(record: RefitRecord) -> dict[str, Any]:
+    """A refit as plain values; None stands for what is no number."""
+    return {
+        "id": record.refit_id,
+        "fitted_at": record.fitted_at.isoformat(),
+        "model": record.model,
+        "code_version": record.code_version,
+        "seed": record.seed,
+        "evidence": record.evidence,
+        "seconds": record.seconds,
+        "passed": record.passed,
+        "checks": finite(adapter(tuple[Check, ...]).dump_python(record.checks)),
+        "priors": None if record.priors is None else priors_data(record.priors),
+        "file": record.file,
+    }
+
+
+def priors_data(priors: ResponsePriors) -> dict[str, Any]:
+    """Priors as plain values."""
+    data: dict[str, Any] = adapter(ResponsePriors).dump_python(priors, mode="json")
+    return data
+
+
+def _pairs(
+    before: ResponsePriors | None, after: ResponsePriors
+) -> Iterator[tuple[str, ChannelPrior | None, ChannelPrior | None]]:
+    names = {prior.channel for priors in (before, after) if priors is not None for prior in priors.channels}
+    for name in sorted(names):
+        yield name, None if before is None else before.of(name), after.of(name)
+
+
+def _cell(
+    prior: ChannelPrior | None, part: Callable[[ChannelPrior], Spread | None], unit: Callable[[float], float]
+) -> str:
+    spread = None if prior is None else part(prior)
+    if spread is None:
+        return _NONE
+    low, middle, high = (unit(spread.mean + k * spread.sd) for k in (-_EIGHTY, 0.0, _EIGHTY))
+    return f"{middle:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _share(value: float) -> float:
+    return min(max(value, 0.0), 1.0)
+
+
+def _figure(value: float) -> str:
+    return f"{value:.4g}" if math.isfinite(value) else _NONE

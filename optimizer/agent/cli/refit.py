@@ -1,0 +1,172 @@
+"""`outlay refit`: the priors of the learning, sampled anew and handed on only if the draws may be believed."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from connectors.errors import BadInput
+from optimizer.agent import refitting
+from optimizer.agent import settings as configuration
+from optimizer.agent.bootstrap import open_house
+from optimizer.agent.cli import priors
+from optimizer.agent.cli.answers import Answer, Exit
+from optimizer.agent.cli.render import bullet, section
+from optimizer.agent.cli.screen import progress
+from optimizer.agent.cycle import House
+from optimizer.agent.refitting import Fitted, Order
+from optimizer.agent.settings import RefitTable
+from optimizer.agent.standing import Standing, standing
+from optimizer.agent.store.engine import sqlite_file
+from optimizer.refit import Sampling
+
+_COMMAND: Final = "outlay refit"
+_FIRST: Final = "compiling the model"  # which takes as long as some thousand draws
+
+
+def refit(config: Path, as_of: str | None, seed: int | None, draws: int | None, dry_run: bool, quiet: bool) -> Answer:
+    """Fit the slow tier to what the store knows; exit 4 when a check fails and the priors of before stand.
+
+    Raises:
+        BadInput: The day is none.
+        AskMarketer: There is nothing to fit, another refit is at work, or the draws cannot be written.
+    """
+    settings = configuration.load(config)
+    home = config.resolve().parent
+    order = Order(
+        sampling=_sampling(settings.refit, draws),
+        tests=configuration.lift_tests(settings, home),
+        seed=secrets.randbits(32) if seed is None else seed,
+    )
+    database = sqlite_file(configuration.store_url(settings, home))
+    with open_house(config) as house:
+        today = house.today() if as_of is None else _day(as_of)
+        with nullcontext() if dry_run else refitting.place(database) as folder:
+            fitted = _compute(house, today, order, quiet)
+            if folder is not None:
+                refitting.keep(house, fitted, folder, settings.refit.keep)
+        stands = standing(house.store, house.clock.now(), settings.refit.every_days)
+    draws_file = database.parent / fitted.record.file if fitted.record.file and not dry_run else None
+    return _answer(fitted, order, stands, draws_file)
+
+
+def _compute(house: House, today: date, order: Order, quiet: bool) -> Fitted:
+    sampling = order.sampling
+    with _stoppable() as go_on, nullcontext(_silence) if quiet else progress() as tell:
+
+        def step(done: int, of: int) -> None:
+            go_on()
+            tell(done, of, "sampling" if done else _FIRST)
+
+        tell(0, sampling.chains * (sampling.tune + sampling.draws), _FIRST)
+        return refitting.compute(house, today, order, step)
+
+
+def _silence(done: int, of: int, what: str) -> None:
+    """Show nothing."""
+
+
+@contextmanager
+def _stoppable() -> Iterator[Callable[[], None]]:
+    """Let Ctrl-C end the fit: a sampler takes it for a wish to make do with the draws that a chain has.
+
+    Yields:
+        What ends a chain, once it was pressed; to be called at each step.
+
+    Raises:
+        KeyboardInterrupt: It was pressed.
+    """
+    pressed: list[bool] = []
+
+    def stop(_signal: int, _frame: object) -> None:
+        pressed.append(True)
+        raise KeyboardInterrupt
+
+    def go_on() -> None:
+        if pressed:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield go_on
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if pressed:
+            words = "Stopped. Nothing was written; the priors of before stand."
+            Console(stderr=True, highlight=False, soft_wrap=True).print(words, markup=False)
+            raise KeyboardInterrupt
+
+
+def _sampling(table: RefitTable, draws: int | None) -> Sampling:
+    return Sampling(
+        draws=draws or table.draws,
+        tune=table.tune,
+        chains=table.chains,
+        cores=min(table.cores, table.chains),
+        target_accept=table.target_accept,
+        days=table.days,
+        campaigns=table.campaigns,
+    )
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise BadInput(
+            f"{text!r} is not a day", where=_COMMAND, field="--as-of", mend="write it as YYYY-MM-DD."
+        ) from None
+
+
+def _answer(fitted: Fitted, order: Order, stands: Standing, file: Path | None) -> Answer:
+    record = fitted.record
+    kept = stands.last is not None and stands.last.refit_id == record.refit_id
+    parts: list[RenderableType] = [
+        Text(f"Refit {record.refit_id}: {_amount(order)}, in {record.seconds:,.0f} s.", style="bold"),
+        section("Checks", priors.checks(record.checks)),
+        section("Left out", *map(bullet, fitted.notes)),
+    ]
+    if record.priors is not None:
+        parts.append(section("Priors", priors.compared(fitted.before, record.priors)))
+    parts += [Text(), Text(" ".join(_verdict(fitted, stands, kept)), style="bold")]
+    if file is not None:
+        parts.append(Text(f"Draws: {file}", no_wrap=True, overflow="ignore"))
+    data: dict[str, Any] = priors.record_data(record) | {
+        "before": None if fitted.before is None else priors.priors_data(fitted.before),
+        "notes": list(fitted.notes),
+        "recorded": kept,
+        "file": None if file is None else str(file),
+        "due": stands.due.isoformat(),
+    }
+    return Answer(Group(*parts), data, Exit.FINE if record.passed else Exit.BLOCKED)
+
+
+def _amount(order: Order) -> str:
+    sampling = order.sampling
+    drawn = f"{sampling.chains} chains of {sampling.tune:,} + {sampling.draws:,} draws"
+    return f"{drawn}, at most {sampling.days} days, seed {order.seed}"
+
+
+def _verdict(fitted: Fitted, stands: Standing, kept: bool) -> Iterator[str]:
+    if not fitted.record.passed:
+        yield "A check failed: nothing is handed to the learning."
+        if fitted.before is None:
+            yield "No priors were fitted before; it starts from the plain ones."
+        else:
+            yield f"The priors of {fitted.before.fitted_at:%Y-%m-%d %H:%M} UTC stand."
+    elif kept:
+        yield "All checks passed: from now on, every plan starts from these priors."
+    else:
+        yield "All checks passed."
+    if kept:
+        yield f"The next refit is due on {stands.due:%Y-%m-%d}."
+    else:
+        yield "Nothing was written."

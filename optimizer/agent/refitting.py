@@ -1,0 +1,205 @@
+"""A refit around its model: what the model is given, and what is kept of its answer.
+
+`compute` only reads. `keep` writes the draws first, whole or not at all, and then the record that names them: a stop at
+any moment leaves the priors of before in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from connectors.errors import AskMarketer
+from optimizer.agent import cycle
+from optimizer.agent.cycle import House
+from optimizer.agent.settings import LiftTestTable
+from optimizer.goals import ScopeKind
+from optimizer.plan.priors import ResponsePriors
+from optimizer.plan.refits import RefitRecord
+from optimizer.plan.snapshot import Snapshot
+from optimizer.ports import StoreError
+from optimizer.refit import MODEL, LiftTest, Progress, Refit, Sampling, fit
+from simulations import disk
+from simulations.runs.folder import alone
+
+FOLDER: Final = "refits"
+"""Of the draws, beside the database."""
+
+_PREFIX: Final = "F-"
+_ENGINE: Final = "h5netcdf"
+_ALL: Final = 1_000_000  # refits, of which there is one a week
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a person asks for: how much is sampled, with which experiments, and from which seed."""
+
+    sampling: Sampling
+    tests: tuple[LiftTestTable, ...]
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A refit that was computed and not yet kept.
+
+    Attributes:
+        record: What will be kept of it.
+        before: The priors that stood when it began.
+        notes: What was left out, in sentences.
+        idata: The draws as ArviZ data (`xarray.DataTree`), or None.
+    """
+
+    record: RefitRecord
+    before: ResponsePriors | None
+    notes: tuple[str, ...]
+    idata: Any | None
+
+
+def compute(house: House, today: date, order: Order, progress: Progress) -> Fitted:
+    """Fit the slow tier to what the store knows; writes nothing.
+
+    The priors of before are kept out of the evidence: they were learnt from the same days, which would count twice.
+
+    Raises:
+        AskMarketer: The store knows of no budget to learn about.
+    """
+    began, before = house.clock.now(), house.store.latest_priors(house.clock.now())
+    seen = replace(cycle.snapshot(house, today), priors=None)
+    if not seen.targets:
+        raise AskMarketer("the store knows of no budget yet", mend="read the platforms with `outlay plan` first.")
+    tests, left_out = lifts_of(order.tests, seen)
+    answer = fit(seen, tests, order.sampling, np.random.default_rng(order.seed), progress)
+    record = _record(house, order, seen, answer, began)
+    return Fitted(record, before, (*left_out, *answer.notes), answer.idata)
+
+
+def lifts_of(tests: Sequence[LiftTestTable], seen: Snapshot) -> tuple[tuple[LiftTest, ...], tuple[str, ...]]:
+    """Return the tests as the model takes them, and why others are left out, in sentences."""
+    taken, left_out = [], []
+    for test in tests:
+        places = _places(test, seen)
+        name = f"The lift test of {test.scope} from {test.first_day}"
+        if test.last_day >= seen.today:
+            left_out.append(f"{name} is left out: it is not over yet.")
+        elif len(places) != 1:
+            why = "is no campaign of that id or name" if not places else "are several of that name; write the id"
+            left_out.append(f"{name} is left out: there {why}.")
+        else:
+            taken.append(_lift(test, *places[0]))
+    return tuple(taken), tuple(left_out)
+
+
+@contextmanager
+def place(database: Path) -> Iterator[Path]:
+    """Yield the folder of the draws beside a database, made where it is missing, for one refit at a time.
+
+    Raises:
+        AskMarketer: It cannot be made or written in, or another refit is at work.
+    """
+    folder = database.parent / FOLDER
+    with alone(folder):
+        for left in folder.glob(f".{_PREFIX}*.part"):  # by a process that was killed
+            left.unlink(missing_ok=True)
+        yield folder
+
+
+def keep(house: House, fitted: Fitted, folder: Path, files: int) -> None:
+    """Write the draws, record the refit, and delete the files of older draws; inside `place`.
+
+    Args:
+        house: The wired house.
+        fitted: What was computed.
+        folder: From `place`.
+        files: How many files are kept; the draws behind the priors in force stay beyond that.
+
+    Raises:
+        AskMarketer: The draws cannot be written.
+        StoreError: The record cannot; the draws are taken away again.
+    """
+    record = fitted.record
+    path = folder.parent / record.file
+    if fitted.idata is not None:
+        _write(record, fitted.idata, path)
+    try:
+        house.store.record_refit(record)
+    except StoreError:
+        if fitted.idata is not None:
+            path.unlink(missing_ok=True)
+        raise
+    _prune(house, folder, files)
+
+
+def _record(house: House, order: Order, seen: Snapshot, answer: Refit, began: datetime) -> RefitRecord:
+    now, evidence = house.clock.now(), seen.digest()
+    name = f"{_PREFIX}{now:%Y%m%d-%H%M%S}-{evidence[:8]}"
+    priors = None if answer.priors is None else replace(answer.priors, fitted_at=now)
+    return RefitRecord(
+        refit_id=name,
+        fitted_at=now,
+        model=MODEL,
+        code_version=house.code_version,
+        seed=order.seed,
+        evidence=evidence,
+        seconds=max((now - began).total_seconds(), 0.0),
+        checks=answer.checks,
+        priors=priors,
+        file="" if answer.idata is None else f"{FOLDER}/{name}.nc",
+    )
+
+
+def _places(test: LiftTestTable, seen: Snapshot) -> list[tuple[str, str | None]]:
+    """Channel and campaign that a test may be about; a channel is taken at its word."""
+    name = test.scope.name
+    if test.scope.kind is ScopeKind.CHANNEL:
+        return [(name, None)]
+    found = {
+        (target.channel, campaign)
+        for target in seen.targets
+        for campaign, called in zip(target.campaigns, target.campaign_names, strict=True)
+        if name in (campaign, called)
+    }
+    return sorted(found)
+
+
+def _lift(test: LiftTestTable, channel: str, campaign: str | None) -> LiftTest:
+    return LiftTest(
+        channel=channel,
+        first_day=test.first_day,
+        last_day=test.last_day,
+        spend=float(test.spend),
+        spend_change=float(test.spend_change),
+        incremental=test.incremental,
+        se=test.se,
+        outcome=test.outcome,
+        campaign=campaign,
+    )
+
+
+def _write(record: RefitRecord, idata: Any, path: Path) -> None:
+    """Write the draws as NetCDF, with what they are from among the attributes."""
+    about = {"refit": record.refit_id, "model": record.model, "evidence": record.evidence}
+    tree = idata.copy()
+    tree.attrs = {**tree.attrs, **about, "seed": str(record.seed), "outlay": record.code_version}
+    try:
+        with disk.whole(path) as part:
+            tree.to_netcdf(part, engine=_ENGINE)
+    except OSError as error:
+        words = f"{path} cannot be written: {error.strerror or error}"
+        raise AskMarketer(words, mend="free some space, and make the folder writable.") from None
+
+
+def _prune(house: House, folder: Path, files: int) -> None:
+    """Delete all files of draws but those of the newest refits and of the one whose priors are in force."""
+    refits = house.store.refits(_ALL)
+    in_force = [refit.file for refit in refits if refit.passed][:1]
+    wanted = {Path(file).name for file in [*in_force, *[refit.file for refit in refits if refit.file][:files]]}
+    for draws in folder.glob(f"{_PREFIX}*.nc"):
+        if draws.name not in wanted:
+            draws.unlink(missing_ok=True)

@@ -1,0 +1,13 @@
+"""The slow tier: hierarchical models, sampled now and then, whose pooled beliefs are the priors of the fast tier.
+
+`fit` is pure given its generator, and nothing of it is handed on unless its checks pass. `fit_mix` is the same for an
+outcome that no platform attributes. docs/slow-tier.md has the formulae.
+"""
+
+from optimizer.refit.contract import Check, LiftTest, Progress, Refit, Sampling
+from optimizer.refit.fitting import fit
+from optimizer.refit.hierarchy import MODEL
+from optimizer.refit.market import Market
+from optimizer.refit.mix import Mix, fit_mix
+
+__all__ = ["MODEL", "Check", "LiftTest", "Market", "Mix", "Progress", "Refit", "Sampling", "fit", "fit_mix"]
