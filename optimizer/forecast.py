@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from optimizer.goals import Explore, Goals
+from optimizer.knowledge import gradient
 from optimizer.plan.problem import Outcome
 from optimizer.plan.recommendation import Objective
 from optimizer.plan.snapshot import FloatArray
 from optimizer.response import Belief
+
+MOST_HOPE: Final = 1.0
+"""Bound on the optimism about a budget, as a share of what it is expected to bring."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,10 +24,21 @@ class Forecast:
     """Posterior of the objective per day as a function of the daily budgets.
 
     Budgets are arrays of shape (K, P) in currency units: P candidate budgets for each of K targets.
+
+    Attributes:
+        current: The live budgets, shape (K,).
+        hope: Part of the bonus for what is uncertain that counts, 0 to 1.
     """
 
     belief: Belief
     goals: Goals
+    current: FloatArray
+    hope: float = 1.0
+
+    @property
+    def hopes(self) -> bool:
+        """Whether uncertainty counts for a budget."""
+        return self.hope > 0.0 and self.goals.explore is not Explore.NONE
 
     def moments(self, budget: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return posterior mean and standard deviation of the objective per day, each (K, P)."""
@@ -35,20 +51,31 @@ class Forecast:
         return self._scale * self.belief.draws(budget, self._outcome, n, rng) - self._cost(budget)
 
     def utility(self, budget: FloatArray, rng: np.random.Generator) -> FloatArray:
-        """Return what the allocator maximises, shape (K, P): the objective with the uncertainty that `explore` adds.
+        """Return what the allocator maximises, shape (K, P): the objective with what `explore` hopes for on top.
 
-        `optimistic` adds one posterior standard deviation, `thompson` takes one draw, `none` is the mean. The
-        choice of default is measured in benchmarks (docs/models.md).
+        The mean plus `hope` times a bonus: of `optimistic` one posterior standard deviation, but no more than the
+        mean itself (of what was never tried, the deviation is a multiple of it); of `knowledge-gradient` what a look
+        there is worth (`optimizer.knowledge`); of `thompson` the way to one posterior draw; of `none` nothing. The
+        default is chosen by benchmarks (docs/models.md).
         """
+        mean = self.moments(budget)[0]
+        if not self.hopes:
+            return mean
+        cost = self._cost(budget)
+        return np.maximum.accumulate(mean + self.hope * self._bonus(budget, rng) + cost, axis=1) - cost
+
+    def _bonus(self, budget: FloatArray, rng: np.random.Generator) -> FloatArray:
         match self.goals.explore:
-            case Explore.THOMPSON:
-                drawn: FloatArray = self.draws(budget, 1, rng)[0]
-                return drawn
             case Explore.NONE:
-                return self.moments(budget)[0]
+                return np.zeros_like(budget)
             case Explore.OPTIMISTIC:
                 mean, sd = self.moments(budget)
-                return np.maximum.accumulate(mean + sd + self._cost(budget), axis=1) - self._cost(budget)
+                return np.minimum(sd, MOST_HOPE * np.maximum(mean + self._cost(budget), 0.0))
+            case Explore.THOMPSON:
+                drawn: FloatArray = self.draws(budget, 1, rng)[0]
+                return drawn - self.moments(budget)[0]
+            case Explore.KNOWLEDGE_GRADIENT:
+                return gradient(self.moments, self.draws, budget, self.current, rng)
 
     def outcomes(self, budget: FloatArray, which: Collection[Outcome] = tuple(Outcome)) -> Mapping[Outcome, FloatArray]:
         """Return the expected conversions and value per day, each (K, P), that ROAS and CPA rows count."""

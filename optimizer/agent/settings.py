@@ -99,7 +99,11 @@ class GoalTable(Table):
         0.8, description="Probability with which a ROAS floor or CPA ceiling must be met, above 0.5 and below 1."
     )
     explore: Explore = Field(
-        Explore.OPTIMISTIC, description="How uncertainty enters the objective: optimistic, thompson or none."
+        Explore.OPTIMISTIC,
+        description="How uncertainty enters the objective: optimistic, knowledge-gradient, thompson or none.",
+    )
+    explore_limit: Share = Field(
+        0.3, description="Most of the spend that may stand where only hope puts it, as a share, 0 to 1."
     )
     risk_aversion: Share = Field(
         0.0, description="Weight of the mean of the worst outcomes against the mean of all, 0 to 1; 0 shuns no risk."
@@ -367,6 +371,7 @@ def _goals(settings: Settings) -> Goals:
         cpa_ceiling=money(goal.cpa_ceiling),
         confidence=goal.confidence,
         explore=goal.explore,
+        explore_limit=goal.explore_limit,
         risk_aversion=goal.risk_aversion,
         risk_tail=goal.risk_tail,
         switching_cost=goal.switching_cost,

@@ -188,6 +188,7 @@ OUTLAY: Final[Mapping[str, MakePolicy]] = MappingProxyType(
     {
         "outlay": outlay_policy(),
         "outlay-none": outlay_policy(Explore.NONE),
+        "outlay-kg": outlay_policy(Explore.KNOWLEDGE_GRADIENT),
         "outlay-thompson": outlay_policy(Explore.THOMPSON),
         "outlay-conversions": partial(ConversionsOnly, make=outlay_policy()),
     }
@@ -199,6 +200,7 @@ POLICIES: Final[Mapping[str, MakePolicy]] = MappingProxyType({**OUTLAY, **BASELI
 ABOUT: Final[Mapping[str, str]] = MappingProxyType(
     {
         "outlay": "Outlay's own decision, guardrails aside: plans for the posterior mean plus one standard deviation.",
+        "outlay-kg": "The same exploring by the knowledge gradient: plans for the mean and what a look is worth.",
         "outlay-none": "The same without exploration: plans for the posterior mean.",
         "outlay-thompson": "The same exploring by chance: plans for one posterior draw of every curve.",
         "outlay-conversions": "The same as `outlay` without the funnel: it sees spend and conversions alone.",

@@ -173,6 +173,7 @@ def _restoring(
         promises=(),
         certificate=None,
         explanation=None,
+        explored=None,
     )
 
 

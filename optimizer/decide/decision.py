@@ -158,7 +158,7 @@ def _case(
         fixed=fixed,
         ceiling=ceiling,
         rows=goals.rows(wanted, snapshot.targets, ceiling),
-        forecast=Forecast(belief, wanted),
+        forecast=Forecast(belief, wanted, snapshot.current),
         proof=proof,
         held=_held(snapshot, guardrails.holds(snapshot, proof, guards, now), failed),
     )

@@ -14,7 +14,7 @@ from optimizer.allocate import solve
 from optimizer.decide.case import Case
 from optimizer.decide.market import Market, market, space, tabulated
 from optimizer.decide.promises import asked_share, credited, judged, probability, uncertain_rows
-from optimizer.goals import Because, Box, Explore, GoalsError
+from optimizer.goals import Because, Box, GoalsError
 from optimizer.guardrails import BoolArray
 from optimizer.plan.problem import Allocation, Collision, Outcome, Row
 from optimizer.plan.recommendation import Finding, Severity
@@ -25,6 +25,7 @@ _STEP_POINTS: Final = 33
 _CREDIT_ROUNDS: Final = 10
 _CREDIT_SETTLED: Final = 1e-3
 _PRUNINGS: Final = 4
+_HOPES: Final = (1.0, 0.5, 0.25, 0.0)
 _LEAST_KEPT: Final = 0.5
 _COUNTED: Final = Because("max-changes", "other moves are worth more, and no more changes are allowed")
 _SMALL: Final = Because("smallest-step", "a smaller move than that is not worth a platform's learning")
@@ -40,6 +41,7 @@ class Plan:
         aim: The solver's answer without steps, with its certificate; it counts uncertainty as `explore` says.
         outside: Where a present budget breaks a limit of its own: which, by index.
         prices: What each row's room is worth by the expected curves alone, shape (rows,).
+        explored: Share of the spend that stands where only hope puts it: above the aim of the expected curves.
         findings: What was noticed on the way.
     """
 
@@ -48,6 +50,7 @@ class Plan:
     aim: Allocation
     outside: Mapping[int, Because]
     prices: FloatArray
+    explored: float
     findings: tuple[Finding, ...]
 
 
@@ -62,9 +65,19 @@ class _Aim:
 def search(case: Case, rng: np.random.Generator) -> Plan | Finding:
     """Find today's budgets; a finding says why there are none.
 
+    Hope is lessened until no more of the spend than `explore_limit` stands where hope alone puts it.
+
     Raises:
         GoalsError: A line that a person fixed breaks a limit of its own.
     """
+    for hope in _HOPES:
+        found = _search(replace(case, forecast=replace(case.forecast, hope=hope)), rng)
+        if isinstance(found, Finding) or found.explored <= case.goals.explore_limit:
+            break
+    return found
+
+
+def _search(case: Case, rng: np.random.Generator) -> Plan | Finding:
     targets, current = case.snapshot.targets, case.snapshot.current
     step = guardrails.room(case.snapshot, case.goals, case.guards, case.now)
     _check_fixed(case, step)
@@ -74,8 +87,10 @@ def search(case: Case, rng: np.random.Generator) -> Plan | Finding:
     if isinstance(aim, Finding):
         return aim
     found = _fewer_moves(case, aim, _closed(case, step), rng)
-    prices = _expected_prices(case, wide, aim)
-    return Plan(found.budget, found.box, aim.answer, _outside(own, current), prices, found.findings)
+    sober = _sober(case, wide, aim)
+    hoped = np.minimum(found.budget, aim.answer.spend) - sober.spend
+    explored = float(np.maximum(hoped, 0.0).sum() / max(found.budget.sum(), 1e-9)) if case.forecast.hopes else 0.0
+    return Plan(found.budget, found.box, aim.answer, _outside(own, current), sober.prices, explored, found.findings)
 
 
 def _aim(case: Case, box: Box, rng: np.random.Generator) -> _Aim | Finding:
@@ -131,12 +146,12 @@ def _worth_having(case: Case, budget: FloatArray) -> bool:
     return bool(then >= _LEAST_KEPT * now)
 
 
-def _expected_prices(case: Case, box: Box, aim: _Aim) -> FloatArray:
-    """The multipliers of the rows when only expectation counts: hope has no place in a price that a person reads."""
-    if case.goals.explore is Explore.NONE and case.goals.risk_aversion == case.goals.switching_cost == 0.0:
-        return aim.answer.prices
+def _sober(case: Case, box: Box, aim: _Aim) -> Allocation:
+    """The aim when only expectation counts: hope has no place in a price that a person reads."""
+    if not case.forecast.hopes and case.goals.risk_aversion == case.goals.switching_cost == 0.0:
+        return aim.answer
     choice = space(box, _WIDE_POINTS, case.snapshot.current)
-    return solve(tabulated(case, choice, case.forecast.moments(choice.grid)[0], aim.rows)).prices
+    return solve(tabulated(case, choice, case.forecast.moments(choice.grid)[0], aim.rows))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

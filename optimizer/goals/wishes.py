@@ -20,6 +20,7 @@ class Explore(StrEnum):
     """How uncertainty enters the objective (docs/models.md)."""
 
     OPTIMISTIC = "optimistic"
+    KNOWLEDGE_GRADIENT = "knowledge-gradient"
     THOMPSON = "thompson"
     NONE = "none"
 
@@ -158,6 +159,7 @@ class Goals:
         cpa_ceiling: Most spend per conversion, over all targets, with probability `confidence`.
         confidence: The probability with which a ROAS floor or CPA ceiling must be met.
         explore: How uncertainty enters the objective.
+        explore_limit: Most of the spend that may stand where only hope puts it, as a share, 0 to 1.
         risk_aversion: Weight of the mean of the worst outcomes in the objective, 0 to 1; 0 counts the mean alone.
         risk_tail: Which share of the outcomes, worst first, that mean is over; above 0, at most 1.
         switching_cost: What moving one currency unit from one budget to another must bring at least, as a share of
@@ -176,6 +178,7 @@ class Goals:
     cpa_ceiling: Money | None = None
     confidence: float = 0.8
     explore: Explore = Explore.OPTIMISTIC
+    explore_limit: float = 0.3
     risk_aversion: float = 0.0
     risk_tail: float = 0.2
     switching_cost: float = 0.0
@@ -205,6 +208,7 @@ class Goals:
         for share, value, most in (
             ("risk_aversion", self.risk_aversion, 1.0),
             ("switching_cost", self.switching_cost, math.inf),
+            ("explore_limit", self.explore_limit, 1.0),
         ):
             if not (0.0 <= value <= most and math.isfinite(value)):
                 raise GoalsError(f"{share} must be 0 or more, not {value!r}. Mend: correct it in config.toml")

@@ -319,6 +319,8 @@ class Decision:
         certificate: The solver's; None when nothing was solved.
         goals_digest, input_digest: SHA-256 of the goals and of the snapshot it was made from.
         explanation: Why the plan as a whole is what it is; None in what older versions decided.
+        explored: Share of the spend that stands where only hope puts it, above what the expected curves ask for; None
+            where nothing was searched, and in what older versions decided.
     """
 
     as_of: date
@@ -341,6 +343,7 @@ class Decision:
     goals_digest: str
     input_digest: str
     explanation: Annotated[Explanation | None, _LATER] = None
+    explored: Annotated[float | None, _LATER] = None
 
     @property
     def moves(self) -> bool:

@@ -42,7 +42,7 @@ def learn(snapshot: Snapshot) -> Belief:
     delay = learn_maturity(snapshot.delays, len(snapshot.targets))
     complete = delay.history(history.days)
     steps = funnel(history)
-    around = Local.of_spend(steps.volume, steps.spend, _of_volume(steps.late, complete), history.weekday)
+    around = Local.of_spend(steps.volume, steps.spend, _of_volume(steps.late, complete), steps.late, history.weekday)
     season = weekday_factors(around)
     noise = excess_variance(around, season)
     curves = _curves(

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from optimizer.plan.snapshot import FloatArray, IntArray
-from optimizer.response.history import WEEK
+from optimizer.response.history import WEEK, BoolArray
 
 WINDOW: Final = 182
 """Days of history that season and noise are estimated from."""
@@ -25,6 +25,11 @@ TARGET_EVENTS: Final = 100.0
 """The same of the pooled factors in a target's own: weekdays differ by about 10% between targets."""
 
 TYPICAL_EXCESS: Final = 0.1
+"""phi of daily conversions, before any were seen."""
+
+TYPICAL_SHOWN: Final = 0.03
+"""The same of impressions and clicks."""
+
 LEAST_EXCESS, MOST_EXCESS = 0.003, 10.0
 
 
@@ -35,26 +40,32 @@ class Local:
     Attributes:
         count: Events so far, shape (K, T).
         exposure: What they are counted against, before any weekday factor, shape (K, T).
+        typical: phi that is expected of such counts, shape (K,).
         weekday: Shape (T,).
     """
 
     count: FloatArray
     exposure: FloatArray
+    typical: FloatArray
     weekday: IntArray
 
     @classmethod
-    def of_spend(cls, count: FloatArray, spend: FloatArray, complete: FloatArray, weekday: IntArray) -> Local:
+    def of_spend(
+        cls, count: FloatArray, spend: FloatArray, complete: FloatArray, late: BoolArray, weekday: IntArray
+    ) -> Local:
         """Set the last WINDOW days of a count against spend; all shapes (K, T) but that of `weekday`, (T,).
 
         Args:
             count: Events so far; a day without spend does not count.
             spend: Zero on days that do not count.
             complete: Share of the events that is reported by now.
+            late: Whether the events are conversions, shape (K,).
             weekday: 0 is Monday.
         """
         counted = spend > 0
         exposure = np.where(counted, complete * np.where(counted, spend, 1.0) ** ELASTICITY, 0.0)
-        return cls(np.where(counted, count, 0.0)[:, -WINDOW:], exposure[:, -WINDOW:], weekday[-WINDOW:])
+        typical = np.where(late, TYPICAL_EXCESS, TYPICAL_SHOWN)
+        return cls(np.where(counted, count, 0.0)[:, -WINDOW:], exposure[:, -WINDOW:], typical, weekday[-WINDOW:])
 
 
 def weekday_factors(days: Local, sweeps: int = 3) -> FloatArray:
@@ -79,7 +90,7 @@ def _shrunk(days: Local, expected: FloatArray, factors: FloatArray) -> FloatArra
     """Return new factors, shape (K, 7), given what is expected, shape (K, T), under the old ones."""
     onto = (days.weekday[:, None] == np.arange(WEEK)).astype(np.float64)
     # Overdispersed days carry less than their count: weight them as `excess_variance` later does.
-    weight = 1.0 / (1.0 + TYPICAL_EXCESS * expected)
+    weight = 1.0 / (1.0 + days.typical[:, None] * expected)
     seen, base = (weight * days.count) @ onto, (weight * expected) @ onto / factors
     pool = (seen.sum(axis=0) + POOL_EVENTS) / (base.sum(axis=0) + POOL_EVENTS)
     shrunk: FloatArray = (seen + TARGET_EVENTS * pool) / (base + TARGET_EVENTS)
@@ -106,12 +117,13 @@ def excess_variance(days: Local, factors: FloatArray) -> FloatArray:
     mean = r * (_around(days.count) - days.count)
     surplus = (((days.count - mean) ** 2 / (1.0 + r) - mean) * usable).sum(axis=1)
     square = (mean**2 - r * mean).sum(axis=1)
-    noise = (2.0 * (mean + TYPICAL_EXCESS * mean**2) ** 2 + mean).sum(axis=1)
+    noise = (2.0 * (mean + days.typical[:, None] * mean**2) ** 2 + mean).sum(axis=1)
     information = _ratio(np.maximum(square, 0.0) ** 2, noise)
     own = np.clip(_ratio(surplus, np.maximum(square, 0.0)), 0.0, MOST_EXCESS)
-    prior = 1.0 / TYPICAL_EXCESS**2
-    pool = float((information @ own + prior * TYPICAL_EXCESS) / (information.sum() + prior))
-    trust = 1.0 / max(0.7 * pool, 0.02) ** 2
+    # Pooled as multiples of what is typical: a portfolio may count impressions here and conversions there.
+    multiple, scaled = own / days.typical, information * days.typical**2
+    pool = float((scaled @ multiple + 1.0) / (scaled.sum() + 1.0)) * days.typical
+    trust = 1.0 / np.maximum(0.7 * pool, 0.02) ** 2
     shrunk: FloatArray = (information * own + trust * pool) / (information + trust)
     return np.clip(shrunk, LEAST_EXCESS, MOST_EXCESS)
 

@@ -120,6 +120,10 @@ def _summary(decision: Decision) -> Text:
         f"{decision.expected_now:,.2f} -> {decision.expected_then:,.2f} {decision.unit}.",
         _outcome(decision),
     ]
+    if decision.explored:
+        sentences.append(
+            f"{decision.explored:.1%} of the spend stands where it may turn out better than expected, to learn of it."
+        )
     if decision.certificate is not None:
         gap = _tiny(decision.certificate.gap)
         sentences.append(f"The aim is within {gap} of the best under these beliefs and limits (certified).")
