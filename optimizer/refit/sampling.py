@@ -90,14 +90,10 @@ def _nutpie(model: Any, settings: Sampling, seed: int, progress: Progress, total
         progress_bar=False,
         progress_callback=report,
     )
-    observed = {v.name: model.rvs_to_values[v].get_value() for v in model.observed_RVs if _held(model, v)}
+    observed = {v.name: np.asarray(model.rvs_to_values[v].data) for v in model.observed_RVs}
     axes = {name: [f"{name}_dim_{axis}" for axis in range(values.ndim)] for name, values in observed.items()}
     tree["observed_data"] = xr.DataTree(xr.Dataset({name: (axes[name], values) for name, values in observed.items()}))
     return tree
-
-
-def _held(model: Any, variable: Any) -> bool:
-    return hasattr(model.rvs_to_values[variable], "get_value")
 
 
 def flat(tree: Any, most: int | None = None) -> dict[str, FloatArray]:
