@@ -19,7 +19,7 @@ from optimizer.refit.hierarchy import MODEL, build, drift_knots, expected, impli
 from optimizer.refit.sampling import flat
 from tests.optimizer.snapshots import NOW, TODAY, snapshot
 
-TINY = Sampling(draws=5, tune=5, chains=2, target_accept=0.6, days=35)
+TINY = Sampling(draws=5, tune=5, chains=2, depth=3, days=35)
 FIRST = TODAY - timedelta(days=28)
 LIFT = LiftTest("search", FIRST, FIRST + timedelta(days=13), 2800.0, -1400.0, -60.0, 12.0)
 
@@ -87,11 +87,9 @@ def test_the_model_is_the_density_that_numpy_computes(evidence: Evidence) -> Non
         )
     }
     p |= {"wander": np.array(0.2), "level": rng.normal(2.5, 0.1, 4)}
-    rest = {"level_mean": np.zeros(2), "level_sd": np.ones(2)}
-    free = [model[name] for name in (*p, *rest)]
+    free = [model[name] for name in p]
     found = pm.math.sum(model.logp(vars=model.observed_RVs, sum=True))
-    values = dict(zip([v.name for v in free], [*p.values(), *rest.values()], strict=True))
-    at = {model.rvs_to_values[v]: _moved(model, v, values[v.name]) for v in free}
+    at = {model.rvs_to_values[v]: _moved(model, v, p[v.name]) for v in free}
     density = float(found.eval(at, mode="FAST_COMPILE"))
     mean = expected(p, evidence, np)[evidence.counted]
     size = np.broadcast_to((1 / (p["excess"][evidence.channel] + 1e-4))[:, None], evidence.counts.shape)[
@@ -120,8 +118,8 @@ class _Posterior:
     diverging: int
 
     def __call__(self, _model: Any, _settings: Sampling, rng: np.random.Generator, _progress: Any) -> Any:
-        draws = {n: v + self.sd * rng.normal(size=(2, 500, *np.shape(v))) for n, v in self.truth.items()}
-        diverging = np.zeros((2, 500), dtype=bool)
+        draws = {n: v + self.sd * rng.normal(size=(2, 2000, *np.shape(v))) for n, v in self.truth.items()}
+        diverging = np.zeros((2, 2000), dtype=bool)
         diverging[0, : self.diverging] = True
         axes = {name: ("chain", "draw", *(f"{name}_{axis}" for axis in range(v.ndim - 2))) for name, v in draws.items()}
         posterior = xr.Dataset({name: (axes[name], values) for name, values in draws.items()})
@@ -185,7 +183,7 @@ def test_a_model_that_does_not_look_like_the_days_is_withheld(refitted: Callable
 def test_divergent_draws_are_withheld(refitted: Callable[..., Refit]) -> None:
     refit = refitted(diverging=9)
     assert refit.priors is None
-    assert "9 of 1000 transitions diverged" in refit.words
+    assert "9 of 4000 transitions diverged" in refit.words
 
 
 def test_the_same_seed_gives_the_same_checks_and_priors(refitted: Callable[..., Refit]) -> None:
