@@ -29,7 +29,7 @@ SEED = 20260301
 TRUE = {"x1": 93.388, "x2": 171.409}
 LEVEL = 0.9
 POINTS = 65
-FULL = Sampling(draws=1000, tune=1000, chains=2, target_accept=0.95)
+FULL = Sampling(draws=600, tune=500, chains=2, target_accept=0.9)
 SHORT = Sampling(draws=200, tune=300, chains=2, target_accept=0.9)
 
 

@@ -18,23 +18,23 @@ class Standing:
         now: The moment.
         priors: Those in force; None before the first refit that passed.
         last: The last refit, passed or refused; None before the first.
-        due: When the next one is; the moment itself before the first.
+        due: When the next one is; None before the first, which is due at any time.
     """
 
     now: datetime
     priors: ResponsePriors | None
     last: RefitRecord | None
-    due: datetime
+    due: datetime | None
 
     @property
     def overdue(self) -> bool:
         """Whether the next refit should have been made by now."""
-        return self.due <= self.now
+        return self.due is None or self.due <= self.now
 
 
 def standing(store: Store, now: datetime, every_days: int) -> Standing:
     """Ask a store; a refused refit is due again as late as one that passed, since a day changes little."""
     newest = store.refits(limit=1)
     last = newest[0] if newest else None
-    due = now if last is None else last.fitted_at + timedelta(days=every_days)
+    due = None if last is None else last.fitted_at + timedelta(days=every_days)
     return Standing(now, store.latest_priors(now), last, due)

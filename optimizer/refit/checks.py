@@ -40,9 +40,10 @@ def convergence(tree: Any) -> tuple[Check, ...]:
     Args:
         tree: ArviZ data with posterior and sample_stats.
     """
-    import arviz as az  # noqa: PLC0415 - ArviZ is slow to load
+    # Of ArviZ the part that computes: the part that draws is slow to load, and PyMC loads this one anyway.
+    from arviz_stats import ess, rhat  # noqa: PLC0415 - slow to load all the same
 
-    r_hat, where = _worst(az.rhat(tree), np.nanmax)
+    r_hat, where = _worst(rhat(tree), np.nanmax)
     agree = bool(r_hat <= R_HAT)
     found = [
         Check(
@@ -56,14 +57,14 @@ def convergence(tree: Any) -> tuple[Check, ...]:
         )
     ]
     for part in ("bulk", "tail"):
-        ess, where = _worst(az.ess(tree, method=part), np.nanmin)
-        enough = bool(ess >= ESS)
+        size, where = _worst(ess(tree, method=part), np.nanmin)
+        enough = bool(size >= ESS)
         words = (
-            f"There are at least {ess:.0f} effective draws in the {part}."
+            f"There are at least {size:.0f} effective draws in the {part}."
             if enough
-            else f"Only {ess:.0f} draws are effective in the {part} of {where}, fewer than {ESS:.0f}; sample longer."
+            else f"Only {size:.0f} draws are effective in the {part} of {where}, fewer than {ESS:.0f}; sample longer."
         )
-        found.append(Check(f"ess-{part}", ess, ESS, enough, words))
+        found.append(Check(f"ess-{part}", size, ESS, enough, words))
     return (*found, _divergences(np.asarray(tree["sample_stats"].dataset["diverging"])))
 
 

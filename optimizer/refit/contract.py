@@ -28,6 +28,7 @@ class Sampling:
         chains: Independent chains; at least two, since R-hat compares them.
         cores: Chains that run at the same time.
         target_accept: Of the No-U-Turn sampler; nearer to one means smaller steps and fewer divergences.
+        depth: Most doublings of a trajectory: a draw takes at most 2^depth - 1 steps.
         days: Days of history before `today` that are used, the latest ones.
         campaigns: Most campaigns of a channel that are fitted, those with the most conversions.
 
@@ -40,11 +41,13 @@ class Sampling:
     chains: int = 4
     cores: int = 1
     target_accept: float = 0.9
+    depth: int = 10
     days: int = 182
     campaigns: int = 12
 
     def __post_init__(self) -> None:
-        for name, least in (("draws", 1), ("tune", 1), ("chains", 2), ("cores", 1), ("days", 14), ("campaigns", 1)):
+        least_of = {"draws": 1, "tune": 1, "chains": 2, "cores": 1, "depth": 1, "days": 14, "campaigns": 1}
+        for name, least in least_of.items():
             if getattr(self, name) < least:
                 raise ValueError(f"sampling.{name} must be at least {least}, not {getattr(self, name)!r}")
         if not 0.5 <= self.target_accept < 1.0:

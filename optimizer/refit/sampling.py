@@ -60,6 +60,8 @@ def _pymc(model: Any, settings: Sampling, seed: int, progress: Progress, total: 
             chains=settings.chains,
             cores=min(settings.cores, settings.chains),
             target_accept=settings.target_accept,
+            max_treedepth=settings.depth,
+            early_max_treedepth=min(settings.depth, 8),
             random_seed=seed,
             model=model,
             nuts_sampler="pymc",
@@ -86,18 +88,15 @@ def _nutpie(model: Any, settings: Sampling, seed: int, progress: Progress, total
         cores=min(settings.cores, settings.chains),
         seed=seed,
         target_accept=settings.target_accept,
+        maxdepth=settings.depth,
         save_warmup=False,
         progress_bar=False,
         progress_callback=report,
     )
-    observed = {v.name: model.rvs_to_values[v].get_value() for v in model.observed_RVs if _held(model, v)}
+    observed = {v.name: np.asarray(model.rvs_to_values[v].data) for v in model.observed_RVs}
     axes = {name: [f"{name}_dim_{axis}" for axis in range(values.ndim)] for name, values in observed.items()}
     tree["observed_data"] = xr.DataTree(xr.Dataset({name: (axes[name], values) for name, values in observed.items()}))
     return tree
-
-
-def _held(model: Any, variable: Any) -> bool:
-    return hasattr(model.rvs_to_values[variable], "get_value")
 
 
 def flat(tree: Any, most: int | None = None) -> dict[str, FloatArray]:

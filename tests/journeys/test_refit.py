@@ -193,7 +193,9 @@ def test_a_dry_run_writes_nothing(outlay: Outlay, known: Shop, model: Model) -> 
     assert answer.out.rstrip().endswith("All checks passed. Nothing was written.")
     assert not (known.folder / ".outlay" / "refits").exists()
     assert nothing_written(known)
-    assert refit(outlay, known, "--dry-run", "--json").data["recorded"] is False
+    told = refit(outlay, known, "--dry-run", "--json").data
+    assert (told["recorded"], told["due"]) == (False, None)
+    assert outlay("status", "-c", known.config, "--json").data["refit"]["overdue"] is True
 
 
 def test_only_so_many_files_are_kept_and_those_in_force(outlay: Outlay, known: Shop, model: Model) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import arviz as az
 import numpy as np
 import pytest
+import xarray as xr
 
 from optimizer.refit import checks
 from optimizer.refit.contract import Check
@@ -13,8 +13,10 @@ SHAPE = (4, 500)
 
 
 def _tree(draws: dict[str, np.ndarray], diverging: np.ndarray | None = None) -> object:
-    none = np.zeros(SHAPE, dtype=bool)
-    return az.from_dict({"posterior": draws, "sample_stats": {"diverging": none if diverging is None else diverging}})
+    found = {name: (("chain", "draw", f"{name}_dim")[: values.ndim], values) for name, values in draws.items()}
+    spread = np.zeros(SHAPE, dtype=bool) if diverging is None else diverging
+    stats = {"diverging": (("chain", "draw"), spread)}
+    return xr.DataTree.from_dict({"posterior": xr.Dataset(found), "sample_stats": xr.Dataset(stats)})
 
 
 def _good(seed: int = 1) -> np.ndarray:

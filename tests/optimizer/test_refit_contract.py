@@ -36,6 +36,7 @@ def test_the_words_say_which_check_failed() -> None:
         ({"tune": 0}, "tune"),
         ({"chains": 1}, "chains"),
         ({"cores": 0}, "cores"),
+        ({"depth": 0}, "depth"),
         ({"days": 13}, "days"),
         ({"campaigns": 0}, "campaigns"),
         ({"target_accept": 1.0}, "target_accept"),

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import arviz as az
 import numpy as np
 import pymc as pm
+import pytensor
 import pytest
+import xarray as xr
 
 from optimizer.refit import LiftTest, Refit, Sampling, fit, fitting
 from optimizer.refit.evidence import Evidence, gather
@@ -18,7 +19,7 @@ from optimizer.refit.hierarchy import MODEL, build, drift_knots, expected, impli
 from optimizer.refit.sampling import flat
 from tests.optimizer.snapshots import NOW, TODAY, snapshot
 
-TINY = Sampling(draws=30, tune=30, chains=2, days=35)
+TINY = Sampling(draws=5, tune=5, chains=2, depth=3, days=35)
 FIRST = TODAY - timedelta(days=28)
 LIFT = LiftTest("search", FIRST, FIRST + timedelta(days=13), 2800.0, -1400.0, -60.0, 12.0)
 
@@ -31,7 +32,9 @@ def _silent(_done: int, _total: int) -> None:
 def sampled() -> tuple[Refit, list[tuple[int, int]]]:
     """Far too few draws, but real ones, and what was told on the way."""
     told: list[tuple[int, int]] = []
-    refit = fit(snapshot(), (LIFT,), TINY, np.random.default_rng(1), lambda done, total: told.append((done, total)))
+    # To compile for speed takes longer than so few draws do without.
+    with pytensor.config.change_flags(mode="FAST_COMPILE"):
+        refit = fit(snapshot(), (), TINY, np.random.default_rng(1), lambda done, total: told.append((done, total)))
     return refit, told
 
 
@@ -48,8 +51,8 @@ def test_a_short_run_is_withheld_and_says_why(sampled: tuple[Refit, list[tuple[i
 
 def test_progress_counts_every_draw(sampled: tuple[Refit, list[tuple[int, int]]]) -> None:
     _, told = sampled
-    assert told[0] == (0, 120)
-    assert told[-1] == (120, 120)
+    assert told[0] == (0, 20)
+    assert told[-1] == (20, 20)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 
 
@@ -58,9 +61,8 @@ def test_the_draws_are_arviz_data_with_what_they_were_made_of(sampled: tuple[Ref
     assert tree is not None
     assert {"posterior", "sample_stats", "observed_data", "posterior_predictive", "constant_data"} <= set(tree.children)
     assert tree["posterior"].dataset["carry"].dims == ("chain", "draw", "channel")
-    assert tree["posterior"].dataset["log_lift"].shape == (2, 30, 2)
+    assert tree["posterior"].dataset["level"].shape == (2, 5, 4)
     assert tree["constant_data"].dataset["spend"].shape == (4 * 35,)
-    assert np.isfinite(az.rhat(tree, var_names=["carry"])["carry"]).all()
 
 
 @pytest.fixture(scope="module")
@@ -85,11 +87,9 @@ def test_the_model_is_the_density_that_numpy_computes(evidence: Evidence) -> Non
         )
     }
     p |= {"wander": np.array(0.2), "level": rng.normal(2.5, 0.1, 4)}
-    rest = {"level_mean": np.zeros(2), "level_sd": np.ones(2)}
-    free = [model[name] for name in (*p, *rest)]
+    free = [model[name] for name in p]
     found = pm.math.sum(model.logp(vars=model.observed_RVs, sum=True))
-    values = dict(zip([v.name for v in free], [*p.values(), *rest.values()], strict=True))
-    at = {model.rvs_to_values[v]: _moved(model, v, values[v.name]) for v in free}
+    at = {model.rvs_to_values[v]: _moved(model, v, p[v.name]) for v in free}
     density = float(found.eval(at, mode="FAST_COMPILE"))
     mean = expected(p, evidence, np)[evidence.counted]
     size = np.broadcast_to((1 / (p["excess"][evidence.channel] + 1e-4))[:, None], evidence.counts.shape)[
@@ -118,10 +118,13 @@ class _Posterior:
     diverging: int
 
     def __call__(self, _model: Any, _settings: Sampling, rng: np.random.Generator, _progress: Any) -> Any:
-        draws = {n: v + self.sd * rng.normal(size=(2, 500, *np.shape(v))) for n, v in self.truth.items()}
-        diverging = np.zeros((2, 500), dtype=bool)
+        draws = {n: v + self.sd * rng.normal(size=(2, 2000, *np.shape(v))) for n, v in self.truth.items()}
+        diverging = np.zeros((2, 2000), dtype=bool)
         diverging[0, : self.diverging] = True
-        return az.from_dict({"posterior": draws, "sample_stats": {"diverging": diverging}})
+        axes = {name: ("chain", "draw", *(f"{name}_{axis}" for axis in range(v.ndim - 2))) for name, v in draws.items()}
+        posterior = xr.Dataset({name: (axes[name], values) for name, values in draws.items()})
+        stats = xr.Dataset({"diverging": (("chain", "draw"), diverging)})
+        return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": stats})
 
 
 def _truth(evidence: Evidence, level: float = 0.0) -> dict[str, np.ndarray]:
@@ -180,7 +183,7 @@ def test_a_model_that_does_not_look_like_the_days_is_withheld(refitted: Callable
 def test_divergent_draws_are_withheld(refitted: Callable[..., Refit]) -> None:
     refit = refitted(diverging=9)
     assert refit.priors is None
-    assert "9 of 1000 transitions diverged" in refit.words
+    assert "9 of 4000 transitions diverged" in refit.words
 
 
 def test_the_same_seed_gives_the_same_checks_and_priors(refitted: Callable[..., Refit]) -> None:
@@ -199,5 +202,5 @@ def test_too_little_to_learn_from_is_an_answer(monkeypatch: pytest.MonkeyPatch) 
 
 def test_draws_are_flattened_over_chains_and_thinned_evenly(sampled: tuple[Refit, list[tuple[int, int]]]) -> None:
     draws = flat(sampled[0].idata)
-    assert draws["carry"].shape == (60, 2)
+    assert draws["carry"].shape == (10, 2)
     assert flat(sampled[0].idata, 7)["carry"].shape == (7, 2)

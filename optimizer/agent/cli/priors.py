@@ -65,7 +65,7 @@ def standing_words(found: Standing) -> Iterator[str]:
         yield f"Priors: fitted {found.priors.fitted_at:%Y-%m-%d %H:%M} UTC by {found.priors.model}, for {names}."
     if found.last is not None and not found.last.passed:
         yield f"The refit of {found.last.fitted_at:%Y-%m-%d %H:%M} UTC was refused: {' '.join(found.last.objections)}"
-    if found.last is None:
+    if found.due is None:
         yield "Next: outlay refit"
     else:
         verb = "was" if found.overdue else "is"
@@ -77,7 +77,7 @@ def standing_data(found: Standing) -> dict[str, Any]:
     return {
         "priors": None if found.priors is None else priors_data(found.priors),
         "last": None if found.last is None else record_data(found.last),
-        "due": found.due.isoformat(),
+        "due": None if found.due is None else found.due.isoformat(),
         "overdue": found.overdue,
     }
 

@@ -144,7 +144,7 @@ def _answer(fitted: Fitted, order: Order, stands: Standing, file: Path | None) -
         "notes": list(fitted.notes),
         "recorded": kept,
         "file": None if file is None else str(file),
-        "due": stands.due.isoformat(),
+        "due": None if stands.due is None else stands.due.isoformat(),
     }
     return Answer(Group(*parts), data, Exit.FINE if record.passed else Exit.BLOCKED)
 
