@@ -282,7 +282,13 @@ def test_without_the_funnel_a_policy_sees_spend_and_conversions_alone() -> None:
 
 
 def test_every_policy_travels_to_another_process_and_is_described() -> None:
-    assert list(POLICIES)[: len(OUTLAY)] == ["outlay", "outlay-none", "outlay-thompson", "outlay-conversions"]
+    assert list(POLICIES)[: len(OUTLAY)] == [
+        "outlay",
+        "outlay-none",
+        "outlay-kg",
+        "outlay-thompson",
+        "outlay-conversions",
+    ]
     assert set(ABOUT) == set(POLICIES)
     for name, make in POLICIES.items():
         assert pickle.loads(pickle.dumps(make)) is not None
