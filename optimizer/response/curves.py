@@ -80,7 +80,7 @@ def _log_height(log_z: FloatArray, slope: FloatArray, logistic: BoolArray) -> Fl
 def grid_cells(hill: tuple[FloatArray, FloatArray], logistic: tuple[FloatArray, FloatArray]) -> Cells:
     """Cross half-saturations with slopes, for either family, under the plain prior.
 
-    log kappa ~ N(0, .9^2) for both, log n ~ N(log 1.3, .5^2) of Hill, s uniform over the logistic's.
+    log kappa ~ N(0, .9^2) for both, log n ~ N(log 1.3, .65^2) of Hill, s uniform over the logistic's.
 
     Args:
         hill: Half-saturation spends over x_ref, evenly spaced in log, shape (A,), and slopes, shape (B,).
@@ -91,7 +91,7 @@ def grid_cells(hill: tuple[FloatArray, FloatArray], logistic: tuple[FloatArray, 
     ]
     log_half, slope = (np.concatenate([part[i] for part in parts]) for i in range(2))
     family = np.repeat([False, True], [part[0].size for part in parts])
-    score = -0.5 * (log_half / 0.9) ** 2 - np.where(family, 0.0, 0.5 * ((np.log(slope) - np.log(1.3)) / 0.5) ** 2)
+    score = -0.5 * (log_half / 0.9) ** 2 - np.where(family, 0.0, 0.5 * ((np.log(slope) - np.log(1.3)) / 0.65) ** 2)
     prior = np.exp(score)
     for kind, share in ((False, 1.0 - LOGISTIC_SHARE), (True, LOGISTIC_SHARE)):
         if (family == kind).any():
@@ -102,7 +102,7 @@ def grid_cells(hill: tuple[FloatArray, FloatArray], logistic: tuple[FloatArray, 
 
 CELLS: Final = grid_cells(
     (np.geomspace(0.06, 10.0, 12), np.array([0.7, 1.0, 1.5, 2.1, 2.8])),
-    (np.geomspace(0.25, 6.0, 10), np.array([3.0, 5.0])),
+    (np.geomspace(0.25, 6.0, 10), np.array([2.0, 3.5, 5.0])),
 )
 
 
