@@ -31,6 +31,9 @@ from optimizer.plan.snapshot import FloatArray, IntArray
 BLOCK: Final = 256
 """Targets folded together: their (BLOCK, J) arrays stay in the processor's cache."""
 
+_FAR, _CHANCE = 3.0, 10.0
+"""A count beyond so many times the forecast, and so many more, is not chance."""
+
 _NOTICED: Final = 0.02
 """A break less probable than this is not looked into."""
 
@@ -162,9 +165,10 @@ def _step(state: State, seen: _Observed, excess: FloatArray, basis: Basis, dynam
     lead = (state.evidence + basis.log_prior).argmax(axis=1)
     rate = g[rows, lead] / state.beta[rows, lead]
     mean = seen.exposure * state.alpha * rate
-    # What came counts half in the size of the day: were it judged by the forecast alone, a day of twice the expected
-    # count would carry twice a day's weight.
-    omega = 1.0 / (1.0 + excess * np.maximum(0.5 * (mean + seen.count), 0.2 * mean))
+    # The size of the day is the forecast's: were it the count's, low counts would weigh more and pull the level down.
+    # Only where no chance explains the count, it corrects a forecast that knows nothing yet.
+    size = np.clip(mean, (seen.count - _CHANCE) / _FAR, (seen.count + _CHANCE) * _FAR)
+    omega = 1.0 / (1.0 + excess * np.maximum(size, 0.0))
     count, exposure = omega * seen.count, omega * seen.exposure
     beta = state.beta + exposure[:, None] * g
     gain = _gain(state.alpha, state.beta, beta, count, log_g)
