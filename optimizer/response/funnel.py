@@ -9,7 +9,8 @@ them is learnt weeks earlier. Each target's volume is the first of these that it
     clicks       ->              conversions
     conversions alone
 
-A step that a target does not have passes everything on: a rate of exactly one.
+A step that a target does not have passes everything on: a rate of exactly one. A target without a day of its own is
+taken to have what most others have.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Final
 
 import numpy as np
 
-from optimizer.plan.snapshot import FloatArray
+from optimizer.plan.snapshot import FloatArray, IntArray
 from optimizer.response.history import BoolArray, History
 
 WORTHWHILE: Final = 2.0
@@ -54,6 +55,7 @@ class Funnel:
         spend: Zero on days that do not count, shape (K, T).
         volume: Events that spend bought, shape (K, T).
         late: Targets whose volume is conversions, which arrive late, shape (K,).
+        measure: What the volume counts: 0 conversions, 1 clicks, 2 impressions, shape (K,).
         clicks: From impressions to clicks.
         conversions: From the last step before to conversions.
     """
@@ -61,6 +63,7 @@ class Funnel:
     spend: FloatArray
     volume: FloatArray
     late: BoolArray
+    measure: IntArray
     clicks: Step
     conversions: Step
 
@@ -85,18 +88,26 @@ def funnel(history: History) -> Funnel:
         spend=spend,
         volume=np.where(counted, volume, 0.0),
         late=~some,
+        measure=np.where(shown, 2, np.where(clicked, 1, 0)).astype(np.int64),
         clicks=_step(clicks, impressions, counted, both, late=False),
         conversions=_step(conversions, before, counted, some, late=True),
     )
 
 
 def _usable(measure: FloatArray, conversions: FloatArray, counted: BoolArray) -> BoolArray:
-    """Targets whose rows carry a measure nearly always, and enough of it per conversion, shape (K,)."""
+    """Targets whose rows carry a measure nearly always, and enough of it per conversion, shape (K,).
+
+    A target without a counted day follows the majority of those with one.
+    """
     reported = np.isfinite(measure) & counted
     often = reported.sum(axis=1) >= REPORTED * np.maximum(counted.sum(axis=1), 1)
     total = np.where(reported, measure, 0.0).sum(axis=1)
     got = np.where(reported, conversions, 0.0).sum(axis=1)
-    return often & (total > 0) & (total >= WORTHWHILE * got)
+    usable = often & (total > 0) & (total >= WORTHWHILE * got)
+    seen = counted.any(axis=1)
+    mostly = usable.sum() > 0.5 * seen.sum()
+    chosen: BoolArray = np.where(seen, usable, mostly)
+    return chosen
 
 
 def _step(count: FloatArray, exposure: FloatArray, counted: BoolArray, known: BoolArray, *, late: bool) -> Step:

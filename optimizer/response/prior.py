@@ -52,26 +52,31 @@ def reference_spend(history: History, current: FloatArray) -> FloatArray:
 
 
 def scale_prior(
-    volume: FloatArray, exposure: FloatArray, reference: FloatArray, channel: IntArray
+    volume: FloatArray, exposure: FloatArray, reference: FloatArray, channel: IntArray, measure: IntArray
 ) -> tuple[FloatArray, FloatArray]:
     """Pool volume per unit of spend over the targets of a channel, as a weak Gamma prior of the scale of each.
 
     A channel's own ratio counts with the spend of its targets, that of all channels with one target's typical spend.
+    Only volumes of one measure are pooled: a thousand impressions are not a thousand conversions.
 
     Args:
         volume: Total so far, shape (K,).
         exposure: Sum of completeness x spend, shape (K,); zero without evidence.
         reference: x_ref, shape (K,).
         channel: Index of each target's channel, shape (K,).
+        measure: Index of what its volume counts, shape (K,).
 
     Returns:
         alpha and mean at x_ref, each of shape (K,).
     """
     # Half an event per day of typical spend keeps a portfolio that has seen none from a prior of zero.
     typical = float(np.median(reference)) if len(reference) else 1.0
-    ratio = (volume.sum() + 0.5) / (exposure.sum() + 0.5 * typical)
-    own = (np.bincount(channel, volume) + ratio * typical) / (np.bincount(channel, exposure) + typical)
-    return np.full(len(reference), SCALE_WEIGHT), own[channel] * reference
+    ratio = (np.bincount(measure, volume) + 0.5) / (np.bincount(measure, exposure) + 0.5 * typical)
+    group = channel * len(ratio) + measure
+    own = (np.bincount(group, volume)[group] + ratio[measure] * typical) / (
+        np.bincount(group, exposure)[group] + typical
+    )
+    return np.full(len(reference), SCALE_WEIGHT), own * reference
 
 
 def pooled_shapes(evidence: FloatArray, seen: FloatArray, log_prior: FloatArray) -> FloatArray:

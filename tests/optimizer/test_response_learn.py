@@ -1,5 +1,6 @@
 """Learning from a whole snapshot: invariances, thin and broken histories, and whether the intervals cover."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from connectors.contract import Account, BudgetTarget, Level
 from connectors.money import Money
+from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
 from optimizer.plan.problem import Outcome
 from optimizer.plan.snapshot import DelayTriangle, Panel, Snapshot, Target
 from optimizer.response import MODEL_VERSION, learn
@@ -25,7 +27,9 @@ def target(number, amount=100.0):
     return Target(budget, "search", (), (str(number),), ("c",))
 
 
-def snapshot(spend, conversions, value=None, budget=None, delays=(), today=None, current=100.0):
+def snapshot(
+    spend, conversions, value=None, budget=None, delays=(), today=None, current=100.0, clicks=None, impressions=None
+):
     spend = np.asarray(spend, dtype=float)
     empty = np.full_like(spend, np.nan)
     panel = Panel(
@@ -33,8 +37,8 @@ def snapshot(spend, conversions, value=None, budget=None, delays=(), today=None,
         spend=spend,
         conversions=np.asarray(conversions, dtype=float),
         value=empty if value is None else value,
-        clicks=empty,
-        impressions=empty,
+        clicks=empty if clicks is None else np.asarray(clicks, dtype=float),
+        impressions=empty if impressions is None else np.asarray(impressions, dtype=float),
         budget=empty if budget is None else budget,
     )
     today = today or FIRST + timedelta(days=spend.shape[1])
@@ -67,11 +71,42 @@ def truth_market(rng, targets, days, size):
     return 100 * u, rng.poisson(mean * rng.gamma(size, 1 / size, mean.shape))
 
 
+def funnel_market(rng, targets, days, fall=0.0, size=15.0, level=6_000.0):
+    """Impressions along a Hill curve, clicks at 2% that fall with reach, conversions at 5%; each with shocks.
+
+    Returns:
+        Spend, impressions, clicks, conversions, and the expected conversions, all of shape (targets, days).
+    """
+    u = np.exp(rng.normal(0, 0.5, (targets, days)))
+    order = rng.uniform(0.8, 1.8, (targets, 1))
+    g = 2 * u**order / (1 + u**order)
+    drift = np.exp(np.cumsum(rng.normal(0, 0.015, (targets, days)), axis=1))
+    level = level * rng.lognormal(0, 0.6, (targets, 1)) * drift
+    shock = [rng.gamma(size * more, 1 / (size * more), u.shape) for more in (1, 3, 6)]
+    impressions = rng.poisson(level * g * shock[0])
+    clicks = rng.binomial(impressions, np.minimum(0.02 * g**-fall * shock[1], 1.0))
+    conversions = rng.binomial(clicks, np.minimum(0.05 * shock[2], 1.0))
+    return 100 * u, impressions, clicks, conversions, level * g ** (1 - fall) * 0.02 * 0.05
+
+
+def complete(targets, days):
+    """Restatements that show every conversion on its own day."""
+    return (DelayTriangle("g", np.arange(targets), np.full((days, 3), 1e4)),)
+
+
+def with_measures(seen, names, days):
+    """The snapshot of a `funnel_market` whose rows carry some measures only, without its last day."""
+    spend, impressions, clicks, conversions, _ = seen
+    measures = {"impressions": impressions[:, :days], "clicks": clicks[:, :days]}
+    measures = {name: measures[name] for name in names}
+    return snapshot(spend[:, :days], conversions[:, :days], delays=complete(len(spend), days), **measures)
+
+
 def test_answers_have_the_promised_shapes_and_values():
     rng = np.random.default_rng(1)
     belief = learn(snapshot(*history(rng)))
     mean, sd = belief.moments(grid(6), Outcome.CONVERSIONS)
-    assert MODEL_VERSION == "grid-filter/1"
+    assert MODEL_VERSION == "funnel-filter/2"
     assert mean.shape == sd.shape == (6, 9)
     assert (mean[:, 0] == 0).all()
     assert (sd[:, 0] == 0).all()
@@ -303,6 +338,118 @@ def test_intervals_for_tomorrow_cover(days):
     assert 0.84 < ((pit > 0.05) & (pit < 0.95)).mean() < 0.96
     assert 0.7 < ((pit > 0.1) & (pit < 0.9)).mean() < 0.9
     assert 0.44 < pit.mean() < 0.56
+
+
+@pytest.mark.parametrize("days", [21, 90])
+def test_intervals_for_tomorrow_cover_with_the_funnel(days):
+    """500 campaigns; the standard error of the coverage is below two points."""
+    rng = np.random.default_rng(17)
+    seen = funnel_market(rng, 500, days + 1, fall=0.15)
+    belief = learn(with_measures(seen, ("impressions", "clicks"), days))
+    tomorrow = seen[3][:, days].astype(float)
+    draws = belief.predict(seen[0][:, days], FIRST + timedelta(days=days), 500, rng)
+    pit = (draws < tomorrow).mean(axis=0) + rng.random(500) * (draws == tomorrow).mean(axis=0)
+    assert 0.82 < ((pit > 0.05) & (pit < 0.95)).mean() < 0.97
+    assert 0.7 < ((pit > 0.1) & (pit < 0.9)).mean() < 0.91
+    assert 0.43 < pit.mean() < 0.57
+
+
+def test_the_funnel_narrows_what_conversions_alone_leave_open_and_errs_less():
+    """A conversion a day over four weeks; the same days with and without what came before the conversions."""
+    seen = funnel_market(np.random.default_rng(18), 60, 29, level=1_000.0)
+    at, truth = seen[0][:, 28:], seen[4][:, 28]
+    spread, error = [], []
+    for names in ((), ("clicks",), ("impressions", "clicks")):
+        mean, sd = (m[:, 0] for m in learn(with_measures(seen, names, 28)).moments(at, Outcome.CONVERSIONS))
+        spread.append(np.mean(sd / mean))
+        error.append(np.sqrt(np.mean(np.log(mean / truth) ** 2)))
+    assert spread[2] < 0.9 * spread[0]
+    assert spread[1] < 0.95 * spread[0]
+    assert error[2] < error[0]
+
+
+def test_three_weeks_of_a_funnel_are_enough_for_a_level():
+    seen = funnel_market(np.random.default_rng(19), 60, 22)
+    mean, sd = learn(with_measures(seen, ("impressions", "clicks"), 21)).moments(seen[0][:, 21:], Outcome.CONVERSIONS)
+    truth = seen[4][:, 21:]
+    assert np.isclose(np.median(mean / truth), 1.0, atol=0.12)
+    assert (np.abs(mean - truth) < 5.5 * sd).all()
+
+
+def test_quality_that_falls_with_spend_is_found():
+    """Clicks fall with reach: the second hundred brings fewer conversions than its impressions would say."""
+    rise = []
+    for fall in (0.0, 0.4):
+        seen = funnel_market(np.random.default_rng(20), 40, 90, fall=fall)
+        belief = learn(with_measures(seen, ("impressions", "clicks"), 90))
+        clicks = belief.curves.rates[0]
+        assert np.isclose((clicks.weights @ clicks.elasticity).mean(), fall, atol=0.1)
+        mean, _ = belief.moments(np.tile([50.0, 200.0], (40, 1)), Outcome.CONVERSIONS)
+        rise.append(np.log(mean[:, 1] / mean[:, 0]).mean())
+    assert rise[1] < 0.75 * rise[0]
+
+
+@pytest.mark.parametrize("names", [("impressions",), ("clicks",), ("impressions", "clicks"), ()])
+def test_whatever_measures_there_are_the_level_is_that_of_conversions(names):
+    seen = funnel_market(np.random.default_rng(21), 30, 60)
+    belief = learn(with_measures(seen, names, 60))
+    mean, _ = belief.moments(seen[0][:, -28:], Outcome.CONVERSIONS)
+    assert np.isclose(mean.sum(), seen[3][:, -28:].sum(), rtol=0.1)
+
+
+def test_a_portfolio_whose_platforms_report_different_measures_gets_levels_in_conversions():
+    seen = funnel_market(np.random.default_rng(22), 30, 60)
+    spend, conversions = seen[0], seen[3]
+    impressions, clicks = seen[1].astype(float), seen[2].astype(float)
+    impressions[10:] = np.nan
+    clicks[20:] = np.nan
+    impressions[0, 5:8] = np.nan
+    belief = learn(snapshot(spend, conversions, delays=complete(30, 60), impressions=impressions, clicks=clicks))
+    mean, sd = belief.moments(spend[:, -28:], Outcome.CONVERSIONS)
+    reported = conversions[:, -28:]
+    for part in (slice(0, 10), slice(10, 20), slice(20, 30)):
+        assert np.isclose(mean[part].sum(), reported[part].sum(), rtol=0.15)
+    assert np.isfinite(sd).all()
+
+
+def test_a_new_target_beside_funnels_is_believed_from_the_pool_in_conversions():
+    seen = funnel_market(np.random.default_rng(23), 10, 60)
+    spend, impressions, clicks, conversions = (m.astype(float) for m in seen[:4])
+    for measure in (spend, impressions, clicks, conversions):
+        measure[9] = np.nan
+    belief = learn(snapshot(spend, conversions, delays=complete(10, 60), impressions=impressions, clicks=clicks))
+    mean, sd = (m[:, 0] for m in belief.moments(np.full((10, 1), 100.0), Outcome.CONVERSIONS))
+    assert np.isclose(mean[9], mean[:9].mean(), rtol=0.5)
+    assert sd[9] / mean[9] > 2 * (sd[:9] / mean[:9]).max()
+
+
+def test_impressions_of_others_are_no_evidence_for_a_target_that_reports_conversions_alone():
+    """It spent and nothing came: what others show in impressions must not stand for conversions."""
+    seen = funnel_market(np.random.default_rng(24), 10, 60)
+    spend, impressions, clicks, conversions = (m.astype(float) for m in seen[:4])
+    impressions[9] = clicks[9] = np.nan
+    conversions[9] = 0.0
+    belief = learn(snapshot(spend, conversions, delays=complete(10, 60), impressions=impressions, clicks=clicks))
+    mean, _ = belief.moments(np.full((10, 1), 100.0), Outcome.CONVERSIONS)
+    assert mean[9, 0] < 0.01
+
+
+def test_the_slow_tier_moves_what_a_thin_target_is_believed_to_do_further_up():
+    rng = np.random.default_rng(25)
+    spend = 100 * rng.lognormal(0, 0.02, (4, 30))
+    plain = snapshot(spend, rng.poisson(8.0, spend.shape))
+    beliefs = [plain]
+    for half in (-2.0, 2.0):
+        prior = ChannelPrior("search", Spread(half, 0.2), Spread(0.0, 0.2))
+        beliefs.append(replace(plain, priors=ResponsePriors(plain.known_at, "slow/1", (prior,))))
+    rise = []
+    for case in beliefs:
+        mean, _ = learn(case).moments(np.tile([100.0, 300.0], (4, 1)), Outcome.CONVERSIONS)
+        rise.append((mean[:, 1] / mean[:, 0]).mean())
+    assert rise[1] < rise[0] < rise[2]
+    elsewhere = replace(plain, priors=ResponsePriors(plain.known_at, "slow/1", (replace(prior, channel="video"),)))
+    for a, b in zip(*(learn(s).moments(grid(4), Outcome.CONVERSIONS) for s in (plain, elsewhere)), strict=True):
+        assert np.array_equal(a, b)
 
 
 def test_published_daily_log_gives_a_sane_belief():

@@ -1,20 +1,23 @@
-"""The parts around the filter: maturity, season, noise, delivery, value per conversion, pooled scale."""
+"""The parts around the filter: maturity, season, noise, funnel, delivery, value per conversion, priors."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pytest
 
+from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
 from optimizer.plan.snapshot import DelayTriangle
+from optimizer.response.curves import CELLS, LOGISTIC_SHARE
 from optimizer.response.delivery import learn_supply
+from optimizer.response.funnel import REPORTED, WORTHWHILE, funnel
 from optimizer.response.history import History
 from optimizer.response.maturity import GROUP_WEIGHT, POOL_WEIGHT, default_hazard, learn_maturity
-from optimizer.response.prior import LEAST_WEIGHT, MOST_WEIGHT, reference_spend, scale_prior
-from optimizer.response.season import excess_variance, local, weekday_factors
+from optimizer.response.prior import PULL, SCALE_WEIGHT, reference_spend, scale_prior, shape_prior
+from optimizer.response.season import TYPICAL_EXCESS, Local, excess_variance, weekday_factors
 from optimizer.response.worth import learn_worth
 
 
-def history(spend, conversions=None, value=None, budget=None):
+def history(spend, conversions=None, value=None, budget=None, clicks=None, impressions=None):
     spend = np.asarray(spend, dtype=float)
     empty = np.full_like(spend, np.nan)
     return History(
@@ -22,9 +25,18 @@ def history(spend, conversions=None, value=None, budget=None):
         spend=spend,
         conversions=empty if conversions is None else np.asarray(conversions, dtype=float),
         value=empty if value is None else np.asarray(value, dtype=float),
+        clicks=empty if clicks is None else np.asarray(clicks, dtype=float),
+        impressions=empty if impressions is None else np.asarray(impressions, dtype=float),
         budget=empty if budget is None else np.asarray(budget, dtype=float),
         weekday=np.arange(spend.shape[1], dtype=np.int64) % 7,
     )
+
+
+def around(spend, counts):
+    """Days against their neighbourhood, all of them complete, from a Monday on."""
+    spend = np.nan_to_num(np.asarray(spend, dtype=float))
+    weekday = np.arange(spend.shape[1], dtype=np.int64) % 7
+    return Local.of_spend(np.asarray(counts, dtype=float), spend, np.ones_like(spend), weekday)
 
 
 def triangle(rng, days, lags, late, volume, today=None):
@@ -114,7 +126,7 @@ def test_weekday_factors_are_recovered_though_spend_follows_the_weekday():
     weekday = np.arange(182) % 7
     spend = 100 * np.where(weekday >= 5, 0.6, 1.2) * rng.lognormal(0, 0.1, (20, 182))
     counts = rng.poisson(40 * (spend / 100) ** 0.7 * truth[weekday])
-    days = local(history(spend, counts), np.ones((20, 182)))
+    days = around(spend, counts)
     assert np.allclose(weekday_factors(days).mean(axis=0), truth, atol=0.03)
 
 
@@ -124,7 +136,7 @@ def test_weekdays_without_rows_keep_a_factor_and_bias_no_other():
     weekday = np.arange(182) % 7
     spend = np.where(weekday < 5, 100.0, np.nan) * np.ones((20, 1))
     counts = np.where(weekday < 5, rng.poisson(40 * truth[weekday], (20, 182)), np.nan)
-    factors = weekday_factors(local(history(spend, counts), np.ones((20, 182)))).mean(axis=0)
+    factors = weekday_factors(around(spend, counts)).mean(axis=0)
     assert np.allclose(factors[:5] / factors[:5].mean(), truth[:5], atol=0.03)
     assert np.allclose(factors[5:], 1.0, atol=0.05)
 
@@ -134,29 +146,104 @@ def test_a_thin_target_takes_the_portfolios_weekdays():
     truth = np.array([1.4, 1.2, 1.0, 1.0, 0.8, 0.8, 0.8])
     volume = np.append(np.full(20, 50.0), 0.05)[:, None]
     counts = rng.poisson(volume * truth[np.arange(182) % 7])
-    factors = weekday_factors(local(history(np.full((21, 182), 100.0), counts), np.ones((21, 182))))
+    factors = weekday_factors(around(np.full((21, 182), 100.0), counts))
     assert np.allclose(factors[20], truth, atol=0.08)
 
 
 def test_no_history_means_even_weeks():
-    days = local(history(np.empty((3, 0))), np.ones((3, 0)))
+    days = around(np.empty((3, 0)), np.empty((3, 0)))
     assert np.allclose(weekday_factors(days), 1.0)
-    assert np.allclose(excess_variance(days, np.ones((3, 7))), 0.1)
+    assert np.allclose(excess_variance(days, np.ones((3, 7))), TYPICAL_EXCESS)
 
 
 @pytest.mark.parametrize("size", [4.0, 20.0])
 def test_overdispersion_is_recovered(size):
     rng = np.random.default_rng(24)
     counts = rng.poisson(30.0 * rng.gamma(size, 1 / size, (100, 180)))
-    days = local(history(np.full((100, 180), 100.0), counts), np.ones((100, 180)))
+    days = around(np.full((100, 180), 100.0), counts)
     assert np.isclose(np.median(excess_variance(days, np.ones((100, 7)))), 1 / size, rtol=0.15)
 
 
 def test_poisson_days_show_next_to_no_excess():
     rng = np.random.default_rng(25)
     counts = rng.poisson(30.0, (100, 180))
-    days = local(history(np.full((100, 180), 100.0), counts), np.ones((100, 180)))
+    days = around(np.full((100, 180), 100.0), counts)
     assert np.median(excess_variance(days, np.ones((100, 7)))) < 0.02
+
+
+def test_local_days_count_where_there_was_spend_and_what_is_to_come_is_no_exposure():
+    spend, complete = np.array([[100.0, 0.0, 100.0]]), np.array([[1.0, 1.0, 0.5]])
+    days = Local.of_spend(np.array([[8.0, 3.0, 4.0]]), spend, complete, np.arange(3, dtype=np.int64))
+    assert np.array_equal(days.count, [[8.0, 0.0, 4.0]])
+    assert np.allclose(days.exposure[0] / days.exposure[0, 0], [1.0, 0.0, 0.5])
+
+
+# Funnel
+
+
+def test_the_volume_is_impressions_else_clicks_else_conversions():
+    spend, conversions = np.full((4, 10), 9.0), np.full((4, 10), 2.0)
+    impressions = np.array([[5000.0], [5000.0], [np.nan], [np.nan]]) * np.ones((1, 10))
+    clicks = np.array([[80.0], [np.nan], [80.0], [np.nan]]) * np.ones((1, 10))
+    steps = funnel(history(spend, conversions, clicks=clicks, impressions=impressions))
+    assert steps.volume[:, 0].tolist() == [5000.0, 5000.0, 80.0, 2.0]
+    assert steps.late.tolist() == [False, False, False, True]
+    assert steps.clicks.known.tolist() == [True, False, False, False]
+    assert steps.conversions.known.tolist() == [True, True, True, False]
+    assert steps.clicks.exposure[:, 0].tolist() == [5000.0, 0.0, 0.0, 0.0]
+    assert steps.clicks.count[:, 0].tolist() == [80.0, 0.0, 0.0, 0.0]
+    assert steps.conversions.exposure[:, 0].tolist() == [80.0, 5000.0, 80.0, 0.0]
+    assert steps.conversions.count[:, 0].tolist() == [2.0, 2.0, 2.0, 0.0]
+    assert steps.conversions.late.all()
+    assert not steps.clicks.late.any()
+
+
+def test_a_measure_that_counts_hardly_more_than_conversions_is_no_step():
+    spend, conversions = np.full((2, 10), 9.0), np.full((2, 10), 2.0)
+    clicks = np.array([[0.9], [1.1]]) * WORTHWHILE * conversions
+    steps = funnel(history(spend, conversions, clicks=clicks))
+    assert steps.late.tolist() == [True, False]
+    assert steps.volume[:, 0].tolist() == [2.0, 1.1 * WORTHWHILE * 2.0]
+
+
+def test_a_measure_that_is_missing_too_often_is_not_used_and_one_missing_seldom_costs_its_days():
+    days = 40
+    spend, conversions = np.full((2, days), 9.0), np.full((2, days), 2.0)
+    impressions = np.full((2, days), 4000.0)
+    often, seldom = np.ceil(2 * (1 - REPORTED) * days), np.floor((1 - REPORTED) * days)
+    impressions[0, : int(often)] = impressions[1, : int(seldom)] = np.nan
+    steps = funnel(history(spend, conversions, impressions=impressions))
+    assert steps.late.tolist() == [True, False]
+    assert (steps.volume[0] == 2.0).all()
+    assert (steps.spend[1] == 0).tolist() == np.isnan(impressions[1]).tolist()
+    assert (steps.volume[1, : int(seldom)] == 0).all()
+    assert (steps.conversions.exposure[1] > 0).tolist() == np.isfinite(impressions[1]).tolist()
+    for part in (steps.volume, steps.clicks.count, steps.conversions.count, steps.conversions.exposure):
+        assert np.isfinite(part).all()
+
+
+def test_a_target_without_a_day_is_taken_to_have_what_most_others_have():
+    spend, conversions = np.full((4, 10), 9.0), np.full((4, 10), 2.0)
+    clicks, impressions = np.full((4, 10), 50.0), np.full((4, 10), 4000.0)
+    clicks[1:3] = np.nan
+    for measure in (spend, conversions, clicks, impressions):
+        measure[3] = np.nan
+    steps = funnel(history(spend, conversions, clicks=clicks, impressions=impressions))
+    assert steps.measure.tolist() == [2, 2, 2, 2]
+    assert steps.clicks.known.tolist() == [True, False, False, False]
+    assert steps.conversions.known.tolist() == [True] * 4
+    nobody = funnel(history(np.full((2, 3), np.nan)))
+    assert nobody.late.all()
+
+
+def test_days_without_spend_or_conversions_take_no_part_in_any_step():
+    spend, conversions = np.full((1, 10), 9.0), np.full((1, 10), 2.0)
+    spend[0, 2], spend[0, 3], conversions[0, 4] = 0.0, np.nan, np.nan
+    clicks, impressions = np.full((1, 10), 50.0), np.full((1, 10), 4000.0)
+    steps = funnel(history(spend, conversions, clicks=clicks, impressions=impressions))
+    out = np.isin(np.arange(10), [2, 3, 4])
+    for part in (steps.spend, steps.volume, steps.clicks.exposure, steps.conversions.exposure):
+        assert ((part[0] == 0) == out).all()
 
 
 # Delivery
@@ -244,7 +331,7 @@ def test_reference_spend_lies_between_a_targets_own_scale_and_the_portfolios():
 
 def test_the_portfolio_moves_a_reference_only_so_far():
     spend = np.array([[1.0] * 20, [1_000.0] * 20])
-    assert np.allclose(reference_spend(history(spend), np.ones(2)), [5.0, np.sqrt(1_000 * 500.5)])
+    assert np.allclose(reference_spend(history(spend), np.ones(2)), [PULL[1], np.sqrt(1_000 * 500.5)])
 
 
 def test_a_portfolio_that_never_spent_takes_its_budgets():
@@ -253,24 +340,52 @@ def test_a_portfolio_that_never_spent_takes_its_budgets():
     assert np.array_equal(reference_spend(nothing, np.zeros(2)), [1.0, 1.0])
 
 
-def test_scale_prior_is_the_pooled_rate_and_its_weight_stays_in_bounds():
-    reference = np.full(200, 100.0)
-    rng = np.random.default_rng(51)
-    same = rng.poisson(50.0, 200).astype(float)
-    alpha, mean = scale_prior(same, np.full(200, 1_000.0), reference)
-    assert alpha[0] == MOST_WEIGHT
-    assert np.allclose(mean, 5.0, rtol=0.03)
-    wild = rng.poisson(50.0 * rng.gamma(0.2, 5.0, 200)).astype(float)
-    assert scale_prior(wild, np.full(200, 1_000.0), reference)[0][0] == LEAST_WEIGHT
+def test_scale_prior_is_the_pooled_rate_of_the_channel():
+    """Two channels; the portfolio's ratio enters each with one typical spend."""
+    volume, exposure = np.array([500.0, 700.0, 50.0, 0.0]), np.array([1_000.0, 1_000.0, 1_000.0, 0.0])
+    reference, channel = np.array([100.0, 100.0, 100.0, 40.0]), np.array([0, 0, 1, 1])
+    alpha, mean = scale_prior(volume, exposure, reference, channel, np.zeros(4, np.int64))
+    overall = 1_250.5 / 3_050.0
+    assert (alpha == SCALE_WEIGHT).all()
+    assert np.isclose(mean[0], 100 * (1_200 + 100 * overall) / 2_100)
+    assert np.isclose(mean[3], 40 * (50 + 100 * overall) / 1_100)
 
 
 def test_a_portfolio_that_saw_no_conversion_keeps_a_positive_prior():
-    alpha, mean = scale_prior(np.zeros(3), np.full(3, 1_000.0), np.full(3, 10.0))
+    alpha, mean = scale_prior(np.zeros(3), np.full(3, 1_000.0), np.full(3, 10.0), *(np.zeros(3, np.int64),) * 2)
     assert (alpha > 0).all()
     assert (mean > 0).all()
     assert (mean < 0.01).all()
 
 
 def test_one_tiny_day_does_not_sway_the_pooled_scale():
-    conversions, exposure = np.append(np.full(50, 50.0), 1.0), np.append(np.full(50, 1_000.0), 1e-3)
-    assert np.allclose(scale_prior(conversions, exposure, np.full(51, 100.0))[1], 5.0, rtol=0.1)
+    volume, exposure = np.append(np.full(50, 50.0), 1.0), np.append(np.full(50, 1_000.0), 1e-3)
+    same, alone = np.zeros(51, np.int64), np.append(np.zeros(50, np.int64), 1)
+    for channel in (same, alone):
+        assert np.allclose(scale_prior(volume, exposure, np.full(51, 100.0), channel, same)[1], 5.0, rtol=0.25)
+
+
+def test_impressions_and_conversions_are_not_pooled_as_one():
+    volume, exposure = np.array([500_000.0, 20.0, 0.0]), np.array([1_000.0, 1_000.0, 0.0])
+    channel, measure = np.zeros(3, np.int64), np.array([2, 0, 0])
+    mean = scale_prior(volume, exposure, np.full(3, 10.0), channel, measure)[1]
+    assert np.allclose(mean, [5_000.0, 0.2, 0.2], rtol=0.05)
+
+
+def test_the_slow_tier_moves_the_shapes_of_its_channel_only():
+    search = ChannelPrior("search", Spread(-1.0, 0.3), Spread(float(np.log(2.0)), 0.2))
+    priors = ResponsePriors(datetime(2025, 1, 1, tzinfo=UTC), "slow/1", (search,))
+    prior = np.exp(shape_prior(["search", "social", "search"], priors, CELLS))
+    assert np.allclose(prior[1], np.exp(CELLS.log_prior))
+    assert np.array_equal(prior[0], prior[2])
+    assert np.isclose(prior[0].sum(), 1.0)
+    assert np.isclose(prior[0, CELLS.logistic].sum(), LOGISTIC_SHARE)
+    hill = np.where(CELLS.logistic, 0.0, prior[0]) / (1 - LOGISTIC_SHARE)
+    assert np.isclose(hill @ CELLS.log_half, -1.0, atol=0.1)
+    assert np.isclose(hill @ np.log(CELLS.slope), np.log(2.0), atol=0.1)
+    bend = np.where(CELLS.logistic, prior[0], 0.0) / LOGISTIC_SHARE
+    assert bend @ CELLS.log_half < -0.7
+
+
+def test_without_a_slow_tier_every_channel_has_the_plain_shapes():
+    assert np.array_equal(shape_prior(["a", "b"], None, CELLS), np.tile(CELLS.log_prior, (2, 1)))
