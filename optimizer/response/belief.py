@@ -133,8 +133,8 @@ def _summed(rates: tuple[RatePosterior, ...], targets: int) -> list[tuple[FloatA
     for rate in rates:
         mean, square = rate.moments()
         exponents = (exponents[:, None] + rate.elasticity).ravel()
-        first = (first[:, :, None] * mean[:, None, :]).reshape(targets, -1)
-        second = (second[:, :, None] * square[:, None, :]).reshape(targets, -1)
+        first = (first[:, :, None] * mean[:, None, :]).reshape(targets, exponents.size)
+        second = (second[:, :, None] * square[:, None, :]).reshape(targets, exponents.size)
     held = np.clip(exponents, _SUMS[0], _SUMS[-1])
     left = np.clip(np.searchsorted(_SUMS, held, side="right") - 1, 0, _SUMS.size - 2)
     share = (held - _SUMS[left]) / (_SUMS[left + 1] - _SUMS[left])
