@@ -288,6 +288,12 @@ def test_every_history_gives_a_finite_belief(spend, conversions):
         assert np.isfinite(belief.draws(at, outcome, 20, np.random.default_rng(0))).all()
 
 
+def test_a_portfolio_without_targets_has_a_belief_about_none():
+    belief = learn(snapshot(np.empty((0, 30)), np.empty((0, 30))))
+    mean, _ = belief.moments(np.empty((0, 4)), Outcome.CONVERSIONS)
+    assert mean.shape == (0, 4)
+
+
 def test_a_new_target_is_believed_from_the_pool_and_widely():
     rng = np.random.default_rng(12)
     spend, conversions = history(rng, targets=10, days=90)
