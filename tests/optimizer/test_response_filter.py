@@ -146,11 +146,20 @@ def test_one_cell_one_poisson_day_is_the_conjugate_gamma_update():
 
 def test_overdispersion_discounts_a_day_by_omega():
     state = fold(start(np.array([2.0]), np.array([4.0]), 1), day(7), np.array([0.25]), FLAT, CALM)
-    # The predicted mean is 4, which drift keeps; what came has half a say in the size of the day.
-    omega = 1 / (1 + 0.25 * (4.0 + 7.0) / 2)
+    omega = 1 / (1 + 0.25 * 4.0)  # the predicted mean is 4, which drift keeps
     shrink = 1 / (1 + CALM.drift * 2.0)
     assert np.isclose(state.alpha[0], 2.0 * shrink + omega * 7.0)
     assert np.isclose(state.beta[0, 0], 0.5 * shrink + omega)
+
+
+def test_counts_above_and_below_the_forecast_weigh_alike_but_for_one_that_no_chance_explains():
+    """Were a low count weighed more than a high one, levels would be pulled down."""
+    before = start(np.array([50.0]), np.array([100.0]), 1)
+    grown = [fold(before, day(y), np.array([0.05]), FLAT, CALM) for y in (60, 100, 160)]
+    gained = [state.beta[0, 0] - grown[1].beta[0, 0] for state in grown]
+    assert np.allclose(gained, 0.0)
+    beyond = fold(before, day(5_000), np.array([0.05]), FLAT, CALM)
+    assert beyond.beta[0, 0] < grown[1].beta[0, 0]
 
 
 def test_evidence_is_the_negative_binomial_marginal_likelihood():

@@ -13,7 +13,7 @@ from optimizer.response.funnel import REPORTED, WORTHWHILE, funnel
 from optimizer.response.history import History
 from optimizer.response.maturity import GROUP_WEIGHT, POOL_WEIGHT, default_hazard, learn_maturity
 from optimizer.response.prior import PULL, SCALE_WEIGHT, reference_spend, scale_prior, shape_prior
-from optimizer.response.season import TYPICAL_EXCESS, Local, excess_variance, weekday_factors
+from optimizer.response.season import TYPICAL_EXCESS, TYPICAL_SHOWN, Local, excess_variance, weekday_factors
 from optimizer.response.worth import learn_worth
 
 
@@ -36,7 +36,8 @@ def around(spend, counts):
     """Days against their neighbourhood, all of them complete, from a Monday on."""
     spend = np.nan_to_num(np.asarray(spend, dtype=float))
     weekday = np.arange(spend.shape[1], dtype=np.int64) % 7
-    return Local.of_spend(np.asarray(counts, dtype=float), spend, np.ones_like(spend), weekday)
+    late = np.ones(len(spend), dtype=bool)
+    return Local.of_spend(np.asarray(counts, dtype=float), spend, np.ones_like(spend), late, weekday)
 
 
 def triangle(rng, days, lags, late, volume, today=None):
@@ -156,6 +157,20 @@ def test_no_history_means_even_weeks():
     assert np.allclose(excess_variance(days, np.ones((3, 7))), TYPICAL_EXCESS)
 
 
+def test_each_measure_is_pooled_as_a_multiple_of_what_is_typical_of_it():
+    """A target without a day takes the portfolio's noise in the proportion in which its own measure is noisy."""
+    rng = np.random.default_rng(26)
+    counts = rng.poisson(5_000.0 * rng.gamma(1 / 0.06, 0.06, (60, 180))).astype(float)
+    spend = np.vstack([np.full((60, 180), 100.0), np.zeros((2, 180))])
+    late = np.array([False] * 61 + [True])
+    counts = np.vstack([counts, np.zeros((2, 180))])
+    days = Local.of_spend(counts, spend, np.ones_like(spend), late, np.arange(180, dtype=np.int64) % 7)
+    noise = excess_variance(days, np.ones((62, 7)))
+    assert np.isclose(np.median(noise[:60]), 0.06, rtol=0.1)
+    assert np.isclose(noise[60], 0.06, rtol=0.15)
+    assert np.isclose(noise[61] / noise[60], TYPICAL_EXCESS / TYPICAL_SHOWN)
+
+
 @pytest.mark.parametrize("size", [4.0, 20.0])
 def test_overdispersion_is_recovered(size):
     rng = np.random.default_rng(24)
@@ -173,7 +188,7 @@ def test_poisson_days_show_next_to_no_excess():
 
 def test_local_days_count_where_there_was_spend_and_what_is_to_come_is_no_exposure():
     spend, complete = np.array([[100.0, 0.0, 100.0]]), np.array([[1.0, 1.0, 0.5]])
-    days = Local.of_spend(np.array([[8.0, 3.0, 4.0]]), spend, complete, np.arange(3, dtype=np.int64))
+    days = Local.of_spend(np.array([[8.0, 3.0, 4.0]]), spend, complete, np.array([True]), np.arange(3, dtype=np.int64))
     assert np.array_equal(days.count, [[8.0, 0.0, 4.0]])
     assert np.allclose(days.exposure[0] / days.exposure[0, 0], [1.0, 0.0, 0.5])
 
