@@ -200,8 +200,8 @@ POLICIES: Final[Mapping[str, MakePolicy]] = MappingProxyType({**OUTLAY, **BASELI
 ABOUT: Final[Mapping[str, str]] = MappingProxyType(
     {
         "outlay": "Outlay's own decision, guardrails aside: plans for the mean plus one standard deviation of it.",
-        "outlay-kg": "The same exploring by the knowledge gradient: plans for the mean and what a look is worth.",
         "outlay-none": "The same without exploration: plans for the posterior mean.",
+        "outlay-kg": "The same exploring by the knowledge gradient: plans for the mean and what a look is worth.",
         "outlay-thompson": "The same exploring by chance: plans for one posterior draw of every curve.",
         "outlay-conversions": "The same as `outlay` without the funnel: it sees spend and conversions alone.",
         **BASELINES_ABOUT,

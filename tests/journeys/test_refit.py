@@ -133,7 +133,7 @@ def test_what_is_fitted_is_what_settings_and_words_say(outlay: Outlay, known: Sh
     refit(outlay, known)
     refit(outlay, known, "--draws", 11)
     (first, _, sampling), (again, _, fewer) = model.given
-    assert sampling == Sampling(30, 20, 3, 3, 0.95, 60, 2)
+    assert sampling == Sampling(draws=30, tune=20, chains=3, cores=3, target_accept=0.95, days=60, campaigns=2)
     assert fewer == replace(sampling, draws=11)
     assert first.today == known.today
     assert (first.priors, again.priors) == (None, None), "old priors are no evidence of new ones"

@@ -396,19 +396,21 @@ def test_a_plan_for_tomorrow_is_not_begun_today() -> None:
 
 def test_a_drifted_line_keeps_the_others_from_no_second_try() -> None:
     it = rig(lambda c: faults.Refuses(c, faults.on_calls(1)))
-    it.house = replace(it.house, goals=Goals("JPY", largest_step=0.2))
-    record = it.approved()
-    name = record.recommendation.rec_id
-    least = min(record.recommendation.decision.lines, key=lambda line: line.proposed.micros)
-    assert least.proposed < least.current
+    proposal = it.proposed().recommendation
+    amounts = {line.key: line.current for line in proposal.decision.lines}
+    drifted, refused, raised = sorted(amounts)  # the largest cut is written first: of the others one is refused
+    cuts = {drifted: amounts[drifted] - Money.of(3000, "JPY"), refused: amounts[refused] - Money.of(2000, "JPY")}
+    edited = cycle.edit(it.house, proposal.rec_id, cuts | {raised: amounts[raised] + YEN_4000}, "ada").recommendation
+    record = cycle.settle(it.house, edited.rec_id, approval.Approve("ada", edited.plan_hash))
+    name = edited.rec_id
     begun = approval.begin(record, cycle.live_budgets(it.house), it.house.clock.now(), open_intents=())
     it.house.store.commit((begun,))
     halved = Money.of(8_000, "JPY")
-    it.platform.inner.edit(least.key.budget_id, halved)  # a person, meanwhile
+    it.platform.inner.edit(drifted.budget_id, halved)  # a person, meanwhile
     assert writing.apply(it.house, name).state is State.FAILED
     assert {IntentState.DRIFT, IntentState.REFUSED} <= it.states(record)
     assert writing.apply(it.house, name).state is State.FAILED, "the drifted line stays as it is"
-    assert it.live() == it.targets(record) | {least.key.budget_id: halved}
+    assert it.live() == it.targets(record) | {drifted.budget_id: halved}
 
 
 def test_a_refused_cut_pays_for_no_raise_under_a_limit_that_was_tightened_since() -> None:

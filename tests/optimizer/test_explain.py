@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -192,9 +193,20 @@ def test_where_no_shift_is_found_the_ends_of_what_money_brings_are_told() -> Non
     assert declined is not None
     assert declined.gain is None
     assert "of the 4 budgets that may move" in declined.words
-    assert "(brand)" in declined.words
+    ends = re.search(r"bring from ([\d.]+) \((\w+)\) to ([\d.]+) conversions a day \((\w+)\)", declined.words)
+    assert ends is not None
+    low, least, high, most = ends.groups()
+    assert float(low) < float(high)
+    assert least in {"brand", "retargeting"}, "in truth these two are nearly saturated"
+    assert most in {"generic", "prospecting"}
     pins = tuple(Pin(Scope.parse(f"campaign:{name}"), "ada", "sale") for name in list(BUDGETS)[:3])
     assert told(decided(Goals("EUR", pins=pins))).declined is None, "with one free budget there is nothing to compare"
+
+
+def test_the_ends_of_what_money_brings_are_the_least_and_the_most() -> None:
+    words = explain.nothing_found(SEEN.targets, np.array([0.03, 0.07, 0.01, 0.05]), "EUR", "conversions").words
+    least, most = SEEN.targets[2].budget.name, SEEN.targets[1].budget.name
+    assert f"the next 100 EUR a day bring from 1.00 ({least}) to 7.00 conversions a day ({most})" in words
 
 
 def test_a_line_set_by_hand_or_by_a_limit_turns_on_nothing() -> None:
