@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from optimizer.goals import Explore, Goals
-from optimizer.knowledge import gradient
+from optimizer.knowledge import Question, gradient
 from optimizer.plan.problem import Outcome
 from optimizer.plan.recommendation import Objective
 from optimizer.plan.snapshot import FloatArray
@@ -28,12 +28,14 @@ class Forecast:
     Attributes:
         current: The live budgets, shape (K,).
         hope: Part of the bonus for what is uncertain that counts, 0 to 1.
+        world: Seed of the draws that exploring rests on.
     """
 
     belief: Belief
     goals: Goals
     current: FloatArray
     hope: float = 1.0
+    world: int = 0
 
     @property
     def hopes(self) -> bool:
@@ -50,21 +52,22 @@ class Forecast:
         """Return posterior draws of the objective per day, shape (n, K, P); one draw is one whole curve per target."""
         return self._scale * self.belief.draws(budget, self._outcome, n, rng) - self._cost(budget)
 
-    def utility(self, budget: FloatArray, rng: np.random.Generator) -> FloatArray:
+    def utility(self, budget: FloatArray) -> FloatArray:
         """Return what the allocator maximises, shape (K, P): the objective with what `explore` hopes for on top.
 
         The mean plus `hope` times a bonus: of `optimistic` one posterior standard deviation, but no more than the
         mean itself (of what was never tried, the deviation is a multiple of it); of `knowledge-gradient` what a look
-        there is worth (`optimizer.knowledge`); of `thompson` the way to one posterior draw; of `none` nothing. The
-        default is chosen by benchmarks (docs/models.md).
+        there is worth (`optimizer.knowledge`); of `thompson` the way to one posterior draw, the same in every question
+        of one decision; of `none` nothing. The default is chosen by benchmarks (docs/models.md).
         """
         mean = self.moments(budget)[0]
         if not self.hopes:
             return mean
         cost = self._cost(budget)
-        return np.maximum.accumulate(mean + self.hope * self._bonus(budget, rng) + cost, axis=1) - cost
+        return np.maximum.accumulate(mean + self.hope * self._bonus(budget) + cost, axis=1) - cost
 
-    def _bonus(self, budget: FloatArray, rng: np.random.Generator) -> FloatArray:
+    def _bonus(self, budget: FloatArray) -> FloatArray:
+        world = np.random.default_rng(self.world)
         match self.goals.explore:
             case Explore.NONE:
                 return np.zeros_like(budget)
@@ -72,10 +75,20 @@ class Forecast:
                 mean, sd = self.moments(budget)
                 return np.minimum(sd, MOST_HOPE * np.maximum(mean + self._cost(budget), 0.0))
             case Explore.THOMPSON:
-                drawn: FloatArray = self.draws(budget, 1, rng)[0]
+                drawn: FloatArray = self.draws(budget, 1, world)[0]
                 return drawn - self.moments(budget)[0]
             case Explore.KNOWLEDGE_GRADIENT:
-                return gradient(self.moments, self.draws, budget, self.current, rng)
+                return gradient(self._question(), budget, self.current, world)
+
+    def _question(self) -> Question:
+        total = float(self.current.sum()) if self.goals.total is None else self.goals.total.micros / 1e6
+        return Question(
+            brought=lambda at: self.moments(at)[0] + self._cost(at),
+            draws=lambda at, n, rng: self.draws(at, n, rng) + self._cost(at),
+            cost=self._cost,
+            counted=lambda at: self.belief.moments(at, Outcome.CONVERSIONS)[0],
+            total=total,
+        )
 
     def outcomes(self, budget: FloatArray, which: Collection[Outcome] = tuple(Outcome)) -> Mapping[Outcome, FloatArray]:
         """Return the expected conversions and value per day, each (K, P), that ROAS and CPA rows count."""

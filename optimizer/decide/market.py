@@ -36,7 +36,7 @@ def market(case: Case, box: Box, points: int, rows: tuple[Row, ...], rng: np.ran
     """Tabulate what budgets within a box bring, less what moving them there costs."""
     choice = space(box, points, case.snapshot.current)
     moving = _moving(case, choice.grid)
-    utility = case.forecast.utility(choice.grid, rng) - moving
+    utility = case.forecast.utility(choice.grid) - moving
     problem = tabulated(case, choice, utility, rows)
     if case.goals.risk_aversion == 0.0:
         return Market(problem, None)

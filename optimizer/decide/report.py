@@ -57,7 +57,7 @@ def report(
         guardrail_version=GUARDRAIL_VERSION,
         goals_digest=wanted.digest(),
         input_digest=snapshot.digest(),
-        explored=None if plan is None else plan.explored,
+        explored=None if plan is None or proposed == case.stay else plan.explored,
     )
     return replace(made, explanation=explanation(case, plan, proposed, gain, change, rng))
 

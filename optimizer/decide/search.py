@@ -26,6 +26,7 @@ _CREDIT_ROUNDS: Final = 10
 _CREDIT_SETTLED: Final = 1e-3
 _PRUNINGS: Final = 4
 _HOPES: Final = (1.0, 0.5, 0.25, 0.0)
+_CONTRADICTION: Final = "contradiction"
 _LEAST_KEPT: Final = 0.5
 _COUNTED: Final = Because("max-changes", "other moves are worth more, and no more changes are allowed")
 _SMALL: Final = Because("smallest-step", "a smaller move than that is not worth a platform's learning")
@@ -70,9 +71,11 @@ def search(case: Case, rng: np.random.Generator) -> Plan | Finding:
     Raises:
         GoalsError: A line that a person fixed breaks a limit of its own.
     """
+    world = int(rng.integers(2**63))
     for hope in _HOPES:
-        found = _search(replace(case, forecast=replace(case.forecast, hope=hope)), rng)
-        if isinstance(found, Finding) or found.explored <= case.goals.explore_limit:
+        found = _search(replace(case, forecast=replace(case.forecast, hope=hope, world=world)), rng)
+        # With less hope a promise may be kept that was not with more; limits that contradict each other never hold.
+        if found.code == _CONTRADICTION if isinstance(found, Finding) else found.explored <= case.goals.explore_limit:
             break
     return found
 
@@ -88,9 +91,21 @@ def _search(case: Case, rng: np.random.Generator) -> Plan | Finding:
         return aim
     found = _fewer_moves(case, aim, _closed(case, step), rng)
     sober = _sober(case, wide, aim)
-    hoped = np.minimum(found.budget, aim.answer.spend) - sober.spend
-    explored = float(np.maximum(hoped, 0.0).sum() / max(found.budget.sum(), 1e-9)) if case.forecast.hopes else 0.0
+    explored = _explored(case, wide, aim, sober, found.budget, rng)
     return Plan(found.budget, found.box, aim.answer, _outside(own, current), sober.prices, explored, found.findings)
+
+
+def _explored(
+    case: Case, box: Box, aim: _Aim, sober: Allocation, budget: FloatArray, rng: np.random.Generator
+) -> float:
+    """Return the share of the spend that stands above where it would be aimed without hope, all else the same."""
+    if not case.forecast.hopes:
+        return 0.0
+    if case.goals.risk_aversion or case.goals.switching_cost:
+        hopeless = replace(case, forecast=replace(case.forecast, hope=0.0))
+        sober = market(hopeless, box, _WIDE_POINTS, aim.rows, rng).solve()
+    hoped = np.maximum(np.minimum(budget, aim.answer.spend) - sober.spend, 0.0)
+    return float(hoped.sum() / max(budget.sum(), 1e-9))
 
 
 def _aim(case: Case, box: Box, rng: np.random.Generator) -> _Aim | Finding:
@@ -284,7 +299,7 @@ def _check_fixed(case: Case, box: Box) -> None:
 
 
 def _contradiction(collision: Collision) -> Finding:
-    return Finding("contradiction", Severity.BLOCK, "portfolio", collision.words,
+    return Finding(_CONTRADICTION, Severity.BLOCK, "portfolio", collision.words,
                    "Change one of these limits in config.toml.")  # fmt: skip
 
 

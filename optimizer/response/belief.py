@@ -38,7 +38,7 @@ class CurvePosterior:
         alpha: Gamma shape of the scale, shape (K,).
         beta: Gamma rate, shape (K, J).
         rates: Clicks per impression and conversions per click, independent of the curve and of each other.
-        first, second: E and E of the square of conversions a day at `KNOTS`, shape (K, Q).
+        mean, variation: Of conversions a day at `KNOTS`: expectation, and standard deviation over it, shape (K, Q).
     """
 
     cells: Cells
@@ -47,8 +47,8 @@ class CurvePosterior:
     alpha: FloatArray
     beta: FloatArray
     rates: tuple[RatePosterior, ...]
-    first: FloatArray
-    second: FloatArray
+    mean: FloatArray
+    variation: FloatArray
 
     @classmethod
     def of(
@@ -66,7 +66,8 @@ class CurvePosterior:
         if not (np.isfinite(probability).all() and np.isfinite(state.beta).all() and (state.alpha > 0).all()):
             raise ValueError("a belief must be finite, its Gamma shapes positive")
         first, second = _expected(cells, probability, state, rates)
-        return cls(cells, reference, probability, state.alpha, state.beta, rates, first, second)
+        variation = np.sqrt(np.maximum(second / np.maximum(first, 1e-300) ** 2 - 1.0, 0.0))
+        return cls(cells, reference, probability, state.alpha, state.beta, rates, first, variation)
 
     def raw_moments(self, spend: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return E and E of the square of expected conversions a day at spends (K, P), each of shape (K, P)."""
@@ -76,11 +77,9 @@ class CurvePosterior:
         left = np.clip(((log_u - KNOTS[0]) / (KNOTS[1] - KNOTS[0])).astype(np.int64), 0, KNOTS.size - 2)
         ends = np.exp(KNOTS)
         share = np.clip((u - ends[left]) / (ends[left + 1] - ends[left]), 0.0, 1.0)
-        below = np.minimum(u / ends[0], 1.0)
-        return (
-            _between(self.first, left, share) * below,
-            _between(self.second, left, share) * below**2,
-        )
+        first = _between(self.mean, left, share) * np.minimum(u / ends[0], 1.0)
+        # The deviation over the mean is smooth; straight lines of the second moment would swell between the knots.
+        return first, first**2 * (1.0 + _between(self.variation, left, share) ** 2)
 
     def draws(self, spend: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
         """Return n whole curves of conversions a day at spends (K, P), shape (n, K, P)."""

@@ -27,6 +27,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from optimizer.plan.snapshot import FloatArray, IntArray
+from optimizer.response.history import BoolArray
 
 BLOCK: Final = 256
 """Targets folded together: their (BLOCK, J) arrays stay in the processor's cache."""
@@ -83,11 +84,14 @@ class State:
         alpha: Gamma shape of the scale, shape (K,), common to the cells.
         beta: Its rate in each cell, shape (K, J).
         evidence: Faded log marginal likelihood of each cell up to a constant per target, shape (K, J).
+        begun: Targets that have had a day of exposure, shape (K,): before it, no time passes. What the others show
+            of a new target does not wear out while it does not exist.
     """
 
     alpha: FloatArray
     beta: FloatArray
     evidence: FloatArray
+    begun: BoolArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +118,8 @@ def start(alpha: FloatArray, mean: FloatArray, cells: int) -> State:
         cells: J.
     """
     shape = (len(alpha), cells)
-    return State(alpha, np.broadcast_to((alpha / mean)[:, None], shape).copy(), np.zeros(shape))
+    beta = np.broadcast_to((alpha / mean)[:, None], shape).copy()
+    return State(alpha, beta, np.zeros(shape), np.zeros(len(alpha), dtype=np.bool_))
 
 
 def fold(state: State, days: Days, excess: FloatArray, basis: Basis, dynamics: Dynamics) -> State:
@@ -130,7 +135,7 @@ def fold(state: State, days: Days, excess: FloatArray, basis: Basis, dynamics: D
     blocks = []
     for low in range(0, len(state.alpha), BLOCK):
         part = slice(low, low + BLOCK)
-        block = State(state.alpha[part], state.beta[part], state.evidence[part])
+        block = State(state.alpha[part], state.beta[part], state.evidence[part], state.begun[part])
         for day in range(days.place.shape[1]):
             block = drift(block, dynamics)
             exposed = days.exposure[part, day]
@@ -140,13 +145,15 @@ def fold(state: State, days: Days, excess: FloatArray, basis: Basis, dynamics: D
         blocks.append(block)
     if not blocks:
         return state
-    return State(*(np.concatenate([getattr(b, name) for b in blocks]) for name in ("alpha", "beta", "evidence")))
+    return State(
+        *(np.concatenate([getattr(b, name) for b in blocks]) for name in ("alpha", "beta", "evidence", "begun"))
+    )
 
 
 def drift(state: State, dynamics: Dynamics) -> State:
     """Let one day pass."""
-    shrink = 1.0 / (1.0 + dynamics.drift * state.alpha)
-    return State(state.alpha * shrink, state.beta * shrink[:, None], state.evidence * dynamics.fade)
+    shrink = np.where(state.begun, 1.0 / (1.0 + dynamics.drift * state.alpha), 1.0)
+    return State(state.alpha * shrink, state.beta * shrink[:, None], state.evidence * dynamics.fade, state.begun)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,14 +179,14 @@ def _step(state: State, seen: _Observed, excess: FloatArray, basis: Basis, dynam
     count, exposure = omega * seen.count, omega * seen.exposure
     beta = state.beta + exposure[:, None] * g
     gain = _gain(state.alpha, state.beta, beta, count, log_g)
-    plain = State(state.alpha + count, beta, state.evidence + gain)
+    plain = State(state.alpha + count, beta, state.evidence + gain, state.begun | (seen.exposure > 0))
     chance = _break_probability(state.alpha, exposure * rate, count, dynamics)
     jumped = np.flatnonzero((chance > _NOTICED) & (seen.exposure > 0))
     if jumped.size:
         day = _Observed(seen.place[jumped], count[jumped], exposure[jumped])
         _mix(plain, state, jumped, day, basis, dynamics)
     evidence = plain.evidence - plain.evidence.max(axis=1, keepdims=True)
-    return State(plain.alpha, plain.beta, evidence)
+    return State(plain.alpha, plain.beta, evidence, plain.begun)
 
 
 def _gain(alpha: FloatArray, before: FloatArray, after: FloatArray, count: FloatArray, log_g: FloatArray) -> FloatArray:

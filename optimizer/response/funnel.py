@@ -23,6 +23,9 @@ import numpy as np
 from optimizer.plan.snapshot import FloatArray, IntArray
 from optimizer.response.history import BoolArray, History
 
+CONVERSIONS, CLICKS, IMPRESSIONS = 0, 1, 2
+"""What may be counted, in the order of the funnel from its end."""
+
 WORTHWHILE: Final = 2.0
 """Events per conversion below which a step says too little to be modelled by itself."""
 
@@ -55,7 +58,8 @@ class Funnel:
         spend: Zero on days that do not count, shape (K, T).
         volume: Events that spend bought, shape (K, T).
         late: Targets whose volume is conversions, which arrive late, shape (K,).
-        measure: What the volume counts: 0 conversions, 1 clicks, 2 impressions, shape (K,).
+        measure: What the volume counts: `CONVERSIONS`, `CLICKS` or `IMPRESSIONS`, shape (K,).
+        before: What conversions are counted against, likewise, shape (K,).
         clicks: From impressions to clicks.
         conversions: From the last step before to conversions.
     """
@@ -64,6 +68,7 @@ class Funnel:
     volume: FloatArray
     late: BoolArray
     measure: IntArray
+    before: IntArray
     clicks: Step
     conversions: Step
 
@@ -88,7 +93,8 @@ def funnel(history: History) -> Funnel:
         spend=spend,
         volume=np.where(counted, volume, 0.0),
         late=~some,
-        measure=np.where(shown, 2, np.where(clicked, 1, 0)).astype(np.int64),
+        measure=np.where(shown, IMPRESSIONS, np.where(clicked, CLICKS, CONVERSIONS)),
+        before=np.where(clicked, CLICKS, np.where(shown, IMPRESSIONS, CONVERSIONS)),
         clicks=_step(clicks, impressions, counted, both, late=False),
         conversions=_step(conversions, before, counted, some, late=True),
     )

@@ -13,7 +13,7 @@ from optimizer.response.belief import Belief, CurvePosterior
 from optimizer.response.curves import CELLS, GRID, place, relative
 from optimizer.response.delivery import learn_supply
 from optimizer.response.filter import Basis, Days, Dynamics, drift, fold, start, weights
-from optimizer.response.funnel import Funnel, funnel
+from optimizer.response.funnel import CONVERSIONS, Funnel, funnel
 from optimizer.response.history import BoolArray, read
 from optimizer.response.maturity import learn_maturity
 from optimizer.response.prior import pooled_shapes, reference_spend, scale_prior, shape_prior
@@ -89,12 +89,14 @@ def _curves(snapshot: Snapshot, steps: Funnel, setting: _Setting, reference: Flo
     days = Days(place(log_u), steps.volume, mature * setting.season)
     state = fold(start(alpha, mean, len(CELLS.slope)), days, setting.noise, SHAPES, VOLUME)
     state = drift(state, VOLUME)
-    plain = shape_prior([target.channel for target in snapshot.targets], snapshot.priors, CELLS)
-    log_prior = pooled_shapes(state.evidence, (steps.spend > 0).any(axis=1).astype(np.float64), plain)
+    # The slow tier's curves are of conversions; a curve of impressions or clicks bends elsewhere.
+    priors = [snapshot.priors if measure == CONVERSIONS else None for measure in steps.measure]
+    plain = shape_prior([target.channel for target in snapshot.targets], priors, CELLS)
+    log_prior = pooled_shapes(state.evidence, state.begun.astype(np.float64), plain)
     reach = _mean_log_shape(weights(state.evidence, log_prior), log_u)
-    learnt = tuple(
-        rates.learn_rate(step, setting.complete, reach, channel, dynamics)
-        for step, dynamics in ((steps.clicks, rates.CLICKS), (steps.conversions, rates.CONVERSIONS))
+    learnt = (
+        rates.learn_rate(steps.clicks, setting.complete, reach, channel, steps.measure, rates.CLICKS),
+        rates.learn_rate(steps.conversions, setting.complete, reach, channel, steps.before, rates.CONVERSIONS),
     )
     return CurvePosterior.of(CELLS, reference, state, log_prior, learnt)
 

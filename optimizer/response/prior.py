@@ -80,9 +80,10 @@ def scale_prior(
 
 
 def pooled_shapes(evidence: FloatArray, seen: FloatArray, log_prior: FloatArray) -> FloatArray:
-    """Pool the prior of the cells over the other targets, damped by the prior of each.
+    """Pool the prior of the cells over the other targets of the same prior, damped by it.
 
-    One expectation-maximisation step from the prior, leaving each target's own weights out of its prior.
+    One expectation-maximisation step from the prior, leaving each target's own weights out of its prior. Targets whose
+    channels the slow tier tells apart are not pooled with each other.
 
     Args:
         evidence: Log marginal likelihoods from the fold, shape (K, J).
@@ -92,15 +93,19 @@ def pooled_shapes(evidence: FloatArray, seen: FloatArray, log_prior: FloatArray)
     Returns:
         Log prior, shape (K, J).
     """
-    own = weights(evidence, log_prior) * seen[:, None]
-    damping = max(LEAST_SHAPE_WEIGHT, len(evidence) / 3.0)
-    others = own.sum(axis=0) - own
-    count = (seen.sum() - seen)[:, None]
-    pooled: FloatArray = np.log((damping * np.exp(log_prior) + others) / (damping + count))
+    pooled = np.empty_like(log_prior)
+    group = np.unique(log_prior, axis=0, return_inverse=True)[1].ravel() if len(log_prior) else np.zeros(0)
+    for number in np.unique(group):
+        rows = group == number
+        own = weights(evidence[rows], log_prior[rows]) * seen[rows, None]
+        damping = max(LEAST_SHAPE_WEIGHT, float(rows.sum()) / 3.0)
+        others = own.sum(axis=0) - own
+        count = (seen[rows].sum() - seen[rows])[:, None]
+        pooled[rows] = np.log((damping * np.exp(log_prior[rows]) + others) / (damping + count))
     return pooled
 
 
-def shape_prior(channels: Sequence[str], priors: ResponsePriors | None, cells: Cells) -> FloatArray:
+def shape_prior(channels: Sequence[str], priors: Sequence[ResponsePriors | None], cells: Cells) -> FloatArray:
     """Return each target's log prior of the cells, shape (K, J): the slow tier's for its channel, else the plain one.
 
     A channel's prior says how log half-saturation and log Hill slope lie; logistic cells take the first alone, and
@@ -108,11 +113,11 @@ def shape_prior(channels: Sequence[str], priors: ResponsePriors | None, cells: C
 
     Args:
         channels: Of each target, length K.
-        priors: The slow tier's, if there are any.
+        priors: The slow tier's where they speak of the target's curve, else None; length K.
         cells: The J cells.
     """
-    by_channel = {name: _of_channel(priors.of(name) if priors else None, cells) for name in set(channels)}
-    return np.array([by_channel[name] for name in channels]).reshape(len(channels), len(cells.slope))
+    rows = [_of_channel(given.of(name) if given else None, cells) for name, given in zip(channels, priors, strict=True)]
+    return np.array(rows).reshape(len(channels), len(cells.slope))
 
 
 def _of_channel(prior: ChannelPrior | None, cells: Cells) -> FloatArray:

@@ -86,7 +86,7 @@ def choose(probability: FloatArray, n: int, rng: np.random.Generator) -> IntArra
 
 
 def learn_rate(
-    step: Step, complete: FloatArray, log_volume: FloatArray, channel: IntArray, dynamics: Dynamics
+    step: Step, complete: FloatArray, log_volume: FloatArray, channel: IntArray, measure: IntArray, dynamics: Dynamics
 ) -> RatePosterior:
     """Fold one step of the funnel.
 
@@ -95,10 +95,11 @@ def learn_rate(
         complete: Share of late counts that is reported by now, shape (K, T).
         log_volume: Log of the volume over that at the reference spend, as the curve has it, shape (K, T).
         channel: Index of each target's channel, shape (K,); rates are pooled by it.
+        measure: Index of what goes in, shape (K,); rates of different ones are not pooled.
         dynamics: How the rate moves.
     """
     exposure = step.exposure * np.where(step.late[:, None], complete, 1.0)
-    alpha, mean = _pooled(step.count.sum(axis=1), exposure.sum(axis=1), channel, step.known)
+    alpha, mean = _pooled(step.count.sum(axis=1), exposure.sum(axis=1), channel, measure, step.known)
     excess = _excess(step.count, exposure, step.known)
     days = Days(place(log_volume), step.count, exposure)
     state = drift(fold(start(alpha, mean, len(ELASTICITIES)), days, excess, BASIS, dynamics), dynamics)
@@ -114,25 +115,36 @@ def learn_rate(
 
 
 def _pooled(
-    count: FloatArray, exposure: FloatArray, channel: IntArray, known: BoolArray
+    count: FloatArray, exposure: FloatArray, channel: IntArray, measure: IntArray, known: BoolArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return a Gamma prior of each target's rate, shape and mean (K,): its channel's mean, the spread within channels.
+    """Return a Gamma prior of each target's rate, shape and mean (K,), pooled over targets with the same exposure.
+
+    Conversions per click and conversions per impression are two rates, and neither stands for the other.
+    """
+    alpha, mean = np.ones(len(count)), np.ones(len(count))
+    for kind in np.unique(measure[known]):
+        rows = known & (measure == kind)
+        alpha[rows], mean[rows] = _alike(count[rows], exposure[rows], channel[rows])
+    return alpha, mean
+
+
+def _alike(y: FloatArray, e: FloatArray, channel: IntArray) -> tuple[float, FloatArray]:
+    """Return the prior's shape and means, (K,): each channel's mean, and the spread within channels.
 
     Log rates with half a count of smoothing have variance 1 / (y + .5) from counting; what is left over between the
     targets of a channel is their spread, pooled over channels with three targets' worth of `_BETWEEN`.
     """
-    y, e = np.where(known, count, 0.0), np.where(known, exposure, 0.0)
     overall = (y.sum() + 0.5) / max(e.sum(), 1.0)
     log_rate = np.log((y + 0.5) / (e + 0.5 / overall))
     noise = 1.0 / (y + 0.5)
-    weight = np.where(known, 1.0 / (noise + _BETWEEN), 0.0)
+    weight = 1.0 / (noise + _BETWEEN)
     top = np.bincount(channel, weight * log_rate) + np.log(overall) / _CHANNELS
     mean = (top / (np.bincount(channel, weight) + 1.0 / _CHANNELS))[channel]
-    members = np.bincount(channel, known.astype(np.float64))[channel]
-    trust = np.where(known & (members > 1), 1.0 / (1.0 + noise / _BETWEEN) ** 2, 0.0)
-    surplus = ((log_rate - mean) ** 2 - noise) * members / np.maximum(members - 1.0, 1.0)
+    members = np.bincount(channel)[channel]
+    trust = np.where(members > 1, 1.0 / (1.0 + noise / _BETWEEN) ** 2, 0.0)
+    surplus = ((log_rate - mean) ** 2 - noise) * members / np.maximum(members - 1, 1)
     between = (_BETWEEN * _BETWEEN_WEIGHT + (trust * surplus).sum()) / (_BETWEEN_WEIGHT + trust.sum())
-    return np.full(len(y), 1.0 / max(float(between), _LEAST_BETWEEN)), np.exp(mean)
+    return 1.0 / max(float(between), _LEAST_BETWEEN), np.exp(mean)
 
 
 def _excess(count: FloatArray, exposure: FloatArray, known: BoolArray) -> FloatArray:

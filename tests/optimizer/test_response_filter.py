@@ -139,7 +139,7 @@ def test_spends_are_held_between_the_smallest_and_the_largest():
 
 def test_one_cell_one_poisson_day_is_the_conjugate_gamma_update():
     state = fold(start(np.array([2.0]), np.array([4.0]), 1), day(7, 0.5), np.array([POISSON]), FLAT, CALM)
-    shrink = 1 / (1 + CALM.drift * 2.0)
+    shrink = 1.0  # before a target's first day no time passes for it
     assert np.isclose(state.alpha[0], 2.0 * shrink + 7.0)
     assert np.isclose(state.beta[0, 0], 0.5 * shrink + 0.5)
 
@@ -147,7 +147,7 @@ def test_one_cell_one_poisson_day_is_the_conjugate_gamma_update():
 def test_overdispersion_discounts_a_day_by_omega():
     state = fold(start(np.array([2.0]), np.array([4.0]), 1), day(7), np.array([0.25]), FLAT, CALM)
     omega = 1 / (1 + 0.25 * 4.0)  # the predicted mean is 4, which drift keeps
-    shrink = 1 / (1 + CALM.drift * 2.0)
+    shrink = 1.0  # before a target's first day no time passes for it
     assert np.isclose(state.alpha[0], 2.0 * shrink + omega * 7.0)
     assert np.isclose(state.beta[0, 0], 0.5 * shrink + omega)
 
@@ -169,7 +169,7 @@ def test_evidence_is_the_negative_binomial_marginal_likelihood():
     seen = Days(point[None], np.array([[3.0]]), np.array([[0.8]]))
     before = start(np.array([2.0]), np.array([4.0]), 2)
     state = fold(before, seen, np.array([POISSON]), basis(cells), CALM)
-    shrink = 1 / (1 + CALM.drift * 2.0)
+    shrink = 1.0  # before a target's first day no time passes for it
     rate = 0.8 * np.exp(cells.table[point[0]])
     log_marginal = stats.nbinom.logpmf(3.0, 2.0 * shrink, 0.5 * shrink / (0.5 * shrink + rate))
     assert np.isclose(state.evidence[0, 0] - state.evidence[0, 1], log_marginal[0] - log_marginal[1])
@@ -195,8 +195,21 @@ def test_a_target_without_exposure_learns_nothing_from_a_day_of_others():
     assert np.allclose(weights(after.evidence, CELLS.log_prior)[1], np.exp(CELLS.log_prior))
 
 
+def test_a_target_that_is_not_there_yet_forgets_nothing_of_what_the_others_show():
+    """However long the panel is before its first day, the prior is the same; from that day on time passes."""
+    late, soon = np.zeros((1, 60)), np.zeros((1, 5))
+    late[0, -2] = soon[0, -2] = 1.0
+    found = [
+        fold(start(np.array([9.0]), np.array([4.0]), 1), Days(np.zeros_like(e, dtype=np.int64), 3 * e, e),
+             np.array([POISSON]), FLAT, CALM)
+        for e in (late, soon)
+    ]  # fmt: skip
+    assert found[0].alpha == found[1].alpha
+    assert found[0].alpha[0] == pytest.approx(12.0 / (1 + CALM.drift * 12.0))
+
+
 def test_drift_keeps_the_mean_and_adds_its_variance_of_the_logarithm():
-    later = drift(State(np.array([50.0]), np.array([[10.0]]), np.array([[3.0]])), CALM)
+    later = drift(State(np.array([50.0]), np.array([[10.0]]), np.array([[3.0]]), np.array([True])), CALM)
     assert np.isclose(later.alpha[0] / later.beta[0, 0], 5.0)
     assert np.isclose(1 / later.alpha[0], 1 / 50.0 + CALM.drift)
     assert np.isclose(later.evidence[0, 0], 3.0 * CALM.fade)
@@ -263,7 +276,11 @@ def test_a_break_is_the_mixture_of_two_stories_collapsed_by_moments():
     """One cell: 50 events of shape, mean 5; a day of 12 and exposure one, either after a jump or not."""
     dynamics = Dynamics(drift=0.0, fade=1.0, break_chance=0.05, break_variance=0.5)
     state = fold(
-        State(np.array([50.0]), np.array([[10.0]]), np.zeros((1, 1))), day(12), np.array([POISSON]), FLAT, dynamics
+        State(np.array([50.0]), np.array([[10.0]]), np.zeros((1, 1)), np.array([True])),
+        day(12),
+        np.array([POISSON]),
+        FLAT,
+        dynamics,
     )
     loose = 50 / (1 + 0.5 * 50)
     stories = []
@@ -285,7 +302,7 @@ def test_the_marginals_of_the_two_stories_are_mixed_in_each_cell():
     point = place(np.array([np.log(0.4)]))
     seen = Days(point[None], np.array([[12.0]]), np.ones((1, 1)))
     state = fold(
-        State(np.array([50.0]), np.full((1, 2), 10.0), np.zeros((1, 2))),
+        State(np.array([50.0]), np.full((1, 2), 10.0), np.zeros((1, 2)), np.array([True])),
         seen,
         np.array([POISSON]),
         basis(cells),
@@ -300,7 +317,13 @@ def test_the_marginals_of_the_two_stories_are_mixed_in_each_cell():
 
 def test_a_day_as_expected_is_no_break():
     with_breaks, without = (
-        fold(State(np.array([50.0]), np.array([[10.0]]), np.zeros((1, 1))), day(5), np.array([POISSON]), FLAT, dynamics)
+        fold(
+            State(np.array([50.0]), np.array([[10.0]]), np.zeros((1, 1)), np.array([True])),
+            day(5),
+            np.array([POISSON]),
+            FLAT,
+            dynamics,
+        )
         for dynamics in (VOLUME, replace(VOLUME, break_chance=0.0))
     )
     assert with_breaks.alpha == without.alpha

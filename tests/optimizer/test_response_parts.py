@@ -390,7 +390,7 @@ def test_impressions_and_conversions_are_not_pooled_as_one():
 def test_the_slow_tier_moves_the_shapes_of_its_channel_only():
     search = ChannelPrior("search", Spread(-1.0, 0.3), Spread(float(np.log(2.0)), 0.2))
     priors = ResponsePriors(datetime(2025, 1, 1, tzinfo=UTC), "slow/1", (search,))
-    prior = np.exp(shape_prior(["search", "social", "search"], priors, CELLS))
+    prior = np.exp(shape_prior(["search", "social", "search"], [priors] * 3, CELLS))
     assert np.allclose(prior[1], np.exp(CELLS.log_prior))
     assert np.array_equal(prior[0], prior[2])
     assert np.isclose(prior[0].sum(), 1.0)
@@ -403,4 +403,4 @@ def test_the_slow_tier_moves_the_shapes_of_its_channel_only():
 
 
 def test_without_a_slow_tier_every_channel_has_the_plain_shapes():
-    assert np.array_equal(shape_prior(["a", "b"], None, CELLS), np.tile(CELLS.log_prior, (2, 1)))
+    assert np.array_equal(shape_prior(["a", "b"], [None, None], CELLS), np.tile(CELLS.log_prior, (2, 1)))

@@ -26,10 +26,13 @@ def one_channel(counts):
     return np.zeros(len(counts), np.int64)
 
 
-def of_rate(some, dynamics=CLICKS, complete=None, log_volume=None, channel=None):
+def of_rate(some, dynamics=CLICKS, complete=None, log_volume=None, channel=None, measure=None):
     complete = np.ones_like(some.count) if complete is None else complete
     log_volume = np.zeros_like(some.count) if log_volume is None else log_volume
-    return learn_rate(some, complete, log_volume, one_channel(some.count) if channel is None else channel, dynamics)
+    measure = one_channel(some.count) if measure is None else measure
+    return learn_rate(
+        some, complete, log_volume, one_channel(some.count) if channel is None else channel, measure, dynamics
+    )
 
 
 def mean_rate(rate):
@@ -266,6 +269,18 @@ def test_more_days_make_the_belief_narrower():
 def test_a_belief_that_is_not_finite_cannot_be_built():
     flat = Basis.of(ONE.table, ONE.log_prior)
     with pytest.raises(ValueError, match="finite"):
-        posterior(State(np.zeros(1), np.zeros((1, 1)), np.zeros((1, 1))), cells=ONE)
+        posterior(State(np.zeros(1), np.zeros((1, 1)), np.zeros((1, 1)), np.ones(1, dtype=bool)), cells=ONE)
     with pytest.raises(ValueError, match="must be"):
-        posterior(State(np.ones(1), np.ones((1, 2)), np.zeros((1, len(flat.log_prior)))), cells=ONE)
+        posterior(
+            State(np.ones(1), np.ones((1, 2)), np.zeros((1, len(flat.log_prior))), np.ones(1, dtype=bool)), cells=ONE
+        )
+
+
+def test_conversions_per_click_say_nothing_of_conversions_per_impression():
+    """Six targets are counted against impressions, six against clicks, and one of each is new."""
+    impressions, clicks = np.full((6, 30), 10_000.0), np.full((6, 30), 100.0)
+    nothing = np.zeros((1, 30))
+    exposure = np.concatenate([impressions, nothing, clicks, nothing])
+    measure = np.array([2] * 7 + [1] * 7)
+    rate = of_rate(step(3e-4 * np.where(exposure > 1_000, exposure, 100 * exposure), exposure), measure=measure)
+    assert np.allclose(mean_rate(rate)[[6, 13]], [3e-4, 3e-2], rtol=0.2)
