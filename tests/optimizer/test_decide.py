@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from connectors.money import Money
-from optimizer.decide import decide
+from optimizer.decide import decide, search
 from optimizer.goals import Explore, Goals, GoalsError, Limit, Pin, Scope
 from optimizer.guardrails import Guardrails
-from optimizer.plan.recommendation import Decision, Objective, Severity, from_json, to_json
+from optimizer.plan.recommendation import Decision, Finding, Objective, Severity, from_json, to_json
 from optimizer.plan.snapshot import Snapshot
 from tests.optimizer.snapshots import BUDGETS, NOW, snapshot, target
 
@@ -344,3 +344,35 @@ def test_the_certificate_proves_the_aim() -> None:
     assert certificate is not None
     assert certificate.upper_bound >= certificate.value
     assert certificate.gap < 1e-3
+
+
+def test_hope_is_held_to_its_share_and_told() -> None:
+    loose = Guardrails(largest_step_24h=1.0)
+    whole = decided(Goals("EUR", largest_step=0.9, explore_limit=1.0), loose)
+    assert whole.explored is not None
+    assert whole.explored > 0
+    found = []
+    for limit in (0.0, whole.explored / 2, 1.0):
+        decision = decided(Goals("EUR", largest_step=0.9, explore_limit=limit), loose)
+        assert decision.explored is not None
+        assert decision.explored <= limit
+        found.append(decision.explored)
+    assert found == sorted(found)
+    assert found[-1] == whole.explored
+    none = decided(Goals("EUR", largest_step=0.9, explore_limit=0.0), loose)
+    assert proposed(none) == proposed(decided(Goals("EUR", largest_step=0.9, explore=Explore.NONE), loose))
+
+
+def test_a_promise_that_hope_would_break_is_looked_for_with_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[float] = []
+    whole = search._search
+
+    def blocked_at_first(case, rng):
+        tried.append(case.forecast.hope)
+        if case.forecast.hope == 1.0:
+            return Finding("confidence", Severity.BLOCK, "portfolio", "not with so much hope")
+        return whole(case, rng)
+
+    monkeypatch.setattr(search, "_search", blocked_at_first)
+    assert decided(Goals("EUR")).moves
+    assert tried[:2] == [1.0, 0.5]

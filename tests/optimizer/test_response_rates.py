@@ -284,3 +284,17 @@ def test_conversions_per_click_say_nothing_of_conversions_per_impression():
     measure = np.array([2] * 7 + [1] * 7)
     rate = of_rate(step(3e-4 * np.where(exposure > 1_000, exposure, 100 * exposure), exposure), measure=measure)
     assert np.allclose(mean_rate(rate)[[6, 13]], [3e-4, 3e-2], rtol=0.2)
+
+
+def test_mean_and_deviation_rise_as_smoothly_as_the_curve_that_they_are_of():
+    """Between knots too: an optimist who adds them must find no hump that is of the table's making."""
+    basis = Basis.of(CELLS.table, CELLS.log_prior)
+    day = Days(place(np.zeros((1, 1))), np.array([[50.0]]), np.ones((1, 1)))
+    state = fold(start(np.array([400.0]), np.array([50.0]), len(CELLS.slope)), day, np.array([0.03]), basis, CLICKS)
+    one = np.where(np.arange(len(CELLS.slope)) == 32, 0.0, -60.0)[None]
+    curve = CurvePosterior.of(CELLS, np.ones(1), state, one, ())
+    spend = np.linspace(0.3, 3.0, 2_000)[None]
+    mean, square = curve.raw_moments(spend)
+    slopes = [np.diff(line[0]) for line in (mean, mean + np.sqrt(square - mean**2))]
+    ratio = slopes[1] / slopes[0]
+    assert ratio.max() / ratio.min() < 1.02
