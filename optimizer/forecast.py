@@ -15,8 +15,9 @@ from optimizer.plan.recommendation import Objective
 from optimizer.plan.snapshot import FloatArray
 from optimizer.response import Belief
 
-MOST_HOPE: Final = 1.0
-"""Bound on the optimism about a budget, as a share of what it is expected to bring."""
+MOST_HOPE: Final = 2.0
+"""Bound on the optimism about a budget, as a multiple of what it is expected to bring: half of it gained a little in
+the first weeks, and left starved S-curves starved."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,8 +56,8 @@ class Forecast:
     def utility(self, budget: FloatArray) -> FloatArray:
         """Return what the allocator maximises, shape (K, P): the objective with what `explore` hopes for on top.
 
-        The mean plus `hope` times a bonus: of `optimistic` one posterior standard deviation, but no more than the
-        mean itself (of what was never tried, the deviation is a multiple of it); of `knowledge-gradient` what a look
+        The mean plus `hope` times a bonus: of `optimistic` one posterior standard deviation, but no more than
+        twice the mean (of what was never tried, the deviation is a large multiple of it); of `knowledge-gradient` what a look
         there is worth (`optimizer.knowledge`); of `thompson` the way to one posterior draw, the same in every question
         of one decision; of `none` nothing. The default is chosen by benchmarks (docs/models.md).
         """
