@@ -27,6 +27,11 @@ ZOOMS: Final = 2
 SOFTNESS: Final = (1e-3, 1e-4)
 DESCENTS: Final = 60
 NEAR: Final = 5
+RAISES: Final = 60
+"""Times that a price is raised fourfold at most, while the money is still overspent."""
+
+TINY: Final = 1e-12
+"""The least price to begin with: where every curve is flat, or every day pinned, no gain sets one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,16 +159,18 @@ def _priced(chain: Chain, mesh: FloatArray, guess: float | None) -> tuple[float,
     path = ask(0.0)
     if chain.used(path) <= chain.money:
         return 0.0, path, None
-    unit = float(worth.max(axis=-1).sum() - worth.min(axis=-1).sum()) / max(chain.money, 1e-12)
-    low, over, high = 0.0, path, unit if guess is None else 1.01 * guess
+    unit = max(float(worth.max(axis=-1).sum() - worth.min(axis=-1).sum()) / max(chain.money, 1e-12), TINY)
+    low, over, high = 0.0, path, unit if guess is None else max(1.01 * guess, TINY)
     under = ask(high)
     if guess is not None and chain.used(path := ask(0.99 * guess)) > chain.money:
         low, over = 0.99 * guess, path
-    while chain.used(under) > chain.money:
-        if high > 1e9 * unit:
-            return high, under, chain.used(under)
+    for _ in range(RAISES):
+        if chain.used(under) <= chain.money or high > 1e9 * unit:
+            break
         low, over, high = high, under, 4.0 * high
         under = ask(high)
+    if chain.used(under) > chain.money:
+        return high, under, chain.used(under)
     over_by, under_by = chain.used(over) - chain.money, chain.money - chain.used(under)
     for _ in range(HALVINGS):
         if high - low <= 1e-6 * high or under_by <= 1e-6 * chain.money:

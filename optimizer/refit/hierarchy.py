@@ -24,9 +24,9 @@ MODEL: Final = "attributed-hierarchy/1"
 KNOTS: Final = 28
 """Days between the knots of a campaign's drift."""
 
-HALF, SLOPE = (0.0, 0.7, 0.56), (math.log(1.3), 0.4, 0.3)
+HALF, SLOPE = (0.0, 0.7, 0.56), (math.log(1.3), 0.52, 0.39)
 """Mean and sd of the channel's mean, and scale of its half-normal spread: together as wide as the fast tier's plain
-prior of one campaign, N(0, .9^2) of log kappa and N(log 1.3, .5^2) of log n."""
+prior of one campaign, N(0, .9^2) of log kappa and N(log 1.3, .65^2) of log n."""
 
 CARRY: Final = (1.2, 3.6)
 """Beta prior of the carry-over: mean a quarter, sd .18."""

@@ -12,7 +12,7 @@ from optimizer.plan.snapshot import FloatArray
 from optimizer.refit.checks import agreement, convergence, predictive
 from optimizer.refit.contract import Check, LiftTest, Progress, Sampling
 from optimizer.refit.market import Market
-from optimizer.refit.mmm import Design, build, curves, expected, implied_lift, lay_out, shapes
+from optimizer.refit.mmm import Design, build, curves, expected, implied_lift, lay_out, shapes, tops
 from optimizer.refit.sampling import flat, sample
 
 REPLICATES: Final = 400
@@ -125,8 +125,8 @@ def _read(market: Market, design: Design, tree: Any, checks: tuple[Check, ...]) 
     for s in range(len(draws["sigma"])):
         p = _at(draws, s)
         part, kappa, steep = curves(p, np)
-        share.append(part + 0.0 * kappa)
-        top.append(part / shapes(p, design, np).mean(axis=2))
+        share.append(part * design.runs)
+        top.append(tops(p, shapes(p, design, np), design, np))
         half.append(kappa * design.reference)
         slope.append(steep + 0.0 * kappa)
     scale = design.scale

@@ -75,6 +75,12 @@ class Design:
         """L: the first L - 1 periods are history only, since the spend before them is not known."""
         return int(self.lags.shape[-1])
 
+    @property
+    def runs(self) -> FloatArray:
+        """1 where a channel ever runs in a region, shape (G, C)."""
+        ever: FloatArray = self.active.max(axis=2)
+        return ever
+
 
 def lay_out(market: Market, lifts: tuple[LiftTest, ...]) -> Design:
     """Prepare a market and its lift tests.
@@ -163,6 +169,24 @@ def shapes(p: Mapping[str, Any], design: Design, xp: ModuleType) -> Any:
     return hill(felt, half[:, :, None], slope[:, :, None], design.active)
 
 
+def tops(p: Mapping[str, Any], shape: Any, design: Design, xp: ModuleType) -> Any:
+    """Return the most that each channel can bring per period, over the scale; 0 where it does not run.
+
+    Args:
+        p: The parameters by name, as in `build`.
+        shape: From `shapes`, (G, C, T).
+        design: The market.
+        xp: NumPy or `pytensor.tensor`, whichever `p` is of.
+
+    Returns:
+        Shape (G, C): what is brought on average over the mean height of the curve.
+    """
+    share, _, _ = curves(p, xp)
+    runs = design.runs
+    # What is divided by is 1 where nothing runs: a quotient of zeros would spoil the gradient of all.
+    return share * runs / (shape.mean(axis=2) + (1.0 - runs))
+
+
 def expected(p: Mapping[str, Any], design: Design, xp: ModuleType) -> Any:
     """Return the mean outcome of each period over the scale, shape (G, T).
 
@@ -181,8 +205,7 @@ def expected(p: Mapping[str, Any], design: Design, xp: ModuleType) -> Any:
     if "bias" in p:
         mean = mean + p["sigma"] * (p["bias"][None, :, None] * design.tilt).sum(axis=1)
     shape = shapes(p, design, xp)
-    share, _, _ = curves(p, xp)
-    return mean + (share[:, :, None] * shape / shape.mean(axis=2)[:, :, None]).sum(axis=1)
+    return mean + (tops(p, shape, design, xp)[:, :, None] * shape).sum(axis=1)
 
 
 def implied_lift(p: Mapping[str, Any], number: int, design: Design, xp: ModuleType) -> Any:
@@ -193,8 +216,8 @@ def implied_lift(p: Mapping[str, Any], number: int, design: Design, xp: ModuleTy
     """
     lift, c = design.lifts[number], design.channels[number]
     periods = max(round(lift.days / design.period_days), 1)
-    share, half, slope = curves(p, xp)
-    top = share[:, c] / shapes(p, design, xp).mean(axis=2)[:, c]
+    _, half, slope = curves(p, xp)
+    top = tops(p, shapes(p, design, xp), design, xp)[:, c]
     each = design.split[number] / (periods * design.reference[:, c])
     weights = adstock_weights(p["carry"], design.memory)[[c] * len(each)]
     steep = slope[[0] * len(each), [c] * len(each)]

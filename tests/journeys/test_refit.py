@@ -20,6 +20,7 @@ from optimizer.agent import refitting
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cli import refit as command
 from optimizer.agent.clock import SystemClock
+from optimizer.agent.cycle import House
 from optimizer.agent.store import SqlStore
 from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
 from optimizer.ports import StoreError
@@ -44,6 +45,7 @@ class Model:
     checks: tuple[Check, ...] = (AGREE,)
     half: float = 0.0
     notes: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ("search",)
     idata: Any = field(default_factory=draws)
     given: list[tuple[Any, tuple[LiftTest, ...], Sampling]] = field(default_factory=list)
 
@@ -52,9 +54,9 @@ class Model:
     ) -> Refit:
         self.given.append((snapshot, lifts, sampling))
         tell(5, 10)
-        search = ChannelPrior("search", Spread(self.half, 0.5), SOME, Spread(0.3, 0.1))
+        each = tuple(ChannelPrior(name, Spread(self.half, 0.5), SOME, Spread(0.3, 0.1)) for name in self.channels)
         fitted = Refit(self.idata, self.checks, None, self.notes)
-        priors = ResponsePriors(snapshot.known_at, MODEL, (search,)) if fitted.passed else None
+        priors = ResponsePriors(snapshot.known_at, MODEL, each) if fitted.passed else None
         return replace(fitted, priors=priors)
 
 
@@ -66,8 +68,9 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Model:
 
 
 @pytest.fixture
-def known(outlay: Outlay, shop: Shop) -> Shop:
-    """A shop whose exports are in the store."""
+def known(outlay: Outlay, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """A shop whose exports are in the store, on the day after the last of them."""
+    monkeypatch.setattr(House, "today", lambda _house: shop.today)
     with open_house(shop.config) as house:
         (connector,) = house.connectors.values()
         house.store.ingest(connector.pull(shop.today - timedelta(days=120), shop.today))
@@ -102,7 +105,8 @@ def test_priors_that_pass_are_recorded_shown_and_stand(outlay: Outlay, known: Sh
     for words in ("r-hat passed 1.002 1.01 All chains agree.", "- Campaign brand is left out.", "seed 7, in"):
         assert words in shown, answer.out
     assert "search before - - - -\nnow 1.00 [0.53, 1.90] 1.00 [0.28, 3.60] 0.30 [0.17, 0.43] -\n" in shown
-    assert "All checks passed: from now on, every plan starts from these priors." in answer.out
+    assert "from now on, plans start from these shapes where conversions alone are learnt from." in answer.out
+    assert "Lift and carry-over are told; no plan uses them so far." in answer.out
     model.half = 1.0
     second = refit(outlay, known)
     assert "search before 1.00 [0.53, 1.90]" in squeezed(second.out)
@@ -196,6 +200,33 @@ def test_a_dry_run_writes_nothing(outlay: Outlay, known: Shop, model: Model) -> 
     told = refit(outlay, known, "--dry-run", "--json").data
     assert (told["recorded"], told["due"]) == (False, None)
     assert outlay("status", "-c", known.config, "--json").data["refit"]["overdue"] is True
+
+
+def test_a_refit_of_a_past_day_does_not_replace_the_priors_that_stand(
+    outlay: Outlay, known: Shop, model: Model
+) -> None:
+    past = known.today - timedelta(days=30)
+    first = outlay("refit", "-c", known.config, "--as-of", past, "--json").data
+    assert first["recorded"], "there were none to replace"
+    model.half = 1.0
+    answer = outlay("refit", "-c", known.config, "--as-of", past)
+    assert answer.code == FINE, answer.err
+    assert f"A refit of a past day, {past}, does not replace the priors that stand" in answer.out
+    assert answer.out.rstrip().endswith("this was a dry run. Nothing was written.")
+    assert outlay("status", "-c", known.config, "--json").data["refit"]["priors"] == first["priors"]
+    assert len(files(known)) == 1
+    again = refit(outlay, known, "--json").data
+    assert again["recorded"], "a refit of today does"
+
+
+def test_channels_that_lose_their_priors_are_named(outlay: Outlay, known: Shop, model: Model) -> None:
+    model.channels = ("search", "social")
+    assert refit(outlay, known, "--json").data["lost"] == []
+    model.channels = ("search",)
+    shown = refit(outlay, known)
+    assert "Without priors now\n- social\n" in squeezed(shown.out)
+    model.channels = ("social",)
+    assert refit(outlay, known, "--json").data["lost"] == ["search"]
 
 
 def test_only_so_many_files_are_kept_and_those_in_force(outlay: Outlay, known: Shop, model: Model) -> None:

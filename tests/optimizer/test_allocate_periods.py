@@ -232,6 +232,24 @@ def test_too_little_money_is_told_with_what_is_needed(changes: dict[str, object]
     assert enough.needed is None
 
 
+@pytest.mark.parametrize("carried", [{"step": 0.2}, {"carry": Carry.STOCK, "retention": np.full(2, 0.5)}])
+@pytest.mark.parametrize("money", [0.0, 5.0])
+@pytest.mark.parametrize("flat", [False, True], ids=["pinned", "flat"])
+def test_where_no_gain_sets_a_price_too_little_money_is_told_too(
+    carried: dict[str, object], money: float, flat: bool
+) -> None:
+    least = np.full((3, 2), 2.0)
+    bounds = {"lower": least, "upper": 2 * least if flat else least, "before": np.full(2, 2.0)}
+    plain = roots(3, 2, money=money, **bounds, **carried)
+    horizon = replace(plain, gain=np.ones_like(plain.gain)) if flat else plain
+    found = schedule(horizon)
+    assert found.needed == pytest.approx(12.0)
+    assert found.spend == pytest.approx(least)
+    enough = schedule(replace(horizon, money=12.1))
+    assert enough.needed is None
+    assert enough.spend.sum() <= 12.1
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

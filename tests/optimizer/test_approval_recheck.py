@@ -118,6 +118,31 @@ def test_a_line_outside_of_its_room_of_now_is_refused(goals, guards, words):
     refusal(judged(begun(approved(RISE)), goals, guards), Code.NOT_WRITABLE, words)
 
 
+PAUSE = decision({"a": (30, 0), "b": (50, 50)})
+
+
+@pytest.mark.parametrize("guards", [WIDE, Guardrails(largest_step_24h=0.5)])
+def test_a_pause_beyond_the_step_is_written_where_a_minimum_when_on_allows_it(guards):
+    step, goals = begun(approved(PAUSE)), replace(FREE, largest_step=0.5)
+    allowed = replace(goals, limits=limit("budget:a", minimum_when_on=usd(20)))
+    assert not isinstance(judged(step, allowed, guards), Refusal)
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ((), "the largest step is 50%"),
+        (limit("budget:b", minimum_when_on=usd(20)), "the largest step is 50%"),
+        # One step leads from 30 to 15: a budget whose minimum lies below comes down by steps first.
+        (limit("budget:a", minimum_when_on=usd(10)), "the largest step is 50%"),
+        (limit("budget:a", minimum_when_on=usd(20), floor=usd(25)), "its floor is 25.00 USD"),
+    ],
+)
+def test_no_other_pause_beyond_the_step_is_written(limits, words):
+    goals = replace(FREE, largest_step=0.5, limits=limits)
+    refusal(judged(begun(approved(PAUSE)), goals), Code.NOT_WRITABLE, words)
+
+
 def test_our_own_earlier_move_counts_towards_the_step_of_a_day():
     moved = seen(moves=[BudgetMove(key("b"), NOW - timedelta(hours=5), usd(70), usd(50))])
     guards = Guardrails(largest_step_24h=1.2)

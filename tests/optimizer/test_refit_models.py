@@ -14,6 +14,7 @@ from optimizer.refit.contract import LiftTest, Sampling
 from optimizer.refit.evidence import LAGS, Evidence, gather
 from optimizer.refit.market import Market, hats, seasons, standardised
 from optimizer.refit.mix import Mix
+from optimizer.response.curves import grid_cells
 from tests.optimizer.snapshots import TODAY, snapshot
 
 FIRST = TODAY - timedelta(days=28)
@@ -125,8 +126,13 @@ def test_the_export_is_the_spread_over_one_more_campaign() -> None:
 
 
 def test_the_prior_of_a_campaign_is_as_wide_as_the_fast_tiers() -> None:
-    for (_, mean_sd, spread), plain in ((hierarchy.HALF, 0.9), (hierarchy.SLOPE, 0.5)):
-        assert math.hypot(mean_sd, spread) == pytest.approx(plain, abs=0.01)
+    none = (np.empty(0), np.empty(0))
+    fast = grid_cells((np.geomspace(1e-3, 1e3, 101), np.geomspace(0.05, 30.0, 101)), none)
+    weight = np.exp(fast.log_prior)
+    for ours, values in ((hierarchy.HALF, fast.log_half), (hierarchy.SLOPE, np.log(fast.slope))):
+        mean, mean_sd, spread = ours
+        assert mean == pytest.approx(weight @ values, abs=0.01)
+        assert math.hypot(mean_sd, spread) == pytest.approx(math.sqrt(weight @ (values - mean) ** 2), abs=0.01)
 
 
 WEEKS = 60
@@ -198,6 +204,21 @@ def test_what_a_channel_brings_on_average_is_its_share() -> None:
     brought = mmm.expected(p, design, np) - mmm.expected(without, design, np)
     share, _, _ = mmm.curves(p, np)
     assert brought.mean(axis=1) == pytest.approx(share.sum(axis=1))
+
+
+def test_a_channel_that_does_not_run_in_a_region_brings_nothing_there() -> None:
+    spend = _market().spend
+    spend[0, 1] = 0.0
+    lift = LiftTest("radio", date(2025, 9, 1), date(2025, 9, 28), 800.0, 400.0, 90.0, 20.0)
+    design = mmm.lay_out(_market(spend=spend), (lift,))
+    p = _mix(design, np.random.default_rng(8))
+    brought = mmm.expected(p, design, np) - mmm.expected(p | {"share": np.zeros(2)}, design, np)
+    share, _, _ = mmm.curves(p, np)
+    assert brought.mean(axis=1) == pytest.approx([share[0, 0], share[1].sum()])
+    tops = mmm.tops(p, mmm.shapes(p, design, np), design, np)
+    assert tops[0, 1] == 0.0
+    assert (np.delete(tops.ravel(), 1) > share.ravel()[[0, 2, 3]]).all()
+    assert np.isfinite(mmm.implied_lift(p, 0, design, np))
 
 
 def test_hidden_demand_is_allowed_for_only_where_none_is_measured() -> None:

@@ -35,6 +35,8 @@ _FIRST: Final = "compiling the model"  # which takes as long as some thousand dr
 def refit(config: Path, as_of: str | None, seed: int | None, draws: int | None, dry_run: bool, quiet: bool) -> Answer:
     """Fit the slow tier to what the store knows; exit 4 when a check fails and the priors of before stand.
 
+    A refit of a past day is a dry run while priors stand: it must not take the place of fresher ones.
+
     Raises:
         BadInput: The day is none.
         AskMarketer: There is nothing to fit, another refit is at work, or the draws cannot be written.
@@ -49,13 +51,14 @@ def refit(config: Path, as_of: str | None, seed: int | None, draws: int | None, 
     database = sqlite_file(configuration.store_url(settings, home))
     with open_house(config) as house:
         today = house.today() if as_of is None else _day(as_of)
-        with nullcontext() if dry_run else refitting.place(database) as folder:
+        late = today < house.today() and house.store.latest_priors(house.clock.now()) is not None
+        with nullcontext() if dry_run or late else refitting.place(database) as folder:
             fitted = _compute(house, today, order, quiet)
             if folder is not None:
                 refitting.keep(house, fitted, folder, settings.refit.keep)
         stands = standing(house.store, house.clock.now(), settings.refit.every_days)
-    draws_file = database.parent / fitted.record.file if fitted.record.file and not dry_run else None
-    return _answer(fitted, order, stands, draws_file)
+    draws_file = database.parent / fitted.record.file if fitted.record.file and folder is not None else None
+    return _answer(fitted, order, stands, draws_file, today if late else None)
 
 
 def _compute(house: House, today: date, order: Order, quiet: bool) -> Fitted:
@@ -126,8 +129,8 @@ def _day(text: str) -> date:
         ) from None
 
 
-def _answer(fitted: Fitted, order: Order, stands: Standing, file: Path | None) -> Answer:
-    record = fitted.record
+def _answer(fitted: Fitted, order: Order, stands: Standing, file: Path | None, past: date | None) -> Answer:
+    record, lost = fitted.record, _lost(fitted)
     kept = stands.last is not None and stands.last.refit_id == record.refit_id
     parts: list[RenderableType] = [
         Text(f"Refit {record.refit_id}: {_amount(order)}, in {record.seconds:,.0f} s.", style="bold"),
@@ -136,12 +139,15 @@ def _answer(fitted: Fitted, order: Order, stands: Standing, file: Path | None) -
     ]
     if record.priors is not None:
         parts.append(section("Priors", priors.compared(fitted.before, record.priors)))
-    parts += [Text(), Text(" ".join(_verdict(fitted, stands, kept)), style="bold")]
+    if lost:
+        parts.append(section("Without priors now", *map(bullet, lost)))
+    parts += [Text(), Text(" ".join(_verdict(fitted, stands, kept, past)), style="bold")]
     if file is not None:
         parts.append(Text(f"Draws: {file}", no_wrap=True, overflow="ignore"))
     data: dict[str, Any] = priors.record_data(record) | {
         "before": None if fitted.before is None else priors.priors_data(fitted.before),
         "notes": list(fitted.notes),
+        "lost": list(lost),
         "recorded": kept,
         "file": None if file is None else str(file),
         "due": None if stands.due is None else stands.due.isoformat(),
@@ -155,7 +161,15 @@ def _amount(order: Order) -> str:
     return f"{drawn}, at most {sampling.days} days, seed {order.seed}"
 
 
-def _verdict(fitted: Fitted, stands: Standing, kept: bool) -> Iterator[str]:
+def _lost(fitted: Fitted) -> tuple[str, ...]:
+    """The channels that had priors before and have none in those that were fitted now."""
+    before, now = fitted.before, fitted.record.priors
+    if before is None or now is None:
+        return ()
+    return tuple(prior.channel for prior in before.channels if now.of(prior.channel) is None)
+
+
+def _verdict(fitted: Fitted, stands: Standing, kept: bool, past: date | None) -> Iterator[str]:
     if not fitted.record.passed:
         yield "A check failed: nothing is handed to the learning."
         if fitted.before is None:
@@ -163,10 +177,13 @@ def _verdict(fitted: Fitted, stands: Standing, kept: bool) -> Iterator[str]:
         else:
             yield f"The priors of {fitted.before.fitted_at:%Y-%m-%d %H:%M} UTC stand."
     elif kept:
-        yield "All checks passed: from now on, every plan starts from these priors."
+        yield "All checks passed: from now on, plans start from these shapes where conversions alone are learnt from."
+        yield "Lift and carry-over are told; no plan uses them so far."
     else:
         yield "All checks passed."
     if kept:
         yield f"The next refit is due on {stands.due:%Y-%m-%d}."
     else:
+        if past is not None:
+            yield f"A refit of a past day, {past}, does not replace the priors that stand: this was a dry run."
         yield "Nothing was written."
