@@ -209,11 +209,18 @@ def _day(value: object, row: int) -> int:
 
 def _texts(column: Any, name: str) -> list[str]:
     texts = []
-    for row, value in enumerate(np.asarray(column).tolist()):
-        if value is None or value != value or str(value) == "":  # noqa: PLR0124 - nan is what differs from itself
+    for row, value in enumerate(np.asarray(column, dtype=object).tolist()):  # no nan becomes the text of one
+        if _missing(value) or str(value) == "":
             raise FrameError(f"column {name!r}, row {row} is empty. Mend: name the {name} of every row.")
         texts.append(str(value))
     return texts
+
+
+def _missing(value: object) -> bool:
+    """Whether a cell is empty; pandas' own missing value is asked by name, since comparing it answers nothing."""
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    return bool(value != value)  # noqa: PLR0124 - nan is what differs from itself
 
 
 def _numbers(column: Any, name: str) -> FloatArray:
@@ -235,7 +242,7 @@ def _numbers(column: Any, name: str) -> FloatArray:
 
 
 def _number(value: object, name: str, row: int) -> float:
-    if value is None or type(value).__name__ == "NAType":  # the missing value of pandas
+    if _missing(value):
         return math.nan
     try:
         return float(value)  # type: ignore[arg-type]  # what is no number is told below
@@ -258,10 +265,11 @@ def _unique(day: IntArray, campaigns: Sequence[str]) -> None:
 
 def _last_budgets(rows: _Rows, currency: str) -> dict[str, Money]:
     """What each campaign's budget was last, or what it spent of late."""
-    order = np.argsort(rows.day, kind="stable")
+    order = np.lexsort((rows.day, rows.place))  # stable: by campaign, the days of each in order
+    ends = np.searchsorted(rows.place[order], np.arange(len(rows.names) + 1))
     found = {}
     for k, name in enumerate(rows.names):
-        own = order[rows.place[order] == k]
+        own = order[ends[k] : ends[k + 1]]
         known = rows.measures["budget"][own]
         known = known[np.isfinite(known)]
         amount = known[-1] if known.size else rows.measures["spend"][own[-_WEEK:]].mean()
@@ -306,5 +314,5 @@ def _panel(rows: _Rows, planned: tuple[str, ...], first: date, today: date) -> P
 
 def _unbudgeted(rows: _Rows, amounts: Mapping[str, Money], today: date) -> tuple[str, ...]:
     recent = (rows.day >= (today - timedelta(days=_RECENT)).toordinal()) & (rows.measures["spend"] > 0)
-    spent = np.unique(rows.place[recent]).tolist()
+    spent = set(rows.place[recent].tolist())
     return tuple(name for k, name in enumerate(rows.names) if k in spent and name not in amounts)

@@ -6,7 +6,6 @@ of a plan (`blocking`), all others are told with it (`examine`).
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Final
 
 from optimizer.checks.adequacy import adequacy, no_conversions
@@ -23,19 +22,22 @@ __all__ = ["MOST_ALIKE", "Days", "assumed_share", "blocking", "examine", "read"]
 MOST_ALIKE: Final = 20
 """Findings of one code that are told one by one."""
 
+_RISING: Final = (Severity.INFO, Severity.WARNING, Severity.BLOCK)
+
 
 def blocking(snapshot: Snapshot) -> tuple[Finding, ...]:
     """Return the failed checks that keep money from moving: of the portfolio, or of the budgets that they name."""
     return (*no_conversions(snapshot), *frozen(snapshot))
 
 
-def examine(days: Days, snapshot: Snapshot, proposed: FloatArray) -> tuple[Finding, ...]:
+def examine(days: Days, snapshot: Snapshot, proposed: FloatArray, delivered: FloatArray) -> tuple[Finding, ...]:
     """Return everything else that was noticed.
 
     Args:
         days: Of the snapshot.
         snapshot: The evidence; K targets.
         proposed: Budgets in currency units a day, shape (K,); slopes are looked at where they differ from the present.
+        delivered: The spend a day to be expected at them, shape (K,).
     """
     if not days.targets or not days.count:
         return ()
@@ -47,26 +49,26 @@ def examine(days: Days, snapshot: Snapshot, proposed: FloatArray) -> tuple[Findi
             *demand(days),
             *level_shifts(days),
             *outliers(days),
-            *slopes(days, snapshot, proposed),
+            *slopes(days, snapshot, proposed, delivered),
         )
     )
 
 
 def _gathered(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """The first findings of each code by themselves, the others as a count: nobody reads a thousand."""
-    kept: list[Finding] = []
-    seen: Counter[str] = Counter()
-    for finding in findings:
-        seen[finding.code] += 1
-        if seen[finding.code] <= MOST_ALIKE:
-            kept.append(finding)
-    return (
-        *kept,
-        *(
-            Finding(
-                code, Severity.INFO, "portfolio", f"{count - MOST_ALIKE} more of the findings {code!r} are not listed."
-            )
-            for code, count in seen.items()
-            if count > MOST_ALIKE
-        ),
-    )
+    """The most severe findings of each code by themselves, the others as a count: nobody reads a thousand.
+
+    Among findings alike the first ones are kept. A count is as severe as the worst that it stands for.
+    """
+    alike: dict[str, list[int]] = {}
+    for i, finding in enumerate(findings):
+        alike.setdefault(finding.code, []).append(i)
+    kept: list[int] = []
+    counts: list[Finding] = []
+    for code, found in alike.items():
+        worst_first = sorted(found, key=lambda i: -_RISING.index(findings[i].severity))
+        kept += worst_first[:MOST_ALIKE]
+        left = worst_first[MOST_ALIKE:]
+        if left:
+            words = f"{len(left)} more of the findings {code!r} are not listed."
+            counts.append(Finding(code, findings[left[0]].severity, "portfolio", words))
+    return (*(findings[i] for i in sorted(kept)), *counts)

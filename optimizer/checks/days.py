@@ -119,16 +119,22 @@ def own(values: FloatArray, known: BoolArray, first: date) -> FloatArray:
         Shape (K, T), zero where not known.
     """
     days = values.shape[1]
-    blocks = _onto(np.arange(days, 0, -1) // BLOCK)
+    levels = _onto(blocks(days))
     weekdays = _onto((first.weekday() + np.arange(days)) % WEEK)
     counted = known.astype(np.float64)
-    groups = [(onto, counted @ onto) for onto in (blocks, weekdays)]
+    groups = [(onto, counted @ onto) for onto in (levels, weekdays)]
     left = values * counted
     for _ in range(_SWEEPS):
         for onto, counts in groups:
             left -= _ratio(left @ onto, counts) @ onto.T
             left *= counted
     return left
+
+
+def blocks(days: int) -> IntArray:
+    """Which four weeks each day is of, counted back from the newest, which are number 0; shape (T,)."""
+    found: IntArray = (np.arange(days, 0, -1) - 1) // BLOCK
+    return found
 
 
 def shifted(values: FloatArray, days: int) -> FloatArray:

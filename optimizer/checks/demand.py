@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from optimizer.checks.days import BLOCK, WEEK, BoolArray, Days, before, own, shifted
+from optimizer.checks.days import WEEK, BoolArray, Days, before, blocks, own, shifted
 from optimizer.checks.regress import regress
 from optimizer.plan.recommendation import Finding, Severity
 from optimizer.plan.snapshot import FloatArray, IntArray
@@ -133,7 +133,7 @@ def _after_results(days: Days) -> Iterator[Finding]:
 
 def _linear(days: Days) -> FloatArray:
     """What would have come if conversions were in proportion to spend, by four weeks; shape (K, T)."""
-    block = np.arange(days.count, 0, -1) // BLOCK
+    block = blocks(days.count)
     onto = (block[:, None] == np.unique(block)).astype(np.float64)
     exposure = days.spend * days.mature
     sums = exposure @ onto
@@ -158,7 +158,8 @@ def _partial(answer: FloatArray, regressor: FloatArray, known: BoolArray) -> Flo
 
 
 def _absorbed(days: Days) -> int:
-    return days.count // BLOCK + WEEK
+    """Means that `own` has taken out: of each four weeks and of each weekday, the level counted once."""
+    return np.unique(blocks(days.count)).size + WEEK - 1
 
 
 def _mean_square(values: FloatArray, known: BoolArray) -> FloatArray:

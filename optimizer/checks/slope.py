@@ -24,13 +24,14 @@ _LARGEST: Final = 200  # changes that are looked at
 _DELIVERED: Final = 0.2
 
 
-def slopes(days: Days, snapshot: Snapshot, proposed: FloatArray) -> Iterator[Finding]:
+def slopes(days: Days, snapshot: Snapshot, proposed: FloatArray, delivered: FloatArray) -> Iterator[Finding]:
     """Findings on the budgets that are to be changed, largest change first.
 
     Args:
         days: Of the snapshot.
         snapshot: K targets.
         proposed: Currency units a day, shape (K,).
+        delivered: The spend a day to be expected at them, shape (K,).
     """
     current = snapshot.current
     assumed = assumed_share(days)
@@ -50,12 +51,15 @@ def slopes(days: Days, snapshot: Snapshot, proposed: FloatArray) -> Iterator[Fin
             severity = Severity.WARNING if assumed[k] > _MOSTLY else Severity.INFO
             mend = "Vary this budget by 20% or more, some days up and some down, to learn what a change brings."
             yield Finding("slope-assumed", severity, key, f"{words}.", mend)
+        if delivered[k] <= 0.0:
+            continue  # a pause brings nothing: no curve is asked
         up = proposed[k] > current[k]
-        far = proposed[k] / most[k] if up else least[k] / max(proposed[k], 1e-9)
+        far = delivered[k] / most[k] if up else least[k] / delivered[k]
         if far > _BEYOND:
             side = f"most was {most[k]:,.2f}" if up else f"least was {least[k]:,.2f}"
             words = (
-                f"{name}: {proposed[k]:,.2f} {snapshot.currency} a day has not been tried: of its last "
+                f"{name}: {delivered[k]:,.2f} {snapshot.currency} a day, the spend to be expected of the proposed "
+                f"budget, has not been tried: of its last "
                 f"{days.known[k].sum()} days with spend, the {side}. What lies beyond is drawn from the shape of the "
                 "curve alone."
             )

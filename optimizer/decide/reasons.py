@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from connectors.money import Money
+from connectors.money import Money, minor_unit_micros
 from optimizer import explain, goals, guardrails
 from optimizer.allocate import solve
 from optimizer.checks import Days
@@ -14,13 +14,15 @@ from optimizer.decide.case import Case, units
 from optimizer.decide.promises import uncertain_rows
 from optimizer.decide.search import Plan
 from optimizer.explain import Counts, Move, Moves, Rates
-from optimizer.plan.problem import Outcome, Problem
+from optimizer.guardrails import BoolArray
+from optimizer.plan.problem import Idle, Outcome, Problem
 from optimizer.plan.recommendation import Declined, Effect, Explanation, More, Objective, Turn, Unspent
 from optimizer.plan.snapshot import FloatArray, IntArray
 
 _EXTRA: Final = 0.1  # of the total, rounded to one digit or two
 _POINTS: Final = 17
 _SPENT: Final = 1 - 1e-3
+_NOTHING: Final = 1e-9  # of what the best budget brings
 _SEEN_DAYS: Final = 28
 
 
@@ -97,17 +99,38 @@ def _unspent(case: Case, plan: Plan, budget: FloatArray) -> Unspent | None:
     left = case.ceiling.micros / 1e6 - float(budget.sum())
     if is_spent(case, budget):
         return None
-    return explain.unspent(left, case.snapshot.currency, _why_left(case, plan))
+    return explain.unspent(left, case.snapshot.currency, _why_left(case, plan, budget))
 
 
-def _why_left(case: Case, plan: Plan) -> str:
-    """Today's steps if the aim spends it all; else what keeps the aim from it."""
-    aim = plan.aim.spend
-    if is_spent(case, aim):
+def _why_left(case: Case, plan: Plan, budget: FloatArray) -> str:
+    """A declined plan that would spend more; the steps if the aim spends it all; else what keeps the aim from it."""
+    if float(plan.budget.sum() - budget.sum()) > (1 - _SPENT) * case.ceiling.micros / 1e6:
+        return "declined"
+    if plan.aim.unspent is None or is_spent(case, plan.aim.spend):
         return "steps"
-    if any(row.outcome is not None and price > 0 for row, price in zip(case.rows, plan.prices, strict=True)):
-        return "promise"
-    return "not-worth-it" if case.goals.objective is Objective.PROFIT else "limits"
+    match plan.aim.unspent.why:
+        case Idle.FULL:
+            return "limits"
+        case Idle.HELD:
+            promised = {row.name for row in case.rows if row.outcome is not None}
+            return "limits" if promised.isdisjoint(plan.aim.binding) else "promise"
+        case Idle.WORTHLESS:
+            wished = case.goals.switching_cost > 0.0 or case.goals.risk_aversion > 0.0
+            if not (wished and _expects_more(case, plan.aim.spend)):
+                return "not-worth-it"
+            return "moving" if case.goals.switching_cost > 0.0 else "risk"
+
+
+def _expects_more(case: Case, aim: FloatArray) -> bool:
+    """Whether, by the expected curves alone, some free budget that its aim does not cut would bring more beyond it."""
+    current, today = case.snapshot.current, case.snapshot.today
+    upper = goals.wide_box(case.goals, case.snapshot.targets, current, today).upper
+    step = np.minimum(0.02 * np.maximum(aim, float(current.mean())), upper - aim)
+    here, beyond = case.forecast.moments(np.stack([aim, aim + np.maximum(step, 0.0)], axis=1))[0].T
+    own = np.array([hold is None for hold in case.held], dtype=np.bool_)
+    own &= np.array([target.key not in case.fixed for target in case.snapshot.targets], dtype=np.bool_)
+    free = own & (aim >= current - 1e-6) & (step > 1e-9)
+    return bool((free & (beyond - here > _NOTHING * np.abs(here).max(initial=0.0))).any())
 
 
 def _more(case: Case, plan: Plan, budget: FloatArray, counted: str, rng: np.random.Generator) -> More | None:
@@ -119,21 +142,31 @@ def _more(case: Case, plan: Plan, budget: FloatArray, counted: str, rng: np.rand
     upper = np.maximum(plan.box.upper, budget)
     if uncertain_rows(case) or float((upper - budget).sum()) < 0.01 * extra.micros / 1e6:
         return None
-    share = np.linspace(0.0, 1.0, _POINTS)
-    grid = budget[:, None] + np.minimum(upper - budget, extra.micros / 1e6)[:, None] * share
+    grid, apart = _beyond(plan, budget, np.minimum(upper, budget + extra.micros / 1e6))
     rows = goals.rows(case.goals, case.snapshot.targets, case.ceiling + extra)
-    answer = solve(Problem(grid, case.forecast.moments(grid)[0], case.forecast.outcomes(grid), rows))
+    answer = solve(Problem(grid, case.forecast.moments(grid)[0], case.forecast.outcomes(grid), rows, apart))
     taken = answer.spend - budget
     if answer.collision is not None or float(taken.sum()) < 0.01 * extra.micros / 1e6:
         return None
     return explain.more(extra, case.snapshot.targets, taken, _gain(case, budget, answer.spend, rng), counted)
 
 
+def _beyond(plan: Plan, budget: FloatArray, most: FloatArray) -> tuple[FloatArray, BoolArray]:
+    """Spends from budgets up to the most, (K, P), and which of them must leap a gap below their least amount, (K,)."""
+    least = np.maximum(plan.box.lower, budget)
+    apart = (budget < least - 1e-9) & (most >= least)
+    most = np.where((budget < least - 1e-9) & ~apart, budget, most)  # what cannot reach its least stays
+    start = np.where(apart, least, budget)
+    part = np.where(apart[:, None], np.linspace(0.0, 1.0, _POINTS - 1), np.linspace(0.0, 1.0, _POINTS)[1:])
+    rising = start[:, None] + (most - start)[:, None] * part
+    return np.concatenate([budget[:, None], rising], axis=1), apart
+
+
 def _round(total: Money) -> Money:
-    """A tenth of an amount, to two digits, at least a micro."""
+    """A tenth of an amount, to two digits, at least the least coin of its currency."""
     tenth = max(total.micros * _EXTRA, 1.0)
-    unit = 10 ** max(int(np.floor(np.log10(tenth))) - 1, 0)
-    return Money(max(round(tenth / unit) * unit, 1), total.currency)
+    unit = max(10 ** max(int(np.floor(np.log10(tenth))) - 1, 0), minor_unit_micros(total.currency))
+    return Money(max(round(tenth / unit) * unit, unit), total.currency)
 
 
 def _declined(case: Case, plan: Plan, counted: str, rng: np.random.Generator) -> Declined | None:

@@ -35,7 +35,8 @@ def report(
     mean = case.forecast.moments(pair)[0]
     change = _changes(case, pair, proposed, rng)
     days = checks.read(snapshot, case.mature)
-    noticed = (*findings, *checks.examine(days, snapshot, units(proposed)))
+    delivered = case.forecast.belief.delivered(pair)[:, 1]
+    noticed = (*findings, *checks.examine(days, snapshot, units(proposed), delivered))
     gain = mean[:, 1] - mean[:, 0]
     made = Decision(
         as_of=snapshot.today,

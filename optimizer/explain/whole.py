@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from connectors.money import Money
+from connectors.money import Money, minor_unit_micros
 from optimizer.explain.figures import chance, figure, legible
 from optimizer.explain.lines import effect
 from optimizer.plan.recommendation import Declined, Effect, More, Shift, Unspent
@@ -19,7 +19,10 @@ _MOST_TAKERS: Final = 3
 _LEAST_TAKEN: Final = 0.05
 
 _WHY_UNSPENT: Final = {
-    "not-worth-it": "the next unit is expected to bring less than it costs",
+    "not-worth-it": "one more unit is expected to bring nothing, or less than it costs",
+    "moving": "one more unit is not expected to bring as much as moving it costs (goal.switching_cost)",
+    "risk": "one more unit is not worth its bad cases (goal.risk_aversion)",
+    "declined": "a plan that spends more was found, but its gain is too small or too unlikely to disturb what runs",
     "promise": "more spend would break the promised ROAS or cost per conversion",
     "limits": "every budget that may move stands at a limit of its own or of its group",
     "steps": "today's steps allow no more; the next plans go on",
@@ -114,8 +117,10 @@ def more(extra: Money, targets: Sequence[Target], taken: FloatArray, gain: Effec
         counted: What the objective counts.
     """
     order = [int(k) for k in np.argsort(-taken, kind="stable")[:_MOST_TAKERS] if taken[k] > _LEAST_TAKEN * taken.sum()]
-    takers = tuple((targets[k].key, Money(round(float(taken[k]) * 1e6), extra.currency)) for k in order)
-    named = " and ".join(f"{targets[k].budget.name} ({taken[k]:+,.2f})" for k in order)
+    coin = minor_unit_micros(extra.currency)
+    whole = [(k, Money(round(float(taken[k]) * 1e6), extra.currency).quantize(coin, "nearest")) for k in order]
+    takers = tuple((targets[k].key, amount) for k, amount in whole if amount.micros > 0)
+    named = " and ".join(f"{targets[k].budget.name} (+{amount})" for k, amount in whole if amount.micros > 0)
     whom = f"mostly through {named}" if named else f"spread over {np.count_nonzero(taken > 0)} budgets"
     share = float(taken.sum()) / (extra.micros / 1e6)
     part = "" if share > 0.99 else f"; only {share:.0%} of it could be placed today"

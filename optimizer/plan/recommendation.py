@@ -246,7 +246,10 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Unspent:
-    """Money of the total that the plan leaves alone; `code` is one of `not-worth-it`, `promise`, `limits`, `steps`."""
+    """Money of the total that the plan leaves alone.
+
+    `code` is one of `not-worth-it`, `moving`, `risk`, `promise`, `limits`, `steps`, `declined`.
+    """
 
     amount: Money
     code: str

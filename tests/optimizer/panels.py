@@ -81,10 +81,11 @@ def waves(rng: np.random.Generator, days: int = DAYS, size: float = 0.25) -> Flo
     return wave
 
 
-def found(snapshot: Snapshot, raised: float = 1.0) -> list[Finding]:
-    """What all checks say, all budgets raised by a factor."""
+def found(snapshot: Snapshot, raised: float = 1.0, share: float = 1.0) -> list[Finding]:
+    """What all checks say, all budgets raised by a factor, of which the platform delivers a share."""
     days = checks.read(snapshot, np.ones(snapshot.panel.spend.shape))
-    return [*checks.blocking(snapshot), *checks.examine(days, snapshot, snapshot.current * raised)]
+    proposed = snapshot.current * raised
+    return [*checks.blocking(snapshot), *checks.examine(days, snapshot, proposed, proposed * share)]
 
 
 def coded(findings: list[Finding], least: Severity = Severity.INFO) -> set[str]:

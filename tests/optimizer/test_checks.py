@@ -9,12 +9,14 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from connectors.money import Money
 from optimizer import checks
+from optimizer.checks.days import blocks
 from optimizer.decide import decide
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
 from optimizer.plan.problem import Outcome
-from optimizer.plan.recommendation import Severity
+from optimizer.plan.recommendation import Finding, Severity
 from optimizer.plan.snapshot import DelayTriangle, Freshness, Snapshot
 from optimizer.response import learn
 from tests.optimizer.panels import DAYS, coded, found, healthy, panel_of, waves
@@ -159,6 +161,21 @@ def test_a_budget_beyond_everything_tried_is_told() -> None:
     assert {f.severity for f in found(made, raised=1.3) if f.code == "beyond-tried"} == {Severity.INFO}
     assert {f.severity for f in found(made, raised=0.5) if f.code == "beyond-tried"} == {Severity.WARNING}
     assert "beyond-tried" not in coded(found(made, raised=1.02))
+    assert "beyond-tried" not in coded(found(made, raised=2.0, share=0.5)), "what is spent is what was tried"
+    assert "beyond-tried" not in coded(found(made, raised=0.0)), "of a pause no curve is asked"
+
+
+def test_a_budget_that_is_not_delivered_is_compared_by_what_is_spent() -> None:
+    """Budgets of twice what the platform ever spent: a raise that stays within the tried spends is no news."""
+    made = snapshot()
+    doubled = tuple(
+        replace(t, budget=replace(t.budget, amount=Money(2 * t.budget.amount.micros, "EUR"))) for t in made.targets
+    )
+    made = replace(made, targets=doubled, panel=replace(made.panel, budget=2 * made.panel.budget))
+    decision = decide(made, Goals("EUR"), Guardrails(min_gain_probability=0.0), NOW, np.random.default_rng(1))
+    raised = [line for line in decision.lines if line.proposed > line.current]
+    assert any(line.proposed.micros / 1e6 > 1.1 * made.panel.spend.max() for line in raised)
+    assert "beyond-tried" not in [finding.code for finding in decision.findings]
 
 
 def test_what_is_there_to_learn_from_is_told() -> None:
@@ -246,6 +263,36 @@ def test_many_findings_alike_are_counted() -> None:
     findings = found(healthy(generator(24), count=60, steps=0.0), raised=1.3)
     assert Counter(f.code for f in findings)["beyond-tried"] == checks.MOST_ALIKE + 1
     assert "40 more of the findings 'slope-assumed'" in " ".join(f.message for f in findings)
+
+
+def test_of_many_findings_alike_the_worst_are_told_and_a_count_hides_no_warning() -> None:
+    steady = healthy(generator(24), count=60, steps=0.0)
+    days = checks.read(steady, np.ones(steady.panel.spend.shape))
+
+    def beyond(raised: np.ndarray) -> list[Finding]:
+        found = checks.examine(days, steady, steady.current * raised, steady.current * raised)
+        return [finding for finding in found if finding.code == "beyond-tried"]
+
+    largest = np.argsort(-steady.current)
+    few = np.full(60, 1.3)
+    few[largest[-5:]] = 2.0  # the smallest moves are told last
+    *told, count = beyond(few)
+    assert [f.severity for f in told].count(Severity.WARNING) == 5
+    assert (len(told), count.severity) == (checks.MOST_ALIKE, Severity.INFO)
+    many = np.full(60, 1.3)
+    many[largest[-30:]] = 2.0
+    *told, count = beyond(many)
+    assert {f.severity for f in told} == {Severity.WARNING}
+    assert (count.subject, count.severity) == ("portfolio", Severity.WARNING)
+
+
+@pytest.mark.parametrize("length", [1, 27, 28, 29, 56, 112, 120])
+def test_each_four_weeks_but_the_oldest_are_whole_and_end_today(length: int) -> None:
+    found = blocks(length)
+    assert (np.diff(found) <= 0).all()
+    sizes = np.bincount(found)
+    assert (sizes[:-1] == 28).all()
+    assert 0 < sizes[-1] <= 28
 
 
 def test_the_recommendation_shows_what_was_noticed() -> None:

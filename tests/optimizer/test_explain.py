@@ -154,7 +154,7 @@ def test_money_that_is_spread_thin_names_nobody() -> None:
     assert more.takers == ()
     assert "spread over 50 budgets" in more.words
     some = explain.more(eur(100), targets[:3], np.array([30.0, 0.0, 20.0]), gain, "conversions")
-    assert "mostly through brand (+30.00) and prospecting (+20.00); only 50% of it" in some.words
+    assert "mostly through brand (+30.00 EUR) and prospecting (+20.00 EUR); only 50% of it" in some.words
 
 
 def test_money_that_is_left_is_told_with_its_reason() -> None:
@@ -172,6 +172,59 @@ def test_money_that_is_left_is_told_with_its_reason() -> None:
     promise = told(decided(Goals("EUR", cpa_ceiling=eur(12), largest_step=0.9), Guardrails(largest_step_24h=1.0)))
     assert promise.unspent is not None
     assert promise.unspent.code == "promise"
+
+
+def test_money_that_a_declined_plan_or_the_cost_of_moving_leaves_is_told_so() -> None:
+    wanted = Goals("EUR", total=eur(2 * TOTAL), explore=Explore.NONE)
+    declined = told(decided(wanted, Guardrails(min_gain_share=9.0))).unspent
+    assert declined is not None
+    assert (declined.code, declined.amount) == ("declined", eur(TOTAL))
+    moving = told(decided(replace(wanted, switching_cost=50.0))).unspent
+    assert moving is not None
+    assert moving.code == "moving"
+    assert "moving it costs" in moving.words
+
+
+def test_money_that_no_supply_can_take_is_worth_nothing_and_not_a_limit() -> None:
+    """Budgets of which the platform spends half whatever they are: more of them buys nothing."""
+    panel = replace(SEEN.panel, spend=np.minimum(SEEN.panel.spend, 0.5 * SEEN.panel.budget.min(axis=1)[:, None]))
+    decision = decide(
+        replace(SEEN, panel=panel),
+        Goals("EUR", total=eur(2 * TOTAL), explore=Explore.NONE),
+        Guardrails(),
+        NOW,
+        np.random.default_rng(1),
+    )
+    left = told(decision).unspent
+    assert left is not None
+    assert left.code == "not-worth-it"
+
+
+def test_more_money_is_named_in_whole_coins() -> None:
+    gain = explain.effect(np.full(10, 2.0), 2.0)
+    words = explain.more(Money.of(100, "JPY"), SEEN.targets, np.array([60.4, 39.3, 0.3, 0.0]), gain, "conversions")
+    assert [amount.micros for _, amount in words.takers] == [60_000_000, 39_000_000]
+    assert "brand (+60 JPY) and generic (+39 JPY)" in words.words
+
+
+def test_more_money_leaves_no_paused_budget_in_its_gap() -> None:
+    """A paused budget runs with its least amount or not at all: a tenth of the total does not reach it here."""
+    paused = tuple(
+        replace(t, budget=replace(t.budget, amount=eur(0))) if t.budget.name == "generic" else t for t in SEEN.targets
+    )
+    for least in (30.0, 90.0):
+        limits = (Limit(Scope.parse("campaign:generic"), minimum_when_on=eur(least)),)
+        made = decide(
+            replace(SEEN, targets=paused),
+            Goals("EUR", explore=Explore.NONE, limits=limits),
+            Guardrails(min_gain_share=9.0),
+            NOW,
+            np.random.default_rng(1),
+        )
+        more = told(made).more
+        if more is not None:
+            taken = {key.budget_id: amount.micros / 1e6 for key, amount in more.takers}
+            assert taken.get("generic", least) >= least
 
 
 def test_to_do_nothing_is_an_answer_with_figures() -> None:

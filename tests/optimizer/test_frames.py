@@ -89,6 +89,21 @@ def test_budgets_are_given_or_the_last_known_or_what_was_spent() -> None:
     assert left.panel.spend.shape == (1, 60)
 
 
+def test_of_many_campaigns_in_any_order_each_has_its_own_last_budget() -> None:
+    rng = np.random.default_rng(8)
+    keys = [(f"c{k:02}", day) for k in range(40) for day in range(1, int(rng.integers(2, 20)))]
+    rows = [(name, day, float(rng.integers(50, 150))) for name, day in (keys[i] for i in rng.permutation(len(keys)))]
+    last = {name: cells for name, _, cells in sorted(rows, key=lambda row: row[1])}
+    seen = read({
+        "date": [TODAY - timedelta(days=20 - day) for _, day, _ in rows],
+        "campaign": [name for name, _, _ in rows],
+        "spend": [1.0] * len(rows),
+        "conversions": [1.0] * len(rows),
+        "budget": [budget for _, _, budget in rows],
+    })  # fmt: skip
+    assert {target.budget.name: target.budget.amount.micros / 1e6 for target in seen.targets} == last
+
+
 def test_today_and_later_are_left_out_and_nothing_is_something() -> None:
     rows = columns()
     early = snapshot_from_frame(rows, TODAY - timedelta(days=10), currency="EUR")
@@ -112,6 +127,9 @@ def test_today_and_later_are_left_out_and_nothing_is_something() -> None:
         ({"clicks": "many"}, "column 'clicks', row 5: 'many' is not a number"),
         ({"campaign": ""}, "column 'campaign', row 5 is empty"),
         ({"campaign": None}, "column 'campaign', row 5 is empty"),
+        ({"campaign": pd.NA}, "column 'campaign', row 5 is empty"),
+        ({"channel": pd.NA}, "column 'channel', row 5 is empty"),
+        ({"channel": float("nan")}, "column 'channel', row 5 is empty"),
     ],
 )
 def test_slips_are_named_with_column_and_row(change: dict[str, object], words: str) -> None:
