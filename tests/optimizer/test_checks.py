@@ -166,7 +166,7 @@ def test_a_budget_beyond_everything_tried_is_told() -> None:
 
 
 def test_a_budget_that_is_not_delivered_is_compared_by_what_is_spent() -> None:
-    """Of each budget two thirds are spent: a raise that stays within the tried spends is no news, though its amount is."""
+    """Of each budget two thirds are spent: a raise within the tried spends is no news, though its amount is."""
     made = snapshot()
     larger = tuple(
         replace(t, budget=replace(t.budget, amount=Money(3 * t.budget.amount.micros // 2, "EUR"))) for t in made.targets
