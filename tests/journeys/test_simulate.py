@@ -254,6 +254,8 @@ def test_a_run_that_is_stopped_says_so_and_goes_on(tmp_path: Path, outlay: Outla
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A suite that runs in the background of a shell ignores interrupts, and so would every program it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
         env={**os.environ, "COLUMNS": "200"},
     ) as begun:
         try:
