@@ -185,7 +185,9 @@ class LimitTable(Table):
         None, description="Most spend per conversion over the scope, met with probability `confidence`."
     )
     minimum_when_on: PositiveAmount | None = Field(
-        None, description="Each budget of the scope is either 0, and so paused, or at least this a day."
+        None,
+        description="Each budget of the scope is either 0, and so paused, or at least this a day. It allows a pause in "
+        "one move, beyond `largest_step`; leave it unset where that is not wanted.",
     )
 
     @model_validator(mode="after")
