@@ -16,8 +16,8 @@ from optimizer.plan.snapshot import FloatArray
 from optimizer.response import Belief
 
 MOST_HOPE: Final = 2.0
-"""Bound on the optimism about a budget, as a multiple of what it is expected to bring: half of it gained a little in
-the first weeks, and left starved S-curves starved."""
+"""Bound on the optimism about a budget, as a multiple of what it is expected to bring; the evidence for it
+is mixed (docs/benchmarks.md)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
