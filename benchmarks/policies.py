@@ -13,7 +13,7 @@ differences are paired by world. Three suites:
   baseline, and of itself without the funnel, by more than two standard errors of the paired difference.
 - `traps`: a large steep S-curve starved at its floor; told by itself, without a bar.
 
-Worlds are those of seeds 5000 and up, on which nothing is tuned; tuning has 100 to 199. Outlay plays through `choose`,
+Worlds are those of seeds 5000 and up, tuning has 100 to 199. Outlay plays through `choose`,
 the first half of the very `decide` that plans for people; its other ways of exploring are played where `--policy`
 names them. With `--out` the runs are kept, a run that was stopped goes on, and `outlay replay` reads them.
 """
@@ -191,7 +191,9 @@ def main() -> None:
     """Play, print the tables, then the bars as one JSON object."""
     asked = asked_for()
     policies = tuple(asked.policy or (QUICK_POLICIES if asked.quick else (OUTLAY, BLIND, *BASELINES)))
-    print(f"nothing is tuned on seeds {FIRST_SEED} and up; tuning: {TUNING_SEEDS.start}..{TUNING_SEEDS.stop - 1}")
+    print(
+        f"judged on seeds {FIRST_SEED} and up (docs/benchmarks.md tells of one exception); tuning: {TUNING_SEEDS.start}..{TUNING_SEEDS.stop - 1}"
+    )
     started = time.perf_counter()
     bars: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as scratch:
