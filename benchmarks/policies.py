@@ -191,9 +191,8 @@ def main() -> None:
     """Play, print the tables, then the bars as one JSON object."""
     asked = asked_for()
     policies = tuple(asked.policy or (QUICK_POLICIES if asked.quick else (OUTLAY, BLIND, *BASELINES)))
-    print(
-        f"judged on seeds {FIRST_SEED} and up (docs/benchmarks.md tells of one exception); tuning: {TUNING_SEEDS.start}..{TUNING_SEEDS.stop - 1}"
-    )
+    tuning = f"{TUNING_SEEDS.start}..{TUNING_SEEDS.stop - 1}"
+    print(f"judged on seeds {FIRST_SEED} and up (docs/benchmarks.md tells of one exception); tuning: {tuning}")
     started = time.perf_counter()
     bars: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as scratch:
