@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 from connectors.contract import BudgetTarget, Entity, PerformanceRow, Series
+from optimizer.plan.office import Brake, JobRun, Lease, Outcome
 from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
@@ -68,11 +69,105 @@ class StateConflict(StoreError):  # noqa: N818
     """A record or intent was no longer in the state that the step started from: somebody else was first."""
 
 
+class Fenced(StateConflict):
+    """Another process has taken over the lead since; what this one was about to do is not done."""
+
+
+class Braked(StateConflict):
+    """The kill switch is on: nothing is sent until a person resumes.
+
+    Attributes:
+        brake: Who stopped writes, when and why.
+    """
+
+    def __init__(self, brake: Brake) -> None:
+        super().__init__(f"writes are paused since {brake.at:%Y-%m-%d %H:%M} UTC by {brake.actor}: {brake.reason}")
+        self.brake = brake
+
+
 class NotFound(StoreError):  # noqa: N818
     """There is no such recommendation."""
 
 
-class Store(Protocol):
+class Office(Protocol):
+    """What the agent that runs by itself keeps of itself; each method is one transaction.
+
+    One process leads, and only it writes to platforms. It holds a lease that it renews, and a lock that goes with its
+    process, so that after a crash another need not wait for the lease to end. Each change of the lead raises the
+    epoch, which the leader names whenever it is about to send.
+    """
+
+    def take_lead(self, holder: str, now: datetime, until: datetime) -> Lease | None:
+        """Take the lead, if nobody has it: the last lease has ended, or the process that held it is gone.
+
+        Args:
+            holder: Who asks, for people to read.
+            now: Aware UTC.
+            until: When the lease is to end.
+
+        Returns:
+            A lease with an epoch that no other had; None while somebody leads.
+        """
+        ...
+
+    def renew_lead(self, lease: Lease, until: datetime) -> Lease:
+        """Move the end of a lease.
+
+        Raises:
+            Fenced: Somebody has taken over.
+        """
+        ...
+
+    def leave_lead(self, lease: Lease, now: datetime) -> None:
+        """End a lease, so that the next may lead at once; does nothing if somebody has taken over."""
+        ...
+
+    def leader(self) -> Lease | None:
+        """Return the newest lease, ended or not; None before the first."""
+        ...
+
+    def may_send(self, epoch: int) -> None:
+        """Ask, right before a call to a platform, whether it may be made.
+
+        Raises:
+            Fenced: The epoch is not the newest.
+            Braked: The kill switch is on.
+        """
+        ...
+
+    def begin_run(self, job: str, due_at: datetime, epoch: int, now: datetime) -> JobRun | None:
+        """Begin a job for a moment, or begin it anew if it failed or was cut off in an older epoch.
+
+        Returns:
+            The run; None if it is done already, or runs.
+
+        Raises:
+            Fenced: The epoch is not the newest.
+        """
+        ...
+
+    def end_run(self, run: JobRun, outcome: Outcome, words: str, now: datetime) -> None:
+        """Say how a run ended.
+
+        Raises:
+            StateConflict: It is not running, or was begun anew since.
+        """
+        ...
+
+    def runs(self, job: str | None = None, limit: int = 50) -> tuple[JobRun, ...]:
+        """Return the runs (of one job), those due last first."""
+        ...
+
+    def throw_brake(self, brake: Brake) -> None:
+        """Keep a throw of the kill switch; from then on it counts."""
+        ...
+
+    def brake(self) -> Brake | None:
+        """Return the newest throw of the kill switch; None if it was never touched."""
+        ...
+
+
+class Store(Office, Protocol):
     """Where everything that was learnt, proposed, approved and written is kept; each method is one transaction."""
 
     def ingest(self, rows: Iterable[PerformanceRow]) -> IngestReport:
@@ -118,10 +213,18 @@ class Store(Protocol):
         """
         ...
 
-    def advance(self, before: Intent, after: Intent, event: Event) -> None:
+    def advance(self, before: Intent, after: Intent, event: Event, epoch: int | None = None) -> None:
         """Replace one intent by its next state and tell it in the history, in one transaction.
 
+        Args:
+            before: As it is stored.
+            after: Its next state.
+            event: What the history says.
+            epoch: Of the lease of whoever writes; None where nobody else can, as in a simulation.
+
         Raises:
+            Fenced: The epoch is not the newest.
+            Braked: `after` is about to be sent, and the kill switch is on.
             StateConflict: The stored intent does not equal `before`, or its revision is not being applied or applied.
             StoreError: `after` is another write, or no write takes such a step.
         """

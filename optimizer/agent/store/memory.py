@@ -23,6 +23,7 @@ from connectors.contract import (
 from optimizer.agent.store.assemble import MOVES_WINDOW, assemble
 from optimizer.agent.store.instants import to_instant
 from optimizer.agent.store.known import Cells, EntityKey, Groups, Known, KnownSeries, Revisions, Span
+from optimizer.agent.store.memory_office import MemoryOffice
 from optimizer.agent.store.rules import (
     LARGEST,
     acknowledged_at,
@@ -48,10 +49,11 @@ _Histories = dict[Series, dict[int, list[Version]]]
 _Readings = dict[BudgetKey, list[tuple[int, BudgetTarget | None]]]  # None: it had left the platform
 
 
-class MemoryStore:
+class MemoryStore(MemoryOffice):
     """`optimizer.ports.Store` in plain dictionaries; for one thread."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._accounts: dict[tuple[str, str], Account] = {}
         self._histories: _Histories = {}
         self._channels: dict[Series, str] = {}
@@ -140,8 +142,9 @@ class MemoryStore:
                 intents[intent.idempotency_key] = (intent, acknowledged_at(intent, None))
         self._records, self._intents, self._events = records, intents, events
 
-    def advance(self, before: Intent, after: Intent, event: Event) -> None:
+    def advance(self, before: Intent, after: Intent, event: Event, epoch: int | None = None) -> None:
         """See `Store.advance`."""
+        self._may_advance(before, after, epoch)
         stored, confirmed = self._intents.get(before.idempotency_key, (None, None))
         record = self._records.get((before.rec_id, before.revision))
         check_intent(stored, None if record is None else record.state, before, after)

@@ -6,17 +6,19 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from connectors.contract import BudgetTarget, Entity, PerformanceRow
-from optimizer.agent.store import catalogue, facts, ledger, refits
+from optimizer.agent.store import catalogue, facts, ledger, office, refits
 from optimizer.agent.store.assemble import MOVES_WINDOW, assemble
 from optimizer.agent.store.engine import Database, sqlite_path
 from optimizer.agent.store.instants import to_instant
 from optimizer.agent.store.known import Known
 from optimizer.agent.store.migrate import bring_up_to_date
+from optimizer.agent.store.seat import Seat
+from optimizer.plan.office import Brake, JobRun, Lease, Outcome
 from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import Snapshot
-from optimizer.ports import IngestReport, SnapshotQuery
+from optimizer.ports import Fenced, IngestReport, SnapshotQuery
 
 
 def open_sql(url: str) -> SqlStore:
@@ -42,6 +44,7 @@ class SqlStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._seat = Seat(database.path.with_name(f"{database.path.name}.lead"))
 
     def ingest(self, rows: Iterable[PerformanceRow]) -> IngestReport:
         """See `Store.ingest`. The write lock is not held while `rows` are read."""
@@ -79,9 +82,10 @@ class SqlStore:
         with self._database.write() as connection:
             ledger.commit(connection, transitions)
 
-    def advance(self, before: Intent, after: Intent, event: Event) -> None:
+    def advance(self, before: Intent, after: Intent, event: Event, epoch: int | None = None) -> None:
         """See `Store.advance`."""
         with self._database.write() as connection:
+            office.may_advance(connection, before, after, epoch)
             ledger.advance(connection, before, after, event)
 
     def record(self, rec_id: str, revision: int | None = None) -> Record:
@@ -124,6 +128,72 @@ class SqlStore:
         with self._database.read() as connection:
             return refits.latest_priors(connection, to_instant(known_at))
 
+    def take_lead(self, holder: str, now: datetime, until: datetime) -> Lease | None:
+        """See `Store.take_lead`; who can lock the file beside the database knows that the last leader is gone."""
+        seated = self._seat.take()
+        lease = None
+        try:
+            with self._database.write() as connection:
+                lease = office.take_lead(connection, holder, now, until, gone=seated)
+        finally:
+            if seated and lease is None:
+                self._seat.free()
+        return lease
+
+    def renew_lead(self, lease: Lease, until: datetime) -> Lease:
+        """See `Store.renew_lead`."""
+        self._seat.take()  # held already, but for a leader who took over from a process that stood still
+        try:
+            with self._database.write() as connection:
+                return office.renew_lead(connection, lease, until)
+        except Fenced:
+            self._seat.free()
+            raise
+
+    def leave_lead(self, lease: Lease, now: datetime) -> None:
+        """See `Store.leave_lead`."""
+        try:
+            with self._database.write() as connection:
+                office.leave_lead(connection, lease, now)
+        finally:
+            self._seat.free()
+
+    def leader(self) -> Lease | None:
+        """See `Store.leader`."""
+        with self._database.read() as connection:
+            return office.leader(connection)
+
+    def may_send(self, epoch: int) -> None:
+        """See `Store.may_send`."""
+        with self._database.read() as connection:
+            office.may_send(connection, epoch)
+
+    def begin_run(self, job: str, due_at: datetime, epoch: int, now: datetime) -> JobRun | None:
+        """See `Store.begin_run`."""
+        with self._database.write() as connection:
+            return office.begin_run(connection, job, due_at, epoch, now)
+
+    def end_run(self, run: JobRun, outcome: Outcome, words: str, now: datetime) -> None:
+        """See `Store.end_run`."""
+        with self._database.write() as connection:
+            office.end_run(connection, run, outcome, words, now)
+
+    def runs(self, job: str | None = None, limit: int = 50) -> tuple[JobRun, ...]:
+        """See `Store.runs`."""
+        with self._database.read() as connection:
+            return office.runs(connection, job, limit)
+
+    def throw_brake(self, brake: Brake) -> None:
+        """See `Store.throw_brake`."""
+        with self._database.write() as connection:
+            office.throw_brake(connection, brake)
+
+    def brake(self) -> Brake | None:
+        """See `Store.brake`."""
+        with self._database.read() as connection:
+            return office.newest_brake(connection)
+
     def close(self) -> None:
         """See `Store.close`."""
+        self._seat.free()
         self._database.close()

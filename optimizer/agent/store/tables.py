@@ -16,6 +16,7 @@ from sqlalchemy.orm import declared_attr
 from sqlmodel import Field, SQLModel
 
 from connectors.contract import BudgetKind, EntityKind, EntityStatus, Level
+from optimizer.plan.office import Outcome
 from optimizer.plan.recommendation import IntentState, State
 
 _NAMES = {
@@ -257,3 +258,48 @@ class Refit(Table, table=True):
     checks: str = _text()
     priors: str | None = _text()
     file: str
+
+
+class Lead(Table, table=True):
+    """Who leads: one row, whose epoch only grows."""
+
+    __table_args__ = (CheckConstraint("id = 1", name="one"), *_at_least_zero("epoch"))
+    id: int = Field(default=1, primary_key=True)
+    epoch: int
+    holder: str
+    until: int = _big()
+
+
+class JobRun(Table, table=True):
+    """One run of a job for one moment at which it was due."""
+
+    __table_args__ = (
+        UniqueConstraint("job", "due_at"),
+        Index(None, "due_at"),
+        _one_of("outcome", Outcome),
+        CheckConstraint("(outcome = 'running') = (ended_at IS NULL)", name="ended_at"),
+        *_at_least_zero("epoch", "attempt"),
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    job: str
+    due_at: int = _big()
+    epoch: int
+    attempt: int
+    started_at: int = _big()
+    ended_at: int | None = _big()
+    outcome: str
+    words: str = _text()
+
+
+class Brake(Table, table=True):
+    """One throw of the kill switch; triggers forbid changing or deleting it."""
+
+    __table_args__ = (
+        CheckConstraint("actor <> ''", name="actor"),
+        {"sqlite_autoincrement": True},
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    stops: bool
+    at: int = _big()
+    actor: str
+    reason: str = _text()

@@ -1,0 +1,77 @@
+"""Who leads, which jobs ran and the kill switch in memory; the part of `MemoryStore` that knows no rows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from optimizer.agent.store import terms
+from optimizer.plan.office import Brake, JobRun, Lease, Outcome
+from optimizer.plan.recommendation import Intent
+
+
+class MemoryOffice:
+    """`optimizer.ports.Office` in plain dictionaries; nothing dies with its process here but the store itself."""
+
+    def __init__(self) -> None:
+        self._lease: Lease | None = None
+        self._runs: dict[tuple[str, datetime], JobRun] = {}
+        self._brakes: tuple[Brake, ...] = ()
+
+    def take_lead(self, holder: str, now: datetime, until: datetime) -> Lease | None:
+        """See `Store.take_lead`."""
+        lease = terms.next_lease(self._lease, holder, now, until, gone=False)
+        self._lease = lease or self._lease
+        return lease
+
+    def renew_lead(self, lease: Lease, until: datetime) -> Lease:
+        """See `Store.renew_lead`."""
+        known = terms.check_epoch(self._lease, lease.epoch)
+        self._lease = Lease(known.epoch, known.holder, until)
+        return self._lease
+
+    def leave_lead(self, lease: Lease, now: datetime) -> None:
+        """See `Store.leave_lead`."""
+        if self._lease is not None and self._lease.epoch == lease.epoch:
+            self._lease = Lease(lease.epoch, self._lease.holder, now)
+
+    def leader(self) -> Lease | None:
+        """See `Store.leader`."""
+        return self._lease
+
+    def may_send(self, epoch: int) -> None:
+        """See `Store.may_send`."""
+        terms.check_epoch(self._lease, epoch)
+        terms.check_brake(self.brake())
+
+    def begin_run(self, job: str, due_at: datetime, epoch: int, now: datetime) -> JobRun | None:
+        """See `Store.begin_run`."""
+        terms.check_epoch(self._lease, epoch)
+        run = terms.begun(self._runs.get((job, due_at)), job, due_at, epoch, now)
+        if run is not None:
+            self._runs[job, due_at] = run
+        return run
+
+    def end_run(self, run: JobRun, outcome: Outcome, words: str, now: datetime) -> None:
+        """See `Store.end_run`."""
+        key = (run.job, run.due_at)
+        self._runs[key] = terms.ended(self._runs.get(key), run, outcome, words, now)
+
+    def runs(self, job: str | None = None, limit: int = 50) -> tuple[JobRun, ...]:
+        """See `Store.runs`."""
+        found = [run for run in reversed(self._runs.values()) if job in (None, run.job)]
+        found.sort(key=lambda run: run.due_at, reverse=True)
+        return tuple(found[:limit])
+
+    def throw_brake(self, brake: Brake) -> None:
+        """See `Store.throw_brake`."""
+        self._brakes = (*self._brakes, brake)
+
+    def brake(self) -> Brake | None:
+        """See `Store.brake`."""
+        return self._brakes[-1] if self._brakes else None
+
+    def _may_advance(self, before: Intent, after: Intent, epoch: int | None) -> None:
+        if epoch is not None:
+            terms.check_epoch(self._lease, epoch)
+        if terms.is_sent(before, after):
+            terms.check_brake(self.brake())

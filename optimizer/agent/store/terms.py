@@ -1,0 +1,92 @@
+"""The terms on which a process leads and a job runs, as every store keeps them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from optimizer.plan.office import Brake, JobRun, Lease, Outcome
+from optimizer.plan.recommendation import Intent, IntentState
+from optimizer.ports import Braked, Fenced, StateConflict
+
+LEAD_MISSING: Final = "nobody leads: take the lead first"
+
+
+def next_lease(newest: Lease | None, holder: str, now: datetime, until: datetime, *, gone: bool) -> Lease | None:
+    """Return the lease of the next leader, or None while somebody leads.
+
+    Args:
+        newest: The last lease that was given.
+        holder: Who asks.
+        now: Aware UTC.
+        until: When the new lease is to end.
+        gone: Whether the process that had the last lease is known to have gone.
+
+    Raises:
+        ValueError: The lease would end before it begins.
+    """
+    if until <= now:
+        raise ValueError(f"a lease must end after now: {until} is not after {now}")
+    if newest is not None and newest.until > now and not gone:
+        return None
+    return Lease(1 if newest is None else newest.epoch + 1, holder, until)
+
+
+def check_epoch(newest: Lease | None, epoch: int) -> Lease:
+    """Check that an epoch is the newest, and return its lease.
+
+    Raises:
+        Fenced: It is not.
+    """
+    if newest is None:
+        raise Fenced(LEAD_MISSING)
+    if newest.epoch != epoch:
+        raise Fenced(f"{newest.holder} leads in epoch {newest.epoch}; what epoch {epoch} was about to do is not done")
+    return newest
+
+
+def check_brake(brake: Brake | None) -> None:
+    """Check that writes may be sent.
+
+    Raises:
+        Braked: The newest throw of the kill switch stops them.
+    """
+    if brake is not None and brake.on:
+        raise Braked(brake)
+
+
+def is_sent(before: Intent, after: Intent) -> bool:
+    """Whether a step makes ready to call a platform."""
+    return after.state is IntentState.SENDING and before.state is not IntentState.SENDING
+
+
+def begun(known: JobRun | None, job: str, due_at: datetime, epoch: int, now: datetime) -> JobRun | None:
+    """Return a run as it begins, or None if it is done already, or runs in this epoch.
+
+    Args:
+        known: What is stored for the job and moment.
+        job: Its name.
+        due_at: What it is due for.
+        epoch: Of the leader who begins it. A run of an older epoch that never ended was cut off.
+        now: Aware UTC.
+    """
+    if known is None:
+        return JobRun(job, due_at, epoch, 1, now, Outcome.RUNNING)
+    if known.outcome is Outcome.DONE or (known.outcome is Outcome.RUNNING and known.epoch == epoch):
+        return None
+    return JobRun(job, due_at, epoch, known.attempt + 1, now, Outcome.RUNNING)
+
+
+def ended(known: JobRun | None, run: JobRun, outcome: Outcome, words: str, now: datetime) -> JobRun:
+    """Return a run as it ended.
+
+    Raises:
+        StateConflict: It does not run, or was begun anew since.
+        ValueError: `outcome` is no end.
+    """
+    if outcome is Outcome.RUNNING:
+        raise ValueError("a run ends as done or failed")
+    if known != run or run.outcome is not Outcome.RUNNING:
+        raise StateConflict(f"job {run.job!r} of {run.due_at} does not run any more, or was begun anew")
+    return replace(run, outcome=outcome, ended_at=now, words=words)

@@ -1,0 +1,151 @@
+"""Who leads, which jobs ran and the kill switch: one suite for every store."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from connectors.contract import BudgetKey
+from connectors.money import Money
+from optimizer.agent.store import MemoryStore, open_sql
+from optimizer.plan.office import Brake, Lease, Outcome
+from optimizer.plan.recommendation import Event, Intent, IntentState
+from optimizer.ports import Braked, Fenced, StateConflict
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(scope="module")
+def new_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("store") / "new.sqlite"
+    open_sql(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture(params=["memory", "sql"])
+def store(request, new_file, tmp_path):
+    path = shutil.copy(new_file, tmp_path / "outlay.sqlite")
+    opened = MemoryStore() if request.param == "memory" else open_sql(f"sqlite:///{path}")
+    yield opened
+    opened.close()
+
+
+def test_one_leads_until_the_lease_ends_and_the_epoch_grows(store):
+    assert store.leader() is None
+    first = store.take_lead("a", NOON, NOON + MINUTE)
+    assert first == Lease(1, "a", NOON + MINUTE) == store.leader()
+    assert store.take_lead("b", NOON + MINUTE / 2, NOON + 2 * MINUTE) is None
+    second = store.take_lead("b", NOON + MINUTE, NOON + 2 * MINUTE)
+    assert second == Lease(2, "b", NOON + 2 * MINUTE)
+    with pytest.raises(Fenced, match="b leads in epoch 2"):
+        store.renew_lead(first, NOON + 9 * MINUTE)
+
+
+def test_a_lease_is_renewed_and_left(store):
+    lease = store.take_lead("a", NOON, NOON + MINUTE)
+    lease = store.renew_lead(lease, NOON + 3 * MINUTE)
+    assert store.leader() == Lease(1, "a", NOON + 3 * MINUTE)
+    assert store.take_lead("b", NOON + 2 * MINUTE, NOON + 5 * MINUTE) is None
+    store.leave_lead(lease, NOON + 2 * MINUTE)
+    assert store.take_lead("b", NOON + 2 * MINUTE, NOON + 5 * MINUTE).epoch == 2
+    store.leave_lead(lease, NOON + 2 * MINUTE)  # of an old epoch: does nothing
+    assert store.leader().until == NOON + 5 * MINUTE
+
+
+def test_a_lease_that_ends_before_it_begins_is_refused(store):
+    with pytest.raises(ValueError, match="must end after now"):
+        store.take_lead("a", NOON, NOON)
+
+
+def test_only_the_newest_epoch_may_send_and_only_while_the_switch_is_off(store):
+    with pytest.raises(Fenced, match="nobody leads"):
+        store.may_send(1)
+    store.take_lead("a", NOON, NOON + MINUTE)
+    store.may_send(1)
+    store.throw_brake(Brake(True, NOON, "mia", "landing page is down"))
+    with pytest.raises(Braked, match="paused since 2026-03-01 12:00 UTC by mia: landing page is down"):
+        store.may_send(1)
+    store.throw_brake(Brake(False, NOON, "mia", ""))
+    store.may_send(1)
+    assert store.brake() == Brake(False, NOON, "mia", "")
+    store.take_lead("b", NOON + MINUTE, NOON + 2 * MINUTE)
+    with pytest.raises(Fenced):
+        store.may_send(1)
+
+
+@pytest.mark.parametrize(
+    ("actor", "reason", "message"), [(" ", "x", "nobody is named"), ("mia", " ", "needs a reason")]
+)
+def test_a_pause_without_name_or_reason_is_not_built(actor, reason, message):
+    with pytest.raises(ValueError, match=message):
+        Brake(True, NOON, actor, reason)
+
+
+def test_a_job_runs_once_to_its_end_for_each_moment(store):
+    store.take_lead("a", NOON, NOON + MINUTE)
+    run = store.begin_run("pull", NOON, 1, NOON)
+    assert (run.attempt, run.outcome, run.ended_at) == (1, Outcome.RUNNING, None)
+    assert store.begin_run("pull", NOON, 1, NOON) is None
+    store.end_run(run, Outcome.FAILED, "throttled", NOON + MINUTE)
+    again = store.begin_run("pull", NOON, 1, NOON + MINUTE)
+    assert again.attempt == 2
+    store.end_run(again, Outcome.DONE, "12 rows", NOON + 2 * MINUTE)
+    assert store.begin_run("pull", NOON, 1, NOON) is None
+    other = store.begin_run("decide", NOON + MINUTE, 1, NOON + MINUTE)
+    done = replace(again, outcome=Outcome.DONE, words="12 rows", ended_at=NOON + 2 * MINUTE)
+    assert store.runs() == (other, done)
+    assert store.runs("pull") == (done,)
+    assert store.runs(limit=1) == (other,)
+
+
+def test_a_run_that_was_cut_off_is_begun_anew_by_the_next_leader_only(store):
+    store.take_lead("a", NOON, NOON + MINUTE)
+    cut = store.begin_run("pull", NOON, 1, NOON)
+    store.take_lead("b", NOON + MINUTE, NOON + 2 * MINUTE)
+    with pytest.raises(Fenced):
+        store.begin_run("pull", NOON, 1, NOON + MINUTE)
+    again = store.begin_run("pull", NOON, 2, NOON + MINUTE)
+    assert (again.attempt, again.epoch) == (2, 2)
+    with pytest.raises(StateConflict, match="begun anew"):
+        store.end_run(cut, Outcome.DONE, "late", NOON + MINUTE)
+    with pytest.raises(ValueError, match="done or failed"):
+        store.end_run(again, Outcome.RUNNING, "", NOON + MINUTE)
+
+
+def test_an_unknown_write_is_fenced_before_anything_else_is_looked_at(store):
+    before = Intent("k", "R-1", 1, BudgetKey("ads", "1", "b"), Money.of(1, "USD"), Money.of(2, "USD"), 0,
+                    IntentState.PLANNED)  # fmt: skip
+    after = replace(before, state=IntentState.SENDING, attempts=1)
+    told = Event("R-1", 1, NOON, "outlay", "write-sent", "")
+    with pytest.raises(Fenced):
+        store.advance(before, after, told, epoch=1)
+    store.throw_brake(Brake(True, NOON, "mia", "stop"))
+    with pytest.raises(Braked):
+        store.advance(before, after, told)
+
+
+_LEADER = """
+import sys
+from datetime import datetime, timedelta, UTC
+from optimizer.agent.store import open_sql
+store = open_sql(sys.argv[1])
+now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+print(store.take_lead("other", now, now + timedelta(hours=1)).epoch, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_lead_of_a_process_that_was_killed_is_free_at_once_and_not_before(new_file, tmp_path):
+    url = f"sqlite:///{shutil.copy(new_file, tmp_path / 'outlay.sqlite')}"
+    with subprocess.Popen([sys.executable, "-c", _LEADER, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"1\n"
+        store = open_sql(url)
+        assert store.take_lead("me", NOON, NOON + MINUTE) is None
+        other.kill()
+        other.wait()
+        assert store.take_lead("me", NOON, NOON + MINUTE).epoch == 2
+        store.close()
