@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
@@ -15,10 +17,11 @@ from optimizer import approval
 from optimizer.agent import settings as configuration
 from optimizer.agent.clock import SystemClock
 from optimizer.agent.cycle import House
-from optimizer.agent.notify import LogNotifier
+from optimizer.agent.notify import AppriseNotifier, LogNotifier
 from optimizer.agent.store import open_sql
 from optimizer.agent.store.engine import sqlite_file
-from optimizer.ports import Clock, StoreError
+from optimizer.agent.tenure import Tenure
+from optimizer.ports import Clock, Notifier, StoreError
 
 
 @contextmanager
@@ -33,6 +36,7 @@ def open_house(config: Path, clock: Clock | None = None) -> Iterator[House]:
         SettingsError, StoreError, ConnectorError: What cannot be opened, with the mend.
     """
     settings = configuration.load(config)
+    clock = clock or SystemClock()
     home = config.resolve().parent
     with ExitStack() as held:
         url = configuration.store_url(settings, home)
@@ -49,8 +53,11 @@ def open_house(config: Path, clock: Clock | None = None) -> Iterator[House]:
             goals=configuration.goals(settings, str(config)),
             guards=configuration.guardrails(settings),
             policy=policy(settings),
-            clock=clock or SystemClock(),
-            notifier=LogNotifier(),
+            autonomy=approval.Autonomy(**settings.autonomy.model_dump()),
+            windows=tuple(map(approval.Window.parse, settings.windows.writes)),
+            tenure=Tenure(store, clock, _myself()),
+            clock=clock,
+            notifier=notifier(settings),
             time_zone=settings.portfolio.time_zone,
             history_days=settings.portfolio.history_days,
             valid_for=timedelta(hours=settings.approval.valid_hours),
@@ -65,6 +72,17 @@ def policy(settings: configuration.Settings) -> approval.Policy:
         second_approver_above=None if above is None else Money.of(above, settings.portfolio.currency),
         approvers=frozenset(settings.approval.approvers) or None,
     )
+
+
+def notifier(settings: configuration.Settings) -> Notifier:
+    """Return what tells people: always the log, and the addresses of `[notify]` where there are some."""
+    if not settings.notify.urls:
+        return LogNotifier()
+    return AppriseNotifier(tuple(url.get_secret_value() for url in settings.notify.urls), settings.notify.link)
+
+
+def _myself() -> str:
+    return f"{socket.gethostname()}, process {os.getpid()}"
 
 
 def code_version() -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
 
@@ -17,14 +17,20 @@ from connectors.contract import BudgetKey, BudgetTarget, Connector, zone
 from connectors.errors import RetryLater
 from connectors.money import Money
 from optimizer import approval
+from optimizer.agent.tenure import Tenure
 from optimizer.decide import decide
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
-from optimizer.plan.recommendation import Record, State, Transition
+from optimizer.plan.recommendation import Finding, Record, Severity, State, Transition
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import Clock, IngestReport, Notifier, SnapshotQuery, Store
 
 _OPEN: Final = frozenset({State.PROPOSED, State.APPROVED})
+_BY_POLICY: Final = frozenset({State.APPROVED, State.APPLYING, State.APPLIED, State.VERIFIED, State.FAILED})
+_OBSERVED: Final = Finding(
+    "observing", Severity.BLOCK, "portfolio", "The agent only observes: nothing is proposed.",
+    'Set [autonomy] mode = "recommend" to let it propose.',
+)  # fmt: skip
 _ALL: Final = 1_000_000
 _READS: Final = 4
 _PAUSE_SECONDS: Final = 5.0
@@ -50,6 +56,9 @@ class House:
     Attributes:
         name: The portfolio's, for messages.
         connectors: By their names in the settings.
+        autonomy: What the agent may approve by itself.
+        windows: When writes may be sent; at all times without any.
+        tenure: This process's right to write.
         history_days: How many days of history are read and learnt from.
         valid_for: How long a proposal may be approved and applied.
     """
@@ -60,6 +69,9 @@ class House:
     goals: Goals
     guards: Guardrails
     policy: approval.Policy
+    autonomy: approval.Autonomy
+    windows: tuple[approval.Window, ...]
+    tenure: Tenure
     clock: Clock
     notifier: Notifier
     time_zone: str
@@ -106,7 +118,14 @@ def snapshot(house: House, today: date) -> Snapshot:
 
 
 def plan(house: House, today: date, *, seed: int | None = None) -> Record:
-    """Decide on what the store knows, record the decision, and tell people of a proposal.
+    """Propose what the store's evidence asks for, and tell people; see `propose`."""
+    record = propose(house, today, seed=seed)
+    announce(house, record)
+    return record
+
+
+def propose(house: House, today: date, *, seed: int | None = None) -> Record:
+    """Decide on what the store knows, and record the decision.
 
     A new proposal supersedes older ones, and approvals that were not begun, in the same transaction. A plan that is
     held proposes nothing, and leaves them as they are.
@@ -114,10 +133,11 @@ def plan(house: House, today: date, *, seed: int | None = None) -> Record:
     seed = secrets.randbits(32) if seed is None else seed
     now = house.clock.now()
     decision = decide(snapshot(house, today), house.goals, house.guards, now, np.random.default_rng(seed))
+    if house.autonomy.mode is approval.Mode.OBSERVE:
+        decision = replace(decision, findings=(*decision.findings, _OBSERVED))
     step = approval.issue(decision, now=now, valid_for=house.valid_for, seed=seed, code_version=house.code_version)
     older = house.store.records(_OPEN, limit=_ALL) if step.record.state is State.PROPOSED else ()
     house.store.commit((*approval.supersede(older, step.record.recommendation, now), step))
-    _announce(house, step.record)
     return step.record
 
 
@@ -170,6 +190,20 @@ def settle(house: House, rec_id: str, verdict: approval.Verdict) -> Record:
         Refused: The verdict is not allowed as things stand.
     """
     return commit(house, approval.judge(house.store.record(rec_id), verdict, house.clock.now(), house.policy))
+
+
+def approve_by_policy(house: House, record: Record) -> Record | approval.Waits:
+    """Let the written policy approve a proposal, or say why it waits for a person."""
+    earlier = house.store.records(_BY_POLICY, limit=_ALL)
+    now = house.clock.now()
+    verdict = approval.consider(record, house.autonomy, house.policy, earlier, now)
+    if isinstance(verdict, approval.Waits):
+        return verdict
+    approvers = (house.policy.approvers or frozenset()) | {approval.AUTOPILOT}
+    outcome = approval.judge(record, verdict, now, replace(house.policy, approvers=approvers))
+    if isinstance(outcome, approval.Refusal):
+        return approval.Waits(outcome.message)
+    return commit(house, outcome)
 
 
 def expire(house: House) -> tuple[Record, ...]:
@@ -231,7 +265,8 @@ def _budgets(house: House, name: str, connector: Connector) -> Sequence[BudgetTa
     return budgets
 
 
-def _announce(house: House, record: Record) -> None:
+def announce(house: House, record: Record) -> None:
+    """Tell people of a proposal; of anything else there is nothing to tell."""
     if record.state is not State.PROPOSED:
         return
     recommendation, decision = record.recommendation, record.recommendation.decision

@@ -26,6 +26,7 @@ from pydantic_settings import (
 )
 
 from connectors.money import Money
+from optimizer.agent.settings_daemon import AutonomyTable, DaemonTable, NotifyTable, WindowsTable
 from optimizer.agent.settings_errors import SettingsError, environment_problems, from_validation
 from optimizer.agent.settings_refit import LiftTestTable, RefitTable, read_lift_tests, repeated
 from optimizer.agent.settings_types import (
@@ -246,6 +247,10 @@ class Settings(BaseSettings):
     goal: GoalTable = GoalTable()
     guardrails: GuardrailsTable = GuardrailsTable()
     approval: ApprovalTable = ApprovalTable()
+    autonomy: AutonomyTable = AutonomyTable()
+    windows: WindowsTable = WindowsTable()
+    daemon: DaemonTable = DaemonTable()
+    notify: NotifyTable = NotifyTable()
     store: StoreTable = StoreTable()
     refit: RefitTable = RefitTable()
     lift_tests: tuple[LiftTestTable, ...] = ()

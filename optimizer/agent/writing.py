@@ -1,5 +1,8 @@
 """From an approval to live budgets: apply, read back, verify, roll back.
 
+Only the process that leads writes; it proves so, and that the kill switch is off, in the step that makes ready to
+send and once more right before the call.
+
 The order of every write: the store holds that it is about to be sent, then it is sent, then it is read back, then
 the store holds what came of it. A crash between any two leaves what `approval.recover` can settle from the live
 budget. Nothing here decides; it asks `optimizer.approval` what comes next and does that.
@@ -7,7 +10,8 @@ budget. Nothing here decides; it asks `optimizer.approval` what comes next and d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -19,7 +23,7 @@ from optimizer import approval
 from optimizer.agent.cycle import House, Refused, commit, live_budgets
 from optimizer.plan.recommendation import Intent, IntentState, Record, State, Transition
 from optimizer.plan.snapshot import Snapshot
-from optimizer.ports import SnapshotQuery
+from optimizer.ports import Braked, SnapshotQuery
 
 _PAUSE: Final = 5.0  # between looks at a write whose outcome is not known
 _PATIENCE: Final = 40  # looks, or throttled attempts, before a person is asked
@@ -42,17 +46,52 @@ class Rehearsal:
 def apply(house: House, rec_id: str) -> Record:
     """Write what was approved; take up a revision where an earlier run was stopped; retry one that failed.
 
+    A revision of which some writes wait for the kill switch, a window or the next start of the agent stays in
+    `applying`.
+
     Raises:
-        Refused: It may not be written as things stand (not approved, expired, drifted, another is under way).
+        Refused: It may not be written as things stand (not approved, expired, drifted, another is under way, writes
+            are paused, outside of the windows, or another process leads).
+        Fenced: Another process took over in the middle; it settles what is open.
     """
     record = _reachable(house, rec_id)
-    live = live_budgets(house)
-    seen = _seen(house, record)
-    if record.state is not State.APPLYING:
-        record = commit(house, _ready(house, record, live, seen))
-    _write(house, record, seen)
-    concluded = approval.conclude(record, _intents(house, record), house.clock.now())
-    return record if concluded is None else commit(house, concluded)
+    with _leading(house):
+        live = live_budgets(house)
+        seen = _seen(house, record)
+        if record.state is not State.APPLYING:
+            record = commit(house, _ready(house, record, live, seen))
+        stopped = _write(house, record, seen)
+        concluded = approval.conclude(record, _intents(house, record), house.clock.now())
+    if concluded is not None:
+        return commit(house, concluded)
+    if stopped is not None:
+        raise Refused(stopped)
+    return record
+
+
+@contextmanager
+def _leading(house: House) -> Iterator[None]:
+    """Hold the lead for one act, unless this process has it anyway.
+
+    Raises:
+        Refused: Another process leads.
+    """
+    if house.tenure.epoch is not None:
+        yield
+        return
+    if not house.tenure.take():
+        raise Refused(_led(house))
+    try:
+        yield
+    finally:
+        house.tenure.leave()
+
+
+def _led(house: House) -> approval.Refusal:
+    leader = house.store.leader()
+    who = "Another process" if leader is None else leader.holder
+    mend = "It writes what is approved by itself: look at `outlay status`, or stop it first."
+    return approval.Refusal(approval.Code.NOT_LEADING, f"{who} leads and is the only one that writes.", mend)
 
 
 def rehearse(house: House, rec_id: str) -> tuple[Rehearsal, ...]:
@@ -138,6 +177,8 @@ def _seen(house: House, record: Record) -> Snapshot:
 def _ready(house: House, record: Record, live: Live, seen: Snapshot) -> Transition | approval.Refusal:
     """The step that begins (or retries) the writes, unless the world or the limits are no longer what they were."""
     now, others, earlier = house.clock.now(), house.store.open_intents(), _intents(house, record)
+    if (stop := _stopped(house)) is not None:
+        return stop
     if record.state is State.FAILED:
         outcome = approval.retry(record, earlier, live, now, open_intents=others)
     else:
@@ -148,14 +189,33 @@ def _ready(house: House, record: Record, live: Live, seen: Snapshot) -> Transiti
     return limits if isinstance(limits, approval.Refusal) else outcome
 
 
-def _write(house: House, record: Record, seen: Snapshot) -> None:
-    """Send one write after the other until none is left that can be sent."""
+def _stopped(house: House) -> approval.Refusal | None:
+    """Why nothing may be sent at this moment, whatever the plan: the kill switch, or the windows."""
+    brake = house.store.brake()
+    if brake is not None and brake.on:
+        return _paused(Braked(brake))
+    return approval.closed(house.windows, house.time_zone, house.clock.now())
+
+
+def _paused(braked: Braked) -> approval.Refusal:
+    words = str(braked)
+    return approval.Refusal(approval.Code.PAUSED, f"{words[0].upper()}{words[1:]}.", "`outlay resume` lets them go on.")
+
+
+def _write(house: House, record: Record, seen: Snapshot) -> approval.Refusal | None:
+    """Send one write after the other until none is left that can be sent; return what stopped it before, if anything.
+
+    What is under way is settled even while nothing may be sent.
+    """
     live, waits = live_budgets(house), 0
-    while waits < _PATIENCE:
+    while waits < _PATIENCE and not house.tenure.leaving:
+        house.tenure.renew()
         intents = _settled(house, record, live)
+        if (stop := _stopped(house)) is not None and not any(i.state is IntentState.SENDING for i in intents):
+            return stop
         match _following(house, record, intents, live, seen):
             case None:
-                return
+                return None
             case approval.Blocked(left, refusal):
                 for intent in left:
                     _advance(house, intent, approval.cancel(intent, refusal.message, house.clock.now()))
@@ -163,10 +223,14 @@ def _write(house: House, record: Record, seen: Snapshot) -> None:
             case approval.Waiting():
                 pause = _PAUSE
             case intent:
-                pause = _send(house, intent, live)
+                try:
+                    pause = _send(house, intent, live)
+                except Braked as braked:
+                    return _paused(braked)
         waits = waits + 1 if pause else 0
         house.clock.sleep(pause)
         live = live_budgets(house)
+    return None
 
 
 def _following(
@@ -198,6 +262,7 @@ def _send(house: House, planned: Intent, live: Live) -> float:
     if intent.state is not IntentState.SENDING:
         return 0.0
     change = BudgetChange(intent.idempotency_key, intent.key, intent.base, intent.target)
+    _confirm(house, intent)
     try:
         receipt = house.connectors[intent.key.connector].set_budget(change)
     except ConnectorError as error:
@@ -207,6 +272,20 @@ def _send(house: House, planned: Intent, live: Live) -> float:
         after, pause = approval.acknowledged(intent, receipt, read_back, house.clock.now()), 0.0
     _advance(house, intent, after)
     return pause
+
+
+def _confirm(house: House, intent: Intent) -> None:
+    """The last look before the wire: a process that stood still since its last commit must not call late.
+
+    Raises:
+        Fenced: Another process leads; the write stays as being sent, for that one to settle.
+        Braked: The kill switch was thrown meanwhile; the write is planned again.
+    """
+    try:
+        house.tenure.confirm()
+    except Braked as braked:
+        _advance(house, intent, approval.postponed(intent, str(braked), house.clock.now()))
+        raise
 
 
 def _failure(intent: Intent, error: ConnectorError, now: datetime) -> tuple[Intent, float]:
@@ -256,7 +335,7 @@ def _of_parent(house: House, child: Record, now: datetime) -> tuple[Transition, 
 
 def _advance(house: House, before: Intent, after: Intent) -> None:
     """Store a step of a write, and tell it in the history."""
-    house.store.advance(before, after, approval.told(before, after, house.clock.now()))
+    house.store.advance(before, after, approval.told(before, after, house.clock.now()), house.tenure.epoch)
 
 
 def _intents(house: House, record: Record) -> tuple[Intent, ...]:

@@ -5,6 +5,7 @@
 """
 
 from optimizer.approval.applying import Blocked, Waiting, begin, conclude, retry, sendable, verified
+from optimizer.approval.autonomy import AUTOPILOT, Autonomy, Mode, Waits, consider
 from optimizer.approval.intents import (
     DONE,
     OPEN,
@@ -28,20 +29,25 @@ from optimizer.approval.recheck import recheck
 from optimizer.approval.refusal import Code, Drift, Refusal
 from optimizer.approval.restoring import rollback, rolled_back
 from optimizer.approval.table import TRANSITIONS, Action, Step
-from optimizer.approval.verdicts import Approve, Policy, Reject, Revoke, Verdict, judge
+from optimizer.approval.verdicts import POLICY_NAMES, Approve, Policy, Reject, Revoke, Verdict, judge
+from optimizer.approval.windows import Window, closed, next_opening
 
 __all__ = [
+    "AUTOPILOT",
     "DONE",
     "OPEN",
+    "POLICY_NAMES",
     "RESEND_AFTER",
     "STEPS",
     "TRANSITIONS",
     "UNRESOLVED",
     "Action",
     "Approve",
+    "Autonomy",
     "Blocked",
     "Code",
     "Drift",
+    "Mode",
     "Policy",
     "Refusal",
     "Reject",
@@ -49,11 +55,15 @@ __all__ = [
     "Step",
     "Verdict",
     "Waiting",
+    "Waits",
+    "Window",
     "acknowledged",
     "begin",
     "cancel",
     "chosen",
+    "closed",
     "conclude",
+    "consider",
     "drifted",
     "drifts",
     "expire",
@@ -62,6 +72,7 @@ __all__ = [
     "lapsed",
     "latest",
     "moved",
+    "next_opening",
     "outdate",
     "postponed",
     "recheck",

@@ -30,6 +30,9 @@ class Code(StrEnum):
     BUSY = "busy"
     NOT_WRITABLE = "not-writable"
     TOO_EARLY = "too-early"
+    PAUSED = "paused"
+    WINDOW = "window"
+    NOT_LEADING = "not-leading"
 
 
 @dataclass(frozen=True, slots=True)

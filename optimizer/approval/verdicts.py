@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from connectors.contract import BudgetKey
 from connectors.money import Money
@@ -50,6 +51,9 @@ class Revoke:
 
 
 Verdict = Approve | Reject | Revoke
+
+POLICY_NAMES: Final = "policy:"
+"""How the names of written policies begin; people may not bear them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +154,11 @@ def _turn_down(record: Record, action: Action, verdict: Reject | Revoke, now: da
 
 
 def _role(person: str, policy: Policy) -> Refusal | None:
-    if policy.approvers is None or _person(person) in map(_person, policy.approvers):
+    if policy.approvers is None:
+        if not _person(person).startswith(POLICY_NAMES):
+            return None
+        return Refusal(Code.NOT_AN_APPROVER, f"{person} is the name of a written policy.", "Give your own name.")
+    if _person(person) in map(_person, policy.approvers):
         return None
     names = ", ".join(sorted(policy.approvers))
     return Refusal(Code.NOT_AN_APPROVER, f"{person} may not approve.", f"Ask one of: {names}.")

@@ -24,6 +24,7 @@ from optimizer.agent.cycle import House
 from optimizer.agent.logged import Columns, Policy, read_log, verdicts
 from optimizer.agent.notify import LogNotifier
 from optimizer.agent.store import MemoryStore, open_sql
+from optimizer.agent.tenure import Tenure
 from optimizer.decide import hindsight
 from optimizer.decide.hindsight import Advice, Judged, Marks
 from optimizer.decide.tally import by_day, tally
@@ -192,6 +193,7 @@ def statements(
 
 
 def house(store: Store, now: datetime, **guards: float) -> House:
+    clock = SetClock(now)
     return House(
         name="test",
         store=store,
@@ -199,7 +201,10 @@ def house(store: Store, now: datetime, **guards: float) -> House:
         goals=Goals("EUR"),
         guards=Guardrails(**guards),
         policy=approval.Policy(),
-        clock=SetClock(now),
+        autonomy=approval.Autonomy(),
+        windows=(),
+        tenure=Tenure(store, clock, "test"),
+        clock=clock,
         notifier=LogNotifier(),
         time_zone="UTC",
         history_days=120,

@@ -19,6 +19,7 @@ from optimizer.agent.bootstrap import open_house
 from optimizer.agent.clock import SetClock
 from optimizer.agent.cycle import House, Refused
 from optimizer.agent.store import MemoryStore
+from optimizer.agent.tenure import Tenure
 from optimizer.goals import Goals, Limit, Pin, Scope
 from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import IntentState, Record, State, Transition
@@ -101,14 +102,18 @@ def rig(wrap: Callable[[Connector], Connector] = lambda c: c, store: Store | Non
     scenario = named("tiny-yen", history_days=30)
     market = SimulatedConnector(scenario, seed=4, start=date(2025, 9, 1))
     platform, told = Watched(market), Told()
+    kept, clock = store or MemoryStore(), SetClock(market.now)
     house = House(
         name="test",
-        store=store or MemoryStore(),
+        store=kept,
         connectors={market.name: wrap(platform)},
         goals=Goals("JPY"),
         guards=EAGER,
         policy=approval.Policy(),
-        clock=SetClock(market.now),
+        autonomy=approval.Autonomy(),
+        windows=(),
+        tenure=Tenure(kept, clock, "test"),
+        clock=clock,
         notifier=told,
         time_zone="Asia/Tokyo",
         history_days=60,

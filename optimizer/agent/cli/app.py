@@ -259,6 +259,45 @@ def refit(
 
 
 @app.command()
+def run(
+    config: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--config", "-c", envvar="OUTLAY_CONFIG", help="A settings file; may be repeated, one for each portfolio."
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Run the agent: read, decide, tell, write what is approved, verify. Ends in order on SIGTERM or Ctrl-C.
+
+    Logs are JSON lines on standard error. Nothing is written that nobody approved.
+    """
+    _act("run", configs=config or [_CONFIG], json=json)
+
+
+@app.command()
+def pause(
+    reason: Annotated[str, typer.Option(help="Why; kept, and told to whoever asks.")],
+    config: Config = _CONFIG,
+    actor: As = None,
+    json: Json = False,
+) -> None:
+    """Stop all writes at once: the kill switch. What is planned waits until `outlay resume`."""
+    _act("pause", reason=reason, config=config, actor=actor, json=json)
+
+
+@app.command()
+def resume(
+    config: Config = _CONFIG,
+    reason: Annotated[str, typer.Option(help="Why; kept with it.")] = "",
+    actor: As = None,
+    json: Json = False,
+) -> None:
+    """Let writes go on after `outlay pause`."""
+    _act("resume", reason=reason, config=config, actor=actor, json=json)
+
+
+@app.command()
 def status(config: Config = _CONFIG, json: Json = False) -> None:
     """Say what waits, what runs, and how fresh the data are."""
     _act("status", config=config, json=json)

@@ -21,7 +21,7 @@ from connectors.money import total
 from optimizer.agent import cycle
 from optimizer.agent import settings as configuration
 from optimizer.agent.bootstrap import code_version, open_house
-from optimizer.agent.cli import priors
+from optimizer.agent.cli import office, priors
 from optimizer.agent.cli.answers import Answer, Exit
 from optimizer.agent.cli.render import plain
 from optimizer.agent.settings import Settings, SettingsError
@@ -50,6 +50,7 @@ def status(config: Path) -> Answer:
         waiting = house.store.records(_LIVE_STATES)
         seen = cycle.snapshot(house, house.today())
         open_intents = house.store.open_intents()
+        agent, agent_data = office.office_words(house.store, house.clock.now()), office.office_data(house.store)
         slow = standing(house.store, house.clock.now(), configuration.load(config).refit.every_days)
     rows = [
         {
@@ -76,6 +77,7 @@ def status(config: Path) -> Answer:
         table if rows else "No recommendation waits. Next: outlay plan",
         "\n".join([f"Budgets known: {len(seen.targets)}. Open writes: {len(open_intents)}.", *map(plain, lines)]),
         "\n".join(map(plain, priors.standing_words(slow))),
+        "\n".join(map(plain, agent)),
     ]
     data = {
         "recommendations": rows,
@@ -83,6 +85,7 @@ def status(config: Path) -> Answer:
         "budgets": len(seen.targets),
         "open_writes": len(open_intents),
         "refit": priors.standing_data(slow),
+        "agent": agent_data,
         "expired_now": [record.recommendation.rec_id for record in expired],
     }
     return Answer(Group(*parts), data)

@@ -23,7 +23,7 @@ from connectors.money import Money
 from optimizer import approval
 from optimizer.agent import cycle, writing
 from optimizer.agent.bootstrap import open_house
-from optimizer.agent.cli import answers, checks, render, screen
+from optimizer.agent.cli import answers, checks, office, render, screen
 from optimizer.agent.cli.answers import Answer, Exit
 from optimizer.agent.cli.backtest import backtest
 from optimizer.agent.cli.begin import init
@@ -296,6 +296,9 @@ COMMANDS: Final[Mapping[str, Callable[..., Answer]]] = {
     "rollback": rollback,
     "backtest": backtest,
     "refit": refit,
+    "run": office.run,
+    "pause": office.pause,
+    "resume": office.resume,
     "status": checks.status,
     "doctor": checks.doctor,
     "simulate": simulate,

@@ -1,0 +1,95 @@
+"""`outlay run`, `pause` and `resume`, and what `status` says of them."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from optimizer.agent.bootstrap import open_house
+from optimizer.agent.cli.answers import Answer, Exit
+from optimizer.agent.daemon import serve
+from optimizer.agent.settings import SettingsError
+from optimizer.plan.office import Brake, JobRun, Lease
+from optimizer.plan.recommendation import adapter
+from optimizer.ports import Store
+
+
+def run(configs: Sequence[Path]) -> Answer:
+    """Serve until the process is asked to end."""
+    try:
+        serve(configs)
+    except OSError as error:
+        mend = "Mend: set another [daemon] listen, or end what listens there"
+        raise SettingsError([f"[daemon] listen: {error.strerror or error}. {mend}."]) from None
+    return Answer("", {"ended": "in order"})
+
+
+def pause(reason: str, config: Path, actor: str | None) -> Answer:
+    """Throw the kill switch."""
+    return _thrown(config, stops=True, reason=reason, actor=actor)
+
+
+def resume(reason: str, config: Path, actor: str | None) -> Answer:
+    """Release the kill switch."""
+    return _thrown(config, stops=False, reason=reason, actor=actor)
+
+
+def office_words(store: Store, now: datetime) -> list[str]:
+    """Who leads, whether writes are paused, and what each job did last, a line each."""
+    leader, brake = store.leader(), store.brake()
+    lines = [_leader_words(leader, now)]
+    if brake is not None and brake.on:
+        lines.append(f"Writes are PAUSED since {brake.at:%Y-%m-%d %H:%M} UTC by {brake.actor}: {brake.reason}")
+    lines += [_run_words(run) for run in newest(store)]
+    return lines
+
+
+def office_data(store: Store) -> dict[str, Any]:
+    """The same as plain values."""
+    leader, brake = store.leader(), store.brake()
+    return {
+        "leader": None if leader is None else adapter(Lease).dump_python(leader, mode="json"),
+        "brake": None if brake is None else adapter(Brake).dump_python(brake, mode="json"),
+        "jobs": [adapter(JobRun).dump_python(run, mode="json") for run in newest(store)],
+    }
+
+
+def newest(store: Store) -> list[JobRun]:
+    """The newest run of each job, by name."""
+    found: dict[str, JobRun] = {}
+    for run in store.runs(limit=200):
+        found.setdefault(run.job, run)
+    return [found[job] for job in sorted(found)]
+
+
+def _thrown(config: Path, *, stops: bool, reason: str, actor: str | None) -> Answer:
+    who = actor or getpass.getuser()
+    with open_house(config) as house:
+        try:
+            brake = Brake(stops, house.clock.now(), who, reason)
+        except ValueError as error:
+            raise SettingsError([f"--reason: {error}."]) from None
+        house.store.throw_brake(brake)
+        under_way = [intent for intent in house.store.open_intents() if intent.attempts]
+    words = "Writes are paused: none is sent from now on." if stops else "Writes may go on."
+    if stops and under_way:
+        words += f" {len(under_way)} call(s) may have been under way; they are read back, not repeated."
+    data = {"paused": stops, "actor": who, "reason": reason, "under_way": len(under_way)}
+    return Answer(Text(words), data, Exit.FINE)
+
+
+def _leader_words(leader: Lease | None, now: datetime) -> str:
+    if leader is None or leader.until <= now:
+        return "The agent does not run; `outlay run` starts it."
+    return f"The agent runs: {leader.holder}, epoch {leader.epoch}."
+
+
+def _run_words(run: JobRun) -> str:
+    when = run.ended_at or run.started_at
+    again = f", attempt {run.attempt}" if run.attempt > 1 else ""
+    return f"{run.job}: {run.outcome.value} {when:%Y-%m-%d %H:%M} UTC{again}{': ' if run.words else ''}{run.words}"

@@ -1,0 +1,53 @@
+"""The slow tier's weekly fit, in a process of its own: it takes minutes and gigabytes, and must hold up no write."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from optimizer.agent.settings import Settings
+from optimizer.agent.standing import standing
+from optimizer.ports import Store
+
+_LOG: Final = structlog.get_logger("outlay.daemon")
+
+
+class Refits:
+    """Begins `outlay refit` when it is due, and tells how it ended; what it found stands in the store."""
+
+    def __init__(self, config: Path, settings: Settings, store: Store) -> None:
+        """Begin nothing yet."""
+        self._config, self._settings, self._store = config, settings, store
+        self._child: subprocess.Popen[bytes] | None = None
+        self._tried: datetime | None = None
+
+    def look(self, now: datetime) -> None:
+        """Begin a fit that is due, at most once a day; or note that the last one ended."""
+        if self._child is not None:
+            code = self._child.poll()
+            if code is not None:
+                _LOG.info("refit ended", portfolio=self._settings.portfolio.name, exit_code=code)
+                self._child = None
+            return
+        if self._settings.daemon.refit == "never" or (self._tried is not None and (now - self._tried).days < 1):
+            return
+        if standing(self._store, now, self._settings.refit.every_days).overdue:
+            self._tried = now
+            self._child = self._begin()
+
+    def stop(self) -> None:
+        """End a fit that runs; it writes nothing before its end."""
+        if self._child is not None:
+            self._child.terminate()
+            self._child.wait()
+            self._child = None
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        _LOG.info("refit begins", portfolio=self._settings.portfolio.name)
+        words = [sys.executable, "-m", "optimizer.agent.cli", "refit", "--config", str(self._config), "--json"]
+        return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603

@@ -1,0 +1,135 @@
+"""The process: signals, the clock that ticks, the threads that look, the watchdog."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+from types import FrameType
+from typing import Final
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from optimizer.agent import settings as configuration
+from optimizer.agent.daemon.desk import Desk
+from optimizer.agent.daemon.health import Door, alive
+from optimizer.agent.daemon.logs import configure
+
+_LOG: Final = structlog.get_logger("outlay.daemon")
+_THREADS: Final = 8
+_BREATH: Final = 5.0  # seconds between two signs of life to a watchdog
+_LOOKS_A_SECOND: Final = 50.0
+"""Over all portfolios: a look at an idle one costs milliseconds, so that with more of them each looks less often."""
+
+
+class _Clock:
+    """The machine's clock, whose waits end when the process is asked to."""
+
+    def __init__(self, stop: Event) -> None:
+        self._stop = stop
+
+    def now(self) -> datetime:
+        """Return the current time as an aware UTC datetime."""
+        return datetime.now(UTC)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, at most until the process is asked to end."""
+        if seconds > 0:
+            self._stop.wait(seconds)
+
+
+def serve(configs: Sequence[Path]) -> None:
+    """Serve portfolios until SIGTERM or SIGINT, each from its own settings file.
+
+    Args:
+        configs: At least one; the first one's `[daemon] listen` counts.
+
+    Raises:
+        SettingsError, StoreError, ConnectorError: A file cannot be opened at the start, with the mend. Later on old
+            settings stand where new ones cannot be read.
+        OSError: The port for health and metrics is taken.
+    """
+    configure()
+    stop = Event()
+    clock = _Clock(stop)
+    desks = [Desk(config, clock) for config in configs]
+    for desk in desks:
+        desk.open()
+    table = configuration.load(configs[0]).daemon
+    with _listening(table.listen, desks, clock), _signals(stop, desks):
+        scheduler = _scheduler(desks, max(table.look_seconds, len(desks) / _LOOKS_A_SECOND))
+        scheduler.start()
+        _LOG.info("started", portfolios=[desk.name for desk in desks])
+        _notify("READY=1")
+        while not stop.wait(_BREATH):
+            if not alive(desks, clock.now()):
+                _notify("WATCHDOG=1")
+        _notify("STOPPING=1")
+        scheduler.shutdown(wait=True)  # each look ends its write in hand first
+    for desk in desks:
+        desk.leave()
+    _LOG.info("stopped")
+
+
+def _scheduler(desks: Sequence[Desk], seconds: float) -> BackgroundScheduler:
+    """APScheduler as a clock: what is due is decided at each look, so that a late or merged tick loses nothing."""
+    scheduler = BackgroundScheduler(
+        timezone=UTC,
+        executors={"default": ThreadPoolExecutor(min(len(desks), _THREADS))},
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+    )
+    for number, desk in enumerate(desks):
+        scheduler.add_job(desk.look, "interval", seconds=seconds, id=f"desk-{number}", next_run_time=datetime.now(UTC))
+    return scheduler
+
+
+@contextmanager
+def _listening(address: str, desks: Sequence[Desk], clock: _Clock) -> Iterator[None]:
+    if not address:
+        yield
+        return
+    door = Door(address, desks, clock.now)
+    _LOG.info("listening", port=door.port)
+    try:
+        yield
+    finally:
+        door.close()
+
+
+@contextmanager
+def _signals(stop: Event, desks: Sequence[Desk]) -> Iterator[None]:
+    """Let SIGTERM and SIGINT end the process in order: no write is begun any more, and the one in hand is finished."""
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        for desk in desks:
+            desk.stop()
+        stop.set()
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _notify(words: str) -> None:
+    """Tell systemd, where it asks for it (sd_notify(3)); a datagram to a socket that it names."""
+    place = os.environ.get("NOTIFY_SOCKET")
+    if not place:
+        return
+    address = f"\0{place[1:]}" if place.startswith("@") else place
+    now = f"\nMONOTONIC_USEC={time.monotonic_ns() // 1000}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        try:
+            channel.sendto(f"{words}{now}".encode(), address)
+        except OSError as error:
+            _LOG.warning("systemd was not told", words=words, why=error.strerror)

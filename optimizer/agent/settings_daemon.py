@@ -1,0 +1,89 @@
+"""The tables of `config.toml` about the agent that runs by itself: its hours, what it may decide, whom it tells."""
+
+from __future__ import annotations
+
+from datetime import time
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from optimizer.agent.settings_types import Positive, Share, Table, Text
+from optimizer.approval import Mode, Window
+
+_LOOPBACK: Final = "127.0.0.1:8471"
+
+
+def _clock(text: str) -> str:
+    try:
+        time.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no time of day. Mend: write one such as 06:00") from None
+    return text
+
+
+def _window(text: str) -> str:
+    Window.parse(text)
+    return text
+
+
+def _place(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if text and (not colon or not host or not port.isdigit() or int(port) > 65_535):
+        raise ValueError(
+            f"{text!r} is no address. Mend: write host:port such as {_LOOPBACK}, or an empty text for none"
+        )
+    return text
+
+
+class DaemonTable(Table):
+    """`[daemon]`: when `outlay run` does what."""
+
+    decide_at: tuple[Annotated[Text, AfterValidator(_clock)], ...] = Field(
+        ("06:00",), description="Times of day, in the portfolio's zone, at which platforms are read and a plan is made."
+    )
+    retry_minutes: Positive = Field(15.0, description="Minutes after which a job that failed is tried again.")
+    give_up_hours: Positive = Field(6.0, description="Hours after which a job that still fails waits for the next day.")
+    settle_minutes: Positive = Field(
+        30.0, description="Minutes after its last write at which a recommendation is read back and verified."
+    )
+    look_seconds: Positive = Field(
+        1.0, description="Seconds between two looks at what is due; the kill switch counts at once in any case."
+    )
+    refit: Literal["due", "never"] = Field(
+        "due", description="When `outlay refit` is begun, in a process of its own: due (as [refit] says) or never."
+    )
+    listen: Annotated[str, AfterValidator(_place)] = Field(
+        _LOOPBACK, description="host:port of /healthz, /readyz and /metrics; an empty text for none."
+    )
+
+
+class AutonomyTable(Table):
+    """`[autonomy]`: what the agent may decide by itself."""
+
+    mode: Mode = Field(
+        Mode.RECOMMEND,
+        description="observe (proposes nothing), recommend (people approve) or autopilot (a plan within the limits "
+        "below is approved by the policy, anything else waits for a person).",
+    )
+    largest_step: Share = Field(0.15, description="Largest relative change of any budget that the policy approves.")
+    moved_share: Share = Field(
+        0.1, description="Most money that the policy moves in 24 hours, as a share of all budgets, 0 to 1."
+    )
+    gain_probability: Share = Field(0.8, description="Least probability of a gain that the policy asks for, 0 to 1.")
+
+
+class WindowsTable(Table):
+    """`[windows]`: when writes may be sent."""
+
+    writes: tuple[Annotated[Text, AfterValidator(_window)], ...] = Field(
+        (), description="Windows such as 'mon-fri 08:00-18:00', in the portfolio's zone; empty for at all times."
+    )
+
+
+class NotifyTable(Table):
+    """`[notify]`: whom to tell that something waits."""
+
+    urls: tuple[SecretStr, ...] = Field(
+        (), description="Where messages go, as Apprise writes it (mailto://, slack://, json://); they hold secrets."
+    )
+    link: str = Field("", description="Address of the web page, put into messages; empty for the command to type.")

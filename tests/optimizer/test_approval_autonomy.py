@@ -1,0 +1,94 @@
+"""What the written policy approves, and what it leaves to people."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from connectors.contract import BudgetKey
+from connectors.money import Money
+from optimizer import approval
+from optimizer.approval import AUTOPILOT, Approve, Autonomy, Mode, Policy, Waits, consider
+from optimizer.plan.recommendation import (
+    Decision,
+    Effect,
+    Evidence,
+    Finding,
+    Line,
+    Objective,
+    Severity,
+    State,
+)
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PILOT = Autonomy(Mode.AUTOPILOT, largest_step=0.15, moved_share=0.1, gain_probability=0.8)
+
+
+def line(name, current, proposed):
+    effect = Effect(0.1, 0, 0.2, 0, 0.2, 0.05)
+    return Line(BudgetKey("ads", "1", name), name, "search", Money.of(current, "USD"), Money.of(proposed, "USD"), "",
+                effect, (), Evidence(30, 50.0, 900.0, False, "enough"), "it pays")  # fmt: skip
+
+
+def record(*lines, p_worse=0.1, findings=(), **changes):
+    total = Effect(1.0, 0.0, 2.0, -0.5, 2.5, p_worse)
+    decision = Decision(NOW.date(), "USD", "UTC", Objective.CONVERSIONS, "conversions a day",
+                        lines or (line("a", 100, 110), line("b", 100, 90)), total, 10.0, 11.0, findings, (), (), (), (),
+                        None, "m", "g", "a" * 64, "b" * 64)  # fmt: skip
+    step = approval.issue(decision, now=NOW, valid_for=timedelta(hours=24), seed=1, code_version="t")
+    return replace(step.record, **changes)
+
+
+def test_a_plan_within_the_policy_is_approved_in_its_name_and_with_its_limits():
+    made = record()
+    verdict = consider(made, PILOT, Policy(), (), NOW)
+    assert isinstance(verdict, Approve)
+    assert (verdict.by, verdict.plan_hash) == (AUTOPILOT, made.recommendation.plan_hash)
+    assert "15%" in verdict.reason
+    judged = approval.judge(made, verdict, NOW, Policy(approvers=frozenset({AUTOPILOT})))
+    assert judged.record.state is State.APPROVED
+    assert judged.record.approvals == (AUTOPILOT,)
+
+
+@pytest.mark.parametrize(
+    ("made", "autonomy", "policy", "words"),
+    [
+        (record(), replace(PILOT, mode=Mode.RECOMMEND), Policy(), "mode is recommend"),
+        (record(state=State.APPROVED), PILOT, Policy(), "begun to decide"),
+        (record(approvals=("ada",)), PILOT, Policy(), "begun to decide"),
+        (record(findings=(Finding("x", Severity.WARNING, "a", "odd."),)), PILOT, Policy(), "a: odd."),
+        (record(line("a", 100, 116), line("b", 100, 84)), PILOT, Policy(), "a would move by more than 15%"),
+        (record(line("a", 100, 84), line("b", 100, 100)), PILOT, Policy(), "a would move by more than 15%"),
+        (record(line("a", 100, 110), line("b", 100, 91)), PILOT, Policy(), "would rise by 1.00 USD"),
+        (record(p_worse=0.21), PILOT, Policy(), "79% only"),
+        (record(), replace(PILOT, moved_share=0.04), Policy(), "10.00 USD would have been moved"),
+        (record(), PILOT, Policy(second_approver_above=Money.of(9, "USD")), "two people are needed"),
+    ],
+)
+def test_all_else_waits_for_a_person(made, autonomy, policy, words):
+    found = consider(made, autonomy, policy, (), NOW)
+    assert isinstance(found, Waits)
+    assert words in found.words
+
+
+def test_what_the_policy_moved_in_the_last_day_counts_and_what_people_approved_does_not():
+    earlier = record(approved_by=AUTOPILOT, state=State.VERIFIED)
+    by_ada = record(approved_by="ada", state=State.VERIFIED)
+    later = NOW + timedelta(hours=20)
+    assert isinstance(consider(record(), PILOT, Policy(), (by_ada, by_ada), later), Approve)
+    assert isinstance(consider(record(), PILOT, Policy(), (earlier,), later), Approve), "20 of 200 is the limit"
+    assert isinstance(consider(record(), PILOT, Policy(), (earlier, earlier), later), Waits)
+    assert isinstance(consider(record(), PILOT, Policy(), (earlier, earlier), NOW + timedelta(hours=24)), Approve)
+
+
+def test_nobody_may_bear_the_name_of_a_policy():
+    made = record()
+    for policy in (Policy(), Policy(approvers=frozenset({"ada"}))):
+        refused = approval.judge(made, Approve(" Policy:Autopilot ", made.recommendation.plan_hash), NOW, policy)
+        assert refused.code is approval.Code.NOT_AN_APPROVER
+
+
+@pytest.mark.parametrize("limit", ["largest_step", "moved_share", "gain_probability"])
+def test_a_limit_that_makes_no_sense_is_not_built(limit):
+    with pytest.raises(ValueError, match=limit):
+        Autonomy(**{limit: 1.5})

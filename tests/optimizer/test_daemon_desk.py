@@ -1,0 +1,265 @@
+"""One portfolio's work: what is due is done once, what fails is tried again, and nothing is written while paused."""
+
+from __future__ import annotations
+
+import os
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from connectors.errors import RetryLater
+from optimizer import approval
+from optimizer.agent import cycle
+from optimizer.agent.bootstrap import open_house
+from optimizer.agent.clock import SetClock
+from optimizer.agent.daemon.desk import Desk
+from optimizer.plan.office import Brake, Outcome
+from optimizer.plan.recommendation import State
+from simulations.platform.connector import SimulatedConnector
+from simulations.scenarios import named
+
+START = date(2025, 9, 1)
+CONFIG = """
+[portfolio]
+currency = "JPY"
+time_zone = "Asia/Tokyo"
+history_days = 60
+[guardrails]
+min_gain_probability = 0.0
+min_gain_share = 0.0
+minimum_conversions = 0.0
+minimum_days = 0
+cool_down_hours = 0.0
+[daemon]
+decide_at = ["06:00"]
+refit = "never"
+listen = ""
+[connectors.market]
+kind = "simulated"
+scenario = "tiny-yen"
+seed = 4
+start = 2025-09-01
+history_days = 30
+state_file = "market.json"
+"""
+
+
+class Office:
+    """A folder with a portfolio, a clock that stands, and the desk that works there."""
+
+    def __init__(self, folder: Path, more: str = "") -> None:
+        self.config = folder / "config.toml"
+        self.config.write_text(CONFIG + more)
+        market = SimulatedConnector(named("tiny-yen", history_days=30), seed=4, start=START)
+        self.clock = SetClock(market.now + timedelta(minutes=5))
+        self.desk = Desk(self.config, self.clock)
+
+    def look(self) -> None:
+        self.desk.look()
+
+    def newest(self) -> cycle.Record:
+        with open_house(self.config, self.clock) as house:
+            return house.store.records(limit=1)[0]
+
+    def approve(self, who: str = "ada") -> str:
+        with open_house(self.config, self.clock) as house:
+            record = house.store.records(limit=1)[0]
+            whole = record.recommendation.plan_hash
+            cycle.settle(house, record.recommendation.rec_id, approval.Approve(who, whole))
+            return record.recommendation.rec_id
+
+    def throw(self, *, on: bool) -> None:
+        with open_house(self.config, self.clock) as house:
+            house.store.throw_brake(Brake(on, self.clock.now(), "mia", "checkout is down"))
+
+    def outcomes(self) -> dict[str, Outcome]:
+        return {job: run.outcome for job, run in self.desk.seen.runs.items()}
+
+
+@pytest.fixture
+def office(tmp_path: Path):
+    made = Office(tmp_path)
+    yield made
+    made.desk.leave()
+
+
+def test_the_day_is_read_decided_and_told_once(office: Office) -> None:
+    office.look()
+    assert office.desk.seen.trouble == ""
+    assert office.outcomes() == {"pull": Outcome.DONE, "decide": Outcome.DONE, "announce": Outcome.DONE}
+    (waiting,) = office.desk.seen.waiting
+    assert waiting.state is State.PROPOSED
+    assert office.desk.seen.leading
+    before = office.desk.seen.runs
+    office.look()
+    assert office.desk.seen.runs == before
+    assert len(office.desk.seen.waiting) == 1
+
+
+def test_an_approval_is_written_at_the_next_look_and_verified_after_it_settled(office: Office) -> None:
+    office.look()
+    name = office.approve()
+    office.look()
+    assert office.newest().state is State.APPLIED
+    assert office.desk.seen.runs["apply"].words == f"{name} is applied"
+    office.clock.sleep(29 * 60)
+    office.look()
+    assert office.newest().state is State.APPLIED
+    office.clock.sleep(2 * 60)
+    office.look()
+    assert office.newest().state is State.VERIFIED
+
+
+def test_nothing_is_written_while_paused_and_it_goes_on_afterwards(office: Office) -> None:
+    office.look()
+    office.approve()
+    office.throw(on=True)
+    office.look()
+    assert office.newest().state is State.APPROVED
+    assert "paused since" in office.desk.seen.runs["apply"].words
+    office.throw(on=False)
+    office.clock.sleep(61)
+    office.look()
+    assert office.newest().state is State.APPLIED
+
+
+def test_nothing_is_written_outside_of_the_windows(tmp_path: Path) -> None:
+    office = Office(tmp_path, '[windows]\nwrites = ["09:00-17:00"]\n')
+    office.look()
+    office.approve()
+    office.look()
+    assert office.newest().state is State.APPROVED
+    assert "writes are sent in 09:00-17:00 only" in office.desk.seen.runs["apply"].words
+    office.clock.sleep(3 * 3600)
+    office.look()
+    assert office.newest().state is State.APPLIED
+    office.desk.leave()
+
+
+def test_the_policy_approves_what_stays_within_it_and_is_named(tmp_path: Path) -> None:
+    more = '[autonomy]\nmode = "autopilot"\nlargest_step = 1.0\nmoved_share = 1.0\ngain_probability = 0.0\n'
+    office = Office(tmp_path, more)
+    office.look()
+    words = office.desk.seen.runs["approve"].words
+    record = office.newest()
+    if record.state is State.PROPOSED:  # it says why it waits
+        assert "waits for a person" in words
+    else:
+        assert record.approvals == (approval.AUTOPILOT,)
+        office.look()
+        assert office.newest().state is State.APPLIED
+    office.desk.leave()
+
+
+def test_whoever_observes_proposes_nothing(tmp_path: Path) -> None:
+    office = Office(tmp_path, '[autonomy]\nmode = "observe"\n')
+    office.look()
+    record = office.newest()
+    assert record.state is State.HELD
+    assert "observing" in {finding.code for finding in record.recommendation.decision.findings}
+    assert office.desk.seen.waiting == ()
+    office.desk.leave()
+
+
+def test_a_second_agent_stands_by_until_the_first_leaves(office: Office) -> None:
+    office.look()
+    other = Desk(office.config, office.clock)
+    other.look()
+    assert not other.seen.leading
+    assert other.seen.leader.epoch == 1
+    office.approve()
+    other.look()
+    assert office.newest().state is State.APPROVED, "only the leader writes"
+    office.desk.leave()
+    other.look()
+    assert other.seen.leading
+    assert other.seen.leader.epoch == 2
+    assert office.newest().state is State.APPLIED
+    other.leave()
+
+
+def test_an_edit_of_the_settings_counts_and_nonsense_does_not(office: Office) -> None:
+    office.look()
+    name = office.approve()
+    _write(office, CONFIG.replace('"06:00"', '"25:00"'))
+    office.look()
+    assert "the settings that were read before stand" in office.desk.seen.trouble
+    assert "25:00" in office.desk.seen.trouble
+    assert office.desk.seen.leading
+    assert office.desk.seen.runs["apply"].words == f"{name} is applied", "the old settings serve on"
+    office.look()
+    assert "stand" in office.desk.seen.trouble, "it is told until it is mended"
+    _write(office, CONFIG.replace('currency = "JPY"', 'name = "renamed"\ncurrency = "JPY"'))
+    office.look()
+    assert office.desk.seen.trouble == ""
+    assert office.desk.name == "renamed"
+    assert office.desk.seen.leading
+
+
+def test_a_job_that_fails_is_told_and_tried_again(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    def throttled(*_words: object, **_more: object) -> None:
+        raise RetryLater("too many requests", retry_after_seconds=1)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(SimulatedConnector, "pull", throttled)
+        office.look()
+        assert office.outcomes() == {"pull": Outcome.FAILED}
+        assert "too many requests" in office.desk.seen.runs["pull"].words
+        office.clock.sleep(6 * 3600)
+        office.look()
+    assert office.outcomes()["decide"] is Outcome.DONE
+    assert office.desk.seen.runs["decide"].words.startswith("nothing was decided")
+    office.clock.sleep(24 * 3600)
+    office.look()
+    assert office.outcomes()["pull"] is Outcome.DONE, "the next day is another one"
+
+
+def test_a_defect_of_one_look_is_told_and_the_next_look_goes_on(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.look()
+    with monkeypatch.context() as broken:
+        broken.setattr(cycle, "expire", lambda _house: 1 / 0)
+        office.look()
+        assert "unexpected ZeroDivisionError" in office.desk.seen.trouble
+    office.look()
+    assert office.desk.seen.trouble == ""
+
+
+def test_a_leader_that_stood_still_is_fenced_off_in_the_middle_of_its_write(office: Office) -> None:
+    """As if the process had been stopped between its commit and its call for longer than its lease."""
+    office.look()
+    office.approve()
+    other = Desk(office.config, office.clock)
+    other.look()
+    confirm = type(office.desk._house.tenure).confirm
+    sent: list[str] = []
+
+    def stand_still(tenure: object) -> None:
+        if not sent:
+            sent.append("stopped here")
+            office.clock.sleep(91)
+            other.look()
+        confirm(tenure)
+
+    connector = office.desk._house.connectors["market"]
+    before = {budget.budget_id: budget.amount for budget in connector.budgets()}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(type(office.desk._house.tenure), "confirm", stand_still)
+        office.look()
+    assert not office.desk.seen.leading, "it has stepped down"
+    assert other.seen.leading
+    changed = [b for b in office.desk._house.connectors["market"].budgets() if b.amount != before[b.budget_id]]
+    assert len(changed) <= 1, "what the new leader did in its look, and nothing of the old one's"
+    for _ in range(3):
+        office.clock.sleep(91)
+        other.look()
+    assert office.newest().state is State.APPLIED
+    other.leave()
+
+
+def _write(office: Office, text: str) -> None:
+    office.config.write_text(text)
+    later = office.config.stat().st_mtime + 10
+    os.utime(office.config, (later, later))
