@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -132,7 +133,7 @@ def default_text(field: FieldInfo) -> str:
         return "unset"
     if isinstance(value, str):
         return f'"{value}"'
-    return "[]" if value == () else str(value)
+    return json.dumps(value) if isinstance(value, tuple) else str(value)
 
 
 def dotted(place: Place) -> str:

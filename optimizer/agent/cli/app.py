@@ -268,9 +268,10 @@ def run(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Run the agent: read, decide, tell, write what is approved, verify. Ends in order on SIGTERM or Ctrl-C.
+    """Run the agent until SIGTERM or Ctrl-C. It writes what people approve.
 
-    Logs are JSON lines on standard error. Nothing is written that nobody approved.
+    Each day it reads, decides and tells; what is approved it writes at once, and verifies. Logs are JSON lines on
+    standard error.
     """
     _act("run", configs=config or [_CONFIG], json=json)
 

@@ -1,0 +1,139 @@
+"""Nothing is sent while paused, outside of the windows, or by a process that does not lead."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from connectors.contract import BudgetChange, Receipt
+from optimizer import approval
+from optimizer.agent import writing
+from optimizer.agent.cycle import Refused
+from optimizer.agent.tenure import Tenure
+from optimizer.plan.office import Brake
+from optimizer.plan.recommendation import IntentState, State
+from optimizer.ports import Fenced
+from tests.optimizer.test_cycle import Rig, rig
+
+
+def approved(it: Rig) -> str:
+    return it.approved().recommendation.rec_id
+
+
+def throw(it: Rig, *, on: bool) -> None:
+    it.house.store.throw_brake(Brake(on, it.house.clock.now(), "mia", "checkout is down"))
+
+
+def refusal(it: Rig, name: str) -> approval.Refusal:
+    with pytest.raises(Refused) as refused:
+        writing.apply(it.house, name)
+    return refused.value.refusal
+
+
+def test_a_pause_keeps_an_approval_from_being_begun() -> None:
+    it = rig()
+    name = approved(it)
+    throw(it, on=True)
+    found = refusal(it, name)
+    assert found.code is approval.Code.PAUSED
+    assert "by mia: checkout is down" in found.message
+    assert it.platform.effects == []
+    assert it.house.store.record(name).state is State.APPROVED
+    throw(it, on=False)
+    assert writing.apply(it.house, name).state is State.APPLIED
+
+
+def test_a_pause_in_the_middle_stops_the_next_write_and_the_rest_goes_on_after_it() -> None:
+    it = rig()
+    name = approved(it)
+    inner = it.platform.set_budget
+
+    def pause_after(change: BudgetChange) -> Receipt:
+        receipt = inner(change)
+        throw(it, on=True)
+        return receipt
+
+    it.platform.set_budget = pause_after  # type: ignore[method-assign]
+    assert refusal(it, name).code is approval.Code.PAUSED
+    assert len(it.platform.effects) == 1
+    assert it.house.store.record(name).state is State.APPLYING
+    it.platform.set_budget = inner  # type: ignore[method-assign]
+    throw(it, on=False)
+    assert writing.apply(it.house, name).state is State.APPLIED
+    assert len(it.platform.effects) == len(set(it.platform.effects)) == 2
+
+
+def test_a_pause_between_the_commit_and_the_call_stops_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = rig()
+    name = approved(it)
+    confirm = Tenure.confirm
+
+    def pause_first(tenure: Tenure) -> None:
+        throw(it, on=True)
+        confirm(tenure)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Tenure, "confirm", pause_first)
+        assert refusal(it, name).code is approval.Code.PAUSED
+    assert it.platform.effects == []
+    states = {intent.state for intent in it.house.store.intents(name, 1)}
+    assert states == {IntentState.PLANNED}, "it is planned again, since no call was made"
+    throw(it, on=False)
+    assert writing.apply(it.house, name).state is State.APPLIED
+
+
+def test_without_the_last_look_the_call_would_have_been_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control of the test above: take the guard away and the write goes out while paused."""
+    it = rig()
+    name = approved(it)
+    monkeypatch.setattr(Tenure, "confirm", lambda _tenure: throw(it, on=True))
+    with pytest.raises(Refused):
+        writing.apply(it.house, name)
+    assert len(it.platform.effects) == 1
+
+
+def test_outside_of_the_windows_nothing_is_begun() -> None:
+    it = rig()
+    name = approved(it)
+    shut = (it.house.clock.now() + timedelta(hours=9 + 2)).strftime("%H:00-%H:30")  # two hours from now in Tokyo
+    house = replace(it.house, windows=(approval.Window.parse(shut),))
+    with pytest.raises(Refused) as refused:
+        writing.apply(house, name)
+    assert refused.value.refusal.code is approval.Code.WINDOW
+    assert it.platform.effects == []
+
+
+def test_where_another_process_leads_nothing_is_written() -> None:
+    it = rig()
+    name = approved(it)
+    other = Tenure(it.house.store, it.house.clock, "host b, process 7")
+    assert other.take()
+    found = refusal(it, name)
+    assert found.code is approval.Code.NOT_LEADING
+    assert "host b, process 7 leads" in found.message
+    other.leave()
+    assert writing.apply(it.house, name).state is State.APPLIED
+    assert it.house.tenure.epoch is None, "it leads for one act only"
+
+
+def test_a_leader_that_was_overtaken_makes_nothing_ready_to_send() -> None:
+    it = rig()
+    name = approved(it)
+    assert it.house.tenure.take()
+    it.house.clock.sleep(91)
+    assert Tenure(it.house.store, it.house.clock, "host b").take()
+    with pytest.raises(Fenced):
+        writing.apply(it.house, name)
+    assert it.platform.effects == []
+
+
+def test_a_process_that_is_leaving_begins_no_further_write() -> None:
+    it = rig()
+    name = approved(it)
+    it.house.tenure.leaving = True
+    assert writing.apply(it.house, name).state is State.APPLYING
+    assert it.platform.effects == []
+    it.house.tenure.leaving = False
+    assert writing.apply(it.house, name).state is State.APPLIED
