@@ -3,7 +3,7 @@ BIN := .venv/bin
 BENCHMARKS := $(wildcard benchmarks/[a-z]*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test check lint types imports bench-quick peers lock clean
+.PHONY: help set-up demo test check lint types imports crash-test bench-quick peers lock clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -30,6 +30,9 @@ types: .venv/ready  ## Check types, strictly.
 
 imports: .venv/ready  ## Check who imports whom.
 	$(BIN)/lint-imports
+
+crash-test: .venv/ready  ## Kill the agent 10,000 times and say what that did. Takes a quarter of an hour.
+	$(BIN)/python benchmarks/crash.py
 
 bench-quick: .venv/ready  ## Run every benchmark in its short form.
 	@missed=0; for bench in $(BENCHMARKS); do \

@@ -1,0 +1,287 @@
+"""Kill the agent again and again, and afterwards compare what the platform's ledger says with what was approved."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from connectors.contract import BudgetChange, BudgetKey
+from connectors.errors import ConnectorError
+from connectors.money import Money
+from optimizer import approval
+from optimizer.agent import bootstrap
+from optimizer.agent.store import open_sql
+from optimizer.plan.office import Brake
+from optimizer.plan.recommendation import Decision, Intent, IntentState, Record, State
+from optimizer.ports import Store
+from tests.crash import worker
+from tests.crash.loopback import NAMES, START, Server
+from tests.crash.worker import POINTS, FastClock, Trap
+from tests.optimizer.approval_world import decision, envelope
+
+CAP = START * len(NAMES)
+ENDED = frozenset({State.VERIFIED, State.FAILED, State.EXPIRED, State.REJECTED, State.SUPERSEDED, State.ROLLED_BACK})
+_BEGIN = ("lead:after", "begun:before", "begun:after")
+_WRITE = ("planned-sending:before", "planned-sending:after", "call:before", "call:sent", "call:answered",
+          "sending-acknowledged:before", "sending-acknowledged:after", "applied:before", "applied:after")  # fmt: skip
+_VERIFY = ("acknowledged-verified:before", "acknowledged-verified:after", "verified:before", "verified:after")
+_BY_STATE = {State.APPROVED: _BEGIN + _WRITE + _VERIFY, State.APPLYING: _WRITE + _VERIFY, State.APPLIED: _VERIFY}
+
+
+@dataclass
+class Tally:
+    """What came of it.
+
+    Attributes:
+        kills: How many processes were killed, by where.
+        plans: Approved plans, by how they ended.
+        effects: Changes of budgets by the agent.
+        edits: Changes by people.
+        wrong: Breaches, by kind, with examples.
+    """
+
+    kills: Counter[str] = field(default_factory=Counter)
+    plans: Counter[str] = field(default_factory=Counter)
+    effects: int = 0
+    edits: int = 0
+    wrong: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+
+    def add(self, other: Tally) -> None:
+        """Count another run's in."""
+        self.kills += other.kills
+        self.plans += other.plans
+        self.effects += other.effects
+        self.edits += other.edits
+        for kind, found in other.wrong.items():
+            self.wrong[kind] += found
+
+
+KINDS = ("double effects", "lost approvals", "cap breaches", "drift overwritten", "effects without approval")
+
+
+class Campaign:
+    """One portfolio, one platform, one agent after the other."""
+
+    compares = True
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.server = Server(seed, compares=self.compares)
+        self.folder, self.origin = folder, time.time()
+        self.clock = FastClock(self.origin)
+        self.tally = Tally()
+        self.url = f"sqlite:///{folder}/.outlay/outlay.sqlite"
+        self.report = folder / "killed"
+        (folder / ".outlay").mkdir(parents=True)
+        (folder / "config.toml").write_text(worker.CONFIG.format(port=self.server.port))
+        open_sql(self.url).close()
+        bootstrap.registry.build = worker.build
+
+    def run(self, kills: int) -> Tally:
+        """Kill until there were so many, let the last plan end, and judge."""
+        while self.tally.kills.total() < kills:
+            state = self._prepared()
+            self._agent(self._point(state))
+        for _ in range(20):
+            self._agent(None)
+        self._judge()
+        self.server.close()
+        return self.tally
+
+    def _prepared(self) -> State:
+        """See to it that an approved plan is there; now and then a person edits, or throws the switch."""
+        store = open_sql(self.url)
+        try:
+            newest = store.records(limit=1)
+            if not newest or self._ended(newest[0]):
+                self._approve(store)
+                newest = store.records(limit=1)
+            if self.chance.random() < 0.02:
+                body = {"budget": self.chance.choice(NAMES), "factor": 0.9, "after": self.chance.random() * 0.1}
+                self.server.ask("/edit", body)
+            if self.chance.random() < 0.02:
+                for on in (True, False):
+                    store.throw_brake(Brake(on, self.clock.now(), "mia", "checkout is down"))
+            return newest[0].state
+        finally:
+            store.close()
+
+    def _ended(self, record: Record) -> bool:
+        return record.state in ENDED
+
+    def _approve(self, store: Store) -> None:
+        """A marketer's new plan: the budgets as they are, some money shifted, the sum within the cap."""
+        live: dict[str, int] = self.server.ask("/budgets")["budgets"]
+        source, target, third = self.chance.sample(NAMES, 3)
+        cut = round(live[source] * self.chance.uniform(0.1, 0.5) / 10_000) * 10_000
+        room = CAP - sum(live.values())
+        moves = {source: -cut, target: cut // 20_000 * 10_000, third: cut // 20_000 * 10_000 + min(room, cut)}
+        amounts = {name: (live[name] / 1e6, (live[name] + moves.get(name, 0)) / 1e6) for name in NAMES}
+        plan = decision(amounts, envelope("total", NAMES, ceiling=CAP / 1e6))
+        plan = _of_shop(plan)
+        now = self.clock.now()
+        step = approval.issue(plan, now=now, valid_for=timedelta(hours=24), seed=1, code_version="crash")
+        store.commit([step])
+        verdict = approval.Approve("ann", step.record.recommendation.plan_hash)
+        judged = approval.judge(step.record, verdict, now, approval.Policy())
+        assert not isinstance(judged, approval.Refusal), judged
+        store.commit([judged])
+
+    def _point(self, state: State) -> str:
+        """The point that was hit least of those that lie ahead; one time in ten any moment at all."""
+        if self.chance.random() < 0.1:
+            return "any"
+        ahead = _BY_STATE.get(state, POINTS)
+        return min(ahead, key=lambda point: (self.tally.kills[point], self.chance.random()))
+
+    def _agent(self, point: str | None) -> None:
+        """Run one agent, to be killed at a point, at any moment, or not at all."""
+        self.report.unlink(missing_ok=True)
+        nth = self.chance.choice((1, 1, 2)) if point in _WRITE else 1
+        child = os.fork()
+        if child == 0:
+            _be_the_agent(self.folder, self.origin, Trap(point or "", nth, self.report))
+        if point == "any":
+            time.sleep(self.chance.random() * 0.3)
+            os.kill(child, signal.SIGKILL)
+        self._note(child)
+
+    def _note(self, child: int) -> None:
+        _, status = os.waitpid(child, 0)
+        if os.WIFSIGNALED(status):
+            self.tally.kills[self.report.read_text() if self.report.exists() else "any moment"] += 1
+        elif os.WEXITSTATUS(status) != 0:
+            raise AssertionError(f"the agent ended with {os.WEXITSTATUS(status)}; see {self.folder}/agent.log")
+
+    def _judge(self) -> None:
+        store = open_sql(self.url)
+        records = store.records(limit=1_000_000)
+        intents = {
+            intent.idempotency_key: (record, intent)
+            for record in records
+            for intent in store.intents(record.recommendation.rec_id, record.recommendation.revision)
+        }
+        ledger = self.server.ask("/ledger")["ledger"]
+        self.tally.plans.update(record.state.value for record in records)
+        judge(self.tally, ledger, intents)
+        for record in records:
+            if record.approvals and record.state not in ENDED:
+                self.tally.wrong["lost approvals"].append(f"{record.recommendation.rec_id} is {record.state.value}")
+        store.close()
+
+
+class NaiveCampaign(Campaign):
+    """The control: an agent that keeps no outbox, reads nothing back, and compares nothing. It must fail.
+
+    It cuts first, sets absolute amounts and notes when a plan is done, as a careful script would.
+    """
+
+    compares = False
+
+    def _agent(self, point: str | None) -> None:
+        self.report.unlink(missing_ok=True)
+        store = open_sql(self.url)
+        record = store.records(limit=1)[0]
+        store.close()
+        child = os.fork()
+        if child == 0:
+            at = self.chance.choice(("call:sent", "call:answered", "", "")) if point else ""
+            trap = Trap(at, 2, self.report)
+            _guarded(self.folder, lambda: self._set_all(record, trap))
+        self._note(child)
+
+    def _set_all(self, record: Record, trap: Trap) -> None:
+        connector = worker.LoopbackConnector(self.server.port, trap)
+        done = self.folder / record.recommendation.rec_id
+        if done.exists():
+            return
+        lines = sorted(approval.chosen(record), key=lambda line: line.proposed.micros - line.current.micros)
+        for line in lines:
+            key = f"{record.recommendation.rec_id}:{line.key.budget_id}"
+            for _ in range(5):
+                try:
+                    connector.set_budget(BudgetChange(key, line.key, line.current, line.proposed))
+                    break
+                except ConnectorError:
+                    time.sleep(0.01)
+        done.touch()
+
+    def _ended(self, record: Record) -> bool:
+        return (self.folder / record.recommendation.rec_id).exists()
+
+    def _judge(self) -> None:
+        store = open_sql(self.url)
+        intents = {}
+        for record in store.records(limit=1_000_000):
+            self.tally.plans["done" if self._ended(record) else "open"] += 1
+            for line in approval.chosen(record):
+                key = f"{record.recommendation.rec_id}:{line.key.budget_id}"
+                intents[key] = (
+                    record,
+                    Intent(key, "", 1, line.key, line.current, line.proposed, 0, IntentState.PLANNED),
+                )
+        store.close()
+        judge(self.tally, self.server.ask("/ledger")["ledger"], intents)
+
+
+def judge(tally: Tally, ledger: list[dict[str, Any]], intents: dict[str, tuple[Record, Intent]]) -> None:
+    """Hold the platform's own account against what was approved."""
+    seen: Counter[str] = Counter()
+    for entry in ledger:
+        if entry["key"] == "human":
+            tally.edits += 1
+            continue
+        tally.effects += 1
+        seen[entry["key"]] += 1
+        words = json.dumps(entry)
+        if entry["total"] > CAP:
+            tally.wrong["cap breaches"].append(words)
+        record, intent = intents.get(entry["key"], (None, None))
+        if record is None or intent is None or not record.approvals or intent.target.micros != entry["after"]:
+            tally.wrong["effects without approval"].append(words)
+        if intent is not None and intent.base.micros != entry["before"]:
+            tally.wrong["drift overwritten"].append(words)
+    tally.wrong["double effects"] += [key for key, count in seen.items() if count > 1]
+
+
+def _of_shop(plan: Decision) -> Decision:
+    """The same plan for the budgets of the loopback platform."""
+
+    def key(old: BudgetKey) -> BudgetKey:
+        return BudgetKey("shop", "1", old.budget_id)
+
+    lines = tuple(replace(line, key=key(line.key)) for line in plan.lines)
+    envelopes = tuple(replace(e, keys=tuple(map(key, e.keys)), ceiling=Money(CAP, "USD")) for e in plan.envelopes)
+    as_of = FastClock(time.time()).now().date()
+    return replace(plan, lines=lines, envelopes=envelopes, time_zone="UTC", as_of=as_of)
+
+
+def _be_the_agent(folder: Path, origin: float, trap: Trap) -> None:
+    """In the child: never return."""
+    _guarded(folder, lambda: worker.work(folder, origin, trap))
+
+
+def _guarded(folder: Path, act: Callable[[], None]) -> None:
+    code = 1
+    try:
+        log = os.open(folder / "agent.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        act()
+        code = 0
+    except BaseException as error:  # noqa: BLE001
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)

@@ -1,0 +1,237 @@
+"""The real agent in a process that is killed: its desk, its SQL store, and a connector over HTTP to a platform.
+
+The named crash points stand in wrappers around the store and the connector, so that the code under test has none. Time
+runs faster than on the wall, so that leases, waits and validity pass in milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+
+from connectors.contract import (
+    Account,
+    BudgetChange,
+    BudgetTarget,
+    Capabilities,
+    Entity,
+    EntityKind,
+    Level,
+    PerformanceRow,
+    Receipt,
+)
+from connectors.errors import Drifted, OutcomeUnknown, RetryLater
+from connectors.money import Money
+from optimizer.agent import bootstrap
+from optimizer.agent.cycle import House
+from optimizer.agent.daemon import desk as desk_module
+from optimizer.agent.daemon.desk import Desk
+from optimizer.agent.tenure import Tenure
+from optimizer.plan.recommendation import Event, Intent, State, Transition
+from optimizer.ports import Store
+from tests.crash.loopback import NAMES
+
+SPEED = 200.0
+TIMEOUT = 0.15  # half a minute of the agent's time, as its resending assumes
+ACCOUNT = Account("shop", "1", "USD", "UTC")
+CAPABILITIES = Capabilities(writes_budgets=True, compares_and_sets=True, restatement_days=7)
+CONFIG = """
+[portfolio]
+history_days = 28
+[goal]
+total_per_day = 600.00
+[guardrails]
+largest_step = 1.0
+largest_step_24h = 100.0
+cool_down_hours = 0.0
+[daemon]
+decide_at = []
+settle_minutes = 0.01
+refit = "never"
+listen = ""
+[connectors.shop]
+kind = "loopback"
+port = {port}
+"""
+
+POINTS = (
+    "lead:after",
+    "begun:before",
+    "begun:after",
+    "planned-sending:before",
+    "planned-sending:after",
+    "call:before",
+    "call:sent",
+    "call:answered",
+    "sending-acknowledged:before",
+    "sending-acknowledged:after",
+    "applied:before",
+    "applied:after",
+    "acknowledged-verified:before",
+    "acknowledged-verified:after",
+    "verified:before",
+    "verified:after",
+)
+"""Where the process kills itself; before and after the transaction or the call of that name."""
+
+
+class FastClock:
+    """The machine's clock, `SPEED` times as fast, the same in every process."""
+
+    def __init__(self, origin: float) -> None:
+        self.origin = origin
+
+    def now(self) -> datetime:
+        passed = (time.time() - self.origin) * SPEED
+        return datetime(2026, 11, 2, 12, tzinfo=UTC) + timedelta(seconds=passed)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds / SPEED)
+
+
+class Trap:
+    """Kills the process at the n-th time that it comes to a point."""
+
+    def __init__(self, point: str, nth: int, report: Path) -> None:
+        self._point, self._left, self._report = point, nth, report
+
+    def __call__(self, point: str) -> None:
+        if point != self._point:
+            return
+        self._left -= 1
+        if self._left == 0:
+            self._report.write_text(point)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class TrappedStore:
+    """The store, with points before and after what it commits."""
+
+    def __init__(self, inner: Store, trap: Trap) -> None:
+        self._inner, self._trap = inner, trap
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def take_lead(self, holder: str, now: datetime, until: datetime) -> Any:
+        lease = self._inner.take_lead(holder, now, until)
+        if lease is not None:
+            self._trap("lead:after")
+        return lease
+
+    def commit(self, transitions: Sequence[Transition]) -> None:
+        name = transitions[0].event.action if transitions else ""
+        self._trap(f"{name}:before")
+        self._inner.commit(transitions)
+        self._trap(f"{name}:after")
+
+    def advance(self, before: Intent, after: Intent, event: Event, epoch: int | None = None) -> None:
+        name = f"{before.state.value}-{after.state.value}"
+        self._trap(f"{name}:before")
+        self._inner.advance(before, after, event, epoch)
+        self._trap(f"{name}:after")
+
+
+class LoopbackConnector:
+    """A connector to the loopback platform, as one to a real one would be written."""
+
+    name = "shop"
+    capabilities = CAPABILITIES
+
+    def __init__(self, port: int, trap: Trap | None = None) -> None:
+        self._port, self._trap = port, trap or (lambda _point: None)
+
+    def accounts(self) -> Sequence[Account]:
+        return (ACCOUNT,)
+
+    def entities(self) -> Iterator[Entity]:
+        for name in NAMES:
+            yield Entity(ACCOUNT, EntityKind.CAMPAIGN, name, f"Campaign {name}")
+
+    def pull(self, since: date, until: date) -> Iterator[PerformanceRow]:
+        yield from ()
+
+    def budgets(self) -> Sequence[BudgetTarget]:
+        _, body = self._ask("GET", "/budgets", None)
+        return [
+            BudgetTarget(ACCOUNT, name, f"Campaign {name}", Level.CAMPAIGN, (name,), Money(amount, "USD"))
+            for name, amount in sorted(body["budgets"].items())
+        ]
+
+    def check_budget(self, change: BudgetChange) -> None:
+        """Nothing can be asked without doing it."""
+
+    def set_budget(self, change: BudgetChange) -> Receipt:
+        call = {"key": change.idempotency_key, "budget": change.key.budget_id, "expected": change.expected.micros,
+                "target": change.target.micros}  # fmt: skip
+        self._trap("call:before")
+        code, body = self._ask("POST", "/set", call)
+        self._trap("call:answered")
+        if code == 429:
+            raise RetryLater("throttled", retry_after_seconds=1.0)
+        if code == 409:
+            raise Drifted("not as approved", expected_micros=change.expected.micros, live_micros=body["live"])
+        if code != 200:
+            raise OutcomeUnknown(f"status {code}")
+        return Receipt(change.key, change.target, body["request"], datetime.now(UTC))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _ask(self, verb: str, path: str, call: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT)
+        try:
+            connection.request(verb, path, None if call is None else json.dumps(call))
+            if call is not None:
+                self._trap("call:sent")
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        except (OSError, HTTPException, ValueError) as error:
+            if call is None:
+                raise RetryLater(f"no answer: {error}", retry_after_seconds=1.0) from None
+            raise OutcomeUnknown(f"no answer: {error}") from None
+        finally:
+            connection.close()
+
+
+def build(_kind: str, context: Any) -> LoopbackConnector:
+    """Stand in for the registry: the folder holds one kind of connector."""
+    return LoopbackConnector(int(context.options["port"]))
+
+
+def work(folder: Path, origin: float, trap: Trap, looks: int = 60) -> None:
+    """Be the agent until all is done, or until the trap springs."""
+
+    @contextmanager
+    def trapped_house(config: Path, clock: Any = None) -> Iterator[House]:
+        with bootstrap.open_house(config, clock) as house:
+            store = TrappedStore(house.store, trap)
+            port = house.connectors["shop"]._port
+            tenure = Tenure(store, house.clock, f"process {os.getpid()}")
+            yield replace(house, store=store, tenure=tenure, connectors={"shop": LoopbackConnector(port, trap)})
+
+    desk_module.open_house = trapped_house
+    clock = FastClock(origin)
+    desk = Desk(folder / "config.toml", clock)
+    for _ in range(looks):
+        desk.look()
+        if done(desk):
+            break
+        clock.sleep(2.0)
+    desk.leave()
+
+
+def done(desk: Desk) -> bool:
+    """Whether nothing is left to write or verify."""
+    house = desk._house
+    busy = frozenset({State.APPROVED, State.APPLYING, State.APPLIED})
+    return house is not None and not house.store.records(busy, limit=1)
