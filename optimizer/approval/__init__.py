@@ -5,6 +5,7 @@
 """
 
 from optimizer.approval.applying import Blocked, Waiting, begin, conclude, retry, sendable, verified
+from optimizer.approval.envelopes import Bounds
 from optimizer.approval.intents import (
     DONE,
     OPEN,
@@ -23,10 +24,25 @@ from optimizer.approval.intents import (
     unknown,
     verify,
 )
-from optimizer.approval.proposals import chosen, drifts, expire, issue, lapsed, moved, outdate, revise, supersede
+from optimizer.approval.proposals import (
+    ad_lines,
+    budget_lines,
+    chosen,
+    counted,
+    drifts,
+    expire,
+    issue,
+    lapsed,
+    moved,
+    outdate,
+    revise,
+    standing,
+    supersede,
+)
 from optimizer.approval.recheck import recheck
 from optimizer.approval.refusal import Code, Drift, Refusal
 from optimizer.approval.restoring import rollback, rolled_back
+from optimizer.approval.switching import forbidden
 from optimizer.approval.table import TRANSITIONS, Action, Step
 from optimizer.approval.verdicts import Approve, Policy, Reject, Revoke, Verdict, judge
 
@@ -40,6 +56,7 @@ __all__ = [
     "Action",
     "Approve",
     "Blocked",
+    "Bounds",
     "Code",
     "Drift",
     "Policy",
@@ -50,13 +67,17 @@ __all__ = [
     "Verdict",
     "Waiting",
     "acknowledged",
+    "ad_lines",
     "begin",
+    "budget_lines",
     "cancel",
     "chosen",
     "conclude",
+    "counted",
     "drifted",
     "drifts",
     "expire",
+    "forbidden",
     "issue",
     "judge",
     "lapsed",
@@ -73,6 +94,7 @@ __all__ = [
     "rolled_back",
     "sendable",
     "sending",
+    "standing",
     "supersede",
     "told",
     "unknown",
