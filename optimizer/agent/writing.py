@@ -230,7 +230,8 @@ def _settled(house: House, record: Record, live: Live) -> tuple[Intent, ...]:
     """The intents, after those whose outcome is not known have been settled from what is live."""
     for intent in _intents(house, record):
         if intent.state is IntentState.SENDING:
-            after = approval.recover(intent, live.of(intent.key), house.clock.now())
+            touched = approval.touched(record, intent, live.ads)
+            after = approval.recover(intent, live.of(intent.key), house.clock.now(), touched=touched)
             if after != intent:
                 _advance(house, intent, after)
     return _intents(house, record)
@@ -238,7 +239,8 @@ def _settled(house: House, record: Record, live: Live) -> tuple[Intent, ...]:
 
 def _send(house: House, record: Record, planned: Intent, live: Live) -> float:
     """Make one write; return how many seconds to wait before the next."""
-    intent = approval.sending(planned, live.of(planned.key), house.clock.now())
+    touched = approval.touched(record, planned, live.ads)
+    intent = approval.sending(planned, live.of(planned.key), house.clock.now(), touched=touched)
     _advance(house, planned, intent)
     if intent.state is not IntentState.SENDING:
         return 0.0

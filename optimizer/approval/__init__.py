@@ -42,7 +42,7 @@ from optimizer.approval.proposals import (
 from optimizer.approval.recheck import recheck
 from optimizer.approval.refusal import Code, Drift, Refusal
 from optimizer.approval.restoring import rollback, rolled_back
-from optimizer.approval.switching import forbidden
+from optimizer.approval.switching import forbidden, touched
 from optimizer.approval.table import TRANSITIONS, Action, Step
 from optimizer.approval.verdicts import Approve, Policy, Reject, Revoke, Verdict, judge
 
@@ -97,6 +97,7 @@ __all__ = [
     "standing",
     "supersede",
     "told",
+    "touched",
     "unknown",
     "verified",
     "verify",

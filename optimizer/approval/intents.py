@@ -87,7 +87,7 @@ def latest(intents: Iterable[Intent]) -> dict[LineKey, Intent]:
     return {intent.key: intent for intent in sorted(by_key.values(), key=_order)}
 
 
-def sending(intent: Intent, live: Standing, now: datetime) -> Intent:
+def sending(intent: Intent, live: Standing, now: datetime, *, touched: bool = False) -> Intent:
     """Compare what is live with the approved base and, if they agree, make ready to call.
 
     Only a result in `sending` may be sent, and only after it was committed. What somebody changed comes back as drift;
@@ -97,12 +97,14 @@ def sending(intent: Intent, live: Standing, now: datetime) -> Intent:
         intent: A planned intent.
         live: The amount or status as read just before; None if the budget or ad is gone.
         now: Aware UTC.
+        touched: Whether the platform shows that somebody changed it since the plan, wherever it stands now: then an
+            earlier attempt may have taken effect and been undone, and nothing is sent again.
 
     Raises:
         ValueError: The intent is not planned.
     """
     _require(intent, IntentState.PLANNED)
-    if live == intent.base:
+    if live == intent.base and not (touched and intent.attempts):
         return _to(intent, IntentState.SENDING, now, "about to be sent", attempts=intent.attempts + 1)
     if live == intent.target and intent.attempts:
         return _to(intent, IntentState.ACKNOWLEDGED, now, "an earlier attempt had taken effect")
@@ -169,7 +171,9 @@ def drifted(intent: Intent, live: Standing, now: datetime) -> Intent:
     return _to(intent, IntentState.DRIFT, now, note)
 
 
-def recover(intent: Intent, live: Standing, now: datetime, *, wait: timedelta = RESEND_AFTER) -> Intent:
+def recover(
+    intent: Intent, live: Standing, now: datetime, *, wait: timedelta = RESEND_AFTER, touched: bool = False
+) -> Intent:
     """Settle a write whose outcome is not known, from what is live.
 
     Live as the target: it took effect. Live as the base: it did not, but a call may still be under way, so that the
@@ -181,6 +185,7 @@ def recover(intent: Intent, live: Standing, now: datetime, *, wait: timedelta = 
         live: The amount or status as read now; None if the budget or ad is gone.
         now: Aware UTC.
         wait: How long a call may be under way; twice the client's timeout.
+        touched: As in `sending`; what stands at the base again is drift then.
 
     Raises:
         ValueError: The intent is not being sent.
@@ -188,7 +193,7 @@ def recover(intent: Intent, live: Standing, now: datetime, *, wait: timedelta = 
     _require(intent, IntentState.SENDING)
     if live == intent.target:
         return _to(intent, IntentState.ACKNOWLEDGED, now, "the answer was lost; read back as written")
-    if live != intent.base:
+    if live != intent.base or touched:
         return drifted(intent, live, now)
     if intent.updated_at is None or now - intent.updated_at < wait:
         return intent

@@ -84,6 +84,20 @@ def darkens(intent: AdIntent, line: AdLine, current: Mapping[LineKey, Intent], l
     return f"{line.name}: {_left(left, least)}" if left < least else None
 
 
+def touched(record: Record, intent: Intent, ads: Ads) -> bool:
+    """Whether an ad was switched since the plan was made, wherever it stands now, by its etag.
+
+    Of two statuses, to undo a switch is to restore the base: without this, a switch whose answer was lost and that a
+    person has undone would look as if it had never been made, and would be made again. False of a budget, whose base
+    nobody meets by chance, and where the platform has no etag.
+    """
+    if not isinstance(intent, AdIntent) or intent.key not in ads:
+        return False
+    planned = next((line.etag for line in record.recommendation.decision.ads if line.key == intent.key), "")
+    now = ads[intent.key].etag
+    return bool(planned and now) and planned != now
+
+
 def forbidden(
     record: Record, intents: Iterable[Intent], seen: Snapshot, wanted: Goals, rotation: Rotation, now: datetime
 ) -> Refusal | None:
