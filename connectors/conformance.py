@@ -6,6 +6,7 @@
         def restate(self, connector): ...
         def live(self, connector, key): ...
         def edit_behind(self, connector, key, amount): ...
+        def switch_behind(self, connector, key, status): ...  # where it writes the statuses of ads
 
 It needs no test framework: each `test_*` method raises AssertionError with what was expected. `simulations` and the
 files connector run it in this repository.
@@ -14,23 +15,28 @@ files connector run it in this repository.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import ClassVar
 
 from connectors.contract import (
+    AdKey,
+    AdState,
     BudgetChange,
     BudgetKey,
     BudgetTarget,
     Connector,
     EntityKind,
+    EntityStatus,
     Level,
     PerformanceRow,
     Receipt,
     Series,
+    StatusChange,
+    StatusReceipt,
 )
-from connectors.errors import AskMarketer, ConnectorError, Drifted, Stop
+from connectors.errors import AskMarketer, ConnectorError, Drifted, StatusDrifted, Stop
 from connectors.money import Money
 
 _Key = tuple[Series, date]
@@ -70,6 +76,13 @@ class ConnectorConformance(ABC):
     @abstractmethod
     def edit_behind(self, connector: Connector, key: BudgetKey, amount: Money) -> None:
         """Change a budget on the platform as another person would."""
+
+    def switch_behind(self, connector: Connector, key: AdKey, status: EntityStatus) -> None:
+        """Pause or resume an ad on the platform as another person would; only of connectors that write statuses.
+
+        The connector that `make` gives then has at least two ads, one of them running.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must say how a person switches {key} to {status}")
 
     # What it is
 
@@ -292,7 +305,94 @@ class ConnectorConformance(ABC):
             error = self._refused(_calling(connector.set_budget, _change(connector.budgets()[0])))
             _require(isinstance(error, Stop | AskMarketer), f"{type(error).__name__}")
 
+    # Ads
+
+    def test_ads_are_unique_and_of_known_campaigns(self) -> None:
+        """Keys are unique and of its accounts, campaigns are entities; where statuses cannot be set there is no ad."""
+        connector = self._any()
+        ads, accounts = connector.ads(), set(connector.accounts())
+        if not connector.capabilities.writes_status:
+            _require(not ads, "it names ads, but says that it cannot switch them")
+            return
+        _require(len(ads) >= 2, "make() must give at least two ads")
+        _unique((ad.key for ad in ads), "ad")
+        campaigns = {(e.account, e.entity_id) for e in connector.entities() if e.kind is EntityKind.CAMPAIGN}
+        for ad in ads:
+            _require(ad.account in accounts, f"ad {ad.key} is of an unknown account")
+            _require((ad.account, ad.campaign_id) in campaigns, f"ad {ad.key} is of an unknown campaign")
+
+    def test_an_ad_is_paused_and_resumed(self) -> None:
+        """A set status is live, nothing else moves, and the prior status can be restored."""
+        connector = self._any()
+        for ad in self._switchable(connector):
+            ads, budgets = connector.ads(), connector.budgets()
+            receipt = connector.set_status(_switch(ad))
+            _require((receipt.key, receipt.status) == (ad.key, _other(ad.status)), f"the receipt says {receipt}")
+            now = {one.key: one for one in connector.ads()}
+            _require(now[ad.key].status is _other(ad.status), f"read back {now[ad.key].status}")
+            _require(not ad.etag or now[ad.key].etag != ad.etag, "the etag did not change")
+            _require(
+                all(now[one.key] == one for one in ads if one.key != ad.key), f"switching {ad.key} moved another ad"
+            )
+            _require(list(connector.budgets()) == list(budgets), f"switching {ad.key} moved a budget")
+            connector.set_status(StatusChange("conformance-back", ad.key, _other(ad.status), ad.status))
+            _require(self._status(connector, ad.key) is ad.status, "the prior status is not restored")
+
+    def test_checking_a_status_switches_nothing(self) -> None:
+        """`check_status` accepts a fair change and leaves every ad as it was."""
+        connector = self._any()
+        for ad in self._switchable(connector):
+            before = connector.ads()
+            connector.check_status(_switch(ad))
+            _require(list(connector.ads()) == list(before), "check_status switched an ad")
+
+    def test_switching_twice_has_one_effect(self) -> None:
+        """The same change sent again is acknowledged; once a person has undone it, it is refused."""
+        connector = self._any()
+        for ad in self._switchable(connector):
+            change = _switch(ad)
+            connector.set_status(change)
+            _require(connector.set_status(change).status is change.target, "the second receipt differs")
+            _require(self._status(connector, ad.key) is change.target, "the second call switched the ad")
+            if not connector.capabilities.compares_and_sets:
+                return
+            self.switch_behind(connector, ad.key, ad.status)
+            error = self._refused(_calling_status(connector.set_status, change))
+            _require(isinstance(error, StatusDrifted), f"{type(error).__name__} instead of StatusDrifted")
+            _require(self._status(connector, ad.key) is ad.status, "somebody else's switch was overwritten")
+
+    def test_a_status_that_is_live_already_is_acknowledged(self) -> None:
+        """When somebody else set the very target, there is nothing left to do."""
+        connector = self._any()
+        for ad in self._switchable(connector):
+            change = _switch(ad)
+            self.switch_behind(connector, ad.key, change.target)
+            _require(connector.set_status(change).status is change.target, "the receipt differs")
+            _require(self._status(connector, ad.key) is change.target, "the ad was switched")
+
+    def test_an_unknown_ad_is_refused(self) -> None:
+        """So is every ad where statuses cannot be written."""
+        connector = self._any()
+        account = connector.accounts()[0]
+        key = AdKey(connector.name, account.account_id, "no-such-ad")
+        for unknown in (key, replace(key, account_id="no-such-account")):
+            change = StatusChange("conformance", unknown, EntityStatus.ACTIVE, EntityStatus.PAUSED)
+            for call in (connector.check_status, connector.set_status):
+                error = self._refused(_calling_status(call, change))
+                _require(isinstance(error, Stop | AskMarketer), f"{type(error).__name__}")
+
     # Help
+
+    def _switchable(self, connector: Connector) -> Sequence[AdState]:
+        """One running ad; none where statuses cannot be written."""
+        if not connector.capabilities.writes_status:
+            return ()
+        found = [ad for ad in connector.ads() if ad.status is EntityStatus.ACTIVE]
+        _require(bool(found), "make() must give an ad that runs")
+        return found[:1]
+
+    def _status(self, connector: Connector, key: AdKey) -> EntityStatus:
+        return next(ad.status for ad in connector.ads() if ad.key == key)
 
     def _any(self) -> Connector:
         return self.make(self.currencies[0])
@@ -300,7 +400,7 @@ class ConnectorConformance(ABC):
     def _rows(self, connector: Connector) -> Iterable[PerformanceRow]:
         return connector.pull(*self.days())
 
-    def _refused(self, call: Callable[[], Receipt | None]) -> ConnectorError:
+    def _refused(self, call: Callable[[], Receipt | StatusReceipt | None]) -> ConnectorError:
         """Return the error of a call that must fail, of one of the families and without a secret."""
         try:
             answer = call()
@@ -351,4 +451,18 @@ def _change(budget: BudgetTarget, quanta: int = 1) -> BudgetChange:
 
 
 def _calling(call: Callable[[BudgetChange], Receipt | None], change: BudgetChange) -> Callable[[], Receipt | None]:
+    return lambda: call(change)
+
+
+def _other(status: EntityStatus) -> EntityStatus:
+    return EntityStatus.PAUSED if status is EntityStatus.ACTIVE else EntityStatus.ACTIVE
+
+
+def _switch(ad: AdState) -> StatusChange:
+    return StatusChange("conformance", ad.key, ad.status, _other(ad.status))
+
+
+def _calling_status(
+    call: Callable[[StatusChange], StatusReceipt | None], change: StatusChange
+) -> Callable[[], StatusReceipt | None]:
     return lambda: call(change)

@@ -250,15 +250,96 @@ class Receipt:
     acknowledged_at: datetime
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class AdKey:
+    """An ad's identity across connectors and accounts; as text `connector/account/ads/ad`."""
+
+    connector: str
+    account_id: str
+    ad_id: str
+
+    def __str__(self) -> str:
+        return f"{self.connector}/{self.account_id}/ads/{self.ad_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class AdState:
+    """An ad as the platform holds it now: what a pause or a resume names.
+
+    Attributes:
+        ad_id: The platform's id of the ad, unique within the account.
+        campaign_id, ad_group_id: What it belongs to; by these one knows on which budget it draws.
+        status: ACTIVE or PAUSED, by the ad's own switch, whatever that of its ad group or campaign; an ad that was
+            removed is not read at all.
+        etag: Changes whenever the status changes; empty where the platform has none.
+
+    Raises:
+        ValueError: An empty id, or a status that is neither.
+    """
+
+    account: Account
+    ad_id: str
+    name: str
+    campaign_id: str
+    ad_group_id: str | None
+    status: EntityStatus
+    etag: str = ""
+
+    def __post_init__(self) -> None:
+        _named(self.ad_id, "ad_id")
+        _named(self.campaign_id, "campaign_id")
+        if self.ad_group_id is not None:
+            _named(self.ad_group_id, "ad_group_id")
+        _switchable(self.status)
+
+    @property
+    def key(self) -> AdKey:
+        """The ad's identity across accounts."""
+        return AdKey(self.account.connector, self.account.account_id, self.ad_id)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """An absolute set of an ad's status, never a toggle: `target` replaces `expected`, or nothing happens.
+
+    Attributes:
+        idempotency_key: The intent that this call serves; stamped on the platform's record where it takes one.
+        expected: The live status that the approval was made from; a connector that can compare refuses otherwise.
+
+    Raises:
+        ValueError: A status that is neither ACTIVE nor PAUSED: an ad is never removed.
+    """
+
+    idempotency_key: str
+    key: AdKey
+    expected: EntityStatus
+    target: EntityStatus
+
+    def __post_init__(self) -> None:
+        _switchable(self.expected)
+        _switchable(self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReceipt:
+    """The platform's acknowledgement of a change of status."""
+
+    key: AdKey
+    status: EntityStatus
+    request_id: str
+    acknowledged_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a connector can do; the agent never asks for more.
 
     Attributes:
         writes_budgets: `set_budget` exists on the platform.
-        compares_and_sets: The platform (or file) refuses a set whose `expected` is not live.
+        compares_and_sets: The platform (or file) refuses a set whose `expected` is not live, of budgets and statuses.
         restatement_days: How many days back conversions are restated.
         reports_value, reports_impressions, reports_clicks: Which optional measures its rows carry.
+        writes_status: `ads` reads the live statuses of ads, and `set_status` pauses and resumes them.
     """
 
     writes_budgets: bool
@@ -267,6 +348,7 @@ class Capabilities:
     reports_value: bool = True
     reports_impressions: bool = True
     reports_clicks: bool = True
+    writes_status: bool = False
 
 
 @runtime_checkable
@@ -310,6 +392,24 @@ class Connector(Protocol):
         """
         ...
 
+    def ads(self) -> Sequence[AdState]:
+        """Return the ads that could deliver, with their live statuses, read now; none where it cannot write them."""
+        ...
+
+    def check_status(self, change: StatusChange) -> None:
+        """Raise what `set_status` would raise, as far as the platform can tell; write nothing."""
+        ...
+
+    def set_status(self, change: StatusChange) -> StatusReceipt:
+        """Pause or resume one ad once. Never retries by itself, and never removes anything.
+
+        Raises:
+            StatusDrifted: This very change was made before, and somebody has undone it since.
+            Stop: The ad is gone or unknown, or statuses cannot be written here.
+            OutcomeUnknown: The call may have taken effect.
+        """
+        ...
+
     def close(self) -> None:
         """Release what it holds; may be called twice."""
         ...
@@ -335,3 +435,8 @@ class BuildContext:
 def _named(value: object, name: str) -> None:
     if not isinstance(value, str) or not value:
         raise ValueError(f"{name} must be a text that is not empty, not {value!r}")
+
+
+def _switchable(status: EntityStatus) -> None:
+    if status not in (EntityStatus.ACTIVE, EntityStatus.PAUSED):
+        raise ValueError(f"an ad is switched between active and paused, not {status.value!r}")

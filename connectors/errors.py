@@ -61,5 +61,19 @@ class Drifted(Stop):
         self.live_micros = live_micros
 
 
+class StatusDrifted(Stop):
+    """The live status is not the one that was approved against: somebody else switched the ad. Nothing was written.
+
+    Attributes:
+        expected: The status that the approval was made from.
+        live: The status that stands now.
+    """
+
+    def __init__(self, message: str, *, expected: str, live: str) -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.live = live
+
+
 class OutcomeUnknown(ConnectorError):  # noqa: N818
     """The answer was lost: the write may or may not stand. Read back before anything else is sent."""

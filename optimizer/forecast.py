@@ -49,6 +49,10 @@ class Forecast:
         scale, cost = self._scale, self._cost(budget)
         return scale * mean - cost, scale * sd
 
+    def brought(self, budget: FloatArray) -> FloatArray:
+        """Return the posterior mean of the objective per day before the cost of the spend, shape (K, P)."""
+        return self._scale * self._of(budget)[0]
+
     def draws(self, budget: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
         """Return posterior draws of the objective per day, shape (n, K, P); one draw is one whole curve per target."""
         return self._scale * self.belief.draws(budget, self._outcome, n, rng) - self._cost(budget)

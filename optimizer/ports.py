@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
-from connectors.contract import BudgetTarget, Entity, PerformanceRow, Series
+from connectors.contract import AdState, BudgetTarget, Entity, PerformanceRow, Series
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
 from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
@@ -199,6 +199,18 @@ class Store(Office, Protocol):
         """
         ...
 
+    def note_ads(self, connector: str, ads: Iterable[AdState], read_at: datetime) -> None:
+        """Remember the live statuses of all ads of one connector as read; they are kept by the time they were read.
+
+        An ad of the connector that was known at `read_at` and is not among them has left the platform, as in
+        `note_budgets`.
+
+        Raises:
+            StoreError: An ad is of another connector or stands there twice, or its account has another currency or
+                zone than before. Nothing was kept.
+        """
+        ...
+
     def snapshot(self, query: SnapshotQuery) -> Snapshot:
         """Return what was known at `query.known_at`. The same store and query give the same digest."""
         ...
@@ -209,7 +221,7 @@ class Store(Office, Protocol):
         Raises:
             StateConflict: A record is not in its `before` state, exists already, or does not begin with the stored
                 approvals; or a step brings intents while another revision has one open, or one stands open on the
-                same budget. Nothing was written.
+                same budget or ad. Nothing was written.
         """
         ...
 

@@ -105,6 +105,7 @@ def test_every_default_is_written_out_in_the_sample() -> None:
         "portfolio",
         "goal",
         "guardrails",
+        "ads",
         "approval",
         "autonomy",
         "windows",

@@ -115,7 +115,7 @@ def held(document: Document, accounts: Sequence[Account], options: Options) -> l
     """
     for column in _NEEDED:
         if column not in document.header:
-            raise _no_column(document, column)
+            raise no_column(document, column)
     by_id = {account.account_id: account for account in accounts}
     found: list[tuple[BudgetTarget, Record]] = []
     owners: dict[tuple[str, str, str], str] = {}
@@ -130,7 +130,8 @@ def held(document: Document, accounts: Sequence[Account], options: Options) -> l
     return found
 
 
-def _no_column(document: Document, column: str) -> BadInput:
+def no_column(document: Document, column: str) -> BadInput:
+    """The error of a file that lacks a column, with the closest that it has."""
     near = get_close_matches(column, document.header, n=1)
     hint = f" ({near[0]!r} is the closest)" if near else ""
     return BadInput(
@@ -147,7 +148,7 @@ def _target(document: Document, record: Record, accounts: Mapping[str, Account],
     minimum = _money(document, record, "minimum", account)
     target = BudgetTarget(
         account=account,
-        budget_id=_filled(document, record, "budget_id"),
+        budget_id=filled(document, record, "budget_id"),
         name=document.cell(record, "name") or document.cell(record, "budget_id"),
         holder=Level.CAMPAIGN,
         covers=_campaigns(document, record),
@@ -167,33 +168,49 @@ def _target(document: Document, record: Record, accounts: Mapping[str, Account],
 
 
 def _account(document: Document, record: Record, accounts: Mapping[str, Account]) -> Account:
-    account_id = document.cell(record, "account_id")
-    if not account_id and len(accounts) == 1:
-        account_id = next(iter(accounts))
-    if account_id not in accounts:
-        known = ", ".join(map(repr, accounts))
-        words = f"account {account_id!r} has no rows in the folder" if account_id else "does not say whose budget it is"
-        raise document.bad(record, "account_id", words, f"write one of {known}.")
-    account = accounts[account_id]
-    currency = _filled(document, record, "currency")
+    account = owner(document, record, accounts, "budget")
+    currency = filled(document, record, "currency")
     if currency != account.currency:
         raise document.bad(
             record,
             "currency",
-            f"is {currency!r}, but account {account_id!r} is in {account.currency!r}",
+            f"is {currency!r}, but account {account.account_id!r} is in {account.currency!r}",
             f"write the amount in {account.currency}.",
         )
     return account
 
 
-def _filled(document: Document, record: Record, column: str) -> str:
+def owner(document: Document, record: Record, accounts: Mapping[str, Account], what: str) -> Account:
+    """The account of a row, which may leave it out where the folder has one only.
+
+    Raises:
+        BadInput: The folder has no such account, or several, and the row names none.
+    """
+    account_id = document.cell(record, "account_id")
+    if not account_id and len(accounts) == 1:
+        account_id = next(iter(accounts))
+    if account_id not in accounts:
+        known = ", ".join(map(repr, accounts))
+        words = (
+            f"account {account_id!r} has no rows in the folder" if account_id else f"does not say whose {what} it is"
+        )
+        raise document.bad(record, "account_id", words, f"write one of {known}.")
+    return accounts[account_id]
+
+
+def filled(document: Document, record: Record, column: str) -> str:
+    """The text of a cell that must not be empty.
+
+    Raises:
+        BadInput: It is.
+    """
     if text := document.cell(record, column):
         return text
     raise document.bad(record, column, "is empty", "fill it in, or remove the row.")
 
 
 def _campaigns(document: Document, record: Record) -> tuple[str, ...]:
-    parts = [part.strip() for part in _filled(document, record, "campaign_ids").split(";")]
+    parts = [part.strip() for part in filled(document, record, "campaign_ids").split(";")]
     if found := tuple(dict.fromkeys(part for part in parts if part)):
         return found
     raise document.bad(record, "campaign_ids", "names no campaign", "write the ids, separated by semicolons.")

@@ -1,4 +1,4 @@
-"""The files connector: a folder of exports read as performance, a CSV file that holds the budgets."""
+"""The files connector: a folder of exports read as performance, CSV files that hold budgets and statuses of ads."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from connectors.contract import (
     Account,
+    AdState,
     BudgetChange,
     BudgetTarget,
     BuildContext,
@@ -19,15 +20,18 @@ from connectors.contract import (
     Entity,
     PerformanceRow,
     Receipt,
+    StatusChange,
+    StatusReceipt,
 )
 from connectors.errors import AskMarketer, BadInput, Drifted, Stop
 from connectors.files.book import Book
 from connectors.files.budgets import Document, Record, held, plain, read_document, render
 from connectors.files.options import Options, read_options
 from connectors.files.performance import FileReader, pull
-from connectors.files.reading import CHANGES_FILE, Source, layout, sources
+from connectors.files.reading import CHANGES_FILE, SWITCHES_FILE, Source, layout, sources
+from connectors.files.statuses import Held, judge, listed
 from connectors.files.survey import Survey, survey
-from connectors.files.writing import ChangeLog, locked, replace_text
+from connectors.files.writing import SWITCH_HEADER, ChangeLog, locked, replace_text
 from connectors.money import Money
 
 _Held = list[tuple[BudgetTarget, Record | None]]
@@ -56,7 +60,8 @@ class FilesConnector:
 
     Attributes:
         name: The connector's name in the settings.
-        capabilities: Budgets are compared and set; the optional measures are those of the newest file.
+        capabilities: Budgets are compared and set, and ads where there is a statuses file; the optional measures are
+            those of the newest file.
     """
 
     def __init__(self, name: str, folder: Path, options: Options) -> None:
@@ -65,6 +70,8 @@ class FilesConnector:
         self._options = options
         self._budgets_path = folder / options.budgets_file
         self._log = ChangeLog(self._budgets_path.parent / CHANGES_FILE)
+        self._ads_path = folder / options.ads_file
+        self._switches = ChangeLog(self._ads_path.parent / SWITCHES_FILE, SWITCH_HEADER, "changes of ads")
         self._survey: tuple[tuple[object, ...], Survey] | None = None
         self.capabilities = self._capabilities()
 
@@ -106,8 +113,7 @@ class FilesConnector:
             AskMarketer: The folder cannot be written.
         """
         self._judge(change, self._held(read_document(self._budgets_path)))
-        if not os.access(self._budgets_path.resolve().parent, os.W_OK):
-            raise AskMarketer(f"{self._budgets_path.parent} cannot be written.", mend="grant writing to the folder.")
+        _require_writable(self._budgets_path)
 
     def set_budget(self, change: BudgetChange) -> Receipt:
         """Put the target into the budgets file, if the live amount is the expected one.
@@ -132,6 +138,44 @@ class FilesConnector:
                 self._log.append(change, request_id, _now())
         return Receipt(change.key, change.target, request_id, _now())
 
+    def ads(self) -> Sequence[AdState]:
+        """Return the ads of the statuses file; none where there is no such file.
+
+        Raises:
+            BadInput: The statuses file (or an export) cannot be read as it stands.
+        """
+        return tuple(state for state, _ in self._listed()[1])
+
+    def check_status(self, change: StatusChange) -> None:
+        """Raise what `set_status` would raise; write nothing.
+
+        Raises:
+            StatusDrifted: The change was made before and has been undone since.
+            Stop: There is no such ad.
+            AskMarketer: The folder cannot be written.
+        """
+        judge(change, self._listed()[1], done_before=self._switches.holds(change.idempotency_key))
+        _require_writable(self._ads_path)
+
+    def set_status(self, change: StatusChange) -> StatusReceipt:
+        """Put the target into the statuses file; a status that stands already is acknowledged and writes nothing.
+
+        Raises:
+            StatusDrifted: The change was made before and has been undone since.
+            Stop: There is no such ad.
+            RetryLater: Another process is writing the file.
+            AskMarketer: The file cannot be read or written; nothing was changed.
+            OutcomeUnknown: The disk did not confirm the change, or it could not be logged.
+        """
+        with locked(self._ads_path):
+            document, ads = self._listed()
+            state, record = judge(change, ads, done_before=self._switches.holds(change.idempotency_key))
+            request_id = _request_id(change)
+            if document is not None and state.status is not change.target:
+                replace_text(self._ads_path, document.with_cell(record, "status", change.target.value))
+                self._switches.append_switch(change, request_id, _now())
+        return StatusReceipt(change.key, change.target, request_id, _now())
+
     def close(self) -> None:
         """Forget what was read; nothing is held open between calls."""
         self._survey = None
@@ -151,6 +195,7 @@ class FilesConnector:
             reports_value="value" in found,
             reports_impressions="impressions" in found,
             reports_clicks="clicks" in found,
+            writes_status=self._ads_path.exists(),
         )
 
     def _surveyed(self) -> Survey:
@@ -160,6 +205,10 @@ class FilesConnector:
         if self._survey is None or self._survey[0] != mark:
             self._survey = (mark, survey(files, self._options, self.name, _now()))
         return self._survey[1]
+
+    def _listed(self) -> tuple[Document | None, Held]:
+        document = read_document(self._ads_path)
+        return document, [] if document is None else listed(document, self._surveyed().accounts)
 
     def _held(self, document: Document | None) -> _Held:
         found = self._surveyed()
@@ -213,8 +262,14 @@ def _changed(document: Document | None, budgets: _Held, record: Record | None, c
     return render([replace(t, amount=change.target) if t.key == change.key else t for t, _ in budgets])
 
 
-def _request_id(change: BudgetChange) -> str:
-    text = f"{change.idempotency_key}\0{change.key}\0{change.target.micros}"
+def _require_writable(path: Path) -> None:
+    if not os.access(path.resolve().parent, os.W_OK):
+        raise AskMarketer(f"{path.parent} cannot be written.", mend="grant writing to the folder.")
+
+
+def _request_id(change: BudgetChange | StatusChange) -> str:
+    target = change.target.micros if isinstance(change, BudgetChange) else change.target.value
+    text = f"{change.idempotency_key}\0{change.key}\0{target}"
     return f"files-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 

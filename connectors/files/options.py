@@ -162,6 +162,7 @@ class Options(BaseModel):
     attribution_setting: Annotated[str, Field(min_length=1)] = "platform"
     restatement_days: Annotated[int, Field(ge=0, le=365)] = 30
     budgets_file: Annotated[str, Field(min_length=1)] = "budgets.csv"
+    ads_file: Annotated[str, Field(min_length=1)] = "ad_status.csv"
     budget_minimum: Annotated[Decimal, Field(ge=0, le=10**12)] | None = None
     budget_quantum: Annotated[Decimal, Field(ge=Decimal("0.000001"), le=10**12)] | None = None
 

@@ -21,6 +21,7 @@ from connectors.files.layout import IDS, Layout, resolve
 from connectors.files.options import ISO, Options
 
 CHANGES_FILE: Final = "budget_changes.csv"
+SWITCHES_FILE: Final = "ad_changes.csv"
 
 _PARQUET: Final = frozenset({".parquet", ".pq"})
 _BLOCK_BYTES: Final = 1 << 20
@@ -72,7 +73,8 @@ def sources(folder: Path, options: Options, now: datetime) -> tuple[Source, ...]
     Raises:
         BadInput: The folder cannot be listed, or no file matches.
     """
-    aside = {folder / options.budgets_file, (folder / options.budgets_file).parent / CHANGES_FILE}
+    ours = ((folder / options.budgets_file, CHANGES_FILE), (folder / options.ads_file, SWITCHES_FILE))
+    aside = {path for file, log in ours for path in (file, file.parent / log)}
     try:
         paths = [p for p in folder.glob(options.pattern) if p.is_file() and p not in aside and p.name[0] != "."]
         found = [(p.relative_to(folder).as_posix(), p, p.stat()) for p in paths]

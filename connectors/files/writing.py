@@ -12,11 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from connectors.contract import BudgetChange
+from connectors.contract import BudgetChange, StatusChange
 from connectors.errors import AskMarketer, BadInput, OutcomeUnknown, RetryLater
 from connectors.files.budgets import plain, read_document
 
 LOG_HEADER: Final = ("time", "account_id", "budget_id", "from", "to", "currency", "idempotency_key", "request_id")
+SWITCH_HEADER: Final = ("time", "account_id", "ad_id", "from", "to", "idempotency_key", "request_id")
 
 
 @contextmanager
@@ -84,9 +85,17 @@ def unwritable(path: Path, error: OSError) -> AskMarketer:
 
 @dataclass(frozen=True, slots=True)
 class ChangeLog:
-    """The file beside the budgets that lists every change made through the connector."""
+    """The file beside the budgets, or the statuses of ads, that lists every change made through the connector.
+
+    Attributes:
+        path: The file.
+        header: Its columns.
+        what: What it is a log of, in words.
+    """
 
     path: Path
+    header: tuple[str, ...] = LOG_HEADER
+    what: str = "budget changes"
 
     def holds(self, idempotency_key: str) -> bool:
         """Whether a change with this key was made before.
@@ -97,8 +106,8 @@ class ChangeLog:
         document = read_document(self.path)
         if document is None:
             return False
-        if document.header != LOG_HEADER:
-            raise BadInput("is not the log of budget changes", where=self.path.name, mend="move the file away.")
+        if document.header != self.header:
+            raise BadInput(f"is not the log of {self.what}", where=self.path.name, mend="move the file away.")
         return any(document.cell(record, "idempotency_key") == idempotency_key for record in document.records)
 
     def append(self, change: BudgetChange, request_id: str, at: datetime) -> None:
@@ -110,13 +119,26 @@ class ChangeLog:
         amounts = (plain(change.expected), plain(change.target), change.target.currency)
         key = change.key
         row = (at.isoformat(), key.account_id, key.budget_id, *amounts, change.idempotency_key, request_id)
+        self._add(row, f"budget {key} was set")
+
+    def append_switch(self, change: StatusChange, request_id: str, at: datetime) -> None:
+        """Add a switch of an ad that was made.
+
+        Raises:
+            OutcomeUnknown: The switch stands, but could not be logged.
+        """
+        key, statuses = change.key, (change.expected.value, change.target.value)
+        row = (at.isoformat(), key.account_id, key.ad_id, *statuses, change.idempotency_key, request_id)
+        self._add(row, f"ad {key} was switched")
+
+    def _add(self, row: tuple[str, ...], done: str) -> None:
         try:
             new = not self.path.exists()
             with self.path.open("a", encoding="utf-8", newline="") as handle:
                 writer = csv.writer(handle, lineterminator="\n")
-                writer.writerows([LOG_HEADER, row] if new else [row])
+                writer.writerows([self.header, row] if new else [row])
                 handle.flush()
                 os.fsync(handle.fileno())
         except OSError as error:
-            words = f"budget {key} was set, but {self.path.name} could not be written: {error.strerror}"
+            words = f"{done}, but {self.path.name} could not be written: {error.strerror}"
             raise OutcomeUnknown(words) from None

@@ -62,6 +62,7 @@ def open_house(config: Path, clock: Clock | None = None) -> Iterator[House]:
             history_days=settings.portfolio.history_days,
             valid_for=timedelta(hours=settings.approval.valid_hours),
             code_version=code_version(),
+            rotation=configuration.rotation(settings),
         )
 
 

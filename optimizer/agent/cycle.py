@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Final
 
 import numpy as np
 
-from connectors.contract import BudgetKey, BudgetTarget, Connector, zone
+from connectors.contract import AdKey, AdState, BudgetKey, BudgetTarget, Connector, zone
 from connectors.errors import RetryLater
 from connectors.money import Money
 from optimizer import approval
@@ -24,6 +24,7 @@ from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import Finding, Record, Severity, State, Transition
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import Clock, IngestReport, Notifier, SnapshotQuery, Store
+from optimizer.rotation import Rotation
 
 _OPEN: Final = frozenset({State.PROPOSED, State.APPROVED})
 _BY_POLICY: Final = frozenset({State.APPROVED, State.APPLYING, State.APPLIED, State.VERIFIED, State.FAILED})
@@ -61,6 +62,7 @@ class House:
         tenure: This process's right to write.
         history_days: How many days of history are read and learnt from.
         valid_for: How long a proposal may be approved and applied.
+        rotation: The written limits of switching ads.
     """
 
     name: str
@@ -78,6 +80,7 @@ class House:
     history_days: int
     valid_for: timedelta
     code_version: str
+    rotation: Rotation = field(default_factory=Rotation)
 
     def today(self) -> date:
         """The current day in the portfolio's zone."""
@@ -132,7 +135,8 @@ def propose(house: House, today: date, *, seed: int | None = None) -> Record:
     """
     seed = secrets.randbits(32) if seed is None else seed
     now = house.clock.now()
-    decision = decide(snapshot(house, today), house.goals, house.guards, now, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    decision = decide(snapshot(house, today), house.goals, house.guards, now, rng, rotation=house.rotation)
     if house.autonomy.mode is approval.Mode.OBSERVE:
         decision = replace(decision, findings=(*decision.findings, _OBSERVED))
     step = approval.issue(decision, now=now, valid_for=house.valid_for, seed=seed, code_version=house.code_version)
@@ -162,11 +166,13 @@ def edit(
     """
     record = house.store.record(rec_id)
     live = live_budgets(house)
+    live_ads(house)  # into the store, from where the decision takes them
     now = house.clock.now()
     old = record.recommendation
     fixed = dict(old.fixed) | {key: live[key].amount for key in keep if key in live} | dict(amounts)
     rng = np.random.default_rng(old.seed)
-    decision = decide(snapshot(house, old.decision.as_of), house.goals, house.guards, now, rng, fixed=fixed)
+    seen = snapshot(house, old.decision.as_of)
+    decision = decide(seen, house.goals, house.guards, now, rng, fixed=fixed, rotation=house.rotation)
     outcome = approval.revise(
         record,
         decision,
@@ -253,9 +259,18 @@ def live_budgets(house: House) -> dict[BudgetKey, BudgetTarget]:
     return found
 
 
+def live_ads(house: House) -> dict[AdKey, AdState]:
+    """Read the statuses of the ads of every connector now, and note them in the store."""
+    found: dict[AdKey, AdState] = {}
+    for name, connector in house.connectors.items():
+        found |= {ad.key: ad for ad in _ads(house, name, connector)}
+    return found
+
+
 def _pull_one(house: House, name: str, connector: Connector, since: date, until: date) -> PullReport:
     report = patiently(house, lambda: house.store.ingest(connector.pull(since, until)))
     patiently(house, lambda: house.store.note_entities(connector.entities()))
+    _ads(house, name, connector)
     return PullReport(name, since, until, report, len(_budgets(house, name, connector)))
 
 
@@ -265,14 +280,20 @@ def _budgets(house: House, name: str, connector: Connector) -> Sequence[BudgetTa
     return budgets
 
 
+def _ads(house: House, name: str, connector: Connector) -> Sequence[AdState]:
+    ads = patiently(house, connector.ads) if connector.capabilities.writes_status else ()
+    house.store.note_ads(name, ads, house.clock.now())
+    return ads
+
+
 def announce(house: House, record: Record) -> None:
     """Tell people of a proposal; of anything else there is nothing to tell."""
     if record.state is not State.PROPOSED:
         return
     recommendation, decision = record.recommendation, record.recommendation.decision
-    changed = sum(line.changes for line in decision.lines)
+    changed = approval.counted(approval.chosen(record))
     house.notifier.tell(
         f"{house.name}: {recommendation.rec_id} waits for approval",
-        f"{changed} budgets, {decision.total.mean:+,.2f} {decision.unit} expected; "
+        f"{changed}, {decision.total.mean:+,.2f} {decision.unit} expected; "
         f"outlay show {recommendation.rec_id}; valid until {recommendation.valid_until:%Y-%m-%d %H:%M} UTC",
     )

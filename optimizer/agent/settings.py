@@ -46,6 +46,7 @@ from optimizer.agent.settings_types import (
 from optimizer.goals import Explore, Goals, GoalsError, Limit, Pin
 from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import Objective
+from optimizer.rotation import Rotation
 
 __all__ = [
     "SECRETS_DIR",
@@ -58,6 +59,7 @@ __all__ = [
     "guardrails",
     "lift_tests",
     "load",
+    "rotation",
     "sample",
     "store_url",
 ]
@@ -152,6 +154,32 @@ class GuardrailsTable(Table):
     )
 
 
+class AdsTable(Table):
+    """`[ads]`: when ads are proposed to be paused or resumed; the reasons stand in docs/safety.md."""
+
+    max_changes: int = Field(
+        2, ge=0, description="Most switches of one budget's ads over 24 hours; an exchange is two; 0 proposes none."
+    )
+    pause_below: Share = Field(
+        0.25, description="An ad that deserves less than this part of an equal share may be paused, 0 to 1 ..."
+    )
+    pause_p_best: Share = Field(
+        0.05, description="... if it is the best of its budget with less than this probability, 0 to 1."
+    )
+    keep_running: int = Field(2, ge=1, description="Ads of one budget that go on running where there are so many.")
+    resume_above: Positive = Field(
+        1.0, description="An ad that Outlay paused is resumed only if it deserves this part of an equal share, or more."
+    )
+    cool_down_hours: NotNegative = Field(72.0, description="Hours for which an ad that was switched is left alone.")
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if self.resume_above <= self.pause_below:
+            words = f"resume_above {self.resume_above} is not above pause_below {self.pause_below}"
+            raise ValueError(f"{words}: an ad would be paused and resumed in turn. Mend: change one of them")
+        return self
+
+
 class ApprovalTable(Table):
     """`[approval]`: who decides, and for how long a recommendation stands."""
 
@@ -204,9 +232,11 @@ class LimitTable(Table):
 
 
 class PinTable(Table):
-    """One `[[pins]]` table: budgets that must not be touched."""
+    """One `[[pins]]` table: budgets with their ads, or one ad, that must not be touched."""
 
-    scope: ScopeText = Field(description="Whose budgets: all, channel:NAME, tag:NAME, campaign:ID or budget:ID.")
+    scope: ScopeText = Field(
+        description="Whose budgets and ads: all, channel:NAME, tag:NAME, campaign:ID or budget:ID; or ad:ID for one ad."
+    )
     author: Text = Field(description="Who pinned them.")
     reason: Text = Field(description="Why.")
     until: date | None = Field(None, description="Last day of the pin; unset until it is removed.")
@@ -246,6 +276,7 @@ class Settings(BaseSettings):
     portfolio: PortfolioTable = PortfolioTable()
     goal: GoalTable = GoalTable()
     guardrails: GuardrailsTable = GuardrailsTable()
+    ads: AdsTable = AdsTable()
     approval: ApprovalTable = ApprovalTable()
     autonomy: AutonomyTable = AutonomyTable()
     windows: WindowsTable = WindowsTable()
@@ -388,6 +419,11 @@ def _goals(settings: Settings) -> Goals:
 def guardrails(settings: Settings) -> Guardrails:
     """Return the written limits of the agent; `largest_step` goes into the goals, which the allocator reads."""
     return Guardrails(**settings.guardrails.model_dump(exclude={"largest_step"}))
+
+
+def rotation(settings: Settings) -> Rotation:
+    """Return the written limits of switching ads."""
+    return Rotation(**settings.ads.model_dump())
 
 
 def lift_tests(settings: Settings, home: Path) -> tuple[LiftTestTable, ...]:

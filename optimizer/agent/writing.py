@@ -1,11 +1,11 @@
-"""From an approval to live budgets: apply, read back, verify, roll back.
+"""From an approval to live budgets and ads: apply, read back, verify, roll back.
 
 Only the process that leads writes; it proves so, and that the kill switch is off, in the step that makes ready to
 send and once more right before the call.
 
 The order of every write: the store holds that it is about to be sent, then it is sent, then it is read back, then
-the store holds what came of it. A crash between any two leaves what `approval.recover` can settle from the live
-budget. Nothing here decides; it asks `optimizer.approval` what comes next and does that.
+the store holds what came of it. A crash between any two leaves what `approval.recover` can settle from what is
+live. Nothing here decides; it asks `optimizer.approval` what comes next and does that.
 """
 
 from __future__ import annotations
@@ -16,12 +16,34 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from connectors.contract import BudgetChange, BudgetKey, BudgetTarget
-from connectors.errors import AskMarketer, ConnectorError, Drifted, RetryLater, Stop
+from connectors.contract import (
+    AdKey,
+    AdState,
+    BudgetChange,
+    BudgetKey,
+    BudgetTarget,
+    EntityStatus,
+    Receipt,
+    StatusChange,
+    StatusReceipt,
+)
+from connectors.errors import AskMarketer, ConnectorError, Drifted, RetryLater, StatusDrifted, Stop
 from connectors.money import Money
 from optimizer import approval
-from optimizer.agent.cycle import House, Refused, commit, live_budgets
-from optimizer.plan.recommendation import Intent, IntentState, Record, State, Transition
+from optimizer.agent.cycle import House, Refused, commit, live_ads, live_budgets
+from optimizer.plan.recommendation import (
+    AdIntent,
+    AdLine,
+    BudgetIntent,
+    Intent,
+    IntentState,
+    Line,
+    LineKey,
+    Record,
+    State,
+    Transition,
+)
+from optimizer.plan.running import NO_ADS
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import Braked, SnapshotQuery
 
@@ -30,16 +52,26 @@ _PATIENCE: Final = 40  # looks, or throttled attempts, before a person is asked
 _LONGEST_PAUSE: Final = 60.0
 _REHEARSABLE: Final = frozenset({State.PROPOSED, State.APPROVED})
 
-Live = Mapping[BudgetKey, BudgetTarget]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Live:
+    """What stands on the platforms, read now: all budgets, and all ads where the plan switches any."""
+
+    budgets: Mapping[BudgetKey, BudgetTarget]
+    ads: Mapping[AdKey, AdState]
+
+    def of(self, key: LineKey) -> Money | EntityStatus | None:
+        """A budget's amount or an ad's status; None where it is gone."""
+        return approval.standing(key, self.budgets, self.ads)
 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
     """What a platform says of one write that was not made; `problem` is empty when it would go through."""
 
-    key: BudgetKey
-    base: Money
-    target: Money
+    key: LineKey
+    base: Money | EntityStatus
+    target: Money | EntityStatus
     problem: str
 
 
@@ -56,7 +88,7 @@ def apply(house: House, rec_id: str) -> Record:
     """
     record = _reachable(house, rec_id)
     with _leading(house):
-        live = live_budgets(house)
+        live = _look(house, record)
         seen = _seen(house, record)
         if record.state is not State.APPLYING:
             record = commit(house, _ready(house, record, live, seen))
@@ -103,18 +135,16 @@ def rehearse(house: House, rec_id: str) -> tuple[Rehearsal, ...]:
     record = _reachable(house, rec_id)
     refusal = _not_rehearsable(record) or approval.lapsed(record, house.clock.now())
     if refusal is None and record.state is State.APPROVED:
-        live = live_budgets(house)
-        outcome = _ready(house, record, live, _seen(house, record))
+        outcome = _ready(house, record, _look(house, record), _seen(house, record))
         refusal = outcome if isinstance(outcome, approval.Refusal) else None
     if refusal is not None:
         raise Refused(refusal)
     lines = approval.chosen(record)
-    changes = [BudgetChange("dry-run", line.key, line.current, line.proposed) for line in lines]
-    return tuple(Rehearsal(c.key, c.expected, c.target, _objection(house, c)) for c in changes)
+    return tuple(Rehearsal(line.key, line.current, line.proposed, _objection(house, line)) for line in lines)
 
 
 def verify(house: House, rec_id: str) -> Record:
-    """Read every written budget back and compare.
+    """Read every written budget and ad back and compare.
 
     Raises:
         Refused: It is not applied.
@@ -122,10 +152,10 @@ def verify(house: House, rec_id: str) -> Record:
     record = _reachable(house, rec_id)
     if record.state is not State.APPLIED:
         raise Refused(_not_applied(record))
-    live, now = live_budgets(house), house.clock.now()
+    live, now = _look(house, record), house.clock.now()
     for intent in _intents(house, record):
         if intent.state is IntentState.ACKNOWLEDGED:
-            _advance(house, intent, approval.verify(intent, _amount(live, intent.key), now))
+            _advance(house, intent, approval.verify(intent, live.of(intent.key), now))
     done = approval.verified(record, _intents(house, record), now)
     if done is None:
         return record
@@ -140,20 +170,27 @@ def rollback(house: House, rec_id: str, actor: str) -> Record:
         Refused: Nothing of it was written, or a budget is no longer what was written.
     """
     record = _reachable(house, rec_id)
+    live = _look(house, record)
     outcome = approval.rollback(
         record,
         _intents(house, record),
-        live_budgets(house),
+        live.budgets,
         house.clock.now(),
         author=actor,
         valid_for=house.valid_for,
         code_version=house.code_version,
+        ads=live.ads,
     )
     return commit(house, outcome)
 
 
+def _look(house: House, record: Record) -> Live:
+    ads = live_ads(house) if record.recommendation.decision.ads else NO_ADS
+    return Live(live_budgets(house), ads)
+
+
 def _reachable(house: House, rec_id: str) -> Record:
-    """Return a record whose budgets are all of connectors that the settings name.
+    """Return a record whose budgets and ads are all of connectors that the settings name.
 
     Raises:
         NotFound: There is no such recommendation.
@@ -180,13 +217,22 @@ def _ready(house: House, record: Record, live: Live, seen: Snapshot) -> Transiti
     if (stop := _stopped(house)) is not None:
         return stop
     if record.state is State.FAILED:
-        outcome = approval.retry(record, earlier, live, now, open_intents=others)
+        outcome = approval.retry(record, earlier, live.budgets, now, open_intents=others, ads=live.ads)
     else:
-        outcome = approval.begin(record, live, now, open_intents=others)
+        outcome = approval.begin(record, live.budgets, now, open_intents=others, ads=live.ads)
     if isinstance(outcome, approval.Refusal):
         return outcome
-    limits = approval.recheck(record, (*earlier, *outcome.intents), live, seen, house.goals, house.guards, now)
+    limits = _limits(house, record, (*earlier, *outcome.intents), live, seen)
     return limits if isinstance(limits, approval.Refusal) else outcome
+
+
+def _limits(
+    house: House, record: Record, intents: tuple[Intent, ...], live: Live, seen: Snapshot
+) -> tuple[approval.Bounds, ...] | approval.Refusal:
+    """The limits on sums as they are now; or why what is planned must not be written, budgets or ads."""
+    now = house.clock.now()
+    refusal = approval.forbidden(record, intents, seen, house.goals, house.rotation, now)
+    return refusal or approval.recheck(record, intents, live.budgets, seen, house.goals, house.guards, now)
 
 
 def _stopped(house: House) -> approval.Refusal | None:
@@ -207,7 +253,7 @@ def _write(house: House, record: Record, seen: Snapshot) -> approval.Refusal | N
 
     What is under way is settled even while nothing may be sent.
     """
-    live, waits = live_budgets(house), 0
+    live, waits = _look(house, record), 0
     while waits < _PATIENCE and not house.tenure.leaving:
         house.tenure.renew()
         intents = _settled(house, record, live)
@@ -224,12 +270,12 @@ def _write(house: House, record: Record, seen: Snapshot) -> approval.Refusal | N
                 pause = _PAUSE
             case intent:
                 try:
-                    pause = _send(house, intent, live)
+                    pause = _send(house, record, intent, live)
                 except Braked as braked:
                     return _paused(braked)
         waits = waits + 1 if pause else 0
         house.clock.sleep(pause)
-        live = live_budgets(house)
+        live = _look(house, record)
     return None
 
 
@@ -237,38 +283,38 @@ def _following(
     house: House, record: Record, intents: tuple[Intent, ...], live: Live, seen: Snapshot
 ) -> Intent | approval.Waiting | approval.Blocked | None:
     """What is to be done next, by the limits of this moment."""
-    now = house.clock.now()
-    limits = approval.recheck(record, intents, live, seen, house.goals, house.guards, now)
+    now, limits = house.clock.now(), _limits(house, record, intents, live, seen)
     if not isinstance(limits, approval.Refusal):
-        return approval.sendable(record, intents, live, now, limits=limits)
+        return approval.sendable(record, intents, live.budgets, now, limits=limits, ads=live.ads)
     left = tuple(intent for intent in intents if intent.state is IntentState.PLANNED)
-    return approval.Blocked(left, limits) if left else approval.sendable(record, intents, live, now)
+    return approval.Blocked(left, limits) if left else approval.sendable(record, intents, live.budgets, now)
 
 
 def _settled(house: House, record: Record, live: Live) -> tuple[Intent, ...]:
-    """The intents, after those whose outcome is not known have been settled from the live budgets."""
+    """The intents, after those whose outcome is not known have been settled from what is live."""
     for intent in _intents(house, record):
         if intent.state is IntentState.SENDING:
-            after = approval.recover(intent, _amount(live, intent.key), house.clock.now())
+            touched = approval.touched(record, intent, live.ads)
+            after = approval.recover(intent, live.of(intent.key), house.clock.now(), touched=touched)
             if after != intent:
                 _advance(house, intent, after)
     return _intents(house, record)
 
 
-def _send(house: House, planned: Intent, live: Live) -> float:
+def _send(house: House, record: Record, planned: Intent, live: Live) -> float:
     """Make one write; return how many seconds to wait before the next."""
-    intent = approval.sending(planned, _amount(live, planned.key), house.clock.now())
+    touched = approval.touched(record, planned, live.ads)
+    intent = approval.sending(planned, live.of(planned.key), house.clock.now(), touched=touched)
     _advance(house, planned, intent)
     if intent.state is not IntentState.SENDING:
         return 0.0
-    change = BudgetChange(intent.idempotency_key, intent.key, intent.base, intent.target)
     _confirm(house, intent)
     try:
-        receipt = house.connectors[intent.key.connector].set_budget(change)
+        receipt = _call(house, intent)
     except ConnectorError as error:
         after, pause = _failure(intent, error, house.clock.now())
     else:
-        read_back = _amount(live_budgets(house), intent.key)
+        read_back = _look(house, record).of(intent.key)
         after, pause = approval.acknowledged(intent, receipt, read_back, house.clock.now()), 0.0
     _advance(house, intent, after)
     return pause
@@ -288,22 +334,43 @@ def _confirm(house: House, intent: Intent) -> None:
         raise
 
 
+def _call(house: House, intent: Intent) -> Receipt | StatusReceipt:
+    """Set what an intent says, once.
+
+    Raises:
+        ConnectorError: Of one of the four families.
+    """
+    connector = house.connectors[intent.key.connector]
+    match intent:
+        case BudgetIntent():
+            return connector.set_budget(BudgetChange(intent.idempotency_key, intent.key, intent.base, intent.target))
+        case AdIntent():
+            return connector.set_status(StatusChange(intent.idempotency_key, intent.key, intent.base, intent.target))
+
+
 def _failure(intent: Intent, error: ConnectorError, now: datetime) -> tuple[Intent, float]:
     """What an error of one of the four families means for the intent, and how long to wait."""
     match error:
         case RetryLater(retry_after_seconds=seconds):
             return approval.postponed(intent, f"to be sent again: {error}", now), min(seconds or _PAUSE, _LONGEST_PAUSE)
-        case Drifted(live_micros=micros):
+        case Drifted(live_micros=micros) if isinstance(intent, BudgetIntent):
             return approval.drifted(intent, Money(micros, intent.base.currency), now), 0.0
+        case StatusDrifted(live=status):
+            return approval.drifted(intent, EntityStatus(status), now), 0.0
         case AskMarketer() | Stop():
             return approval.refused(intent, str(error), now), 0.0
         case _:  # OutcomeUnknown, and whatever a connector of somebody else may invent: nothing is assumed
             return approval.unknown(intent, f"outcome not known: {error}", now), _PAUSE
 
 
-def _objection(house: House, change: BudgetChange) -> str:
+def _objection(house: House, line: Line | AdLine) -> str:
+    connector = house.connectors[line.key.connector]
     try:
-        house.connectors[change.key.connector].check_budget(change)
+        match line:
+            case Line():
+                connector.check_budget(BudgetChange("dry-run", line.key, line.current, line.proposed))
+            case AdLine():
+                connector.check_status(StatusChange("dry-run", line.key, line.current, line.proposed))
     except ConnectorError as error:
         return str(error)
     return ""
@@ -340,7 +407,3 @@ def _advance(house: House, before: Intent, after: Intent) -> None:
 
 def _intents(house: House, record: Record) -> tuple[Intent, ...]:
     return house.store.intents(record.recommendation.rec_id, record.recommendation.revision)
-
-
-def _amount(live: Live, key: BudgetKey) -> Money | None:
-    return live[key].amount if key in live else None

@@ -6,6 +6,7 @@
 
 from optimizer.approval.applying import Blocked, Waiting, begin, conclude, retry, sendable, verified
 from optimizer.approval.autonomy import AUTOPILOT, Autonomy, Mode, Waits, consider
+from optimizer.approval.envelopes import Bounds
 from optimizer.approval.intents import (
     DONE,
     OPEN,
@@ -24,10 +25,25 @@ from optimizer.approval.intents import (
     unknown,
     verify,
 )
-from optimizer.approval.proposals import chosen, drifts, expire, issue, lapsed, moved, outdate, revise, supersede
+from optimizer.approval.proposals import (
+    ad_lines,
+    budget_lines,
+    chosen,
+    counted,
+    drifts,
+    expire,
+    issue,
+    lapsed,
+    moved,
+    outdate,
+    revise,
+    standing,
+    supersede,
+)
 from optimizer.approval.recheck import recheck
 from optimizer.approval.refusal import Code, Drift, Refusal
 from optimizer.approval.restoring import rollback, rolled_back
+from optimizer.approval.switching import forbidden, touched
 from optimizer.approval.table import TRANSITIONS, Action, Step
 from optimizer.approval.verdicts import POLICY_NAMES, Approve, Policy, Reject, Revoke, Verdict, judge
 from optimizer.approval.windows import Window, closed, next_opening
@@ -45,6 +61,7 @@ __all__ = [
     "Approve",
     "Autonomy",
     "Blocked",
+    "Bounds",
     "Code",
     "Drift",
     "Mode",
@@ -58,15 +75,19 @@ __all__ = [
     "Waits",
     "Window",
     "acknowledged",
+    "ad_lines",
     "begin",
+    "budget_lines",
     "cancel",
     "chosen",
     "closed",
     "conclude",
     "consider",
+    "counted",
     "drifted",
     "drifts",
     "expire",
+    "forbidden",
     "issue",
     "judge",
     "lapsed",
@@ -84,8 +105,10 @@ __all__ = [
     "rolled_back",
     "sendable",
     "sending",
+    "standing",
     "supersede",
     "told",
+    "touched",
     "unknown",
     "verified",
     "verify",

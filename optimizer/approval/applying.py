@@ -1,22 +1,39 @@
-"""From an approval to live budgets: begin, choose the next write, conclude, verify, retry."""
+"""From an approval to live budgets and ads: begin, choose the next write, conclude, verify, retry."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from connectors.contract import BudgetKey, BudgetKind, BudgetTarget, zone
+from connectors.contract import AdKey, AdState, BudgetKey, BudgetKind, BudgetTarget, zone
 from connectors.money import Money
-from optimizer.approval import envelopes
+from optimizer.approval import envelopes, switching
 from optimizer.approval.intents import DONE, OPEN, UNRESOLVED, latest, most, planned
-from optimizer.approval.proposals import chosen, drifts, lapsed, listed, outdate
+from optimizer.approval.proposals import ad_lines, budget_lines, chosen, drifts, lapsed, listed, outdate, tally
 from optimizer.approval.refusal import Code, Refusal
 from optimizer.approval.table import PROGRAM, Action, take, title, unready
 from optimizer.approval.verdicts import unsound
-from optimizer.plan.recommendation import Decision, Intent, IntentState, Line, Record, State, Transition
+from optimizer.plan.recommendation import (
+    AdIntent,
+    AdLine,
+    BudgetIntent,
+    Decision,
+    Intent,
+    IntentState,
+    Line,
+    LineKey,
+    Record,
+    State,
+    Transition,
+)
+from optimizer.plan.running import NO_ADS
 
 Live = Mapping[BudgetKey, BudgetTarget]
+Ads = Mapping[AdKey, AdState]
+
+_LATER: Final = "Retry later, or plan anew."
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +45,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """What is still planned may not be sent: a ceiling would be passed, or the approval's time has.
+    """What is still planned may not be sent: a ceiling would be passed, a budget left without ads, or time has passed.
 
     Attributes:
         intents: What is to be cancelled.
@@ -39,7 +56,9 @@ class Blocked:
     refusal: Refusal
 
 
-def begin(record: Record, live: Live, now: datetime, *, open_intents: Iterable[Intent]) -> Transition | Refusal:
+def begin(
+    record: Record, live: Live, now: datetime, *, open_intents: Iterable[Intent], ads: Ads = NO_ADS
+) -> Transition | Refusal:
     """Plan the writes of an approval, if the world is still as it was approved.
 
     Args:
@@ -48,19 +67,26 @@ def begin(record: Record, live: Live, now: datetime, *, open_intents: Iterable[I
         now: Aware UTC.
         open_intents: Every planned or sending intent of any recommendation. Two plans under way at once could keep
             each its envelopes and together break them, so that only one may be.
+        ads: All ads of the portfolio, read now; those that the plan switches must be among them.
 
     Returns:
         The step with its intents, in the order of writing; or a refusal, whose `step` closes the approval if it has
-        expired or a budget has drifted.
+        expired or a budget or ad has drifted.
     """
     if (refusal := _unfounded(record, Action.BEGUN, now)) is not None:
         return refusal
     lines = chosen(record)
-    return _start(record, Action.BEGUN, lines, (), live, now, open_intents)
+    return _start(record, Action.BEGUN, lines, (), live, now, open_intents, ads)
 
 
 def retry(
-    record: Record, intents: Sequence[Intent], live: Live, now: datetime, *, open_intents: Iterable[Intent]
+    record: Record,
+    intents: Sequence[Intent],
+    live: Live,
+    now: datetime,
+    *,
+    open_intents: Iterable[Intent],
+    ads: Ads = NO_ADS,
 ) -> Transition | Refusal:
     """Plan anew the writes of a failed revision that were refused or cancelled; what drifted is left alone.
 
@@ -72,6 +98,7 @@ def retry(
         live: All budgets of the portfolio, read now.
         now: Aware UTC.
         open_intents: Every planned or sending intent of any recommendation.
+        ads: All ads of the portfolio, read now.
     """
     if (refusal := _unfounded(record, Action.RETRIED, now)) is not None:
         return refusal
@@ -83,7 +110,7 @@ def retry(
             f"{title(record)} has no write that was refused or cancelled.",
             "Make a new plan, or roll it back.",
         )
-    return _start(record, Action.RETRIED, lines, tuple(intents), live, now, open_intents)
+    return _start(record, Action.RETRIED, lines, tuple(intents), live, now, open_intents, ads)
 
 
 def sendable(
@@ -93,11 +120,13 @@ def sendable(
     now: datetime,
     *,
     limits: Sequence[envelopes.Bounds] = (),
+    ads: Ads = NO_ADS,
 ) -> Intent | Waiting | Blocked | None:
     """Choose the next write, so that no ceiling is passed at any instant whatever becomes of the open ones.
 
     Each budget counts at the most that it may come to stand at (`intents.most`). A cut can always be sent; a raise
-    only where every envelope that holds it keeps its ceiling. Nothing is sent on an approval whose time has passed.
+    only where every envelope that holds it keeps its ceiling. A resume can always be sent; a pause only where enough
+    ads of its budget run for sure (`switching.darkens`). Nothing is sent on an approval whose time has passed.
 
     Args:
         record: The revision that is being applied.
@@ -105,6 +134,7 @@ def sendable(
         live: All budgets of the portfolio, read now.
         now: Aware UTC.
         limits: Limits on sums as they stand now (`recheck`), besides those that the plan was made with.
+        ads: All ads of the portfolio, read now.
 
     Returns:
         The intent to send; what to wait for; what to cancel; or None when nothing is left to send.
@@ -119,17 +149,21 @@ def sendable(
     if ahead and (late := lapsed(record, now)) is not None:
         return Blocked(ahead, late)
     both = (*envelopes.bounds(record.recommendation.decision), *limits)
-    obstacle = ""
+    lines = {line.key: line for line in ad_lines(chosen(record))}
+    obstacles: list[Refusal] = []
     for intent in ahead:
-        found = _overrun(intent, current, both, live)
+        if isinstance(intent, AdIntent):
+            found = _darkens(intent, lines[intent.key], current, live, ads)
+        else:
+            found = _overrun(intent, current, both, live)
         if found is None:
             return intent
-        obstacle = obstacle or found
+        obstacles.append(found)
     if under_way := tuple(intent for intent in current.values() if intent.state is IntentState.SENDING):
         return Waiting(under_way)
     if not ahead:
         return None
-    return Blocked(ahead, Refusal(Code.ENVELOPE, f"No further raise fits: {obstacle}.", "Retry later, or plan anew."))
+    return Blocked(ahead, obstacles[0])
 
 
 def conclude(record: Record, intents: Iterable[Intent], now: datetime) -> Transition | None:
@@ -143,12 +177,12 @@ def conclude(record: Record, intents: Iterable[Intent], now: datetime) -> Transi
     if states & OPEN:
         return None
     if states <= DONE:
-        return take(record, Action.APPLIED, at=now, actor=PROGRAM, detail=f"{len(current)} budgets were set")
+        return take(record, Action.APPLIED, at=now, actor=PROGRAM, detail=f"{_told(current)} were set")
     return _failed(record, current, now)
 
 
 def verified(record: Record, intents: Iterable[Intent], now: datetime) -> Transition | None:
-    """Close an applied revision once every budget was read back; failed if one has drifted, None before.
+    """Close an applied revision once every line was read back; failed if one has drifted, None before.
 
     Raises:
         ValueError: The record is not applied, or the intents are not those of its approved lines.
@@ -159,28 +193,32 @@ def verified(record: Record, intents: Iterable[Intent], now: datetime) -> Transi
         return _failed(record, current, now)
     if states != {IntentState.VERIFIED}:
         return None
-    return take(record, Action.VERIFIED, at=now, actor=PROGRAM, detail=f"{len(current)} budgets read back as written")
+    return take(record, Action.VERIFIED, at=now, actor=PROGRAM, detail=f"{_told(current)} read back as written")
 
 
 def _start(
     record: Record,
     action: Action,
-    lines: tuple[Line, ...],
+    lines: tuple[Line | AdLine, ...],
     earlier: tuple[Intent, ...],
     live: Live,
     now: datetime,
     open_intents: Iterable[Intent],
+    ads: Ads,
 ) -> Transition | Refusal:
+    budgets, switched = budget_lines(lines), ad_lines(lines)
     refusal = (
-        _drift(record, lines, live, now)
+        _drift(record, lines, live, ads, now)
         or _busy(open_intents)
-        or _unwritable(lines, live)
-        or _infeasible(record, lines, live)
+        or _unwritable(budgets, live)
+        or _infeasible(record, budgets, live)
+        or switching.darkened(switched, live, ads)
     )
     if refusal is not None:
         return refusal
     limits = envelopes.bounds(record.recommendation.decision)
-    ordered = envelopes.in_order(lines, limits, _levels(live))
+    first = envelopes.in_order(budgets, limits, _levels(live))
+    ordered: tuple[Line | AdLine, ...] = (*first, *switching.in_order(switched))
     intents = tuple(
         planned(
             record.recommendation,
@@ -195,7 +233,7 @@ def _start(
     return take(record, action, at=now, actor=PROGRAM, detail=detail, intents=intents)
 
 
-def _failed(record: Record, current: Mapping[BudgetKey, Intent], now: datetime) -> Transition:
+def _failed(record: Record, current: Mapping[LineKey, Intent], now: datetime) -> Transition:
     ended = [intent for intent in current.values() if intent.state not in DONE]
     detail = "; ".join(f"{intent.key}: {intent.state.value}, {intent.note}" for intent in ended)
     return take(record, Action.FAILED, at=now, actor=PROGRAM, detail=detail)
@@ -228,16 +266,17 @@ def _unapproved(record: Record) -> Refusal | None:
     return Refusal(Code.UNREADABLE, f"{title(record)} names no approval.", "Approve it anew, in a new plan.")
 
 
-def _drift(record: Record, lines: Sequence[Line], live: Live, now: datetime) -> Refusal | None:
-    found = drifts(lines, live)
+def _drift(record: Record, lines: Sequence[Line | AdLine], live: Live, ads: Ads, now: datetime) -> Refusal | None:
+    found = drifts(lines, live, ads)
     if not found:
         return None
+    what = "ads" if all(isinstance(drift.key, AdKey) for drift in found) else "budgets"
     return Refusal(
         Code.DRIFT,
-        f"Somebody changed budgets since {title(record)} was made: {listed(found)}.",
-        "Make a new plan from the budgets as they are now.",
+        f"Somebody changed {what} since {title(record)} was made: {listed(found)}.",
+        f"Make a new plan from the {what} as they are now.",
         drifts=found,
-        step=outdate(record, live, now),
+        step=outdate(record, live, now, ads=ads),
     )
 
 
@@ -293,28 +332,42 @@ def _levels(live: Live) -> dict[BudgetKey, int]:
     return {key: target.amount.micros for key, target in live.items()}
 
 
+def _darkens(intent: AdIntent, line: AdLine, current: Mapping[LineKey, Intent], live: Live, ads: Ads) -> Refusal | None:
+    found = switching.darkens(intent, line, current, live, ads)
+    return None if found is None else Refusal(Code.LAST_AD, f"No further pause fits: {found}.", _LATER)
+
+
 def _overrun(
-    intent: Intent, current: Mapping[BudgetKey, Intent], limits: Sequence[envelopes.Bounds], live: Live
-) -> str | None:
+    intent: BudgetIntent, current: Mapping[LineKey, Intent], limits: Sequence[envelopes.Bounds], live: Live
+) -> Refusal | None:
     if intent.target < intent.base:
         return None
     for limit in limits:
         if intent.key not in limit.keys:
             continue
         if missing := sorted(limit.keys - set(live)):
-            return f"{missing[0]} counts towards {limit.name}, but cannot be read"
+            return _no_room(f"{missing[0]} counts towards {limit.name}, but cannot be read")
         total = sum(_most(key, current, live) for key in limit.keys - {intent.key})
         if found := limit.over(total + max(intent.target.micros, _most(intent.key, current, live))):
-            return found
+            return _no_room(found)
     return None
 
 
-def _most(key: BudgetKey, current: Mapping[BudgetKey, Intent], live: Live) -> int:
-    amount = live[key].amount
-    return most(current[key], amount) if key in current else amount.micros
+def _no_room(why: str) -> Refusal:
+    return Refusal(Code.ENVELOPE, f"No further raise fits: {why}.", _LATER)
 
 
-def _of(record: Record, intents: Iterable[Intent]) -> dict[BudgetKey, Intent]:
+def _most(key: BudgetKey, current: Mapping[LineKey, Intent], live: Live) -> int:
+    amount, intent = live[key].amount, current.get(key)
+    return most(intent, amount) if isinstance(intent, BudgetIntent) else amount.micros
+
+
+def _told(current: Mapping[LineKey, Intent]) -> str:
+    ads = sum(isinstance(intent, AdIntent) for intent in current.values())
+    return tally(len(current) - ads, ads)
+
+
+def _of(record: Record, intents: Iterable[Intent]) -> dict[LineKey, Intent]:
     current = latest(intents)
     approved = {(line.key, line.current, line.proposed) for line in chosen(record)}
     if {(intent.key, intent.base, intent.target) for intent in current.values()} != approved:

@@ -60,7 +60,7 @@ class Waits:
 def consider(
     record: Record, autonomy: Autonomy, policy: Policy, earlier: Iterable[Record], now: datetime
 ) -> Approve | Waits:
-    """Approve a proposal by the policy, or say why it waits for a person.
+    """Approve the budgets of a proposal by the policy, or say why they wait for a person; ads are left to people.
 
     Args:
         record: A proposal.
@@ -71,11 +71,12 @@ def consider(
     """
     if autonomy.mode is not Mode.AUTOPILOT:
         return Waits(f"the mode is {autonomy.mode.value}")
-    lines = chosen(record)
+    lines = tuple(line for line in chosen(record) if isinstance(line, Line))
     reasons = (
         _not_proposed(record)
         or _doubts(record)
         or _by_hand(record)
+        or (None if lines else "it switches ads only, which a person decides")
         or _step(lines, autonomy)
         or _raise(record, lines)
         or _unsure(record, autonomy)
@@ -87,7 +88,8 @@ def consider(
         f"within [autonomy]: steps up to {autonomy.largest_step:.0%}, {autonomy.moved_share:.0%} moved in 24 hours, "
         f"a gain with {autonomy.gain_probability:.0%}"
     )
-    return Approve(AUTOPILOT, record.recommendation.plan_hash, None, words)
+    keys = None if len(lines) == len(chosen(record)) else tuple(line.key for line in lines)
+    return Approve(AUTOPILOT, record.recommendation.plan_hash, keys, words)
 
 
 def _not_proposed(record: Record) -> str | None:

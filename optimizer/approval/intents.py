@@ -1,8 +1,10 @@
 """The machine of one write: planned -> sending -> acknowledged -> verified, or drift, refused, cancelled.
 
 The promise is an effect that happens at most once, not a call that does: `sending` is committed before the call,
-the set is absolute, and after a lost answer the live budget is read before anything else is sent. A caller that
+the set is absolute, and after a lost answer what is live is read before anything else is sent. A caller that
 commits each step with `Store.advance` may be killed between any two of them.
+
+Budgets and ads walk the same states; what is compared is an amount or a status.
 """
 
 from __future__ import annotations
@@ -15,10 +17,23 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-from connectors.contract import BudgetKey, Receipt
+from connectors.contract import AdKey, EntityStatus, Receipt, StatusReceipt
 from connectors.money import Money
 from optimizer.approval.table import PROGRAM
-from optimizer.plan.recommendation import Event, Intent, IntentState, Line, Recommendation
+from optimizer.plan.recommendation import (
+    AdIntent,
+    AdLine,
+    BudgetIntent,
+    Event,
+    Intent,
+    IntentState,
+    Line,
+    LineKey,
+    Recommendation,
+)
+
+Standing = Money | EntityStatus | None
+"""What is live: a budget's amount, an ad's status, or None where the budget or ad is gone."""
 
 OPEN: Final = frozenset({IntentState.PLANNED, IntentState.SENDING})
 DONE: Final = frozenset({IntentState.ACKNOWLEDGED, IntentState.VERIFIED})
@@ -44,7 +59,7 @@ RESEND_AFTER: Final = timedelta(seconds=60)
 
 
 def planned(
-    recommendation: Recommendation, line: Line, *, order: int, now: datetime, earlier: tuple[Intent, ...] = ()
+    recommendation: Recommendation, line: Line | AdLine, *, order: int, now: datetime, earlier: tuple[Intent, ...] = ()
 ) -> Intent:
     """Plan the write of one line.
 
@@ -53,59 +68,57 @@ def planned(
         line: What it sets.
         order: Its place in the sequence.
         now: Aware UTC.
-        earlier: Intents of the same revision and budget that came to nothing, oldest first; the new one takes over
+        earlier: Intents of the same revision and line that came to nothing, oldest first; the new one takes over
             their count of attempts, since a call of theirs might in theory still land.
     """
-    return Intent(
-        idempotency_key=_unique(recommendation, line.key, len(earlier) + 1),
-        rec_id=recommendation.rec_id,
-        revision=recommendation.revision,
-        key=line.key,
-        base=line.current,
-        target=line.proposed,
-        order=order,
-        state=IntentState.PLANNED,
-        attempts=earlier[-1].attempts if earlier else 0,
-        updated_at=now,
-    )
+    unique = _unique(recommendation, line.key, len(earlier) + 1)
+    identity = (unique, recommendation.rec_id, recommendation.revision)
+    place = (order, IntentState.PLANNED, earlier[-1].attempts if earlier else 0)
+    match line:
+        case Line():
+            return BudgetIntent(*identity, line.key, line.current, line.proposed, *place, updated_at=now)
+        case AdLine():
+            return AdIntent(*identity, line.key, line.current, line.proposed, *place, updated_at=now)
 
 
-def latest(intents: Iterable[Intent]) -> dict[BudgetKey, Intent]:
-    """The intent that counts for each budget, the last that was planned, in the order of writing."""
+def latest(intents: Iterable[Intent]) -> dict[LineKey, Intent]:
+    """The intent that counts for each budget and ad, the last that was planned, in the order of writing."""
     by_key = {intent.key: intent for intent in sorted(intents, key=_order)}
     return {intent.key: intent for intent in sorted(by_key.values(), key=_order)}
 
 
-def sending(intent: Intent, live: Money | None, now: datetime) -> Intent:
-    """Compare the live budget with the approved base and, if they agree, make ready to call.
+def sending(intent: Intent, live: Standing, now: datetime, *, touched: bool = False) -> Intent:
+    """Compare what is live with the approved base and, if they agree, make ready to call.
 
-    Only a result in `sending` may be sent, and only after it was committed. A budget that somebody changed comes back
-    as drift; one that an earlier attempt has set after all, as acknowledged.
+    Only a result in `sending` may be sent, and only after it was committed. What somebody changed comes back as drift;
+    what an earlier attempt has set after all, as acknowledged.
 
     Args:
         intent: A planned intent.
-        live: The budget as read just before; None if it is gone.
+        live: The amount or status as read just before; None if the budget or ad is gone.
         now: Aware UTC.
+        touched: Whether the platform shows that somebody changed it since the plan, wherever it stands now: then an
+            earlier attempt may have taken effect and been undone, and nothing is sent again.
 
     Raises:
         ValueError: The intent is not planned.
     """
     _require(intent, IntentState.PLANNED)
-    if live == intent.base:
+    if live == intent.base and not (touched and intent.attempts):
         return _to(intent, IntentState.SENDING, now, "about to be sent", attempts=intent.attempts + 1)
     if live == intent.target and intent.attempts:
         return _to(intent, IntentState.ACKNOWLEDGED, now, "an earlier attempt had taken effect")
     return drifted(intent, live, now)
 
 
-def acknowledged(intent: Intent, receipt: Receipt, live: Money | None, now: datetime) -> Intent:
-    """Take the platform's receipt together with the budget as read back at once.
+def acknowledged(intent: Intent, receipt: Receipt | StatusReceipt, live: Standing, now: datetime) -> Intent:
+    """Take the platform's receipt together with the amount or status as read back at once.
 
-    A receipt alone is not believed: while the read-back shows the old amount the intent stays in `sending`, to be
-    settled by `recover`; with any third amount it is drift.
+    A receipt alone is not believed: while the read-back shows the base the intent stays in `sending`, to be
+    settled by `recover`; with anything else it is drift.
 
     Raises:
-        ValueError: The intent is not being sent, or the receipt is of another budget.
+        ValueError: The intent is not being sent, or the receipt is of another budget or ad.
     """
     _require(intent, IntentState.SENDING)
     if receipt.key != intent.key:
@@ -114,7 +127,7 @@ def acknowledged(intent: Intent, receipt: Receipt, live: Money | None, now: date
     if live == intent.target:
         return _to(known, IntentState.ACKNOWLEDGED, now, f"acknowledged by the platform as {receipt.request_id}")
     if live == intent.base:
-        return unknown(known, f"the platform acknowledged {receipt.amount}, but {live} is read back", now)
+        return unknown(known, f"the platform acknowledged {_stated(receipt)}, but {live} is read back", now)
     return drifted(known, live, now)
 
 
@@ -137,7 +150,7 @@ def postponed(intent: Intent, why: str, now: datetime) -> Intent:
 
 
 def unknown(intent: Intent, why: str, now: datetime) -> Intent:
-    """The answer was lost: the intent stays in `sending` until the live budget tells.
+    """The answer was lost: the intent stays in `sending` until what is live tells.
 
     Raises:
         ValueError: The intent is not being sent.
@@ -145,20 +158,23 @@ def unknown(intent: Intent, why: str, now: datetime) -> Intent:
     return _to(_require(intent, IntentState.SENDING), IntentState.SENDING, now, why)
 
 
-def drifted(intent: Intent, live: Money | None, now: datetime) -> Intent:
-    """Somebody else changed the budget: the intent ends and the change is left as it is.
+def drifted(intent: Intent, live: Standing, now: datetime) -> Intent:
+    """Somebody else changed it: the intent ends and the change is left as it is.
 
     Raises:
         ValueError: The intent is at its end already.
     """
     _require(intent, IntentState.PLANNED, IntentState.SENDING, IntentState.ACKNOWLEDGED)
-    found = "the budget is gone" if live is None else f"live is {live}"
+    gone = "the ad is gone" if isinstance(intent, AdIntent) else "the budget is gone"
+    found = gone if live is None else f"live is {live}"
     note = f"drift: expected {intent.base} or {intent.target}, {found}"
     return _to(intent, IntentState.DRIFT, now, note)
 
 
-def recover(intent: Intent, live: Money | None, now: datetime, *, wait: timedelta = RESEND_AFTER) -> Intent:
-    """Settle a write whose outcome is not known, from the live budget.
+def recover(
+    intent: Intent, live: Standing, now: datetime, *, wait: timedelta = RESEND_AFTER, touched: bool = False
+) -> Intent:
+    """Settle a write whose outcome is not known, from what is live.
 
     Live as the target: it took effect. Live as the base: it did not, but a call may still be under way, so that the
     intent comes back unchanged until `wait` has passed since it was last touched, and only then may be sent again.
@@ -166,9 +182,10 @@ def recover(intent: Intent, live: Money | None, now: datetime, *, wait: timedelt
 
     Args:
         intent: An intent in `sending`.
-        live: The budget as read now; None if it is gone.
+        live: The amount or status as read now; None if the budget or ad is gone.
         now: Aware UTC.
         wait: How long a call may be under way; twice the client's timeout.
+        touched: As in `sending`; what stands at the base again is drift then.
 
     Raises:
         ValueError: The intent is not being sent.
@@ -176,15 +193,15 @@ def recover(intent: Intent, live: Money | None, now: datetime, *, wait: timedelt
     _require(intent, IntentState.SENDING)
     if live == intent.target:
         return _to(intent, IntentState.ACKNOWLEDGED, now, "the answer was lost; read back as written")
-    if live != intent.base:
+    if live != intent.base or touched:
         return drifted(intent, live, now)
     if intent.updated_at is None or now - intent.updated_at < wait:
         return intent
     return _to(intent, IntentState.PLANNED, now, "the answer was lost; read back as not written")
 
 
-def verify(intent: Intent, live: Money | None, now: datetime) -> Intent:
-    """Compare the budget with what was written, after the platform had time to settle.
+def verify(intent: Intent, live: Standing, now: datetime) -> Intent:
+    """Compare what is live with what was written, after the platform had time to settle.
 
     Raises:
         ValueError: The intent is not acknowledged.
@@ -217,7 +234,7 @@ def told(before: Intent, after: Intent, now: datetime) -> Event:
     return Event(after.rec_id, after.revision, now, PROGRAM, action, detail)
 
 
-def most(intent: Intent, live: Money) -> int:
+def most(intent: BudgetIntent, live: Money) -> int:
     """The most that the budget of an intent may stand at, or come to stand at without a further call; micros.
 
     Done: the target. Drifted and never sent: what is live. Never sent, or refused at the first attempt: the base. Else
@@ -250,8 +267,13 @@ def _require(intent: Intent, *states: IntentState) -> Intent:
     return intent
 
 
-def _unique(recommendation: Recommendation, key: BudgetKey, number: int) -> str:
+def _stated(receipt: Receipt | StatusReceipt) -> str:
+    return str(receipt.amount if isinstance(receipt, Receipt) else receipt.status)
+
+
+def _unique(recommendation: Recommendation, key: LineKey, number: int) -> str:
     # The parts of a key may hold the slash that joins them as text, so that the text alone is not unique.
-    parts = json.dumps([key.connector, key.account_id, key.budget_id])
+    subject = ["ad", key.ad_id] if isinstance(key, AdKey) else [key.budget_id]
+    parts = json.dumps([key.connector, key.account_id, *subject])
     digest = hashlib.sha256(parts.encode()).hexdigest()[:16]
     return f"{recommendation.rec_id}.{recommendation.revision}.{digest}.{number}"

@@ -8,20 +8,24 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-from connectors.contract import BudgetKey, BudgetTarget
+from connectors.contract import AdKey, AdState, BudgetKey, BudgetTarget, EntityStatus
 from connectors.money import Money
+from optimizer.approval.intents import Standing
 from optimizer.approval.refusal import Code, Drift, Refusal
 from optimizer.approval.table import PROGRAM, Action, take, title, unready
 from optimizer.plan.recommendation import (
+    AdLine,
     Decision,
     Event,
     Line,
+    LineKey,
     Recommendation,
     Record,
     State,
     Transition,
     content_hash,
 )
+from optimizer.plan.running import NO_ADS
 
 _NOTHING_FIXED: Final[Mapping[BudgetKey, Money]] = MappingProxyType({})
 
@@ -38,7 +42,7 @@ def issue(
     revises: Record | None = None,
     fixed: Mapping[BudgetKey, Money] = _NOTHING_FIXED,
 ) -> Transition:
-    """Make a new revision: proposed if there is money to move and nothing blocks, else held.
+    """Make a new revision: proposed if there is money to move or an ad to switch and nothing blocks, else held.
 
     Args:
         decision: What is proposed.
@@ -155,42 +159,83 @@ def nameless(person: str) -> Refusal | None:
     return None if person.strip() else Refusal(Code.NAMELESS, "Nobody is named.", "Say who decides.")
 
 
-def chosen(record: Record) -> tuple[Line, ...]:
-    """The lines that count: those that were approved, else all that change."""
-    lines = record.recommendation.decision.lines
+def chosen(record: Record) -> tuple[Line | AdLine, ...]:
+    """The lines that count, budgets before ads: those that were approved, else all that change."""
+    lines = record.recommendation.decision.all_lines
     picked = set(record.approved_lines)
     return tuple(line for line in lines if line.changes and (not picked or line.key in picked))
 
 
-def drifts(lines: Sequence[Line], live: Mapping[BudgetKey, BudgetTarget]) -> tuple[Drift, ...]:
-    """Tell each line whose live budget is not the one that the plan was made from."""
-    found = [Drift(line.key, line.name, line.current, amount(live, line.key)) for line in lines]
+def budget_lines(lines: Iterable[Line | AdLine]) -> tuple[Line, ...]:
+    """Those that change a budget."""
+    return tuple(line for line in lines if isinstance(line, Line))
+
+
+def ad_lines(lines: Iterable[Line | AdLine]) -> tuple[AdLine, ...]:
+    """Those that switch an ad."""
+    return tuple(line for line in lines if isinstance(line, AdLine))
+
+
+def drifts(
+    lines: Sequence[Line | AdLine], live: Mapping[BudgetKey, BudgetTarget], ads: Mapping[AdKey, AdState] = NO_ADS
+) -> tuple[Drift, ...]:
+    """Tell each line whose live budget or ad is not the one that the plan was made from."""
+    found = [Drift(line.key, line.name, line.current, standing(line.key, live, ads)) for line in lines]
     return tuple(drift for drift in found if drift.live != drift.expected)
 
 
-def outdate(record: Record, live: Mapping[BudgetKey, BudgetTarget], now: datetime) -> Transition | None:
-    """Close a proposal or an approval because a budget that it changes has drifted; None if none has."""
-    found = drifts(chosen(record), live)
+def outdate(
+    record: Record, live: Mapping[BudgetKey, BudgetTarget], now: datetime, *, ads: Mapping[AdKey, AdState] = NO_ADS
+) -> Transition | None:
+    """Close a proposal or an approval because a budget or ad that it changes has drifted; None if none has."""
+    found = drifts(chosen(record), live, ads)
     if not found or unready(record, Action.DRIFTED) is not None:
         return None
     return take(record, Action.DRIFTED, at=now, actor=PROGRAM, detail=listed(found))
 
 
 def listed(found: Iterable[Drift]) -> str:
-    """Drifted budgets, told one by one."""
+    """Drifted budgets and ads, told one by one."""
     return "; ".join(str(drift) for drift in found)
 
 
-def amount(live: Mapping[BudgetKey, BudgetTarget], key: BudgetKey) -> Money | None:
-    """A live budget's amount; None where it is gone."""
-    target = live.get(key)
-    return None if target is None else target.amount
+def standing(key: LineKey, live: Mapping[BudgetKey, BudgetTarget], ads: Mapping[AdKey, AdState]) -> Standing:
+    """A live budget's amount or a live ad's status; None where it is gone."""
+    if isinstance(key, AdKey):
+        return ads[key].status if key in ads else None
+    return live[key].amount if key in live else None
 
 
-def moved(lines: Iterable[Line], currency: str) -> Money:
-    """The money a day that lines move: the larger of what they raise and what they cut, so that a shift counts once."""
-    changes = [line.proposed.micros - line.current.micros for line in lines]
-    return Money(max(sum(c for c in changes if c > 0), -sum(c for c in changes if c < 0)), currency)
+def moved(lines: Iterable[Line | AdLine], currency: str) -> Money:
+    """The money a day that lines move: the larger of what they raise and what they cut, so that a shift counts once.
+
+    Of ads it is the larger of what the paused ones give up and the resumed ones get, on top of that.
+    """
+    given = tuple(lines)
+    changes = [line.proposed.micros - line.current.micros for line in budget_lines(given)]
+    ads = [line.moved.micros if resumes(line) else -line.moved.micros for line in ad_lines(given)]
+    return Money(_larger(changes) + _larger(ads), currency)
+
+
+def resumes(line: AdLine) -> bool:
+    """Whether a line sets an ad running."""
+    return line.proposed is EntityStatus.ACTIVE
+
+
+def counted(lines: Iterable[Line | AdLine]) -> str:
+    """How many budgets and ads there are, such as `2 budgets and 1 ad`."""
+    given = tuple(lines)
+    return tally(len(budget_lines(given)), len(ad_lines(given)))
+
+
+def tally(budgets: int, ads: int) -> str:
+    """The same of two numbers; ads are told only where there are some."""
+    words = [f"{budgets} budgets"] if budgets or not ads else []
+    return " and ".join([*words, *([f"{ads} ad{'s' if ads > 1 else ''}"] if ads else [])])
+
+
+def _larger(changes: Sequence[int]) -> int:
+    return max(sum(c for c in changes if c > 0), -sum(c for c in changes if c < 0))
 
 
 def _parent_id(parent: Record | None, revises: Record | None) -> str | None:
@@ -201,7 +246,7 @@ def _parent_id(parent: Record | None, revises: Record | None) -> str | None:
 
 def _enter(recommendation: Recommendation, author: str, at: datetime) -> Transition:
     decision = recommendation.decision
-    held = bool(decision.blocked) or not decision.moves
+    held = bool(decision.blocked) or not decision.acts
     action, state = (Action.HELD, State.HELD) if held else (Action.PROPOSED, State.PROPOSED)
     event = Event(recommendation.rec_id, recommendation.revision, at, author, action.value, _summary(decision))
     return Transition(Record(recommendation, state), None, event)
@@ -210,8 +255,10 @@ def _enter(recommendation: Recommendation, author: str, at: datetime) -> Transit
 def _summary(decision: Decision) -> str:
     if decision.blocked:
         return " ".join(finding.message for finding in decision.blocked)
-    changing = [line for line in decision.lines if line.changes]
-    if not changing:
+    changing = budget_lines(line for line in decision.lines if line.changes)
+    switched = ad_lines(line for line in decision.ads if line.changes)
+    if not changing and not switched:
         return "no budget changes"
-    total = moved(changing, decision.currency)
-    return f"{len(changing)} of {len(decision.lines)} budgets change, {total} a day is moved"
+    total = moved((*changing, *switched), decision.currency)
+    ads = f" and {tally(0, len(switched))}" if switched else ""
+    return f"{len(changing)} of {len(decision.lines)} budgets{ads} change, {total} a day is moved"

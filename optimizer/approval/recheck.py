@@ -22,7 +22,7 @@ from optimizer.approval.intents import latest
 from optimizer.approval.refusal import Code, Refusal
 from optimizer.goals import Box, Goals, GoalsError
 from optimizer.guardrails import Guardrails
-from optimizer.plan.recommendation import Envelope, Intent, IntentState, Record
+from optimizer.plan.recommendation import BudgetIntent, Envelope, Intent, IntentState, Record
 from optimizer.plan.snapshot import FloatArray, Snapshot
 
 _AGAIN: Final = "Make a new plan."
@@ -38,7 +38,7 @@ def recheck(
     guards: Guardrails,
     now: datetime,
 ) -> tuple[Bounds, ...] | Refusal:
-    """Judge the planned writes of a revision by the limits of this moment.
+    """Judge the planned writes of budgets of a revision by the limits of this moment; `forbidden` judges those of ads.
 
     A rollback restores what stood before: ceilings and pins hold for it, steps and floors must not keep it back.
 
@@ -54,10 +54,10 @@ def recheck(
     Returns:
         The limits on sums as they are now, for `sendable`; or why the planned writes must not be made.
     """
-    current = latest(intents)
-    ahead = [intent for intent in current.values() if intent.state is IntentState.PLANNED]
-    start = _start(seen, live, current.values())
-    end = _levels(start) | {i.key: i.target.micros for i in current.values() if i.state is not IntentState.DRIFT}
+    current = tuple(intent for intent in latest(intents).values() if isinstance(intent, BudgetIntent))
+    ahead = [intent for intent in current if intent.state is IntentState.PLANNED]
+    start = _start(seen, live, current)
+    end = _levels(start) | {i.key: i.target.micros for i in current if i.state is not IntentState.DRIFT}
     gone = sorted(intent.key for intent in ahead if intent.key not in {target.key for target in start.targets})
     if gone:
         return Refusal(Code.NOT_WRITABLE, f"{gone[0]} is not among the budgets that are planned any more.", _AGAIN)
@@ -66,12 +66,12 @@ def recheck(
     except GoalsError as error:
         message, _, mend = str(error).partition(" Mend: ")
         return Refusal(Code.UNREADABLE, message, f"{mend or 'correct the limits'}.")
-    sums = _sums(record, current.values(), start, end, wanted)
+    sums = _sums(record, current, start, end, wanted)
     limits = envelopes.effective(sums, _levels(start), wanted.currency)
     return _outside(ahead, start, room) or _broken(limits, _levels(start), end) or limits
 
 
-def _start(seen: Snapshot, live: Mapping[BudgetKey, BudgetTarget], current: Iterable[Intent]) -> Snapshot:
+def _start(seen: Snapshot, live: Mapping[BudgetKey, BudgetTarget], current: Iterable[BudgetIntent]) -> Snapshot:
     """The daily budgets as live, but those of the revision's own lines as they were approved."""
     ours = {intent.key: intent.base for intent in current if intent.state is not IntentState.DRIFT}
     budgets = [live.get(target.key, target.budget) for target in seen.targets]
@@ -109,7 +109,7 @@ def _room(record: Record, start: Snapshot, end: Levels, wanted: Goals, guards: G
 
 
 def _sums(
-    record: Record, current: Iterable[Intent], start: Snapshot, end: Levels, wanted: Goals
+    record: Record, current: Iterable[BudgetIntent], start: Snapshot, end: Levels, wanted: Goals
 ) -> tuple[Envelope, ...]:
     """The sums to keep; where no total is set, it is what the budgets summed to, or what a rollback restores."""
     members = {target.key for target in start.targets}
@@ -121,7 +121,7 @@ def _sums(
     return tuple(replace(envelope, floor=None) for envelope in found) if restores else found
 
 
-def _outside(ahead: Sequence[Intent], start: Snapshot, room: Box) -> Refusal | None:
+def _outside(ahead: Sequence[BudgetIntent], start: Snapshot, room: Box) -> Refusal | None:
     place = {target.key: k for k, target in enumerate(start.targets)}
     for intent in ahead:
         k, amount = place[intent.key], intent.target.micros / 1e6

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from connectors.contract import BudgetKey
+from connectors.contract import EntityStatus
 from connectors.money import Money
-from optimizer.plan.recommendation import Transition
+from optimizer.plan.recommendation import LineKey, Transition
 
 
 class Code(StrEnum):
@@ -24,6 +24,7 @@ class Code(StrEnum):
     UNKNOWN_LINE = "unknown-line"
     NOTHING_TO_DO = "nothing-to-do"
     ENVELOPE = "envelope"
+    LAST_AD = "last-ad"
     SAME_PERSON = "same-person"
     OTHER_LINES = "other-lines"
     REASON_MISSING = "reason-missing"
@@ -37,17 +38,17 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A budget that somebody else changed.
+    """A budget or ad that somebody else changed.
 
     Attributes:
         expected: What it should have been.
         live: What it is; None where it is gone.
     """
 
-    key: BudgetKey
+    key: LineKey
     name: str
-    expected: Money
-    live: Money | None
+    expected: Money | EntityStatus
+    live: Money | EntityStatus | None
 
     def __str__(self) -> str:
         now = "gone" if self.live is None else str(self.live)
@@ -61,7 +62,7 @@ class Refusal:
     Attributes:
         message: What stands in the way, with figures.
         mend: What would let it through.
-        drifts: The budgets that drifted, for `Code.DRIFT`.
+        drifts: The budgets and ads that drifted, for `Code.DRIFT`.
         step: What should be committed in consequence, such as the expiry of a plan that was found out of date.
     """
 

@@ -10,25 +10,30 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from connectors.contract import BudgetKey, BudgetTarget, zone
+from connectors.contract import AdKey, AdState, BudgetKey, BudgetTarget, EntityStatus, zone
 from connectors.money import Money
-from optimizer.approval import envelopes
+from optimizer.approval import envelopes, switching
 from optimizer.approval.intents import DONE, latest
-from optimizer.approval.proposals import amount, issue, listed, nameless
+from optimizer.approval.proposals import issue, listed, nameless, standing, tally
 from optimizer.approval.refusal import Code, Drift, Refusal
 from optimizer.approval.table import PROGRAM, Action, take, title, unready
 from optimizer.approval.verdicts import unsound
 from optimizer.plan.recommendation import (
+    AdIntent,
+    AdLine,
+    BudgetIntent,
     Decision,
     Effect,
     Finding,
     Intent,
     Line,
+    LineKey,
     Record,
     Severity,
     State,
     Transition,
 )
+from optimizer.plan.running import NO_ADS, crews, running
 
 _NONE: Final = Effect(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 _SLACK: Final = Finding(
@@ -49,9 +54,10 @@ def rollback(
     author: str,
     valid_for: timedelta,
     code_version: str,
-    lines: Sequence[BudgetKey] | None = None,
+    lines: Sequence[LineKey] | None = None,
+    ads: Mapping[AdKey, AdState] = NO_ADS,
 ) -> Transition | Refusal:
-    """Propose to restore the budgets that a revision set.
+    """Propose to restore the budgets and statuses that a revision set.
 
     Args:
         record: A revision that is applied, verified or failed.
@@ -61,29 +67,34 @@ def rollback(
         author: Who asks for it.
         valid_for: How long the proposal may be approved and begun.
         code_version: Of the program.
-        lines: Only these budgets; None for all that were set. Naming them lets the rest be restored where one has
-            drifted.
+        lines: Only these budgets and ads; None for all that were set. Naming them lets the rest be restored where one
+            has drifted.
+        ads: All ads of the portfolio, read now.
 
     Returns:
-        A proposed child recommendation; or a refusal, which tells budgets that somebody changed since.
+        A proposed child recommendation; or a refusal, which tells what somebody changed since.
     """
     refusal = unready(record, Action.ROLLED_BACK) or nameless(author) or unsound(record)
     if refusal is not None:
         return refusal
     ours = _ours(record, intents)
     picked = set(ours) if lines is None else set(lines)
-    refusal = _unknown(record, ours, picked) or _changed(record, ours, picked, live)
+    refusal = _unknown(record, ours, picked) or _changed(record, ours, picked, live, ads)
     if refusal is not None:
         return refusal
-    decision = _restoring(record, ours, picked, live, now)
-    return _beyond(decision) or issue(
-        decision,
-        now=now,
-        valid_for=valid_for,
-        seed=record.recommendation.seed,
-        code_version=code_version,
-        author=author,
-        parent=record,
+    decision = replace(_restoring(record, ours, picked, live, now), ads=_restored_ads(record, ours, picked, live, ads))
+    return (
+        _beyond(decision)
+        or switching.alone(decision.ads)
+        or issue(
+            decision,
+            now=now,
+            valid_for=valid_for,
+            seed=record.recommendation.seed,
+            code_version=code_version,
+            author=author,
+            parent=record,
+        )
     )
 
 
@@ -100,20 +111,21 @@ def rolled_back(parent: Record, intents: Iterable[Intent], child: Record, now: d
         return None
     if child.state is not State.VERIFIED or not set(_ours(parent, intents)) <= set(child.approved_lines):
         return None
-    detail = f"{len(child.approved_lines)} budgets restored by {child.recommendation.rec_id}"
+    back = sum(isinstance(key, AdKey) for key in child.approved_lines)
+    detail = f"{tally(len(child.approved_lines) - back, back)} restored by {child.recommendation.rec_id}"
     return take(parent, Action.ROLLED_BACK, at=now, actor=PROGRAM, detail=detail)
 
 
-def _ours(record: Record, intents: Iterable[Intent]) -> dict[BudgetKey, Intent]:
+def _ours(record: Record, intents: Iterable[Intent]) -> dict[LineKey, Intent]:
     identity = (record.recommendation.rec_id, record.recommendation.revision)
     own = [intent for intent in intents if (intent.rec_id, intent.revision) == identity]
     return {key: intent for key, intent in latest(own).items() if intent.state in DONE}
 
 
-def _unknown(record: Record, ours: Mapping[BudgetKey, Intent], picked: set[BudgetKey]) -> Refusal | None:
+def _unknown(record: Record, ours: Mapping[LineKey, Intent], picked: set[LineKey]) -> Refusal | None:
     if not picked:
         return Refusal(Code.NOTHING_TO_DO, f"{title(record)} set no budget.", "There is nothing to restore.")
-    if strange := sorted(picked - set(ours)):
+    if strange := sorted(picked - set(ours), key=str):
         return Refusal(
             Code.UNKNOWN_LINE, f"{title(record)} did not set {strange[0]}.", "Choose among the budgets that it set."
         )
@@ -121,16 +133,21 @@ def _unknown(record: Record, ours: Mapping[BudgetKey, Intent], picked: set[Budge
 
 
 def _changed(
-    record: Record, ours: Mapping[BudgetKey, Intent], picked: set[BudgetKey], live: Mapping[BudgetKey, BudgetTarget]
+    record: Record,
+    ours: Mapping[LineKey, Intent],
+    picked: set[LineKey],
+    live: Mapping[BudgetKey, BudgetTarget],
+    ads: Mapping[AdKey, AdState],
 ) -> Refusal | None:
-    lines = record.recommendation.decision.lines
+    decision = record.recommendation.decision
+    lines = decision.lines
     if missing := next((line for line in lines if line.key not in live and line.key not in picked), None):
         return Refusal(
             Code.UNREADABLE, f"The live budget of {missing.name} ({missing.key}) cannot be read.", "Mend the connector."
         )
     seen = [
-        Drift(line.key, line.name, ours[line.key].target, amount(live, line.key))
-        for line in lines
+        Drift(line.key, line.name, ours[line.key].target, standing(line.key, live, ads))
+        for line in decision.all_lines
         if line.key in picked
     ]
     found = tuple(drift for drift in seen if drift.live != drift.expected)
@@ -138,7 +155,7 @@ def _changed(
         return None
     return Refusal(
         Code.DRIFT,
-        f"Somebody changed budgets since {title(record)} was applied: {listed(found)}.",
+        f"Somebody changed {_what(found)} since {title(record)} was applied: {listed(found)}.",
         "Leave these lines out of the rollback, or set them by hand.",
         drifts=found,
     )
@@ -146,17 +163,16 @@ def _changed(
 
 def _restoring(
     record: Record,
-    ours: Mapping[BudgetKey, Intent],
-    picked: set[BudgetKey],
+    ours: Mapping[LineKey, Intent],
+    picked: set[LineKey],
     live: Mapping[BudgetKey, BudgetTarget],
     now: datetime,
 ) -> Decision:
     was = record.recommendation.decision
-    lines = tuple(
-        _line(line, live[line.key], ours[line.key].base if line.key in picked else None) for line in was.lines
-    )
+    priors = {i.key: i.base for i in ours.values() if isinstance(i, BudgetIntent) and i.key in picked}
+    lines = tuple(_line(line, live[line.key], priors.get(line.key)) for line in was.lines)
     applied = sum(line.effect.mean for line in was.lines if line.key in ours)
-    whole = {line.key for line in was.lines if line.changes} == picked
+    whole = {line.key for line in was.lines if line.changes} == set(priors)
     total = _negated(was.total) if whole else _together([line.effect for line in lines if line.changes])
     return replace(
         was,
@@ -175,6 +191,40 @@ def _restoring(
         explanation=None,
         explored=None,
     )
+
+
+def _restored_ads(
+    record: Record,
+    ours: Mapping[LineKey, Intent],
+    picked: set[LineKey],
+    live: Mapping[BudgetKey, BudgetTarget],
+    ads: Mapping[AdKey, AdState],
+) -> tuple[AdLine, ...]:
+    """The statuses that stood before, resumes ahead; what ran before is never too little to go back to."""
+    crew = crews(live.values(), ads.values())
+    priors = {i.key: i.base for i in ours.values() if isinstance(i, AdIntent) and i.key in picked}
+    return switching.in_order(
+        _ad_line(line, ads[line.key], priors[line.key], len(running(crew.get(line.target, ()))))
+        for line in record.recommendation.decision.ads
+        if line.key in priors
+    )
+
+
+def _ad_line(line: AdLine, ad: AdState, prior: EntityStatus, runs: int) -> AdLine:
+    return replace(
+        line,
+        current=ad.status,
+        proposed=prior,
+        etag=ad.etag,
+        running=runs,
+        least=1,
+        effect=None if line.effect is None else _negated(line.effect),
+        reason=f"restores the status {prior.value} that stood before",
+    )
+
+
+def _what(found: Sequence[Drift]) -> str:
+    return "ads" if all(isinstance(drift.key, AdKey) for drift in found) else "budgets"
 
 
 def _line(line: Line, target: BudgetTarget, prior: Money | None) -> Line:

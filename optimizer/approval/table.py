@@ -53,13 +53,13 @@ class Step:
 
 
 _CLOCK = "`valid_until` has passed"
-_DRIFT = "a live budget is not the one that the plan was made from; told line by line"
+_DRIFT = "a live budget or ad is not the one that the plan was made from; told line by line"
 _NEWER = "a newer plan was made"
 _RESTORED = "a child recommendation that restores the prior values is verified"
 
 TRANSITIONS: Final = (
-    Step(None, Action.PROPOSED, State.PROPOSED, "a budget changes and no portfolio-wide finding blocks"),
-    Step(None, Action.HELD, State.HELD, "no budget changes, or a portfolio-wide finding blocks"),
+    Step(None, Action.PROPOSED, State.PROPOSED, "a budget or ad changes and no portfolio-wide finding blocks"),
+    Step(None, Action.HELD, State.HELD, "no budget or ad changes, or a portfolio-wide finding blocks"),
     Step(State.PROPOSED, Action.EDITED, State.EDITED, "a named person changed lines; a new revision is proposed"),
     Step(
         State.PROPOSED,
@@ -71,8 +71,9 @@ TRANSITIONS: Final = (
         State.PROPOSED,
         Action.APPROVED,
         State.APPROVED,
-        "an approver; the exact hash; not expired; the chosen lines keep every envelope by themselves; above the "
-        "threshold the second of two people, who is neither author nor first approver, for the same lines",
+        "an approver; the exact hash; not expired; the chosen lines keep every envelope, and enough ads running, by "
+        "themselves; above the threshold the second of two people, who is neither author nor first approver, for the "
+        "same lines",
     ),
     Step(State.PROPOSED, Action.REJECTED, State.REJECTED, "a named person and a reason"),
     Step(State.PROPOSED, Action.EXPIRED, State.EXPIRED, _CLOCK),
@@ -86,13 +87,13 @@ TRANSITIONS: Final = (
         State.APPROVED,
         Action.BEGUN,
         State.APPLYING,
-        "not expired; every approved budget is live as it was approved and may be written; no other write is open; "
-        "the live sums keep every envelope",
+        "not expired; every approved budget and ad is live as it was approved and may be written; no other write is "
+        "open; the live sums keep every envelope, and no budget is left without a running ad",
     ),
     Step(State.APPLYING, Action.APPLIED, State.APPLIED, "every write is acknowledged"),
     Step(State.APPLYING, Action.FAILED, State.FAILED, "no write is open and one was refused, drifted or cancelled"),
-    Step(State.APPLIED, Action.VERIFIED, State.VERIFIED, "every budget was read back as written"),
-    Step(State.APPLIED, Action.FAILED, State.FAILED, "a budget was read back with another amount"),
+    Step(State.APPLIED, Action.VERIFIED, State.VERIFIED, "every budget and ad was read back as written"),
+    Step(State.APPLIED, Action.FAILED, State.FAILED, "a budget or ad was read back as something else"),
     Step(
         State.FAILED,
         Action.RETRIED,

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from connectors.contract import BudgetKey
 from connectors.money import Money
-from optimizer.approval import envelopes
-from optimizer.approval.proposals import chosen, lapsed, moved, nameless
+from optimizer.approval import envelopes, switching
+from optimizer.approval.proposals import ad_lines, budget_lines, chosen, counted, lapsed, moved, nameless
 from optimizer.approval.refusal import Code, Refusal
 from optimizer.approval.table import Action, take, title, unready
-from optimizer.plan.recommendation import Line, Record, Transition
+from optimizer.plan.recommendation import AdLine, Line, LineKey, Record, Transition
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +22,14 @@ class Approve:
     Attributes:
         by: Who approves.
         plan_hash: The hash of what was shown.
-        lines: The budgets that may change; None for all that the plan changes, or, where a first approval
+        lines: The budgets and ads that may change; None for all that the plan changes, or, where a first approval
             stands, for the lines of that one.
         reason: Why; may be empty.
     """
 
     by: str
     plan_hash: str
-    lines: tuple[BudgetKey, ...] | None = None
+    lines: tuple[LineKey, ...] | None = None
     reason: str = ""
 
 
@@ -126,7 +125,9 @@ def _approve(record: Record, verdict: Approve, now: datetime, policy: Policy) ->
     return _approved(record, verdict, lines, now, policy)
 
 
-def _approved(record: Record, verdict: Approve, lines: tuple[Line, ...], now: datetime, policy: Policy) -> Transition:
+def _approved(
+    record: Record, verdict: Approve, lines: tuple[Line | AdLine, ...], now: datetime, policy: Policy
+) -> Transition:
     total = moved(lines, record.recommendation.decision.currency)
     above = policy.second_approver_above
     approvals = (*record.approvals, verdict.by)
@@ -138,7 +139,7 @@ def _approved(record: Record, verdict: Approve, lines: tuple[Line, ...], now: da
         approved_by=verdict.by if enough else None,
     )
     keys = ", ".join(str(line.key) for line in lines)
-    detail = f"{total} a day in {len(lines)} budgets ({keys}); plan {record.recommendation.plan_hash}"
+    detail = f"{total} a day in {counted(lines)} ({keys}); plan {record.recommendation.plan_hash}"
     if verdict.reason:
         detail += f"; {verdict.reason}"
     return take(after, Action.APPROVED if enough else Action.SECONDED, at=now, actor=verdict.by, detail=detail)
@@ -174,10 +175,11 @@ def _hash(record: Record, shown: str) -> Refusal | None:
     )
 
 
-def _pick(record: Record, keys: Sequence[BudgetKey] | None) -> tuple[Line, ...] | Refusal:
+def _pick(record: Record, keys: Sequence[LineKey] | None) -> tuple[Line | AdLine, ...] | Refusal:
     if keys is None:
         return chosen(record)
-    lines = {line.key: line for line in record.recommendation.decision.lines}
+    decision = record.recommendation.decision
+    lines = {line.key: line for line in decision.all_lines}
     for key in keys:
         if key not in lines or not lines[key].changes:
             what = "is not in the plan" if key not in lines else "does not change"
@@ -187,13 +189,13 @@ def _pick(record: Record, keys: Sequence[BudgetKey] | None) -> tuple[Line, ...] 
     return tuple(line for key, line in lines.items() if key in set(keys))
 
 
-def _infeasible(record: Record, lines: tuple[Line, ...]) -> Refusal | None:
+def _infeasible(record: Record, lines: tuple[Line | AdLine, ...]) -> Refusal | None:
     decision = record.recommendation.decision
     start = envelopes.base(decision)
-    end = start | {line.key: line.proposed.micros for line in lines}
+    end = start | {line.key: line.proposed.micros for line in budget_lines(lines)}
     found = envelopes.breaches(envelopes.bounds(decision), start, end)
     if not found:
-        return None
+        return switching.alone(ad_lines(lines))
     return Refusal(
         Code.ENVELOPE,
         f"The chosen lines cannot stand by themselves: {'; '.join(found)}.",
@@ -212,7 +214,7 @@ def _threshold(record: Record, policy: Policy) -> Refusal | None:
     )
 
 
-def _second(record: Record, person: str, lines: tuple[Line, ...]) -> Refusal | None:
+def _second(record: Record, person: str, lines: tuple[Line | AdLine, ...]) -> Refusal | None:
     if not record.approvals:
         return None
     if _person(person) in map(_person, (*record.approvals, record.recommendation.author)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -17,6 +17,7 @@ from optimizer.guardrails import Guardrails, Hold
 from optimizer.plan.problem import Row
 from optimizer.plan.recommendation import Evidence
 from optimizer.plan.snapshot import FloatArray, Snapshot
+from optimizer.rotation import Rotation
 
 _DRAWN_NUMBERS: Final = 1_500_000  # draws x targets x points kept at once: 12 MB
 _MOST_DRAWS: Final = 4_000
@@ -32,6 +33,7 @@ class Case:
         ceiling: What all budgets together may be.
         rows: The goals' coupling constraints.
         proof, held: By target: what stands behind a move, and why it must not move.
+        rotation: The written limits of switching ads.
     """
 
     snapshot: Snapshot
@@ -44,6 +46,7 @@ class Case:
     forecast: Forecast
     proof: tuple[Evidence, ...]
     held: tuple[Hold | None, ...]
+    rotation: Rotation = field(default_factory=Rotation)
 
     @property
     def stay(self) -> tuple[Money, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
@@ -23,10 +23,13 @@ from optimizer.guardrails import Guardrails, Hold
 from optimizer.plan.recommendation import Decision, Finding, Severity
 from optimizer.plan.snapshot import FloatArray, Snapshot
 from optimizer.response import learn
+from optimizer.rotation import Rotation
 
 _MATERIAL: Final = 0.02  # a probability that two samples of draws can tell apart
 
 NOTHING_FIXED: Final[Mapping[BudgetKey, Money]] = MappingProxyType({})
+
+_DEFAULT_ROTATION: Final = Rotation()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +56,7 @@ def decide(
     now: datetime,
     rng: np.random.Generator,
     fixed: Mapping[BudgetKey, Money] = NOTHING_FIXED,
+    rotation: Rotation = _DEFAULT_ROTATION,
 ) -> Decision:
     """Decide on the budgets of `snapshot.today`.
 
@@ -63,11 +67,12 @@ def decide(
         now: Aware UTC; cool-downs count from it.
         rng: Used for posterior draws; the same state gives the same decision.
         fixed: Lines that a person set; the rest is solved around them.
+        rotation: The written limits of switching ads.
 
     Raises:
         GoalsError: A fixed amount breaks a limit of its line, or names no budget.
     """
-    return tell(choose(snapshot, wanted, guards, now, rng, fixed), rng)
+    return tell(choose(snapshot, wanted, guards, now, rng, fixed, rotation), rng)
 
 
 def tell(choice: Choice, rng: np.random.Generator) -> Decision:
@@ -82,13 +87,14 @@ def choose(
     now: datetime,
     rng: np.random.Generator,
     fixed: Mapping[BudgetKey, Money] = NOTHING_FIXED,
+    rotation: Rotation = _DEFAULT_ROTATION,
 ) -> Choice:
     """Choose the budgets, the first half of `decide` (which see); the report takes about a fifth of the time."""
     planned, left_out = guardrails.daily(snapshot)
     failed = checks.blocking(planned)
-    case = _case(planned, wanted, guards, now, fixed, failed)
+    case = replace(_case(planned, wanted, guards, now, fixed, failed), rotation=rotation)
     noticed = (
-        *goals.unmatched(wanted, snapshot.targets),
+        *goals.unmatched(wanted, snapshot.targets, snapshot.ads),
         *guardrails.portfolio_findings(planned, _free_of_hands(case)),
         *(finding for finding in failed if finding.subject == "portfolio"),
         *_without_value(case),

@@ -17,9 +17,20 @@ from optimizer.decide.search import Plan
 from optimizer.explain import LineFacts, Reach, Side
 from optimizer.guardrails import GUARDRAIL_VERSION
 from optimizer.plan.problem import Outcome
-from optimizer.plan.recommendation import Binding, Certificate, Decision, Finding, Line, Promise, Severity
+from optimizer.plan.recommendation import (
+    AdLine,
+    ArmShare,
+    Binding,
+    Certificate,
+    Decision,
+    Finding,
+    Line,
+    Promise,
+    Severity,
+)
 from optimizer.plan.snapshot import FloatArray
 from optimizer.response import MODEL_VERSION
+from optimizer.rotation import rotate
 from optimizer.shares import arm_shares
 
 _WORST_FIRST: Final = (Severity.BLOCK, Severity.WARNING, Severity.INFO)
@@ -60,7 +71,17 @@ def report(
         input_digest=snapshot.digest(),
         explored=None if plan is None or proposed == case.stay else plan.explored,
     )
-    return replace(made, explanation=explanation(case, plan, proposed, gain, change, rng))
+    switched = () if made.blocked else _ads(case, made.arms, units(proposed))
+    return replace(made, explanation=explanation(case, plan, proposed, gain, change, rng), ads=switched)
+
+
+def _ads(case: Case, shares: tuple[ArmShare, ...], budget: FloatArray) -> tuple[AdLine, ...]:
+    """The ads to switch, but for budgets whose last days are in doubt: whatever a person should look into."""
+    keys = [target.key for target in case.snapshot.targets]
+    held = zip(keys, case.held, strict=True)
+    doubtful = {key for key, hold in held if hold is not None and hold.severity is not Severity.INFO}
+    brought = case.forecast.brought(budget[:, None])[:, 0]
+    return rotate(case.snapshot, shares, brought, doubtful, case.goals, case.rotation, case.now)
 
 
 def _changes(case: Case, pair: FloatArray, proposed: tuple[Money, ...], rng: np.random.Generator) -> FloatArray:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from connectors.contract import BudgetKey
+from connectors.contract import AdState, BudgetKey
 from connectors.money import Money, minor_unit_micros
 from optimizer.goals.wishes import Goals, Limit, Scope, ScopeKind, indices
 from optimizer.plan.problem import TOTAL, Outcome, Row
@@ -56,8 +56,8 @@ def envelopes(goals: Goals, targets: tuple[Target, ...], total: Money) -> tuple[
     return (whole, *_groups(goals, targets, total))
 
 
-def unmatched(goals: Goals, targets: tuple[Target, ...]) -> tuple[Finding, ...]:
-    """Tell which limits and pins cover no budget: a slip of the pen must not pass for protection.
+def unmatched(goals: Goals, targets: tuple[Target, ...], ads: tuple[AdState, ...] = ()) -> tuple[Finding, ...]:
+    """Tell which limits and pins cover no budget or ad: a slip of the pen must not pass for protection.
 
     And which budgets were to be paused at need but cannot be, since their platform takes no zero.
     """
@@ -68,11 +68,11 @@ def unmatched(goals: Goals, targets: tuple[Target, ...]) -> tuple[Finding, ...]:
             "no-such-scope",
             Severity.WARNING,
             "portfolio",
-            f"The {kind} on {scope} covers no budget and so protects nothing.",
+            f"The {kind} on {scope} covers no {_what(scope)} and so protects nothing.",
             "Correct its name in config.toml, or remove it.",
         )
         for kind, scope in scopes
-        if not any(scope.covers(target) for target in targets)
+        if not any(scope.covers(target) for target in targets) and not any(scope.names(ad.key, ad.name) for ad in ads)
     ) + tuple(
         Finding(
             "no-pause",
@@ -126,3 +126,7 @@ def _share(total: Money, share: float) -> Money:
 
 def _words(scope: Scope) -> str:
     return "all budgets" if scope.kind is ScopeKind.ALL else f"{scope.kind.value} {scope.name}"
+
+
+def _what(scope: Scope) -> str:
+    return "ad" if scope.kind is ScopeKind.AD else "budget"

@@ -187,8 +187,7 @@ def _sides(target: Target, limits: Iterable[Limit], on: Iterable[Side], reach: f
 
 
 def _pinned(pin: Pin) -> Because:
-    until = f" until {pin.until}" if pin.until else ""
-    return Because("pin", f"pinned by {pin.author}{until}: {pin.reason}")
+    return Because("pin", pin.words)
 
 
 def _pin(goals: Goals, target: Target, today: date) -> Pin | None:

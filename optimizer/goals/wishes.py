@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from connectors.contract import AdKey
 from connectors.money import Money, exponent
 from optimizer.plan.recommendation import Objective, content_hash
 from optimizer.plan.snapshot import Target
@@ -33,6 +34,7 @@ class ScopeKind(StrEnum):
     TAG = "tag"
     CAMPAIGN = "campaign"
     BUDGET = "budget"
+    AD = "ad"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,12 @@ class Scope:
                 return self.name in target.campaigns or self.name in target.campaign_names
             case ScopeKind.BUDGET:
                 return self.name in (target.budget.budget_id, target.budget.name, str(target.key))
+            case ScopeKind.AD:
+                return False
+
+    def names(self, ad: AdKey, name: str) -> bool:
+        """Whether one ad is meant, by id, name or full key."""
+        return self.kind is ScopeKind.AD and self.name in (ad.ad_id, name, str(ad))
 
     def __str__(self) -> str:
         return self.kind.value if self.kind is ScopeKind.ALL else f"{self.kind.value}:{self.name}"
@@ -112,6 +120,8 @@ class Limit:
     def __post_init__(self) -> None:
         name = f"limit on {self.scope}"
         amounts, shares = (self.floor, self.ceiling), (self.share_floor, self.share_ceiling)
+        if self.scope.kind is ScopeKind.AD:
+            raise GoalsError(f"{name}: an ad has no budget to bound. Mend: bound its budget, or pin the ad")
         if not self.amounts and all(bound is None for bound in (*shares, self.roas_floor)):
             raise GoalsError(f"{name} bounds nothing. Mend: write floor, ceiling, share_floor, roas_floor or another")
         above_zero = {"cpa_ceiling": self.cpa_ceiling, "minimum_when_on": self.minimum_when_on}
@@ -132,7 +142,10 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A scope whose budgets must not be touched, by whom, why and until when (inclusive; None: until removed)."""
+    """A scope that must not be touched, by whom, why and until when (inclusive; None: until removed).
+
+    A pin on budgets holds their ads, too; one on an ad holds that ad alone.
+    """
 
     scope: Scope
     author: str
@@ -142,6 +155,12 @@ class Pin:
     def holds(self, day: date) -> bool:
         """Whether the pin is in force on a day."""
         return self.until is None or day <= self.until
+
+    @property
+    def words(self) -> str:
+        """Who pinned it, until when and why."""
+        until = f" until {self.until}" if self.until else ""
+        return f"pinned by {self.author}{until}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

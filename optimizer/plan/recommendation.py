@@ -11,16 +11,26 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from connectors.contract import BudgetKey
+from connectors.contract import AdKey, BudgetKey, EntityStatus
 from connectors.money import Money
+
+LineKey = BudgetKey | AdKey
+"""What a line of a plan, an approval or a write is about."""
 
 
 def _untold(value: object) -> bool:
     return value is None
 
 
+def _nothing(value: object) -> bool:
+    return value == ()
+
+
 _LATER = Field(exclude_if=_untold)
 """For fields that older recommendations do not have: left out of the JSON where None, so that their hashes stand."""
+
+_LATER_MANY = Field(exclude_if=_nothing)
+"""The same for tuples, left out where empty."""
 
 
 class Objective(StrEnum):
@@ -153,6 +163,49 @@ class Line:
     def changes(self) -> bool:
         """Whether the line moves money."""
         return self.proposed != self.current
+
+
+@dataclass(frozen=True, slots=True)
+class AdLine:
+    """One ad, current -> proposed status: a pause or a resume.
+
+    Attributes:
+        key: The ad.
+        target: The budget that it draws on, and shares with the ads beside it.
+        name: The ad's.
+        current, proposed: ACTIVE or PAUSED; equal where the ad stays.
+        etag: The platform's, of the status that the plan was made from.
+        moved: What changes hands a day: what a paused ad spent, or what a resumed one is taken to get.
+        share_now, share: Its share of the budget's exposure in the last 7 days, and the one that it deserves.
+        p_best: Posterior probability that it is the best of its budget.
+        running, least: How many ads of the budget ran when the plan was made, and how many must at every instant of
+            writing it.
+        effect: Expected change in the objective's unit, given the lines of the same budget before it; None where
+            nothing is known of its rate or of those beside it.
+        evidence: Of the ad's own days.
+        reason: In one sentence why it is switched.
+    """
+
+    key: AdKey
+    target: BudgetKey
+    name: str
+    current: EntityStatus
+    proposed: EntityStatus
+    etag: str
+    moved: Money
+    share_now: float
+    share: float
+    p_best: float
+    running: int
+    least: int
+    effect: Effect | None
+    evidence: Evidence
+    reason: str
+
+    @property
+    def changes(self) -> bool:
+        """Whether the line switches the ad."""
+        return self.proposed is not self.current
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +377,8 @@ class Decision:
         explanation: Why the plan as a whole is what it is; None in what older versions decided.
         explored: Share of the spend that stands where only hope puts it, above what the expected curves ask for; None
             where nothing was searched, and in what older versions decided.
+        ads: Ads to be paused or resumed, by budget in the order of writing; `total` and `expected_then` are of the
+            budgets alone.
     """
 
     as_of: date
@@ -347,11 +402,22 @@ class Decision:
     input_digest: str
     explanation: Annotated[Explanation | None, _LATER] = None
     explored: Annotated[float | None, _LATER] = None
+    ads: Annotated[tuple[AdLine, ...], _LATER_MANY] = ()
 
     @property
     def moves(self) -> bool:
-        """Whether any line changes."""
+        """Whether any budget changes."""
         return any(line.changes for line in self.lines)
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything changes, a budget or an ad."""
+        return any(line.changes for line in self.all_lines)
+
+    @property
+    def all_lines(self) -> tuple[Line | AdLine, ...]:
+        """The lines of budgets, then those of ads."""
+        return (*self.lines, *self.ads)
 
     @property
     def blocked(self) -> tuple[Finding, ...]:
@@ -420,8 +486,8 @@ class IntentState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Intent:
-    """One budget write, absolute, that has at most one effect.
+class BudgetIntent:
+    """One write of a budget's amount, absolute, that has at most one effect.
 
     Attributes:
         idempotency_key: Unique; derived from recommendation, revision and budget.
@@ -446,6 +512,28 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
+class AdIntent:
+    """One write of an ad's status, absolute, that has at most one effect; attributes as in `BudgetIntent`."""
+
+    idempotency_key: str
+    rec_id: str
+    revision: int
+    key: AdKey
+    base: EntityStatus
+    target: EntityStatus
+    order: int
+    state: IntentState
+    attempts: int = 0
+    request_id: str = ""
+    note: str = ""
+    updated_at: datetime | None = None
+
+
+Intent = BudgetIntent | AdIntent
+"""One write. Both kinds walk the same states; what they compare is an amount or a status."""
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One entry of a recommendation's history; never changed or deleted."""
 
@@ -463,7 +551,7 @@ class Record:
 
     Attributes:
         approved_by: Who gave the approval that was enough; None until there is one.
-        approved_lines: The budgets that were approved; empty before the first approval.
+        approved_lines: The budgets and ads that were approved; empty before the first approval.
         approvals: Everybody who approved these lines, in order; one name while a second is awaited. It only
             grows: a step whose record does not begin with the stored approvals was made from an older record.
     """
@@ -471,7 +559,7 @@ class Record:
     recommendation: Recommendation
     state: State
     approved_by: str | None = None
-    approved_lines: tuple[BudgetKey, ...] = ()
+    approved_lines: tuple[LineKey, ...] = ()
     approvals: tuple[str, ...] = ()
 
 

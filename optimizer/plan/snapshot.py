@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from connectors.contract import BudgetKey, BudgetTarget
+from connectors.contract import AdKey, AdState, BudgetKey, BudgetTarget, EntityStatus
 from connectors.money import Money
 from optimizer.plan.priors import ResponsePriors
 
@@ -125,6 +125,16 @@ class BudgetMove:
 
 
 @dataclass(frozen=True, slots=True)
+class AdSwitch:
+    """A pause or resume of ours that was acknowledged: cool-down and the changes of a day count from it."""
+
+    key: AdKey
+    at: datetime
+    before: EntityStatus
+    after: EntityStatus
+
+
+@dataclass(frozen=True, slots=True)
 class Freshness:
     """The last account-local day for which an account has rows, None if it has none."""
 
@@ -150,6 +160,8 @@ class Snapshot:
         freshness: By account.
         unbudgeted: Campaigns that spent in the panel's last 28 days but draw on no readable budget.
         priors: What the slow tier last believed of the channels; None before its first fit.
+        ads: Ads that can be paused and resumed, as read last, sorted by key.
+        switches: Our acknowledged pauses and resumes of the last 30 days, oldest first.
     """
 
     known_at: datetime
@@ -164,6 +176,8 @@ class Snapshot:
     freshness: tuple[Freshness, ...] = ()
     unbudgeted: tuple[str, ...] = ()
     priors: ResponsePriors | None = None
+    ads: tuple[AdState, ...] = ()
+    switches: tuple[AdSwitch, ...] = ()
 
     @property
     def current(self) -> FloatArray:
@@ -215,6 +229,8 @@ def _parts(snapshot: Snapshot) -> Iterable[bytes]:
     if snapshot.arms is not None:
         yield repr(snapshot.arms.arms).encode()
         yield from _arrays(snapshot.arms)
+    if snapshot.ads or snapshot.switches:  # what was known before there were any keeps its digest
+        yield repr((snapshot.ads, snapshot.switches)).encode()
 
 
 def _arrays(holder: Panel | DelayTriangle | ArmPanel) -> Iterable[bytes]:

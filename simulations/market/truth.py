@@ -170,6 +170,26 @@ def draw(scenario: Scenario, rng: np.random.Generator, start: date) -> Truth:
     )
 
 
+def with_ads(truth: Truth, runs: BoolArray) -> Truth:
+    """Return the same world in which only some ads run: their campaign's impressions and spend go to them alone.
+
+    A campaign brings more or less by an impression as its running ads do; one of which no ad runs delivers nothing.
+
+    Args:
+        truth: The world.
+        runs: Which ads run, shape (A,).
+    """
+    if runs.all():
+        return truth
+    ads, k = truth.ads, truth.channel.size
+    left = np.bincount(ads.campaign, ads.share * runs, k)
+    dark = left <= 0
+    share = np.where(dark[ads.campaign], ads.share, ads.share * runs / np.where(dark, 1.0, left)[ads.campaign])
+    mixed = replace(ads, share=share)
+    factor = np.bincount(ads.campaign, mixed.purchases, k) / np.bincount(ads.campaign, ads.purchases, k)
+    return replace(truth, ads=mixed, conversions=truth.conversions * factor, runs=truth.runs & ~dark[:, None])
+
+
 def unharvested(truth: Truth) -> Truth:
     """Return the same world, in which every channel claims only what it causes."""
     channels = tuple(replace(channel, harvest=0.0) for channel in truth.scenario.channels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +61,7 @@ def compare(
     before: IntArray,
     bounds: Bounds,
     goal: Goal = "conversions",
+    ran: Sequence[Truth] | None = None,
 ) -> Comparison:
     """Compare the budgets of T days with leaving them alone and with the best possible.
 
@@ -71,6 +73,8 @@ def compare(
         before: What "leaving them alone" would have kept, micros, shape (K,).
         bounds: The clairvoyant's box and total; it chooses every day anew, whatever the step.
         goal: What is counted.
+        ran: The world on each day with the ads that ran then, length T; None: those of `truth` ran, as they would have
+            if all had been left alone. The clairvoyant chooses budgets, and has the ads that ran.
 
     Raises:
         HorizonEnded: The days go beyond the scenario's horizon.
@@ -78,9 +82,13 @@ def compare(
     """
     days = range(carry.day, carry.day + len(budgets))
     kept = np.tile(before, (len(budgets), 1))
-    done = [expected(truth, row / MICROS, day) for row, day in zip(budgets, days, strict=True)]
+    played = [truth] * len(budgets) if ran is None else list(ran)
+    done = [expected(world, row / MICROS, day) for world, row, day in zip(played, budgets, days, strict=True)]
     left = [expected(truth, row / MICROS, day) for row, day in zip(kept, days, strict=True)]
-    best = [optimum(truth, day, total=bounds.total, lower=bounds.lower, upper=bounds.upper, goal=goal) for day in days]
+    best = [
+        optimum(world, day, total=bounds.total, lower=bounds.lower, upper=bounds.upper, goal=goal)
+        for world, day in zip(played, days, strict=True)
+    ]
     caused: Goal = "incremental-value" if goal.endswith("value") else "incremental"
     return Comparison(
         goal=goal,
@@ -90,8 +98,8 @@ def compare(
         bound=np.array([day.upper_bound for day in best]),
         incremental=_sums(done, caused),
         incremental_unchanged=_sums(left, caused),
-        realised=_realised(truth, key, carry, budgets, goal),
-        realised_unchanged=_realised(truth, key, carry, kept, goal),
+        realised=_realised(played, key, carry, budgets, goal),
+        realised_unchanged=_realised([truth] * len(kept), key, carry, kept, goal),
         spend=np.array([day.spend.sum() for day in done]),
         spend_unchanged=np.array([day.spend.sum() for day in left]),
     )
@@ -101,16 +109,17 @@ def _sums(days: list[Expected], goal: Goal) -> FloatArray:
     return np.array([day.of(goal).sum() for day in days])
 
 
-def _realised(truth: Truth, key: KeyArray, carry: Carry, budgets: IntArray, goal: Goal) -> FloatArray:
+def _realised(truths: Sequence[Truth], key: KeyArray, carry: Carry, budgets: IntArray, goal: Goal) -> FloatArray:
     """What the days' rows state in the end, shape (T,); for what was incremental, as if nobody harvested.
 
     Of conversions that stand with the campaign that caused them the campaign's own share is known.
     """
-    weight = np.ones(truth.ads.campaign.size)
-    if goal.startswith("incremental"):
-        truth, weight = unharvested(truth), truth.incrementality[truth.ads.campaign]
+    weight = np.ones(truths[0].ads.campaign.size) if truths else np.ones(0)
+    if goal.startswith("incremental") and truths:
+        weight = truths[0].incrementality[truths[0].ads.campaign]
+        truths = [unharvested(truth) for truth in truths]
     totals = []
-    for row in budgets:
+    for truth, row in zip(truths, budgets, strict=True):
         day, carry = play(truth, key, carry, row)
         conversions, value = day.matured()
         counted = value.sum(axis=1) / MICROS if goal.endswith("value") else conversions.sum(axis=1)

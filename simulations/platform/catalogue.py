@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from connectors.contract import Account, Entity, EntityKind, EntityStatus, Series
+from connectors.contract import Account, AdState, Entity, EntityKind, EntityStatus, Series
 from simulations.market.events import BoolArray
 from simulations.market.truth import Truth, audience_name
 from simulations.scenarios import Channel
@@ -18,6 +18,7 @@ class Catalogue:
 
     Attributes:
         campaign_ids, budget_ids: In the order of the world's campaigns.
+        ad_ids: In the order of the world's ads.
         series: Of each conversion definition that an ad's channel has, by the indices of definition and ad; the first
             definition is the purchase, which every channel has.
     """
@@ -27,6 +28,7 @@ class Catalogue:
         self._truth = truth
         self.campaign_ids = tuple(str(1001 + k) for k in range(len(truth.names)))
         self.budget_ids = tuple(f"b{campaign}" for campaign in self.campaign_ids)
+        self.ad_ids = tuple(self._ids(ad).ad for ad in range(truth.ads.campaign.size))
         channel = truth.channel[truth.ads.campaign]
         self.series = {
             (kind, ad): self._series(kind, ad)
@@ -34,18 +36,24 @@ class Catalogue:
             for ad in np.flatnonzero(law.per_purchase[channel] > 0).tolist()
         }
 
-    def entities(self, launched: BoolArray, running: BoolArray) -> Iterator[Entity]:
+    def ad(self, ad: int, status: EntityStatus, etag: str) -> AdState:
+        """Return one ad as the platform holds it."""
+        ids = self._ids(ad)
+        return AdState(self._account, ids.ad, self._ad_name(ad), ids.campaign, ids.ad_group, status, etag)
+
+    def entities(self, launched: BoolArray, running: BoolArray, ads: BoolArray) -> Iterator[Entity]:
         """Yield every entity once, parents first; nothing of campaigns that nobody has launched.
 
         Args:
             launched: Which campaigns there are, shape (K,).
             running: Which of them are not paused, shape (K,).
+            ads: Which ads are not paused, shape (A,).
         """
         for campaign in np.flatnonzero(launched).tolist():
             yield self._campaign(campaign, EntityStatus.ACTIVE if running[campaign] else EntityStatus.PAUSED)
         found: dict[tuple[EntityKind, str], Entity] = {}
         for ad in np.flatnonzero(launched[self._truth.ads.campaign]).tolist():
-            for entity in self._below(ad):
+            for entity in self._below(ad, EntityStatus.ACTIVE if ads[ad] else EntityStatus.PAUSED):
                 found.setdefault((entity.kind, entity.entity_id), entity)
         for kind in (EntityKind.AD_GROUP, EntityKind.CREATIVE, EntityKind.AUDIENCE, EntityKind.AD):
             yield from (entity for entity in found.values() if entity.kind is kind)
@@ -70,15 +78,20 @@ class Catalogue:
             attribution_setting=f"{self._attribution_days(ad)}-day-click",
         )
 
-    def _below(self, ad: int) -> Iterator[Entity]:
+    def _ad_name(self, ad: int) -> str:
+        return f"{self._creative_name(ad)} | {audience_name(int(self._truth.ads.audience[ad]))}"
+
+    def _creative_name(self, ad: int) -> str:
+        return f"Creative {_letter(int(self._truth.ads.creative[ad]))}"
+
+    def _below(self, ad: int, status: EntityStatus) -> Iterator[Entity]:
         ids, account = self._ids(ad), self._account
-        people = audience_name(int(self._truth.ads.audience[ad]))
-        creative = f"Creative {_letter(int(self._truth.ads.creative[ad]))}"
+        people, creative = audience_name(int(self._truth.ads.audience[ad])), self._creative_name(ad)
         channel = self._channel(ad).name.capitalize()
         yield Entity(account, EntityKind.AD_GROUP, ids.ad_group, people, ids.campaign)
         yield Entity(account, EntityKind.CREATIVE, ids.creative, creative, ids.campaign)
         yield Entity(account, EntityKind.AUDIENCE, ids.audience, f"{channel} | {people}")
-        yield Entity(account, EntityKind.AD, ids.ad, f"{creative} | {people}", ids.ad_group)
+        yield Entity(account, EntityKind.AD, ids.ad, self._ad_name(ad), ids.ad_group, status)
 
     def _ids(self, ad: int) -> _Ids:
         ads = self._truth.ads

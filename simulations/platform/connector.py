@@ -18,18 +18,23 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationErr
 
 from connectors.contract import (
     Account,
+    AdKey,
+    AdState,
     BudgetChange,
     BudgetKey,
     BudgetTarget,
     BuildContext,
     Capabilities,
     Entity,
+    EntityStatus,
     Level,
     PerformanceRow,
     Receipt,
+    StatusChange,
+    StatusReceipt,
     zone,
 )
-from connectors.errors import BadInput, Drifted, Stop
+from connectors.errors import BadInput, Drifted, StatusDrifted, Stop
 from connectors.money import MICROS, Money
 from simulations.market.play import Day, ages
 from simulations.market.truth import least_budget
@@ -107,7 +112,7 @@ class SimulatedConnector:
     ) -> None:
         self.name = name
         self.capabilities = Capabilities(
-            writes_budgets=True, compares_and_sets=True, restatement_days=ages(scenario) - 1
+            writes_budgets=True, compares_and_sets=True, restatement_days=ages(scenario) - 1, writes_status=True
         )
         self.world = World(scenario, seed, start, state_file)
         self._account = Account(name, f"{scenario.name}-{seed}", scenario.currency, scenario.time_zone)
@@ -131,7 +136,7 @@ class SimulatedConnector:
     def entities(self) -> Iterator[Entity]:
         """Yield the launched campaigns, their ad groups and ads, creatives and audiences; parents first."""
         self.world.refresh()
-        return self._catalogue.entities(self.world.launched(), self.world.running())
+        return self._catalogue.entities(self.world.launched(), self.world.running(), self.world.ads_running)
 
     def pull(self, since: date, until: date) -> Iterator[PerformanceRow]:
         """Yield the ad-level rows of past days as they stand this morning."""
@@ -187,6 +192,45 @@ class SimulatedConnector:
                 self.world.put(campaign, change.target.micros, "api", change.idempotency_key)
             return Receipt(change.key, change.target, self._stamp(campaign), self._morning(self.world.today))
 
+    def ads(self) -> Sequence[AdState]:
+        """Return the ads of launched campaigns with their own switches; one that is paused gets no impressions."""
+        self.world.refresh()
+        launched = self.world.launched()[self.world.truth.ads.campaign]
+        return tuple(self._ad(ad) for ad in np.flatnonzero(launched).tolist())
+
+    def check_status(self, change: StatusChange) -> None:
+        """Raise what `set_status` would raise; write nothing.
+
+        Raises:
+            StatusDrifted: This very change was made before, and somebody has undone it since.
+            Stop: The ad is unknown.
+        """
+        self.world.refresh()
+        self._judge_status(change)
+
+    def set_status(self, change: StatusChange) -> StatusReceipt:
+        """Pause or resume one ad from today on; one that stands so already is left as it is.
+
+        Raises:
+            StatusDrifted: This very change was made before, and somebody has undone it since.
+            Stop: The ad is unknown.
+        """
+        with self.world.exclusive():
+            ad = self._judge_status(change)
+            if self._ad(ad).status is not change.target:
+                self.world.switch(ad, change.target is EntityStatus.ACTIVE, "api", change.idempotency_key)
+            return StatusReceipt(change.key, change.target, self._ad(ad).etag, self._morning(self.world.today))
+
+    def switch(self, ad_id: str, status: EntityStatus) -> None:
+        """Pause or resume an ad by hand, as a person on the platform does: from today on, asking nobody.
+
+        Raises:
+            Stop: The ad is unknown.
+        """
+        with self.world.exclusive():
+            ad = self._ad_index(AdKey(self.name, self._account.account_id, ad_id))
+            self.world.switch(ad, status is EntityStatus.ACTIVE, "hand")
+
     def close(self) -> None:
         """Do nothing: the state file is complete after every change."""
 
@@ -220,9 +264,9 @@ class SimulatedConnector:
         upper: float = inf,
         goal: Goal = "conversions",
     ) -> Comparison:
-        """Compare past days with the budgets of the day before them, left alone, and with the clairvoyant.
+        """Compare past days with the budgets and ads of the day before them, left alone, and with the clairvoyant.
 
-        The clairvoyant is free to choose the budgets of each day anew.
+        The clairvoyant is free to choose the budgets of each day anew, with the ads that ran on it.
 
         Args:
             since: The first day.
@@ -241,8 +285,10 @@ class SimulatedConnector:
         budgets = self.world.in_force(since, until)
         each = np.ones(before.size)
         bounds = Bounds(total, lower * each, min(upper, total) * each, step=inf)
-        carry = self.world.carry(self.world.index_of(since))
-        return compare(self.world.truth, self.world.key, carry, budgets, before, bounds, goal)
+        first = self.world.index_of(since)
+        ran = [self.world.truth_on(first + number) for number in range(len(budgets))]
+        left, carry = self.world.truth_on(first - 1), self.world.carry(first)
+        return compare(left, self.world.key, carry, budgets, before, bounds, goal, ran)
 
     def _rows(self, first: int, last: int, as_of: int) -> Iterator[PerformanceRow]:
         morning = self._morning(self.world.date_of(as_of))
@@ -275,6 +321,34 @@ class SimulatedConnector:
     def _stamp(self, campaign: int) -> str:
         """The number of the budget's last change among all: its etag, and the id of the request that made it."""
         return f"sim-{self.world.changes_of(campaign)}"
+
+    def _ad(self, ad: int) -> AdState:
+        status = EntityStatus.ACTIVE if self.world.ads_running[ad] else EntityStatus.PAUSED
+        return self._catalogue.ad(ad, status, f"sim-ad-{self.world.switches_of(ad)}")
+
+    def _ad_index(self, key: AdKey) -> int:
+        found = [ad for ad, ad_id in enumerate(self._catalogue.ad_ids) if ad_id == key.ad_id]
+        ours = (key.connector, key.account_id) == (self.name, self._account.account_id)
+        if not (ours and found and self.world.launched()[self.world.truth.ads.campaign[found[0]]]):
+            raise Stop(f"there is no ad {key} here; nothing was written")
+        return found[0]
+
+    def _judge_status(self, change: StatusChange) -> int:
+        """Return the index of the ad that the change would switch."""
+        ad = self._ad_index(change.key)
+        live, wanted = self._ad(ad).status, change.target is EntityStatus.ACTIVE
+        earlier = self.world.switch_served(change.idempotency_key)
+        if earlier is not None and (earlier.ad, earlier.runs) != (ad, wanted):
+            raise Stop(f"{change.idempotency_key!r} has already served another change; nothing was written")
+        if live is change.target or (live is change.expected and earlier is None):
+            return ad
+        raise StatusDrifted(
+            f"{change.key} is {live.value}, approved was a change from {change.expected.value}"
+            + (" that has been made already and was undone since" if earlier is not None else "")
+            + "; nothing was written",
+            expected=change.expected.value,
+            live=live.value,
+        )
 
     def _campaign(self, key: BudgetKey) -> int:
         found = [k for k, budget_id in enumerate(self._catalogue.budget_ids) if budget_id == key.budget_id]

@@ -1,7 +1,7 @@
 """A simulated world on disk: not what happened, only what it follows from.
 
-The seed and every edit of a budget determine the world to the byte, so a state file stays small and a resumed world
-equals one that was never left.
+The seed, every edit of a budget and every switch of an ad determine the world to the byte, so a state file stays small
+and a resumed world equals one that was never left.
 """
 
 from __future__ import annotations
@@ -39,6 +39,26 @@ class Edit(BaseModel):
     key: str = ""
 
 
+class Switch(BaseModel):
+    """One change of an ad's status.
+
+    Attributes:
+        day: Index of the day from which it holds.
+        ad: Index of the ad.
+        runs: Whether it runs from then on.
+        by: Who made it: `api`, or `hand` for a person on the platform.
+        key: The idempotency key of the call; empty for a switch by hand.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    day: NonNegativeInt
+    ad: NonNegativeInt
+    runs: bool
+    by: Literal["api", "hand"]
+    key: str = ""
+
+
 class WorldState(BaseModel):
     """Everything that a world follows from.
 
@@ -49,6 +69,7 @@ class WorldState(BaseModel):
         start: The date of day 0.
         day: Index of the morning on which the world stands: days before it have passed.
         edits: In the order in which they were made.
+        switches: Likewise; ads that nobody switched run.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +81,7 @@ class WorldState(BaseModel):
     start: date
     day: NonNegativeInt
     edits: tuple[Edit, ...] = ()
+    switches: tuple[Switch, ...] = ()
 
 
 def read_state(path: Path) -> WorldState | None:

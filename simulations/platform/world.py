@@ -1,4 +1,4 @@
-"""A world in time: days pass under the live budgets, budgets are edited, and both survive the process."""
+"""A world in time: days pass under the live budgets and ads, both are changed, and all survives the process."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 from connectors.errors import AskMarketer, BadInput
 from simulations.market.events import BoolArray
 from simulations.market.play import Carry, Day, HorizonEnded, begin, in_horizon, play
-from simulations.market.truth import Truth, draw
+from simulations.market.truth import Truth, draw, with_ads
 from simulations.noise import IntArray, KeyArray, noise_key
-from simulations.platform.state import Edit, WorldState, locked, read_state, stamp, write_state
+from simulations.platform.state import Edit, Switch, WorldState, locked, read_state, stamp, write_state
 from simulations.scenarios import Scenario, with_knobs
 
 
@@ -41,7 +41,8 @@ class World:
         self._seed = seed
         self._file = state_file
         self._stamp: tuple[int, int] | None = None
-        self._begin(len(self.truth.history), ())
+        self._last_mix: tuple[BoolArray, Truth] | None = None
+        self._begin(len(self.truth.history), (), ())
         if state_file is not None:
             with self.exclusive():
                 pass
@@ -57,6 +58,7 @@ class World:
             start=self.truth.start,
             day=self._day,
             edits=tuple(self._edits),
+            switches=tuple(self._switches),
         )
 
     @property
@@ -76,6 +78,24 @@ class World:
     def served(self, key: str) -> Edit | None:
         """Return the edit that was made under this idempotency key, if any."""
         return self._served.get(key)
+
+    @property
+    def ads_running(self) -> BoolArray:
+        """Which ads run by their own switch, shape (A,); a copy."""
+        return self._ads_live.copy()
+
+    def switches_of(self, ad: int) -> int:
+        """Return the number, from 1, of the latest switch of this ad among all switches; 0: never switched."""
+        return self._latest_switch.get(ad, 0)
+
+    def switch_served(self, key: str) -> Switch | None:
+        """Return the switch that was made under this idempotency key, if any."""
+        return self._served_switches.get(key)
+
+    def truth_on(self, day: int) -> Truth:
+        """Return the truth with the ads that ran on a day that has passed, or that run today."""
+        runs = self._ads_in_force[day] if day < len(self._ads_in_force) else self._ads_live
+        return self._mixed(runs)
 
     def date_of(self, day: int) -> date:
         """Return the date of a day's index."""
@@ -132,7 +152,7 @@ class World:
         state = read_state(self._file)
         if state is not None:
             self._require_same(state)
-            self._begin(state.day, state.edits)
+            self._begin(state.day, state.edits, state.switches)
         self._stamp = found
 
     @contextmanager
@@ -143,9 +163,9 @@ class World:
             return
         with locked(self._file):
             self.refresh()
-            before = (self._day, len(self._edits))
+            before = (self._day, len(self._edits), len(self._switches))
             yield
-            if (self._day, len(self._edits)) != before or self._stamp is None:
+            if (self._day, len(self._edits), len(self._switches)) != before or self._stamp is None:
                 self._save(self._file, *before)
 
     def advance(self, days: int = 1) -> None:
@@ -160,23 +180,28 @@ class World:
         with self.exclusive():
             self._check_horizon(days)
             self._pass(days)
+            self._pass_ads(days)
             self._day += days
 
     def put(self, campaign: int, micros: int, by: Literal["api", "hand"], key: str = "") -> None:
         """Set one live budget from today on; to be called inside `exclusive`."""
         self._note(Edit(day=self._day, campaign=campaign, micros=micros, by=by, key=key))
 
-    def _save(self, file: Path, day: int, edits: int) -> None:
-        """Write the state, or stand again where the world stood with so many days and edits."""
+    def switch(self, ad: int, runs: bool, by: Literal["api", "hand"], key: str = "") -> None:
+        """Let one ad run or not from today on; to be called inside `exclusive`."""
+        self._note_switch(Switch(day=self._day, ad=ad, runs=runs, by=by, key=key))
+
+    def _save(self, file: Path, day: int, edits: int, switches: int) -> None:
+        """Write the state, or stand again where the world stood with so many days, edits and switches."""
         try:
             write_state(file, self.state)
         except AskMarketer:
-            self._begin(day, self._edits[:edits])
+            self._begin(day, self._edits[:edits], self._switches[:switches])
             raise
         self._stamp = stamp(file)
 
-    def _begin(self, day: int, edits: Sequence[Edit]) -> None:
-        """Stand on a morning after these edits; the days are played when they are first asked for."""
+    def _begin(self, day: int, edits: Sequence[Edit], switches: Sequence[Switch]) -> None:
+        """Stand on a morning after these edits and switches; the days are played when they are first asked for."""
         self._day = day
         self._days: list[Day] = []
         self._carries: list[Carry] = [begin(self.truth)]
@@ -185,15 +210,24 @@ class World:
         self._edits: list[Edit] = []
         self._latest: dict[int, int] = {}
         self._served: dict[str, Edit] = {}
+        self._ads_in_force: list[BoolArray] = []
+        self._ads_live: BoolArray = np.ones(self.truth.ads.campaign.size, dtype=np.bool_)
+        self._switches: list[Switch] = []
+        self._latest_switch: dict[int, int] = {}
+        self._served_switches: dict[str, Switch] = {}
         for edit in edits:
             self._pass(edit.day - len(self._in_force))
             self._note(edit)
         self._pass(day - len(self._in_force))
+        for switch in switches:
+            self._pass_ads(switch.day - len(self._ads_in_force))
+            self._note_switch(switch)
+        self._pass_ads(day - len(self._ads_in_force))
 
     def _play(self, days: int) -> None:
         """Play the days that have not been played yet, up to so many in all."""
         for day in range(len(self._days), days):
-            brought, carry = play(self.truth, self.key, self._carries[day], self._in_force[day])
+            brought, carry = play(self.truth_on(day), self.key, self._carries[day], self._in_force[day])
             self._days.append(brought)
             self._carries.append(carry)
 
@@ -208,6 +242,23 @@ class World:
         self._latest[edit.campaign] = len(self._edits)
         if edit.key:
             self._served[edit.key] = edit
+
+    def _note_switch(self, switch: Switch) -> None:
+        self._switches.append(switch)
+        self._ads_live = self._ads_live.copy()  # days that have passed share the array before
+        self._ads_live[switch.ad] = switch.runs
+        self._latest_switch[switch.ad] = len(self._switches)
+        if switch.key:
+            self._served_switches[switch.key] = switch
+
+    def _mixed(self, runs: BoolArray) -> Truth:
+        """The truth with these ads; the last mix is kept, since it holds for many days."""
+        if self._last_mix is None or not np.array_equal(self._last_mix[0], runs):
+            self._last_mix = (runs, with_ads(self.truth, runs))
+        return self._last_mix[1]
+
+    def _pass_ads(self, days: int) -> None:
+        self._ads_in_force.extend(self._ads_live for _ in range(days))
 
     def _pass(self, days: int) -> None:
         self._in_force.extend(self._live.copy() for _ in range(days))
@@ -228,17 +279,22 @@ class World:
                     field=name,
                     mend="name the same world in the settings, or another state_file for the new one.",
                 )
-        within = all(edit.campaign < self.truth.channel.size and edit.day <= found.day for edit in found.edits)
-        ordered = all(a.day <= b.day for a, b in zip(found.edits, found.edits[1:], strict=False))
         first = len(self.truth.history)
         long_enough = first <= found.day <= self.truth.scenario.horizon_days
-        if not (within and ordered and long_enough and all(edit.day >= first for edit in found.edits)):
-            raise BadInput(
-                "its days and edits contradict one another",
-                where=str(self._file),
-                field="edits",
-                mend="restore the file, or delete it to begin the world anew.",
-            )
+        days = {"edits": [e.day for e in found.edits], "switches": [s.day for s in found.switches]}
+        known = {
+            "edits": all(edit.campaign < self.truth.channel.size for edit in found.edits),
+            "switches": all(switch.ad < self.truth.ads.campaign.size for switch in found.switches),
+        }
+        for name, changed in days.items():
+            ordered = changed == sorted(changed) and all(first <= day <= found.day for day in changed)
+            if not (known[name] and ordered and long_enough):
+                raise BadInput(
+                    f"its days and {name} contradict one another",
+                    where=str(self._file),
+                    field=name,
+                    mend="restore the file, or delete it to begin the world anew.",
+                )
 
 
 def with_history(scenario: Scenario, days: int | None) -> Scenario:

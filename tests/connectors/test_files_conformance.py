@@ -6,14 +6,25 @@ import csv
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from connectors.conformance import ConnectorConformance
-from connectors.contract import BudgetChange, BudgetKey, BuildContext, Connector, PerformanceRow, Receipt
-from connectors.errors import Drifted, Stop
+from connectors.contract import (
+    AdKey,
+    BudgetChange,
+    BudgetKey,
+    BuildContext,
+    Connector,
+    EntityStatus,
+    PerformanceRow,
+    Receipt,
+    StatusChange,
+    StatusReceipt,
+)
+from connectors.errors import Drifted, StatusDrifted, Stop
 from connectors.files import build
 from connectors.files.connector import FilesConnector
 from connectors.money import Money, exponent
@@ -89,6 +100,27 @@ class TestBudgetsFile(TestDerivedBudgets):
         )
 
 
+class TestStatusesFile(TestDerivedBudgets):
+    """A statuses file that holds some of the ads, with a byte order mark, quotes and a column of its owner's."""
+
+    def prepare(self, folder: Path, currency: str) -> None:
+        (folder / "ad_status.csv").write_text(
+            "\ufeffad_id,campaign_id,status,note,name,ad_group_id\r\n"
+            'x1,c1,active,"said ""keep""",Spring,\r\nx2,c1,Active,,,\r\ny1,c2,paused,"two\nlines",,g1\r\n',
+            encoding="utf-8",
+            newline="",
+        )
+
+    def switch_behind(self, connector: Connector, key: AdKey, status: EntityStatus) -> None:
+        path = self.home / connector.name / "ad_status.csv"
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(row | {"status": status} if row["ad_id"] == key.ad_id else row for row in rows)
+
+
 class Faulty(FilesConnector):
     """Base of connectors that are wrong in one way."""
 
@@ -155,6 +187,56 @@ class SendsYenInHundredths(Faulty):
         if change.target.currency != "JPY":
             return super().set_budget(change)
         return super().set_budget(replace(change, target=Money(change.target.micros * 100, "JPY")))
+
+
+class PausesWhenChecking(Faulty):
+    def check_status(self, change: StatusChange) -> None:
+        super().set_status(change)
+
+
+class SwitchesBackAndForth(Faulty):
+    def set_status(self, change: StatusChange) -> StatusReceipt:
+        live = next(ad.status for ad in self.ads() if ad.key == change.key)
+        other = EntityStatus.PAUSED if live is EntityStatus.ACTIVE else EntityStatus.ACTIVE
+        super().set_status(replace(change, idempotency_key=f"{live}", expected=live, target=other))
+        return StatusReceipt(change.key, change.target, "", _AT)
+
+
+class OverwritesAPerson(Faulty):
+    def set_status(self, change: StatusChange) -> StatusReceipt:
+        try:
+            return super().set_status(change)
+        except StatusDrifted:
+            return super().set_status(replace(change, idempotency_key="again"))
+
+
+class OnlySaysSo(Faulty):
+    def set_status(self, change: StatusChange) -> StatusReceipt:
+        self.check_status(change)
+        return StatusReceipt(change.key, change.target, "", _AT)
+
+
+_AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("fault", "test"),
+    [
+        (PausesWhenChecking, "test_checking_a_status_switches_nothing"),
+        (SwitchesBackAndForth, "test_switching_twice_has_one_effect"),
+        (OverwritesAPerson, "test_switching_twice_has_one_effect"),
+        (OnlySaysSo, "test_an_ad_is_paused_and_resumed"),
+    ],
+)
+def test_the_suite_finds_a_connector_that_switches_ads_wrongly(tmp_path: Path, fault: type[Faulty], test: str) -> None:
+    class Suite(TestStatusesFile):
+        def make(self, currency: str) -> Connector:
+            return fault(super().make(currency))
+
+    suite = Suite()
+    suite.home, suite.made = tmp_path, 0
+    with pytest.raises(AssertionError):
+        getattr(suite, test)()
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from connectors.contract import Account, BudgetKey, BudgetTarget, Level
+from connectors.contract import Account, AdKey, AdState, BudgetKey, BudgetTarget, EntityStatus, Level
 from connectors.money import Money
 from optimizer import approval
 from optimizer.plan.recommendation import (
+    AdLine,
     Decision,
     Effect,
     Envelope,
@@ -128,3 +129,27 @@ def done(intent: Intent) -> Intent:
 
 def names(intents: Iterable[Intent]) -> list[str]:
     return [intent.key.budget_id for intent in intents]
+
+
+def ad_key(name: str) -> AdKey:
+    return AdKey(ACCOUNT.connector, ACCOUNT.account_id, name)
+
+
+def ad_line(name: str, to: str, budget: str = "a", running: int = 3, least: int = 2, moved: float = 10) -> AdLine:
+    """A line that pauses or resumes an ad of a budget."""
+    wanted = EntityStatus(to)
+    effect = Effect(1.0, 0.0, 2.0, -1.0, 3.0, 0.2)
+    return AdLine(
+        ad_key(name), key(budget), f"Ad {name}", _other(wanted), wanted, "", usd(moved), 0.2, 0.1, 0.01, running, least,
+        effect, EVIDENCE, "why",
+    )  # fmt: skip
+
+
+def ads(running: str, paused: str = "", budget: str = "a") -> dict[AdKey, AdState]:
+    """The ads of a budget as they stand, one a letter."""
+    statuses = dict.fromkeys(running, EntityStatus.ACTIVE) | dict.fromkeys(paused, EntityStatus.PAUSED)
+    return {ad_key(n): AdState(ACCOUNT, n, f"Ad {n}", budget, None, status) for n, status in statuses.items()}
+
+
+def _other(status: EntityStatus) -> EntityStatus:
+    return EntityStatus.PAUSED if status is EntityStatus.ACTIVE else EntityStatus.ACTIVE

@@ -20,6 +20,7 @@ from optimizer.explain import figure
 from optimizer.plan.recommendation import (
     ArmShare,
     Binding,
+    BudgetIntent,
     Certificate,
     Decision,
     Declined,
@@ -28,7 +29,6 @@ from optimizer.plan.recommendation import (
     Evidence,
     Explanation,
     Finding,
-    Intent,
     IntentState,
     Line,
     More,
@@ -365,7 +365,7 @@ def test_a_failed_revision_says_how_to_go_on() -> None:
 def test_writes_keep_their_amounts_and_what_went_wrong(width: int) -> None:
     note = "the live budget is 55.00 EUR, not the 100.00 EUR that was written: somebody changed it since"
     base, target = Money(123_456_780_000, "EUR"), Money(110_000_000, "EUR")
-    drifted = Intent("k", "R-1", 1, key(PLAN[0].name), base, target, 0, IntentState.DRIFT, note=note)
+    drifted = BudgetIntent("k", "R-1", 1, key(PLAN[0].name), base, target, 0, IntentState.DRIFT, note=note)
     fine = replace(drifted, key=key("E"), order=1, state=IntentState.VERIFIED, note="read back as written")
     event = Event("R-1", 1, NOW, "ada", "approved", LONG)
     text = shown(render.history(record(decision(*PLAN)), [event], [drifted, fine]), width)

@@ -677,7 +677,7 @@ def test_an_expired_token_asks_the_marketer_and_the_rest_is_written_once_it_is_r
     gates: list[faults.TokenExpired] = []
 
     def gate(inner: Connector) -> Connector:
-        gates.append(faults.TokenExpired(inner, faults.on_calls(7)))
+        gates.append(faults.TokenExpired(inner, faults.on_calls(8)))
         return gates[0]
 
     it = rig(gate)

@@ -22,11 +22,11 @@ from optimizer.agent.store import MemoryStore, open_sql
 from optimizer.approval import STEPS
 from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
 from optimizer.plan.recommendation import (
+    BudgetIntent,
     Decision,
     Effect,
     Event,
     Evidence,
-    Intent,
     IntentState,
     Line,
     Objective,
@@ -94,7 +94,7 @@ def step(made, state=State.PROPOSED, before=None, intents=(), actor="outlay", **
 
 
 def intent(key="k1", budget_key=KEY, order=0, state=IntentState.PLANNED, **changes):
-    plain = Intent(key, "R-1", 1, budget_key, Money.of(10, "USD"), Money.of(12, "USD"), order, state)
+    plain = BudgetIntent(key, "R-1", 1, budget_key, Money.of(10, "USD"), Money.of(12, "USD"), order, state)
     return replace(plain, **changes)
 
 

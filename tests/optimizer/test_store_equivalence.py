@@ -13,16 +13,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from connectors.contract import Account, BudgetKey, BudgetTarget, Entity, EntityKind, Level, PerformanceRow, Series
+from connectors.contract import (
+    Account,
+    AdKey,
+    AdState,
+    BudgetKey,
+    BudgetTarget,
+    Entity,
+    EntityKind,
+    EntityStatus,
+    Level,
+    PerformanceRow,
+    Series,
+)
 from connectors.money import Money
 from optimizer.agent.store import MemoryStore, open_sql
 from optimizer.agent.store.timeline import Clash, Version, fold, in_force
 from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
 from optimizer.plan.recommendation import (
+    AdIntent,
+    BudgetIntent,
     Decision,
     Effect,
     Event,
-    Intent,
     IntentState,
     Objective,
     Recommendation,
@@ -60,7 +73,11 @@ entities = st.builds(
     lambda n, name, tags: Entity(ACCOUNTS[0], list(EntityKind)[n], "c1", name, tags=tuple(tags)),
     st.integers(0, 4), st.text(max_size=3), st.lists(st.text(max_size=2), max_size=2),
 )  # fmt: skip
-keys = st.sampled_from([BudgetKey("ads", "1", "b0"), BudgetKey("ads", "2", "b1")])
+keys = st.sampled_from([BudgetKey("ads", "1", "b0"), BudgetKey("ads", "2", "b1"), AdKey("ads", "1", "b0")])
+ads = st.builds(
+    lambda n, name, status: AdState(ACCOUNTS[n % 2], f"a{n}", name, "c1", ("g1" if n else None), status),
+    st.integers(0, 2), st.text(max_size=2), st.sampled_from([EntityStatus.ACTIVE, EntityStatus.PAUSED]),
+)  # fmt: skip
 
 
 def transition(number, revision, state, before, intents):
@@ -74,7 +91,11 @@ def transition(number, revision, state, before, intents):
 
 
 intents = st.builds(
-    lambda key, name, order, state: Intent(f"k{name}", "", 1, key, Money(1, "USD"), Money(2, "USD"), order, state),
+    lambda key, name, order, state: (
+        AdIntent(f"k{name}", "", 1, key, EntityStatus.ACTIVE, EntityStatus.PAUSED, order, state)
+        if isinstance(key, AdKey)
+        else BudgetIntent(f"k{name}", "", 1, key, Money(1, "USD"), Money(2, "USD"), order, state)
+    ),
     keys, st.integers(0, 5), st.integers(0, 2), st.sampled_from([IntentState.PLANNED, IntentState.CANCELLED]),
 )  # fmt: skip
 states = st.sampled_from([State.PROPOSED, State.APPROVED, State.APPLYING])
@@ -132,6 +153,10 @@ class Lives(RuleBasedStateMachine):
     def note_budgets(self, given, at):
         self.both("note_budgets", "ads", given, at)
 
+    @rule(given=st.lists(ads, max_size=3), at=moments)
+    def note_ads(self, given, at):
+        self.both("note_ads", "ads", given, at)
+
     @rule(given=st.lists(entities, max_size=3))
     def note_entities(self, given):
         self.both("note_entities", given)
@@ -158,6 +183,7 @@ class Lives(RuleBasedStateMachine):
         query = SnapshotQuery(at, FIRST + timedelta(days=3), days, "USD", "UTC")
         one, other = (store.snapshot(query) for store in self.stores)
         assert one.targets == other.targets
+        assert (one.ads, one.switches) == (other.ads, other.switches)
         np.testing.assert_array_equal(one.panel.conversions, other.panel.conversions)
         assert one.digest() == other.digest()
 

@@ -13,7 +13,10 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect
+from sqlalchemy.exc import IntegrityError
 
+from connectors.contract import BudgetKey
+from connectors.money import Money
 from optimizer.agent.store import current, migrate, open_sql, tables, upgrade
 from optimizer.agent.store.tables import Table
 from optimizer.plan.refits import RefitRecord
@@ -26,8 +29,9 @@ def _shapes(engine):
             "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'index') AND sql IS NOT NULL "
             "AND name NOT LIKE 'sqlite%' AND name <> 'alembic_version'"
         ).fetchall()
-    # Constraints stand in any order: what is compared is the set of a table's clauses.
-    return {name: sorted(re.sub(r"\s+", " ", line).strip(" ,") for line in sql.splitlines()) for name, sql in rows}
+    # Constraints stand in any order: what is compared is the set of a table's clauses. SQLite quotes what it renamed.
+    plain = {name: re.sub(r'"(\w+)"', r"\1", sql).splitlines() for name, sql in rows}
+    return {name: sorted(re.sub(r"\s+", " ", line).strip(" ,") for line in lines) for name, lines in plain.items()}
 
 
 @pytest.fixture
@@ -102,6 +106,40 @@ def test_an_older_file_keeps_what_it_holds_and_takes_refits(url, engine, tmp_pat
     again = open_sql(url)
     assert again.refits() == (fitted,)
     again.close()
+
+
+def test_an_older_file_keeps_its_writes_and_takes_those_of_ads(url, engine):
+    config = Config()
+    config.set_main_option("script_location", str(migrate._MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        connection.exec_driver_sql(
+            "INSERT INTO intent VALUES (1, 'k1', 'R-1', 1, 'ads', '1', 'b1', 'USD', 10000000, 12000000, 0, 'planned', "
+            "1, 'req', 'note', 5, NULL)"
+        )
+    store = open_sql(url)
+    budget = BudgetKey("ads", "1", "b1")
+    (kept,) = store.open_intents()
+    assert (kept.key, kept.base, kept.target) == (budget, Money.of(10, "USD"), Money.of(12, "USD"))
+    assert (kept.attempts, kept.request_id, kept.note) == (1, "req", "note")
+    store.close()
+    columns = (
+        "INSERT INTO intent (idempotency_key, rec_id, revision, connector, account_id, position, state, attempts, "
+    )
+    columns += "request_id, note, ad_id, base_status, target_status, budget_id) VALUES "
+    row = "('{}', 'R-1', 1, 'ads', '1', 0, 'planned', 0, '', '', {})"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(columns + row.format("k2", "'b1', 'active', 'paused', NULL"))
+    for change in (
+        "'b1', 'paused', 'active', NULL",  # a second open write of one ad
+        "'x', 'active', NULL, NULL",
+        "'x', 'active', 'paused', 'b9'",
+        "'x', 'active', 'removed', NULL",
+        "NULL, NULL, NULL, NULL",
+    ):
+        with pytest.raises(IntegrityError), engine.begin() as connection:
+            connection.exec_driver_sql(columns + row.format("k3", change))
 
 
 def test_a_database_of_a_newer_program_is_left_alone(url, tmp_path):

@@ -15,10 +15,10 @@ from connectors.money import Money
 from optimizer.agent.store import SqlStore, open_sql
 from optimizer.agent.store.engine import Database
 from optimizer.plan.recommendation import (
+    BudgetIntent,
     Decision,
     Effect,
     Event,
-    Intent,
     IntentState,
     Objective,
     Recommendation,
@@ -75,7 +75,9 @@ def step(rec_id, state=State.PROPOSED, before=None, intents=(), by=None):
 
 
 def intent(key="k"):
-    return Intent(key, "R", 1, BudgetKey("ads", "1", "b"), Money(1, "USD"), Money(2, "USD"), 0, IntentState.PLANNED)
+    return BudgetIntent(
+        key, "R", 1, BudgetKey("ads", "1", "b"), Money(1, "USD"), Money(2, "USD"), 0, IntentState.PLANNED
+    )
 
 
 def test_whoever_updates_a_fact_what_it_replaces_is_kept(store, bare):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.contract import BudgetChange, Connector
+from connectors.contract import BudgetChange, Connector, EntityStatus, StatusChange
 from connectors.errors import AskMarketer, ConnectorError, Drifted, OutcomeUnknown, RetryLater, Stop
 from connectors.money import Money
 from simulations.platform import faults
@@ -19,10 +19,12 @@ from simulations.platform.connector import SimulatedConnector
 from simulations.platform.faults import (
     Delayed,
     EditedBehind,
+    NotApplied,
     OutOfOrder,
     PartialPull,
     PartialSet,
     Refuses,
+    StaleAds,
     StaleBudgets,
     StaleRows,
     Throttled,
@@ -55,6 +57,8 @@ FAULTS = {
     "Throttled": Throttled,
     "Refuses": Refuses,
     "EditedBehind": EditedBehind,
+    "NotApplied": NotApplied,
+    "StaleAds": StaleAds,
     "StaleBudgets": StaleBudgets,
     "StaleRows": StaleRows,
     "TokenExpired": TokenExpired,
@@ -70,6 +74,14 @@ METHODS = {name: method for name, method in vars(Connector).items() if inspect.i
 @pytest.fixture
 def platform():
     return SimulatedConnector(SCENARIOS["tiny-yen"], seed=1, start=START)
+
+
+def _pause(platform, key="p"):
+    return StatusChange(key, platform.ads()[0].key, EntityStatus.ACTIVE, EntityStatus.PAUSED)
+
+
+def _status(platform):
+    return platform.ads()[0].status
 
 
 def _change(platform, amount=7_000, key="k"):
@@ -139,6 +151,10 @@ def test_a_wrapper_that_spoils_nothing_is_not_noticed(platform, wrap):
     change = _change(platform)
     wrapped.check_budget(change)
     assert wrapped.set_budget(change).amount == _live(platform) == change.target
+    assert wrapped.ads() == platform.ads()
+    pause = _pause(platform)
+    wrapped.check_status(pause)
+    assert wrapped.set_status(pause).status is _status(platform) is pause.target
     wrapped.close()
 
 
@@ -147,6 +163,42 @@ def test_closing_never_fails(platform, wrap):
     wrapped = wrap(platform, always)
     wrapped.close()
     wrapped.close()
+
+
+def test_a_switch_is_lost_refused_or_dropped_as_a_budget_is(platform):
+    pause = _pause(platform)
+    for fault, error in ((TimesOutBeforeCommit, OutcomeUnknown), (Refuses, Stop)):
+        with pytest.raises(error):
+            fault(platform, always).set_status(pause)
+    dropped = NotApplied(platform, on_calls(1))
+    assert dropped.set_status(pause).status is pause.target
+    assert _status(platform) is EntityStatus.ACTIVE
+    with pytest.raises(OutcomeUnknown):
+        TimesOutAfterCommit(platform, always).set_status(pause)
+    assert _status(platform) is EntityStatus.PAUSED
+    assert len(platform.world.state.switches) == 1
+
+
+def test_a_budget_that_was_acknowledged_may_not_have_been_set(platform):
+    change, before = _change(platform), _live(platform)
+    assert NotApplied(platform, always).set_budget(change).amount == change.target
+    assert _live(platform) == before
+
+
+def test_a_person_may_switch_an_ad_just_before_us(platform):
+    pause = _pause(platform)
+    assert EditedBehind(platform, always).set_status(pause).status is pause.target
+    (switch,) = platform.world.state.switches
+    assert switch.key.startswith("somebody-else")
+
+
+def test_a_stale_reading_of_ads_is_the_one_before(platform):
+    stale = StaleAds(platform, on_calls(1, 3))
+    first = stale.ads()
+    platform.set_status(_pause(platform))
+    assert stale.ads() == platform.ads()
+    platform.switch(first[1].ad_id, EntityStatus.PAUSED)
+    assert [ad.status for ad in stale.ads()[:2]] == [EntityStatus.PAUSED, EntityStatus.ACTIVE]
 
 
 def test_a_timeout_before_the_commit_writes_nothing(platform):

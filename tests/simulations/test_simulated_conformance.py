@@ -9,10 +9,12 @@ from simulations.platform.connector import SimulatedConnector
 from simulations.platform.faults import (
     Delayed,
     EditedBehind,
+    NotApplied,
     OutOfOrder,
     PartialPull,
     PartialSet,
     Refuses,
+    StaleAds,
     StaleBudgets,
     StaleRows,
     Throttled,
@@ -65,6 +67,9 @@ class TestSimulatedPlatform(ConnectorConformance):
     def edit_behind(self, connector, key, amount):
         connector.edit(key.budget_id, amount)
 
+    def switch_behind(self, connector, key, status):
+        connector.switch(key.ad_id, status)
+
 
 class TestPlatformWithEveryForce(TestSimulatedPlatform):
     def make(self, currency):
@@ -87,6 +92,8 @@ class _Wrapped(Wrapper):
             TimesOutAfterCommit,
             Refuses,
             EditedBehind,
+            NotApplied,
+            StaleAds,
             StaleBudgets,
             StaleRows,
             Throttled,
@@ -110,3 +117,6 @@ class TestWrappedPlatform(TestSimulatedPlatform):
 
     def edit_behind(self, connector, key, amount):
         super().edit_behind(connector.platform, key, amount)
+
+    def switch_behind(self, connector, key, status):
+        super().switch_behind(connector.platform, key, status)

@@ -69,7 +69,7 @@ Config = Annotated[Path, typer.Option("--config", "-c", help="The settings file.
 Json = Annotated[bool, typer.Option("--json", help="Answer as one JSON object on standard output.")]
 Rec = Annotated[str, typer.Argument(help="The recommendation's id, or 'latest'.")]
 As = Annotated[str | None, typer.Option("--as", help="Who acts; by default the user of this terminal.")]
-Lines = Annotated[str | None, typer.Option(help="Only these budgets: ids or names, separated by commas.")]
+Lines = Annotated[str | None, typer.Option(help="Only these budgets and ads: ids or names, separated by commas.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="Plan for this day (YYYY-MM-DD) as if it were today.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default one for each core.")]
 
@@ -174,13 +174,13 @@ def apply(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Ask the platforms, write nothing.")] = False,
     json: Json = False,
 ) -> None:
-    """Write what was approved, decreases first. Goes on where it was stopped. Exit 3: drift."""
+    """Write what was approved, decreases and resumes first. Goes on where it was stopped. Exit 3: drift."""
     _act("apply", rec=rec, config=config, dry_run=dry_run, json=json)
 
 
 @app.command()
 def verify(rec: Rec, config: Config = _CONFIG, json: Json = False) -> None:
-    """Read the written budgets back. Exit 3: a budget is not what was written."""
+    """Read the written budgets and ads back. Exit 3: one is not what was written."""
     _act("verify", rec=rec, config=config, json=json)
 
 

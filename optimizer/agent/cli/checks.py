@@ -57,7 +57,7 @@ def status(config: Path) -> Answer:
             "recommendation": record.recommendation.rec_id,
             "state": record.state.value,
             "valid_until": record.recommendation.valid_until.isoformat(),
-            "changes": sum(line.changes for line in record.recommendation.decision.lines),
+            "changes": sum(line.changes for line in record.recommendation.decision.all_lines),
             "approved": len(record.approved_lines),
         }
         for record in waiting
@@ -67,7 +67,7 @@ def status(config: Path) -> Answer:
         for f in seen.freshness
     ]
     table = Table(box=None, pad_edge=False, title="Recommendations", title_justify="left")
-    for title in ("id", "state", "budgets", "valid until (UTC)"):
+    for title in ("id", "state", "lines", "valid until (UTC)"):
         table.add_column(title)
     for row in rows:
         budgets = f"{row['approved']} of {row['changes']} approved" if row["approved"] else str(row["changes"])

@@ -17,7 +17,7 @@ from rich.console import Console, Group, RenderableType
 from rich.logging import RichHandler
 from rich.text import Text
 
-from connectors.contract import BudgetKey
+from connectors.contract import AdKey, BudgetKey
 from connectors.errors import ConnectorError
 from connectors.money import Money
 from optimizer import approval
@@ -33,7 +33,7 @@ from optimizer.agent.cli.replay import replay
 from optimizer.agent.cli.simulate import simulate
 from optimizer.agent.settings import SettingsError
 from optimizer.goals import GoalsError
-from optimizer.plan.recommendation import IntentState, Line, Record, State
+from optimizer.plan.recommendation import AdLine, IntentState, Line, LineKey, Record, State
 from optimizer.ports import NotFound, StoreError
 
 _LOG: Final = logging.getLogger("outlay.cli")
@@ -98,7 +98,7 @@ def approve(rec: str, config: Path, lines: str | None, reason: str, plan_hash: s
     with open_house(config) as house:
         record = house.store.record(_rec_id(house, rec))
         whole = _shown_hash(record, plan_hash)
-        chosen = None if lines is None else tuple(_line(record, name).key for name in _split(lines))
+        chosen = None if lines is None else tuple(_any_line(record, name).key for name in _split(lines))
         verdict = approval.Approve(_actor(actor), whole, chosen, reason)
         settled = cycle.settle(house, record.recommendation.rec_id, verdict)
     return _settled(settled)
@@ -135,7 +135,7 @@ def apply(rec: str, config: Path, dry_run: bool) -> Answer:
 
 
 def verify(rec: str, config: Path) -> Answer:
-    """Read the written budgets back."""
+    """Read the written budgets and ads back."""
     with open_house(config) as house:
         return _written(house, writing.verify(house, _rec_id(house, rec)))
 
@@ -180,10 +180,14 @@ def _rehearsed(rehearsals: Iterable[writing.Rehearsal]) -> Answer:
     )
     data = {
         "dry_run": [
-            {"budget": str(r.key), "base": str(r.base), "target": str(r.target), "problem": r.problem} for r in rows
+            {_kind(r.key): str(r.key), "base": str(r.base), "target": str(r.target), "problem": r.problem} for r in rows
         ]
     }
     return Answer(f"{words}\nNothing was written.", data, Exit.BLOCKED if problems else Exit.FINE)
+
+
+def _kind(key: LineKey) -> str:
+    return "ad" if isinstance(key, AdKey) else "budget"
 
 
 def _plan_code(record: Record) -> Exit:
@@ -221,10 +225,28 @@ def _shown_hash(record: Record, typed: str | None) -> str:
 
 def _line(record: Record, name: str) -> Line:
     lines = record.recommendation.decision.lines
-    found = [line for line in lines if name in (line.key.budget_id, line.name, str(line.key))]
+    return _only(record, name, [line for line in lines if name in (line.key.budget_id, line.name, str(line.key))])
+
+
+def _any_line(record: Record, name: str) -> Line | AdLine:
+    """A budget, or else an ad, by id, name or full key."""
+    decision = record.recommendation.decision
+    found: list[Line | AdLine] = []
+    found += [line for line in decision.lines if name in (line.key.budget_id, line.name, str(line.key))]
+    found += [line for line in decision.ads if name in (line.key.ad_id, line.name, str(line.key))]
+    return _only(record, name, found)
+
+
+def _only[T: Line | AdLine](record: Record, name: str, found: list[T]) -> T:
+    """The one line that was meant.
+
+    Raises:
+        UsageError: There is none, or more than one.
+    """
+    lines = record.recommendation.decision.lines
     if len(found) != 1:
         some = ", ".join(line.key.budget_id for line in lines[:8])
-        why = "names no budget" if not found else f"names {len(found)} budgets"
+        why = "names no budget" if not found else f"names {len(found)} lines"
         raise UsageError(f"{name!r} {why} of {record.recommendation.rec_id}. Mend: write an id, such as {some}.")
     return found[0]
 

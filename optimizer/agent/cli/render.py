@@ -12,10 +12,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from connectors.contract import BudgetKey
+from connectors.contract import BudgetKey, EntityStatus
 from optimizer.agent.cli import tables
 from optimizer.agent.cli.tables import clean, interval
 from optimizer.plan.recommendation import (
+    AdLine,
     Binding,
     Decision,
     Event,
@@ -23,6 +24,7 @@ from optimizer.plan.recommendation import (
     Finding,
     Intent,
     Line,
+    LineKey,
     Record,
     Severity,
     State,
@@ -32,6 +34,7 @@ _STYLES: Final = {Severity.INFO: "dim", Severity.WARNING: "yellow", Severity.BLO
 _SHOWN_FINDINGS: Final = 12
 _SHOWN_REASONS: Final = 15
 _SHOWN_NAMES: Final = 6
+_NOTHING: Final = "Nothing to change: leave every budget as it is."
 _DECLINED: Final = frozenset({"gain-too-small", "nothing-to-shift"})
 
 
@@ -42,7 +45,10 @@ def record(shown: Record) -> RenderableType:
     if decision.moves:
         parts += [tables.budgets(decision), _bullets("Where the money goes", _shifts(decision)), _why(decision)]
     elif decision.explanation is not None and decision.explanation.declined is not None:
-        parts.append(_bullets("Why nothing is proposed", [decision.explanation.declined.words]))
+        title = "Why no budget changes" if decision.acts else "Why nothing is proposed"
+        parts.append(_bullets(title, [decision.explanation.declined.words]))
+    if decision.ads:
+        parts.append(section("Ads", tables.ads(decision.ads, decision.unit, _names(decision))))
     parts.append(_unchanged(decision))
     parts.append(_bullets("Promises", [promise.words for promise in decision.promises]))
     parts.append(_bullets("What holds the plan back", [binding.words for binding in decision.bindings]))
@@ -60,12 +66,12 @@ def history(shown: Record, events: Sequence[Event], writes: Sequence[Intent]) ->
 
 def intents(shown: Record, writes: Sequence[Intent]) -> RenderableType:
     """The writes of a recommendation and where each stands; nothing if there are none."""
-    listed = [tables.intents(writes, _names(shown.recommendation.decision))] if writes else []
+    listed = [tables.intents(writes, _all_names(shown.recommendation.decision))] if writes else []
     return section("Writes", *listed)
 
 
-def approved(lines: Sequence[Line]) -> RenderableType:
-    """The lines that an approval is for, each from its current to its proposed budget."""
+def approved(lines: Sequence[Line | AdLine]) -> RenderableType:
+    """The lines that an approval is for, each from its current to its proposed budget or status."""
     told = [f"{clean(line.name)}: {line.current} -> {line.proposed}" for line in lines]
     return Text("\n".join(f"- {words}" for words in told))
 
@@ -113,13 +119,15 @@ def _head(shown: Record) -> Text:
 
 def _summary(decision: Decision) -> Text:
     if not decision.moves:
-        return Text("Nothing to change: leave every budget as it is.")
+        return Text(f"{_switched(decision)}Leave every budget as it is." if decision.acts else _NOTHING)
     changed = sum(line.changes for line in decision.lines)
     sentences = [
         f"{_movement(decision)} in {changed} of {len(decision.lines)} budgets: "
         f"{decision.expected_now:,.2f} -> {decision.expected_then:,.2f} {decision.unit}.",
         _outcome(decision),
     ]
+    if decision.ads:
+        sentences.append(_switched(decision).strip())
     if decision.explored:
         sentences.append(
             f"{decision.explored:.1%} of the spend stands where it may turn out better than expected, to learn of it."
@@ -248,12 +256,23 @@ def _findings(findings: Sequence[Finding]) -> RenderableType:
 
 
 def _arms(decision: Decision) -> Group:
-    about = Text(f"Advice, not written; the rate is {decision.arms[0].metric}.", style="dim")
+    written = "What is written of it stands under Ads" if decision.ads else "Advice, not written"
+    about = Text(f"{written}; the rate is {decision.arms[0].metric}.", style="dim")
     return section("Creatives and audiences, largest shifts first", about, tables.arms(decision.arms, _names(decision)))
+
+
+def _switched(decision: Decision) -> str:
+    """How many ads are paused and resumed, as a sentence with a blank behind it."""
+    resumed = sum(line.proposed is EntityStatus.ACTIVE for line in decision.ads)
+    return f"Ads: {len(decision.ads) - resumed} to be paused, {resumed} to be resumed. "
 
 
 def _names(decision: Decision) -> dict[BudgetKey, str]:
     return {line.key: line.name for line in decision.lines}
+
+
+def _all_names(decision: Decision) -> dict[LineKey, str]:
+    return {line.key: line.name for line in decision.all_lines}
 
 
 def _indented(sentence: str) -> Padding:

@@ -13,9 +13,20 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from connectors.contract import BudgetKey
+from connectors.contract import BudgetKey, EntityStatus
 from optimizer.explain import figure
-from optimizer.plan.recommendation import ArmShare, Decision, Effect, Event, Intent, IntentState, Line
+from optimizer.plan.recommendation import (
+    AdIntent,
+    AdLine,
+    ArmShare,
+    Decision,
+    Effect,
+    Event,
+    Intent,
+    IntentState,
+    Line,
+    LineKey,
+)
 
 SHOWN_LINES: Final = 30
 _SHOWN_ARMS: Final = 15
@@ -149,6 +160,34 @@ def arms(shown: Sequence[ArmShare], names: Mapping[BudgetKey, str]) -> Renderabl
     return Group(Annotated(table, above), *([Text(f"and {rest} more (--json shows all)", style="dim")] if rest else []))
 
 
+def ads(shown: Sequence[AdLine], unit: str, names: Mapping[BudgetKey, str]) -> RenderableType:
+    """The ads to be paused and resumed, by budget, with what each brings and the reason under it."""
+    listed = shown[:SHOWN_LINES]
+    effects = [line.effect for line in listed]
+    table = _sheet(
+        "ad",
+        [_name(f"  {'+' if line.proposed is EntityStatus.ACTIVE else '-'} {line.name}") for line in listed],
+        [
+            ("id", [line.key.ad_id for line in listed]),
+            ("to do", ["resume" if line.proposed is EntityStatus.ACTIVE else "pause" for line in listed]),
+            ("a day", [f"{line.moved.micros / 1e6:,.2f}" for line in listed]),
+            ("P(worse)", [f"{e.p_worse:.0%}" if e else "" for e in effects]),
+            (unit.replace(" a day", "\na day"), [f"{e.mean:+,.2f}" if e else "" for e in effects]),
+            ("80%\nsure", [interval(e.low80, e.high80) if e else "" for e in effects]),
+        ],
+    )
+    above, below, row = {}, {}, 1
+    for key, members in groupby(listed, key=lambda line: line.target):
+        above[row] = _name(names.get(key, str(key)))
+        for line in members:
+            below[row] = Text(f"      {clean(line.reason)}", style="dim")
+            row += 1
+    rest = len(shown) - len(listed)
+    return Group(
+        Annotated(table, above, below), *([Text(f"and {rest} more (--json shows all)", style="dim")] if rest else [])
+    )
+
+
 def history(events: Sequence[Event]) -> Table:
     """A recommendation's history, oldest first."""
     table = Table(box=None, pad_edge=False)
@@ -161,10 +200,10 @@ def history(events: Sequence[Event]) -> Table:
     return table
 
 
-def intents(writes: Sequence[Intent], names: Mapping[BudgetKey, str]) -> Annotated:
+def intents(writes: Sequence[Intent], names: Mapping[LineKey, str]) -> Annotated:
     """The writes of a recommendation and where each stands; what happened last stands under those not verified."""
     table = _sheet(
-        "budget",
+        "budget or ad" if any(isinstance(intent, AdIntent) for intent in writes) else "budget",
         [_name(f"{intent.order + 1}. {names.get(intent.key, str(intent.key))}") for intent in writes],
         [
             ("from", [str(intent.base) for intent in writes]),

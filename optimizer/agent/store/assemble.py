@@ -54,6 +54,8 @@ def assemble(query: SnapshotQuery, known: Known, facts: Facts) -> Snapshot:
         freshness=_freshness(known),
         unbudgeted=unbudgeted,
         priors=known.priors,
+        ads=tuple(sorted(known.ads, key=lambda ad: ad.key)),
+        switches=tuple(sorted(known.switches, key=lambda switch: (switch.at, switch.key))),
     )
 
 

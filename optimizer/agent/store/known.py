@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from connectors.contract import BudgetKey, BudgetTarget, Entity, EntityKind, Series
+from connectors.contract import AdState, BudgetKey, BudgetTarget, Entity, EntityKind, Series
 from optimizer.plan.priors import ResponsePriors
-from optimizer.plan.snapshot import BudgetMove, FloatArray, IntArray
+from optimizer.plan.snapshot import AdSwitch, BudgetMove, FloatArray, IntArray
 
 EntityKey = tuple[str, str, EntityKind, str]
 """Connector, account, kind and id."""
@@ -43,6 +43,8 @@ class Known:
         amounts: Every reading of each budget, as (instant, daily micros) by instant; None where it was not daily.
         moves: Our acknowledged changes in the window that a snapshot tells of.
         priors: Those of the last refit that passed.
+        ads: Each ad whose status can be set, as read last.
+        switches: Our acknowledged pauses and resumes in the window that a snapshot tells of.
     """
 
     series: Sequence[KnownSeries]
@@ -51,6 +53,8 @@ class Known:
     entities: Mapping[EntityKey, Entity]
     moves: Sequence[BudgetMove]
     priors: ResponsePriors | None
+    ads: Sequence[AdState] = ()
+    switches: Sequence[AdSwitch] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -12,16 +13,19 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from connectors.contract import BudgetKey
+from connectors.contract import AdKey, BudgetKey, EntityStatus
 from connectors.money import Money
 from optimizer.agent.store import tables as t
 from optimizer.agent.store.instants import from_instant, to_instant
 from optimizer.agent.store.rules import acknowledged_at, check_alone, check_intent, check_step, no_such_record, taken
 from optimizer.approval import OPEN
 from optimizer.plan.recommendation import (
+    AdIntent,
+    BudgetIntent,
     Event,
     Intent,
     IntentState,
+    LineKey,
     Recommendation,
     Record,
     State,
@@ -29,7 +33,8 @@ from optimizer.plan.recommendation import (
     from_json,
     to_json,
 )
-from optimizer.plan.snapshot import BudgetMove
+from optimizer.plan.snapshot import AdSwitch, BudgetMove
+from optimizer.ports import StoreError
 
 
 def commit(connection: Connection, transitions: Sequence[Transition]) -> None:
@@ -114,7 +119,24 @@ def events(connection: Connection, rec_id: str) -> tuple[Event, ...]:
 
 
 def moves(connection: Connection, since: int, until: int) -> list[BudgetMove]:
-    """Return the changes that a platform acknowledged within a span of instants, both ends included."""
+    """Return the budgets' changes that a platform acknowledged within a span of instants, both ends included."""
+    return [
+        BudgetMove(intent.key, at, intent.base, intent.target)
+        for intent, at in _confirmed(connection, since, until)
+        if isinstance(intent, BudgetIntent)
+    ]
+
+
+def switches(connection: Connection, since: int, until: int) -> list[AdSwitch]:
+    """Return the pauses and resumes that a platform acknowledged within a span of instants, both ends included."""
+    return [
+        AdSwitch(intent.key, at, intent.base, intent.target)
+        for intent, at in _confirmed(connection, since, until)
+        if isinstance(intent, AdIntent)
+    ]
+
+
+def _confirmed(connection: Connection, since: int, until: int) -> list[tuple[Intent, datetime]]:
     statement = select(t.Intent).where(
         col(t.Intent.acknowledged_at).is_not(None),
         col(t.Intent.acknowledged_at) >= since,
@@ -122,7 +144,7 @@ def moves(connection: Connection, since: int, until: int) -> list[BudgetMove]:
     )
     with Session(connection) as session:
         return [
-            BudgetMove(_key(row), from_instant(row.acknowledged_at), *_amounts(row))
+            (_intent(row), from_instant(row.acknowledged_at))
             for row in session.exec(statement)
             if row.acknowledged_at is not None
         ]
@@ -170,7 +192,7 @@ def _standing(record: Record) -> dict[str, Any]:
     return {
         "state": record.state.value,
         "approved_by": record.approved_by,
-        "approved_lines": json.dumps([[k.connector, k.account_id, k.budget_id] for k in record.approved_lines]),
+        "approved_lines": json.dumps([_named(key) for key in record.approved_lines]),
         "approvals": json.dumps(record.approvals),
     }
 
@@ -180,9 +202,18 @@ def _record(row: t.Recommendation) -> Record:
         from_json(Recommendation, row.payload),
         State(row.state),
         row.approved_by,
-        tuple(BudgetKey(*parts) for parts in json.loads(row.approved_lines)),
+        tuple(_line_key(parts) for parts in json.loads(row.approved_lines)),
         tuple(json.loads(row.approvals)),
     )
+
+
+def _named(key: LineKey) -> list[str] | dict[str, str]:
+    """A key as JSON: a budget's as a list, as it has always been, an ad's with its parts named."""
+    return asdict(key) if isinstance(key, AdKey) else [key.connector, key.account_id, key.budget_id]
+
+
+def _line_key(parts: list[str] | dict[str, str]) -> LineKey:
+    return AdKey(**parts) if isinstance(parts, dict) else BudgetKey(*parts)
 
 
 def _event(event: Event) -> t.Event:
@@ -199,10 +230,7 @@ def _columns(intent: Intent, confirmed: datetime | None) -> dict[str, Any]:
         "revision": intent.revision,
         "connector": intent.key.connector,
         "account_id": intent.key.account_id,
-        "budget_id": intent.key.budget_id,
-        "currency": intent.target.currency,
-        "base": intent.base.micros,
-        "target": intent.target.micros,
+        **_change(intent),
         "position": intent.order,
         "state": intent.state.value,
         "attempts": intent.attempts,
@@ -213,19 +241,37 @@ def _columns(intent: Intent, confirmed: datetime | None) -> dict[str, Any]:
     }
 
 
+def _change(intent: Intent) -> dict[str, Any]:
+    """What is written: the columns of a budget's amount or of an ad's status, the others NULL."""
+    if isinstance(intent, AdIntent):
+        return {"ad_id": intent.key.ad_id, "base_status": intent.base.value, "target_status": intent.target.value}
+    return {
+        "budget_id": intent.key.budget_id,
+        "currency": intent.target.currency,
+        "base": intent.base.micros,
+        "target": intent.target.micros,
+    }
+
+
 def _intent(row: t.Intent) -> Intent:
-    return Intent(
-        row.idempotency_key, row.rec_id, row.revision, _key(row), *_amounts(row), row.position,
-        IntentState(row.state), row.attempts, row.request_id, row.note, _moment(row.updated_at),
-    )  # fmt: skip
-
-
-def _key(row: t.Intent) -> BudgetKey:
-    return BudgetKey(row.connector, row.account_id, row.budget_id)
-
-
-def _amounts(row: t.Intent) -> tuple[Money, Money]:
-    return Money(row.base, row.currency), Money(row.target, row.currency)
+    identity = (row.idempotency_key, row.rec_id, row.revision)
+    standing: dict[str, Any] = {
+        "order": row.position,
+        "state": IntentState(row.state),
+        "attempts": row.attempts,
+        "request_id": row.request_id,
+        "note": row.note,
+        "updated_at": _moment(row.updated_at),
+    }
+    match row:
+        case t.Intent(ad_id=str(ad), base_status=str(base), target_status=str(target)):
+            key = AdKey(row.connector, row.account_id, ad)
+            return AdIntent(*identity, key, EntityStatus(base), EntityStatus(target), **standing)
+        case t.Intent(budget_id=str(budget), currency=str(currency), base=int(before), target=int(after)):
+            where = BudgetKey(row.connector, row.account_id, budget)
+            return BudgetIntent(*identity, where, Money(before, currency), Money(after, currency), **standing)
+        case _:
+            raise StoreError(f"intent {row.idempotency_key} changes neither a budget nor an ad: restore a backup")
 
 
 def _instant(moment: datetime | None) -> int | None:

@@ -12,6 +12,8 @@ import numpy as np
 
 from connectors.contract import (
     Account,
+    AdKey,
+    AdState,
     BudgetKey,
     BudgetKind,
     BudgetTarget,
@@ -27,6 +29,7 @@ from optimizer.agent.store.memory_office import MemoryOffice
 from optimizer.agent.store.rules import (
     LARGEST,
     acknowledged_at,
+    check_ads,
     check_alone,
     check_budgets,
     check_intent,
@@ -40,13 +43,14 @@ from optimizer.agent.store.rules import (
 from optimizer.agent.store.timeline import Clash, Measures, Version, fold, in_force
 from optimizer.approval import OPEN
 from optimizer.plan.priors import ResponsePriors
-from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
+from optimizer.plan.recommendation import AdIntent, BudgetIntent, Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
-from optimizer.plan.snapshot import BudgetMove, Snapshot
+from optimizer.plan.snapshot import AdSwitch, BudgetMove, Snapshot
 from optimizer.ports import ConflictingRows, IngestReport, SnapshotQuery
 
 _Histories = dict[Series, dict[int, list[Version]]]
 _Readings = dict[BudgetKey, list[tuple[int, BudgetTarget | None]]]  # None: it had left the platform
+_Statuses = dict[AdKey, list[tuple[int, AdState | None]]]  # likewise
 
 
 class MemoryStore(MemoryOffice):
@@ -59,6 +63,7 @@ class MemoryStore(MemoryOffice):
         self._channels: dict[Series, str] = {}
         self._entities: dict[EntityKey, Entity] = {}
         self._readings: _Readings = {}
+        self._statuses: _Statuses = {}
         self._records: dict[tuple[str, int], Record] = {}
         self._events: tuple[Event, ...] = ()
         self._intents: dict[str, tuple[Intent, datetime | None]] = {}
@@ -106,6 +111,19 @@ class MemoryStore(MemoryOffice):
             if key.connector == connector and key not in read:
                 _enter(readings, instant, None)
 
+    def note_ads(self, connector: str, ads: Iterable[AdState], read_at: datetime) -> None:
+        """See `Store.note_ads`."""
+        listed = list(ads)
+        check_ads(connector, listed)
+        self._accounts = self._with_accounts(ad.account for ad in listed)
+        instant = to_instant(read_at)
+        for ad in listed:
+            _enter(self._statuses.setdefault(ad.key, []), instant, ad)
+        read = {ad.key for ad in listed}
+        for key, readings in self._statuses.items():
+            if key.connector == connector and key not in read:
+                _enter(readings, instant, None)
+
     def snapshot(self, query: SnapshotQuery) -> Snapshot:
         """See `Store.snapshot`."""
         known_at, today = to_instant(query.known_at), query.today.toordinal()
@@ -122,6 +140,8 @@ class MemoryStore(MemoryOffice):
             entities=self._entities,
             moves=self._moves(query.known_at),
             priors=self.latest_priors(query.known_at),
+            ads=self._ads(budgets_at),
+            switches=self._switches(query.known_at),
         )
         return assemble(query, known, _MemoryFacts(self._histories, known_at))
 
@@ -208,12 +228,32 @@ class MemoryStore(MemoryOffice):
         return known
 
     def _moves(self, known_at: datetime) -> list[BudgetMove]:
-        since = known_at - MOVES_WINDOW
         return [
-            BudgetMove(intent.key, confirmed, intent.base, intent.target)
-            for intent, confirmed in self._intents.values()
-            if confirmed is not None and since <= confirmed <= known_at
+            BudgetMove(intent.key, at, intent.base, intent.target)
+            for intent, at in self._confirmed(known_at)
+            if isinstance(intent, BudgetIntent)
         ]
+
+    def _switches(self, known_at: datetime) -> list[AdSwitch]:
+        return [
+            AdSwitch(intent.key, at, intent.base, intent.target)
+            for intent, at in self._confirmed(known_at)
+            if isinstance(intent, AdIntent)
+        ]
+
+    def _confirmed(self, known_at: datetime) -> Iterable[tuple[Intent, datetime]]:
+        since = known_at - MOVES_WINDOW
+        for intent, confirmed in self._intents.values():
+            if confirmed is not None and since <= confirmed <= known_at:
+                yield intent, confirmed
+
+    def _ads(self, instant: int) -> list[AdState]:
+        last = (
+            history[place - 1][1]
+            for history in self._statuses.values()
+            if (place := bisect_right(history, instant, key=itemgetter(0)))
+        )
+        return [ad for ad in last if ad is not None]
 
 
 class _MemoryFacts:
@@ -287,15 +327,15 @@ def _amount(instant: int, budget: BudgetTarget | None) -> tuple[int, int | None]
     return instant, budget.amount.micros if budget is not None and budget.kind is BudgetKind.DAILY else None
 
 
-def _enter(readings: list[tuple[int, BudgetTarget | None]], instant: int, budget: BudgetTarget | None) -> None:
+def _enter[T: (BudgetTarget, AdState)](readings: list[tuple[int, T | None]], instant: int, read: T | None) -> None:
     """Enter a reading that differs from what was in force at its time; one of the same instant replaces."""
     place = bisect_right(readings, instant, key=itemgetter(0))
-    if (readings[place - 1][1] if place else None) == budget:
+    if (readings[place - 1][1] if place else None) == read:
         return
     if place and readings[place - 1][0] == instant:
-        readings[place - 1] = (instant, budget)
+        readings[place - 1] = (instant, read)
     else:
-        insort(readings, (instant, budget), key=itemgetter(0))
+        insort(readings, (instant, read), key=itemgetter(0))
 
 
 def _open_beside(intents: Mapping[str, tuple[Intent, datetime | None]], own: tuple[str, int]) -> Intent | None:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-from connectors.contract import Account, BudgetTarget
+from connectors.contract import Account, AdKey, AdState, BudgetTarget
 from optimizer.approval import STEPS
-from optimizer.plan.recommendation import Intent, IntentState, Record, State, Transition
+from optimizer.plan.recommendation import BudgetIntent, Intent, IntentState, Record, State, Transition
 from optimizer.ports import NotFound, StateConflict, StoreError
 
 LARGEST: Final = 2**63 - 1
@@ -52,6 +52,21 @@ def check_budgets(connector: str, budgets: Iterable[BudgetTarget]) -> None:
             )
 
 
+def check_ads(connector: str, ads: Iterable[AdState]) -> None:
+    """Check that ads are of one connector and stand once each.
+
+    Raises:
+        StoreError: One is of another connector, or was read twice.
+    """
+    met: set[AdKey] = set()
+    for ad in ads:
+        if ad.account.connector != connector:
+            raise StoreError(f"ad {ad.key} was read as one of {connector!r}; correct the connector")
+        if ad.key in met:
+            raise StoreError(f"ad {ad.key} was read twice in one reading; correct the connector")
+        met.add(ad.key)
+
+
 def check_alone(other: Intent | None) -> None:
     """Check that no other revision is being written, of which an open intent is given.
 
@@ -76,7 +91,8 @@ def check_step(stored: Record | None, step: Transition) -> None:
     recommendation = step.record.recommendation
     name = f"{recommendation.rec_id} revision {recommendation.revision}"
     for intent in step.intents:
-        _check_currency(intent)
+        if isinstance(intent, BudgetIntent):
+            _check_currency(intent)
     if stored is None:
         if step.before is not None:
             raise StateConflict(f"{name} is not stored, though the step starts from {step.before.value!r}")
@@ -125,9 +141,9 @@ def acknowledged_at(intent: Intent, before: datetime | None) -> datetime | None:
 
 
 def taken(intents: Sequence[Intent]) -> StateConflict:
-    """Return the error of intents of which one is stored already, or whose budget has an open one."""
+    """Return the error of intents of which one is stored already, or whose budget or ad has an open one."""
     keys = ", ".join(str(intent.key) for intent in intents)
-    return StateConflict(f"a write is open, or was planned before, on one of these budgets: {keys}")
+    return StateConflict(f"a write is open, or was planned before, on one of these: {keys}")
 
 
 def too_large() -> StoreError:
@@ -151,6 +167,6 @@ def _identity(intent: Intent) -> tuple[object, ...]:
     return intent.idempotency_key, intent.rec_id, intent.revision, *what
 
 
-def _check_currency(intent: Intent) -> None:
+def _check_currency(intent: BudgetIntent) -> None:
     if intent.base.currency != intent.target.currency:
         raise StoreError(f"intent {intent.idempotency_key} goes from {intent.base} to {intent.target}")

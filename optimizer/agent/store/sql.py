@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from connectors.contract import BudgetTarget, Entity, PerformanceRow
+from connectors.contract import AdState, BudgetTarget, Entity, PerformanceRow
+from optimizer.agent.store import ads as statuses
 from optimizer.agent.store import catalogue, facts, ledger, office, refits
 from optimizer.agent.store.assemble import MOVES_WINDOW, assemble
 from optimizer.agent.store.engine import Database, sqlite_path
@@ -63,6 +64,12 @@ class SqlStore:
         with self._database.write() as connection:
             catalogue.note_budgets(connection, connector, listed, to_instant(read_at))
 
+    def note_ads(self, connector: str, ads: Iterable[AdState], read_at: datetime) -> None:
+        """See `Store.note_ads`."""
+        listed = list(ads)
+        with self._database.write() as connection:
+            statuses.note(connection, connector, listed, to_instant(read_at))
+
     def snapshot(self, query: SnapshotQuery) -> Snapshot:
         """See `Store.snapshot`."""
         known_at, budgets_at = to_instant(query.known_at), to_instant(query.budgets_at or query.known_at)
@@ -74,6 +81,8 @@ class SqlStore:
                 entities=catalogue.read_entities(connection),
                 moves=ledger.moves(connection, to_instant(query.known_at - MOVES_WINDOW), known_at),
                 priors=refits.latest_priors(connection, known_at),
+                ads=tuple(statuses.read(connection, budgets_at).values()),
+                switches=ledger.switches(connection, to_instant(query.known_at - MOVES_WINDOW), known_at),
             )
             return assemble(query, known, facts.SqlFacts(connection, known_at))
 

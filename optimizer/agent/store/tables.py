@@ -28,6 +28,14 @@ _NAMES = {
 }
 _NO_ROWID = {"sqlite_with_rowid": False}
 OPEN_INTENTS = "state IN ('planned', 'sending')"
+BUDGET_OR_AD = (
+    "CASE WHEN ad_id IS NULL"
+    " THEN budget_id IS NOT NULL AND currency IS NOT NULL AND base IS NOT NULL AND target IS NOT NULL"
+    " AND base_status IS NULL AND target_status IS NULL"
+    " ELSE budget_id IS NULL AND currency IS NULL AND base IS NULL AND target IS NULL"
+    " AND base_status IN ('active', 'paused') AND target_status IN ('active', 'paused')"
+    " AND base_status IS NOT NULL AND target_status IS NOT NULL END"
+)
 
 
 class Table(SQLModel):
@@ -174,6 +182,23 @@ class BudgetReading(Table, table=True):
     etag: str
 
 
+class AdReading(Table, table=True):
+    """An ad's status as it was read; the next reading is kept only if something changed.
+
+    Where `status` is NULL the platform no longer had it; the rest is repeated from the reading before.
+    """
+
+    __table_args__ = (CheckConstraint("status IN ('active', 'paused')", name="status"), _NO_ROWID)
+    account: int = Field(primary_key=True, foreign_key="account.id")
+    ad_id: str = Field(primary_key=True)
+    read_at: int = _big(primary_key=True)
+    name: str
+    campaign_id: str
+    ad_group_id: str
+    status: str | None
+    etag: str
+
+
 class Recommendation(Table, table=True):
     """A revision: its content as canonical JSON, which nothing changes, and where it stands."""
 
@@ -205,14 +230,20 @@ class Event(Table, table=True):
 
 
 class Intent(Table, table=True):
-    """One budget write. At most one per budget is open; `acknowledged_at` stays once the platform has confirmed."""
+    """One write, of a budget's amount or of an ad's status: the columns of the other are NULL.
+
+    At most one per budget and ad is open; `acknowledged_at` stays once the platform has confirmed.
+    """
 
     __table_args__ = (
         UniqueConstraint("idempotency_key"),
         Index("ix_intent_revision", "rec_id", "revision"),
         Index("uq_intent_open", "connector", "account_id", "budget_id", unique=True,
               sqlite_where=text(OPEN_INTENTS), postgresql_where=text(OPEN_INTENTS)),
+        Index("uq_intent_open_ad", "connector", "account_id", "ad_id", unique=True,
+              sqlite_where=text(OPEN_INTENTS), postgresql_where=text(OPEN_INTENTS)),
         _one_of("state", IntentState),
+        CheckConstraint(BUDGET_OR_AD, name="change"),
         CheckConstraint("length(currency) = 3", name="currency"),
         *_at_least_zero("base", "target", "attempts"),
     )  # fmt: skip
@@ -222,10 +253,10 @@ class Intent(Table, table=True):
     revision: int
     connector: str
     account_id: str
-    budget_id: str
-    currency: str
-    base: int = _big()
-    target: int = _big()
+    budget_id: str | None = None
+    currency: str | None = None
+    base: int | None = _big(default=None)
+    target: int | None = _big(default=None)
     position: int
     state: str
     attempts: int
@@ -233,6 +264,9 @@ class Intent(Table, table=True):
     note: str = _text()
     updated_at: int | None = _big()
     acknowledged_at: int | None = _big()
+    ad_id: str | None = None
+    base_status: str | None = None
+    target_status: str | None = None
 
 
 class Refit(Table, table=True):

@@ -7,11 +7,12 @@ outermost wrapper meets a call first; one that turns the call away keeps it from
 """
 
 from simulations.platform.faults.calls import Delayed, Throttled, TokenExpired
-from simulations.platform.faults.reads import OutOfOrder, PartialPull, StaleBudgets, StaleRows
+from simulations.platform.faults.reads import OutOfOrder, PartialPull, StaleAds, StaleBudgets, StaleRows
 from simulations.platform.faults.schedules import Schedule, always, on_calls, with_chance
 from simulations.platform.faults.wrapper import Wrapper
 from simulations.platform.faults.writes import (
     EditedBehind,
+    NotApplied,
     PartialSet,
     Refuses,
     TimesOutAfterCommit,
@@ -21,11 +22,13 @@ from simulations.platform.faults.writes import (
 __all__ = [
     "Delayed",
     "EditedBehind",
+    "NotApplied",
     "OutOfOrder",
     "PartialPull",
     "PartialSet",
     "Refuses",
     "Schedule",
+    "StaleAds",
     "StaleBudgets",
     "StaleRows",
     "Throttled",

@@ -8,7 +8,7 @@ from datetime import date
 
 import numpy as np
 
-from connectors.contract import BudgetTarget, Connector, PerformanceRow, Series
+from connectors.contract import AdState, BudgetTarget, Connector, PerformanceRow, Series
 from connectors.errors import RetryLater
 from simulations.platform.faults.schedules import Schedule
 from simulations.platform.faults.wrapper import Wrapper
@@ -30,6 +30,21 @@ class StaleBudgets(Wrapper):
         if self._spoils() and self._last is not None:
             return self._last
         self._last = tuple(super().budgets())
+        return self._last
+
+
+class StaleAds(Wrapper):
+    """A reading of the ads is the one before; as `StaleBudgets`."""
+
+    def __init__(self, inner: Connector, schedule: Schedule) -> None:
+        super().__init__(inner, schedule)
+        self._last: tuple[AdState, ...] | None = None
+
+    def ads(self) -> Sequence[AdState]:
+        """Return the ads with their live statuses, or on the scheduled calls those of the last fresh reading."""
+        if self._spoils() and self._last is not None:
+            return self._last
+        self._last = tuple(super().ads())
         return self._last
 
 

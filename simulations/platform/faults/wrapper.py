@@ -7,12 +7,15 @@ from datetime import date
 
 from connectors.contract import (
     Account,
+    AdState,
     BudgetChange,
     BudgetTarget,
     Connector,
     Entity,
     PerformanceRow,
     Receipt,
+    StatusChange,
+    StatusReceipt,
 )
 from simulations.platform.faults.schedules import Schedule
 
@@ -63,6 +66,21 @@ class Wrapper:
         """See `Connector.set_budget`."""
         self._on_call()
         return self._inner.set_budget(change)
+
+    def ads(self) -> Sequence[AdState]:
+        """See `Connector.ads`."""
+        self._on_call()
+        return self._inner.ads()
+
+    def check_status(self, change: StatusChange) -> None:
+        """See `Connector.check_status`."""
+        self._on_call()
+        self._inner.check_status(change)
+
+    def set_status(self, change: StatusChange) -> StatusReceipt:
+        """See `Connector.set_status`."""
+        self._on_call()
+        return self._inner.set_status(change)
 
     def close(self) -> None:
         """See `Connector.close`; it never fails."""

@@ -1,15 +1,31 @@
-"""Faults of a set: answers that are lost, refusals, other hands on the same budget, another amount than asked."""
+"""Faults of a set, of a budget or of an ad: lost answers, refusals, other hands, something else than was asked.
+
+Sets of budgets and of statuses are counted together.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from fractions import Fraction
+from typing import Final
 
-from connectors.contract import BudgetChange, BudgetKey, Connector, Receipt
+from connectors.contract import (
+    AdKey,
+    BudgetChange,
+    BudgetKey,
+    Connector,
+    EntityStatus,
+    Receipt,
+    StatusChange,
+    StatusReceipt,
+)
 from connectors.errors import OutcomeUnknown, Stop
 from connectors.money import Money
 from simulations.platform.faults.schedules import Schedule
 from simulations.platform.faults.wrapper import Wrapper
+
+_NOWHERE: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TimesOutBeforeCommit(Wrapper):
@@ -28,6 +44,16 @@ class TimesOutBeforeCommit(Wrapper):
             raise _unanswered(change)
         return super().set_budget(change)
 
+    def set_status(self, change: StatusChange) -> StatusReceipt:
+        """Switch one ad, or lose the call.
+
+        Raises:
+            OutcomeUnknown: On the scheduled calls.
+        """
+        if self._spoils():
+            raise _unanswered(change)
+        return super().set_status(change)
+
 
 class TimesOutAfterCommit(Wrapper):
     """A set is written, then its answer is lost.
@@ -43,6 +69,18 @@ class TimesOutAfterCommit(Wrapper):
         """
         spoils = self._spoils()
         receipt = super().set_budget(change)
+        if spoils:
+            raise _unanswered(change)
+        return receipt
+
+    def set_status(self, change: StatusChange) -> StatusReceipt:
+        """Switch one ad, and perhaps lose the answer.
+
+        Raises:
+            OutcomeUnknown: On the scheduled calls.
+        """
+        spoils = self._spoils()
+        receipt = super().set_status(change)
         if spoils:
             raise _unanswered(change)
         return receipt
@@ -64,9 +102,19 @@ class Refuses(Wrapper):
             raise Stop(f"the platform refused the change of {change.key} to {change.target}")
         return super().set_budget(change)
 
+    def set_status(self, change: StatusChange) -> StatusReceipt:
+        """Switch one ad, or refuse.
+
+        Raises:
+            Stop: On the scheduled calls.
+        """
+        if self._spoils():
+            raise Stop(f"the platform refused the change of {change.key} to {change.target}")
+        return super().set_status(change)
+
 
 class EditedBehind(Wrapper):
-    """Somebody else changes the budget just before a set arrives.
+    """Somebody else changes the budget, or switches the ad to what was asked, just before a set arrives.
 
     Stands for the marketer at the platform's own page, an agency, and the platform's automated rules.
 
@@ -85,6 +133,19 @@ class EditedBehind(Wrapper):
         if self._spoils():
             self._edit(change.key)
         return super().set_budget(change)
+
+    def set_status(self, change: StatusChange) -> StatusReceipt:
+        """Switch one ad; on the scheduled calls, after somebody else has."""
+        if self._spoils():
+            self._switch(change.key)
+        return super().set_status(change)
+
+    def _switch(self, key: AdKey) -> None:
+        for live in self._inner.ads():
+            if live.key == key:
+                other = EntityStatus.PAUSED if live.status is EntityStatus.ACTIVE else EntityStatus.ACTIVE
+                note = f"somebody-else-{self._calls}-{live.etag}"
+                self._inner.set_status(StatusChange(note, key, live.status, other))
 
     def _edit(self, key: BudgetKey) -> None:
         for live in self._inner.budgets():
@@ -122,5 +183,24 @@ class PartialSet(Wrapper):
         return super().set_budget(replace(change, target=stored))
 
 
-def _unanswered(change: BudgetChange) -> OutcomeUnknown:
+class NotApplied(Wrapper):
+    """The platform acknowledges a set and stores nothing.
+
+    Stands for a write that is taken into a queue and dropped there, and for "200 OK" with an error inside.
+    """
+
+    def set_budget(self, change: BudgetChange) -> Receipt:
+        """Set one budget, on the scheduled calls in words only."""
+        if self._spoils():
+            return Receipt(change.key, change.target, f"dropped-{self._calls}", _NOWHERE)
+        return super().set_budget(change)
+
+    def set_status(self, change: StatusChange) -> StatusReceipt:
+        """Switch one ad, on the scheduled calls in words only."""
+        if self._spoils():
+            return StatusReceipt(change.key, change.target, f"dropped-{self._calls}", _NOWHERE)
+        return super().set_status(change)
+
+
+def _unanswered(change: BudgetChange | StatusChange) -> OutcomeUnknown:
     return OutcomeUnknown(f"no answer to the change of {change.key}; it may or may not stand")

@@ -1,0 +1,111 @@
+"""Which ads of one budget to switch. Pure rules over what each deserves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connectors.contract import AdKey, AdState, EntityStatus
+from optimizer.plan.recommendation import ArmShare
+from optimizer.rotation.limits import Rotation
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An ad of a budget with what is believed of it.
+
+    Attributes:
+        arm: What it deserves; None where nothing is known of it.
+        free: Whether neither a pin nor a cool-down holds it.
+        ours: Whether we were the last to pause it.
+    """
+
+    state: AdState
+    arm: ArmShare | None
+    free: bool
+    ours: bool
+
+    @property
+    def key(self) -> AdKey:
+        """The ad."""
+        return self.state.key
+
+    @property
+    def runs(self) -> bool:
+        """Whether it runs."""
+        return self.state.status is EntityStatus.ACTIVE
+
+    @property
+    def share(self) -> float:
+        """What it deserves; 0 where nothing is known."""
+        return 0.0 if self.arm is None else self.arm.share
+
+    @property
+    def rate(self) -> float:
+        """What it is believed to bring, in the unit of its metric; 0 where nothing is known."""
+        return 0.0 if self.arm is None else self.arm.rate
+
+
+def switches(crew: Sequence[Member], left: int, rotation: Rotation) -> list[Member]:
+    """Choose the ads of one budget to be switched, resumes first.
+
+    A budget of which nothing runs was switched off by somebody, and stays so. A free place is filled, a weak ad is
+    exchanged for a paused one that deserves more, or else paused if enough run.
+
+    Args:
+        crew: The ads of the budget.
+        left: How many switches the day leaves.
+        rotation: The limits.
+    """
+    running = sum(ad.runs for ad in crew)
+    weak, spare = _weak(crew, rotation), _spare(crew, rotation)
+    chosen: list[Member] = []
+    while left > 0 and running:
+        if spare and running < rotation.keep_running:
+            chosen.append(spare.pop(0))
+            running, left = running + 1, left - 1
+        elif weak and spare and left >= 2:
+            chosen += [spare.pop(0), weak.pop(0)]
+            left -= 2
+        elif weak and running > rotation.keep_running:
+            chosen.append(weak.pop(0))
+            running, left = running - 1, left - 1
+        else:
+            break
+    return sorted(chosen, key=lambda ad: (ad.runs, ad.key))
+
+
+def _weak(crew: Sequence[Member], rotation: Rotation) -> list[Member]:
+    """Running ads that deserve too little, on enough evidence, the one that brings least first."""
+    running = [ad for ad in crew if ad.runs and ad.arm is not None]
+    equal = sum(ad.share for ad in running) / max(len(running), 1)
+    found = [
+        ad
+        for ad in running
+        if ad.free
+        and ad.arm is not None
+        and ad.arm.enough
+        and ad.share < rotation.pause_below * equal
+        and ad.arm.p_best < rotation.pause_p_best
+    ]
+    return sorted(found, key=lambda ad: (ad.rate, ad.key))
+
+
+def _spare(crew: Sequence[Member], rotation: Rotation) -> list[Member]:
+    """Ads that we paused and that deserve more than the worst that runs, the most deserving first."""
+    judged = [ad for ad in crew if ad.arm is not None]
+    equal = sum(ad.share for ad in judged) / max(len(judged), 1)
+    worst = min((ad.share for ad in judged if ad.runs), default=math.inf)
+    found = [
+        ad
+        for ad in judged
+        if not ad.runs
+        and ad.ours
+        and ad.free
+        and ad.arm is not None
+        and ad.arm.enough
+        and ad.share > worst
+        and ad.share >= rotation.resume_above * equal
+    ]
+    return sorted(found, key=lambda ad: (-ad.share, ad.key))
