@@ -22,7 +22,7 @@ from optimizer import approval
 from optimizer.agent import bootstrap
 from optimizer.agent.store import open_sql
 from optimizer.plan.office import Brake
-from optimizer.plan.recommendation import Decision, Intent, IntentState, Record, State
+from optimizer.plan.recommendation import BudgetIntent, Decision, Intent, IntentState, Record, State
 from optimizer.ports import Store
 from tests.crash import worker
 from tests.crash.loopback import NAMES, START, Server
@@ -228,7 +228,7 @@ class NaiveCampaign(Campaign):
                 key = f"{record.recommendation.rec_id}:{line.key.budget_id}"
                 intents[key] = (
                     record,
-                    Intent(key, "", 1, line.key, line.current, line.proposed, 0, IntentState.PLANNED),
+                    BudgetIntent(key, "", 1, line.key, line.current, line.proposed, 0, IntentState.PLANNED),
                 )
         store.close()
         judge(self.tally, self.server.ask("/ledger")["ledger"], intents)

@@ -20,6 +20,7 @@ from typing import Any
 
 from connectors.contract import (
     Account,
+    AdState,
     BudgetChange,
     BudgetTarget,
     Capabilities,
@@ -28,6 +29,8 @@ from connectors.contract import (
     Level,
     PerformanceRow,
     Receipt,
+    StatusChange,
+    StatusReceipt,
 )
 from connectors.errors import Drifted, OutcomeUnknown, RetryLater
 from connectors.money import Money
@@ -159,6 +162,15 @@ class LoopbackConnector:
 
     def pull(self, since: date, until: date) -> Iterator[PerformanceRow]:
         yield from ()
+
+    def ads(self) -> Sequence[AdState]:
+        return ()
+
+    def check_status(self, change: StatusChange) -> None:
+        raise AssertionError("it cannot switch ads")
+
+    def set_status(self, change: StatusChange) -> StatusReceipt:
+        raise AssertionError("it cannot switch ads")
 
     def budgets(self) -> Sequence[BudgetTarget]:
         _, body = self._ask("GET", "/budgets", None)

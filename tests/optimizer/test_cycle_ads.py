@@ -15,6 +15,7 @@ from optimizer.agent import cycle, writing
 from optimizer.agent.clock import SetClock
 from optimizer.agent.cycle import House, Refused
 from optimizer.agent.store import MemoryStore
+from optimizer.agent.tenure import Tenure
 from optimizer.goals import Goals, Pin, Scope
 from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import AdLine, IntentState, Record, State
@@ -87,14 +88,18 @@ class Rig:
 def rig(wrap: Callable[[Connector], Connector] = lambda c: c, **changes: object) -> Rig:
     market = SimulatedConnector(SCENARIO, seed=4, start=date(2025, 9, 1))
     platform = Watched(market)
+    kept, clock = MemoryStore(), SetClock(market.now)
     house = House(
         name="test",
-        store=MemoryStore(),
+        store=kept,
         connectors={market.name: wrap(platform)},
         goals=Goals("JPY"),
         guards=STILL,
         policy=approval.Policy(),
-        clock=SetClock(market.now),
+        autonomy=approval.Autonomy(),
+        windows=(),
+        tenure=Tenure(kept, clock, "test"),
+        clock=clock,
         notifier=Silent(),
         time_zone="Asia/Tokyo",
         history_days=60,

@@ -12,7 +12,7 @@ from connectors.contract import BudgetKey
 from connectors.money import Money
 from optimizer.agent.store import MemoryStore, open_sql
 from optimizer.plan.office import Brake, Lease, Outcome
-from optimizer.plan.recommendation import Event, Intent, IntentState
+from optimizer.plan.recommendation import BudgetIntent, Event, IntentState
 from optimizer.ports import Braked, Fenced, StateConflict
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -117,7 +117,7 @@ def test_a_run_that_was_cut_off_is_begun_anew_by_the_next_leader_only(store):
 
 
 def test_an_unknown_write_is_fenced_before_anything_else_is_looked_at(store):
-    before = Intent("k", "R-1", 1, BudgetKey("ads", "1", "b"), Money.of(1, "USD"), Money.of(2, "USD"), 0,
+    before = BudgetIntent("k", "R-1", 1, BudgetKey("ads", "1", "b"), Money.of(1, "USD"), Money.of(2, "USD"), 0,
                     IntentState.PLANNED)  # fmt: skip
     after = replace(before, state=IntentState.SENDING, attempts=1)
     told = Event("R-1", 1, NOON, "outlay", "write-sent", "")
