@@ -17,8 +17,8 @@ from optimizer.agent.clock import SystemClock
 from optimizer.agent.cycle import House
 from optimizer.agent.notify import LogNotifier
 from optimizer.agent.store import open_sql
-from optimizer.agent.store.engine import sqlite_file
-from optimizer.ports import Clock, StoreError
+from optimizer.agent.store.places import make_place
+from optimizer.ports import Clock
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def open_house(config: Path, clock: Clock | None = None) -> Iterator[House]:
     home = config.resolve().parent
     with ExitStack() as held:
         url = configuration.store_url(settings, home)
-        _make_place(url)
+        make_place(url)
         store = held.enter_context(closing(open_sql(url)))
         connectors: dict[str, Connector] = {}
         for name, table in settings.connectors.items():
@@ -70,17 +70,3 @@ def policy(settings: configuration.Settings) -> approval.Policy:
 def code_version() -> str:
     """Return the installed distribution's version."""
     return metadata.version("outlay")
-
-
-def _make_place(url: str) -> None:
-    """Make the database's folder if only that one is missing, as `.outlay` is at the first start.
-
-    Raises:
-        StoreError: The address is not that of an SQLite file, or its folder cannot be made.
-    """
-    place = sqlite_file(url).parent
-    try:
-        place.mkdir(exist_ok=True)
-    except OSError as error:
-        words = f"{place}: the folder of the database cannot be made: {error.strerror}"
-        raise StoreError(f"{words}. Mend: make it, or set another place as [store] url") from None

@@ -1,4 +1,4 @@
-"""What every store does: the same suite on the store in memory and on the one in a file."""
+"""What every store does: the same suite on the store in memory, in an SQLite file and on a PostgreSQL server."""
 
 import math
 import shutil
@@ -53,10 +53,14 @@ def new_file(tmp_path_factory):
     return path
 
 
-@pytest.fixture(params=["memory", "sql"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def store(request, new_file, tmp_path):
-    path = shutil.copy(new_file, tmp_path / "outlay.sqlite")
-    opened = MemoryStore() if request.param == "memory" else open_sql(f"sqlite:///{path}")
+    if request.param == "memory":
+        opened = MemoryStore()
+    elif request.param == "sqlite":
+        opened = open_sql(f"sqlite:///{shutil.copy(new_file, tmp_path / 'outlay.sqlite')}")
+    else:
+        opened = open_sql(request.getfixturevalue("postgres"))
     yield opened
     opened.close()
 

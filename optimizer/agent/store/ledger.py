@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, or_
@@ -15,6 +16,7 @@ from sqlmodel import Session, col, select
 from connectors.contract import BudgetKey
 from connectors.money import Money
 from optimizer.agent.store import tables as t
+from optimizer.agent.store.engine import is_taken
 from optimizer.agent.store.instants import from_instant, to_instant
 from optimizer.agent.store.rules import acknowledged_at, check_alone, check_intent, check_step, no_such_record, taken
 from optimizer.approval import OPEN
@@ -98,9 +100,10 @@ def intents(connection: Connection, rec_id: str, revision: int) -> tuple[Intent,
 def open_intents(connection: Connection) -> tuple[Intent, ...]:
     """Return every intent that is planned or being sent."""
     states = [state.value for state in OPEN]
-    statement = select(t.Intent).where(col(t.Intent.state).in_(states)).order_by(col(t.Intent.idempotency_key))
+    statement = select(t.Intent).where(col(t.Intent.state).in_(states))
     with Session(connection) as session:
-        return tuple(_intent(row) for row in session.exec(statement))
+        # Sorted here: a server may sort texts by the rules of a language.
+        return tuple(sorted(map(_intent, session.exec(statement)), key=attrgetter("idempotency_key")))
 
 
 def events(connection: Connection, rec_id: str) -> tuple[Event, ...]:
@@ -140,15 +143,14 @@ def _open_beside(session: Session, own: Recommendation) -> Intent | None:
     states = [state.value for state in OPEN]
     other = or_(col(t.Intent.rec_id) != own.rec_id, col(t.Intent.revision) != own.revision)
     statement = select(t.Intent).where(col(t.Intent.state).in_(states), other)
-    row = session.exec(statement.order_by(col(t.Intent.idempotency_key)).limit(1)).one_or_none()
-    return None if row is None else _intent(row)
+    return min(map(_intent, session.exec(statement)), key=attrgetter("idempotency_key"), default=None)
 
 
 def _flush(session: Session, written: Sequence[Intent]) -> None:
     try:
         session.flush()
     except IntegrityError as error:
-        if "UNIQUE" in str(error.orig):
+        if is_taken(error):
             raise taken(written) from error
         raise
 

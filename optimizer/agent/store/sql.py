@@ -1,34 +1,49 @@
-"""The store in an SQLite file."""
+"""The store in a database: an SQLite file, or PostgreSQL."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection
 
 from connectors.contract import BudgetTarget, Entity, PerformanceRow
-from optimizer.agent.store import catalogue, facts, ledger, refits
+from optimizer.agent.store import catalogue, facts, facts_postgres, ledger, refits
 from optimizer.agent.store.assemble import MOVES_WINDOW, assemble
-from optimizer.agent.store.engine import Database, sqlite_path
+from optimizer.agent.store.engine import SqlDatabase
 from optimizer.agent.store.instants import to_instant
-from optimizer.agent.store.known import Known
+from optimizer.agent.store.known import Facts, Known
 from optimizer.agent.store.migrate import bring_up_to_date
+from optimizer.agent.store.places import database_at
 from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import IngestReport, SnapshotQuery
 
+# By the database's kind: what is written for each of them, since it moves millions of rows.
+_INGEST: Final[Mapping[str, Callable[[Connection, Iterable[PerformanceRow]], IngestReport]]] = {
+    "sqlite": facts.ingest,
+    "postgresql": facts_postgres.ingest,
+}
+_FACTS: Final[Mapping[str, Callable[[Connection, int], Facts]]] = {
+    "sqlite": facts.SqlFacts,
+    "postgresql": facts_postgres.PostgresFacts,
+}
+
 
 def open_sql(url: str) -> SqlStore:
-    """Open the store in an SQLite file, creating it or bringing it up to date.
+    """Open the store in a database, creating its tables or bringing them up to date.
 
     Args:
-        url: `sqlite:///relative/path` or `sqlite:////absolute/path`; its folder must exist.
+        url: `sqlite:///relative/path` or `sqlite:////absolute/path`, of which the folder must exist; or
+            `postgresql://user:password@host:port/database`, which must exist.
 
     Raises:
-        StoreError: The file cannot be opened, is not a database of ours, or was written by a newer program.
+        StoreError: The database cannot be opened, is not one of ours, or was written by a newer program.
     """
-    database = Database(sqlite_path(url))
+    database = database_at(url)
     try:
         bring_up_to_date(database)
     except BaseException:
@@ -38,26 +53,26 @@ def open_sql(url: str) -> SqlStore:
 
 
 class SqlStore:
-    """`optimizer.ports.Store` on SQLite; may be shared by threads, and the file by processes."""
+    """`optimizer.ports.Store` in a database; may be shared by threads, and the database by processes."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
     def ingest(self, rows: Iterable[PerformanceRow]) -> IngestReport:
         """See `Store.ingest`. The write lock is not held while `rows` are read."""
         with self._database.connect() as connection:
-            return facts.ingest(connection, rows)
+            return _INGEST[connection.dialect.name](connection, rows)
 
     def note_entities(self, entities: Iterable[Entity]) -> None:
         """See `Store.note_entities`."""
         listed = list(entities)
-        with self._database.write() as connection:
+        with self._database.learn() as connection:
             catalogue.note_entities(connection, listed)
 
     def note_budgets(self, connector: str, budgets: Iterable[BudgetTarget], read_at: datetime) -> None:
         """See `Store.note_budgets`."""
         listed = list(budgets)
-        with self._database.write() as connection:
+        with self._database.learn() as connection:
             catalogue.note_budgets(connection, connector, listed, to_instant(read_at))
 
     def snapshot(self, query: SnapshotQuery) -> Snapshot:
@@ -72,7 +87,7 @@ class SqlStore:
                 moves=ledger.moves(connection, to_instant(query.known_at - MOVES_WINDOW), known_at),
                 priors=refits.latest_priors(connection, known_at),
             )
-            return assemble(query, known, facts.SqlFacts(connection, known_at))
+            return assemble(query, known, _FACTS[connection.dialect.name](connection, known_at))
 
     def commit(self, transitions: Sequence[Transition]) -> None:
         """See `Store.commit`."""
