@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 from connectors.contract import BudgetTarget, Entity, PerformanceRow, Series
+from optimizer.plan.audit import Entry
 from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
@@ -149,6 +150,17 @@ class Store(Protocol):
 
     def events(self, rec_id: str) -> tuple[Event, ...]:
         """Return a recommendation's history, oldest first."""
+        ...
+
+    def audit(self, after: int = 0, limit: int = 1_000) -> tuple[Entry, ...]:
+        """Return the next entries of the whole history, oldest first: every event of every recommendation, as a chain.
+
+        Entries are only ever added, so that page by page is one walk.
+
+        Args:
+            after: The number of the last entry that is known; 0 from the beginning.
+            limit: How many at most.
+        """
         ...
 
     def record_refit(self, refit: RefitRecord) -> None:

@@ -27,7 +27,7 @@ def _shapes(engine):
             "AND name NOT LIKE 'sqlite%' AND name <> 'alembic_version'"
         ).fetchall()
     # Constraints stand in any order: what is compared is the set of a table's clauses.
-    return {name: sorted(re.sub(r"\s+", " ", line).strip(" ,") for line in sql.splitlines()) for name, sql in rows}
+    return {name: sorted(re.sub(r'[\s"]+', " ", line).strip(" ,") for line in sql.splitlines()) for name, sql in rows}
 
 
 @pytest.fixture

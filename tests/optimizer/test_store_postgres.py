@@ -1,6 +1,7 @@
 """What only the store on a PostgreSQL server has: passwords, locks of its own, a server that goes away."""
 
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -128,8 +129,19 @@ def test_a_reading_that_fails_leaves_nothing_behind(store, bare):
     with pytest.raises(ValueError, match="broke off"):
         store.ingest(rows())
     assert bare.execute("SELECT count(*) FROM fact").fetchone() == (0,)
-    assert bare.execute("SELECT count(*) FROM pg_class WHERE relname = 'reading'").fetchone() == (0,)
+    tables = "SELECT count(*) FROM pg_class WHERE relname = 'reading'"
+    for _ in range(100):  # the server sweeps up when the connection is gone
+        if bare.execute(tables).fetchone() == (0,):
+            break
+        time.sleep(0.05)
+    assert bare.execute(tables).fetchone() == (0,)
     assert store.ingest([row(1)]).new == 1
+
+
+def _end_in_the_midst(store, bare):
+    with store._database.write() as connection:
+        bare.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'outlay'")
+        connection.exec_driver_sql("SELECT 1")
 
 
 def test_connections_that_broke_are_replaced(store, bare):
@@ -137,9 +149,7 @@ def test_connections_that_broke_are_replaced(store, bare):
     bare.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'outlay'")
     assert store.ingest([row()]).unchanged == 1
     with pytest.raises(StoreError, match=r"wait until the server is up.*refused") as caught:
-        with store._database.write() as connection:
-            bare.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'outlay'")
-            connection.exec_driver_sql("SELECT 1")
+        _end_in_the_midst(store, bare)
     assert "password" not in str(caught.value)
     store.commit([step("R")])
 
@@ -241,12 +251,12 @@ def test_open_writes_are_told_in_one_order_whatever_the_server_sorts_by(postgres
     ]
     store.commit([step("R", State.APPLYING, intents=tuple(planned))])
     assert [intent.idempotency_key for intent in store.open_intents()] == sorted(keys)
-    with pytest.raises(StateConflict, match="'A'|/A"):
+    with pytest.raises(StateConflict, match=r"/A"):
         store.commit([step("S", State.APPLYING, intents=(replace(planned[0], idempotency_key="z", rec_id="S"),))])
     store.close()
     postgres_server.drop(url)
 
 
 def test_a_text_that_is_none_is_told(store):
-    with pytest.raises(StoreError, match="NUL.*Mend: a text from a platform"):
+    with pytest.raises(StoreError, match=r"NUL.*Mend: a text from a platform"):
         store.note_entities([Entity(SERIES.account, EntityKind.CAMPAIGN, "c1", "a\x00b")])

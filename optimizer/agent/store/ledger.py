@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 
 from connectors.contract import BudgetKey
 from connectors.money import Money
+from optimizer.agent.store import chain
 from optimizer.agent.store import tables as t
 from optimizer.agent.store.engine import is_taken
 from optimizer.agent.store.instants import from_instant, to_instant
@@ -28,6 +29,7 @@ from optimizer.plan.recommendation import (
     Record,
     State,
     Transition,
+    content_hash,
     from_json,
     to_json,
 )
@@ -37,13 +39,14 @@ from optimizer.plan.snapshot import BudgetMove
 def commit(connection: Connection, transitions: Sequence[Transition]) -> None:
     """Write steps with their events and intents; see `Store.commit`."""
     with Session(connection) as session:
+        history = chain.End(session)
         for step in transitions:
             stored = _find(session, step.record.recommendation.rec_id, step.record.recommendation.revision)
             check_step(None if stored is None else _record(stored), step)
             if step.intents:
                 check_alone(_open_beside(session, step.record.recommendation))
             session.add(_revision(step.record) if stored is None else stored.sqlmodel_update(_standing(step.record)))
-            session.add(_event(step.event))
+            history.add(step.event, content_hash(step.record))
             for intent in step.intents:
                 session.add(t.Intent(**_columns(intent, None)))
             _flush(session, step.intents)
@@ -58,7 +61,7 @@ def advance(connection: Connection, before: Intent, after: Intent, event: Event)
         check_intent(None if stored is None else _intent(stored), state, before, after)
         assert stored is not None  # noqa: S101 - an unknown intent was refused by the check
         session.add(stored.sqlmodel_update(_columns(after, _moment(stored.acknowledged_at))))
-        session.add(_event(event))
+        chain.End(session).add(event, content_hash(after))
         _flush(session, (after,))
 
 
@@ -104,16 +107,6 @@ def open_intents(connection: Connection) -> tuple[Intent, ...]:
     with Session(connection) as session:
         # Sorted here: a server may sort texts by the rules of a language.
         return tuple(sorted(map(_intent, session.exec(statement)), key=attrgetter("idempotency_key")))
-
-
-def events(connection: Connection, rec_id: str) -> tuple[Event, ...]:
-    """Return a recommendation's history, oldest first."""
-    statement = select(t.Event).where(t.Event.rec_id == rec_id).order_by(col(t.Event.id))
-    with Session(connection) as session:
-        return tuple(
-            Event(row.rec_id, row.revision, from_instant(row.at), row.actor, row.action, row.detail)
-            for row in session.exec(statement)
-        )
 
 
 def moves(connection: Connection, since: int, until: int) -> list[BudgetMove]:
@@ -185,13 +178,6 @@ def _record(row: t.Recommendation) -> Record:
         tuple(BudgetKey(*parts) for parts in json.loads(row.approved_lines)),
         tuple(json.loads(row.approvals)),
     )
-
-
-def _event(event: Event) -> t.Event:
-    return t.Event(
-        rec_id=event.rec_id, revision=event.revision, at=to_instant(event.at), actor=event.actor,
-        action=event.action, detail=event.detail,
-    )  # fmt: skip
 
 
 def _columns(intent: Intent, confirmed: datetime | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from operator import attrgetter, itemgetter
 
 import numpy as np
@@ -38,8 +38,9 @@ from optimizer.agent.store.rules import (
 )
 from optimizer.agent.store.timeline import Clash, Measures, Version, fold, in_force
 from optimizer.approval import OPEN
+from optimizer.plan.audit import GENESIS, Entry, sealed
 from optimizer.plan.priors import ResponsePriors
-from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
+from optimizer.plan.recommendation import Event, Intent, Record, State, Transition, content_hash
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import BudgetMove, Snapshot
 from optimizer.ports import ConflictingRows, IngestReport, SnapshotQuery
@@ -58,7 +59,7 @@ class MemoryStore:
         self._entities: dict[EntityKey, Entity] = {}
         self._readings: _Readings = {}
         self._records: dict[tuple[str, int], Record] = {}
-        self._events: tuple[Event, ...] = ()
+        self._entries: tuple[Entry, ...] = ()
         self._intents: dict[str, tuple[Intent, datetime | None]] = {}
         self._refits: tuple[RefitRecord, ...] = ()
 
@@ -125,7 +126,7 @@ class MemoryStore:
 
     def commit(self, transitions: Sequence[Transition]) -> None:
         """See `Store.commit`."""
-        records, intents, events = dict(self._records), dict(self._intents), self._events
+        records, intents, entries = dict(self._records), dict(self._intents), self._entries
         for step in transitions:
             key = (step.record.recommendation.rec_id, step.record.recommendation.revision)
             stored = records.get(key)
@@ -133,12 +134,12 @@ class MemoryStore:
             if step.intents:
                 check_alone(_open_beside(intents, key))
             records[key] = replace(step.record, recommendation=(stored or step.record).recommendation)
-            events = (*events, step.event)
+            entries = (*entries, _sealed(entries, step.event, content_hash(step.record)))
             for intent in step.intents:
                 if intent.idempotency_key in intents or _open_elsewhere(intents, intent):
                     raise taken(step.intents)
                 intents[intent.idempotency_key] = (intent, acknowledged_at(intent, None))
-        self._records, self._intents, self._events = records, intents, events
+        self._records, self._intents, self._entries = records, intents, entries
 
     def advance(self, before: Intent, after: Intent, event: Event) -> None:
         """See `Store.advance`."""
@@ -148,7 +149,7 @@ class MemoryStore:
         if _open_elsewhere(self._intents, after):
             raise taken((after,))
         self._intents[after.idempotency_key] = (after, acknowledged_at(after, confirmed))
-        self._events = (*self._events, event)
+        self._entries = (*self._entries, _sealed(self._entries, event, content_hash(after)))
 
     def record(self, rec_id: str, revision: int | None = None) -> Record:
         """See `Store.record`."""
@@ -178,7 +179,11 @@ class MemoryStore:
 
     def events(self, rec_id: str) -> tuple[Event, ...]:
         """See `Store.events`."""
-        return tuple(event for event in self._events if event.rec_id == rec_id)
+        return tuple(entry.event for entry in self._entries if entry.event.rec_id == rec_id)
+
+    def audit(self, after: int = 0, limit: int = 1_000) -> tuple[Entry, ...]:
+        """See `Store.audit`."""
+        return self._entries[after : after + limit]  # numbered without a gap, from 1
 
     def record_refit(self, refit: RefitRecord) -> None:
         """See `Store.record_refit`."""
@@ -293,6 +298,12 @@ def _enter(readings: list[tuple[int, BudgetTarget | None]], instant: int, budget
         readings[place - 1] = (instant, budget)
     else:
         insort(readings, (instant, budget), key=itemgetter(0))
+
+
+def _sealed(entries: tuple[Entry, ...], event: Event, subject: str) -> Entry:
+    number, previous = (entries[-1].number, entries[-1].hash) if entries else (0, GENESIS)
+    plain = replace(event, at=event.at.astimezone(UTC))
+    return sealed(number + 1, plain, subject, previous)
 
 
 def _open_beside(intents: Mapping[str, tuple[Intent, datetime | None]], own: tuple[str, int]) -> Intent | None:

@@ -9,13 +9,14 @@ from typing import Final
 from sqlalchemy import Connection
 
 from connectors.contract import BudgetTarget, Entity, PerformanceRow
-from optimizer.agent.store import catalogue, facts, facts_postgres, ledger, refits
+from optimizer.agent.store import catalogue, chain, facts, facts_postgres, ledger, refits
 from optimizer.agent.store.assemble import MOVES_WINDOW, assemble
 from optimizer.agent.store.engine import SqlDatabase
 from optimizer.agent.store.instants import to_instant
 from optimizer.agent.store.known import Facts, Known
 from optimizer.agent.store.migrate import bring_up_to_date
 from optimizer.agent.store.places import database_at
+from optimizer.plan.audit import Entry
 from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
@@ -122,7 +123,12 @@ class SqlStore:
     def events(self, rec_id: str) -> tuple[Event, ...]:
         """See `Store.events`."""
         with self._database.read() as connection:
-            return ledger.events(connection, rec_id)
+            return chain.events(connection, rec_id)
+
+    def audit(self, after: int = 0, limit: int = 1_000) -> tuple[Entry, ...]:
+        """See `Store.audit`."""
+        with self._database.read() as connection:
+            return chain.entries(connection, after, limit)
 
     def record_refit(self, refit: RefitRecord) -> None:
         """See `Store.record_refit`."""

@@ -191,9 +191,17 @@ class Recommendation(Table, table=True):
 
 
 class Event(Table, table=True):
-    """One entry of a recommendation's history; triggers forbid changing or deleting it."""
+    """One entry of a recommendation's history, chained to the one before; triggers forbid changing or deleting it.
 
-    __table_args__ = (Index(None, "rec_id"), {"sqlite_autoincrement": True})
+    That `previous` is unique keeps the chain from forking, whoever writes.
+    """
+
+    __table_args__ = (
+        Index(None, "rec_id"),
+        UniqueConstraint("previous"),
+        CheckConstraint("length(hash) = 64", name="hash"),
+        {"sqlite_autoincrement": True},
+    )
     id: int | None = Field(default=None, primary_key=True)
     rec_id: str
     revision: int
@@ -201,6 +209,9 @@ class Event(Table, table=True):
     actor: str
     action: str
     detail: str = _text()
+    subject: str
+    previous: str
+    hash: str
 
 
 class Intent(Table, table=True):
