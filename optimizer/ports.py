@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Protocol
+from datetime import UTC, date, datetime
+from typing import Final, Protocol
 
 from connectors.contract import BudgetTarget, Entity, PerformanceRow, Series
 from optimizer.plan.audit import Entry
+from optimizer.plan.basis import Basis
 from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import Snapshot
+
+LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""When names were read of which nobody says when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,11 @@ class Store(Protocol):
         """
         ...
 
-    def note_entities(self, entities: Iterable[Entity]) -> None:
-        """Remember names, parents, tags and status; the latest wins."""
+    def note_entities(self, entities: Iterable[Entity], read_at: datetime = LONG_AGO) -> None:
+        """Remember names, parents, tags and status by the time they were read; of one time the latest wins.
+
+        A snapshot has them as they were read last until then; of what was read later only, as it was read first.
+        """
         ...
 
     def note_budgets(self, connector: str, budgets: Iterable[BudgetTarget], read_at: datetime) -> None:
@@ -146,6 +153,14 @@ class Store(Protocol):
 
     def open_intents(self) -> tuple[Intent, ...]:
         """Return the planned and sending intents of every recommendation, in the order of their idempotency keys."""
+        ...
+
+    def basis(self, rec_id: str, revision: int) -> Basis | None:
+        """Return what a revision was decided from; None if nothing was decided, or nothing of it was kept.
+
+        Raises:
+            NotFound: There is no such revision.
+        """
         ...
 
     def events(self, rec_id: str) -> tuple[Event, ...]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -20,7 +20,8 @@ from optimizer import approval
 from optimizer.decide import decide
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
-from optimizer.plan.recommendation import Record, State, Transition
+from optimizer.plan.basis import Basis
+from optimizer.plan.recommendation import Record, State, Transition, to_json
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import Clock, IngestReport, Notifier, SnapshotQuery, Store
 
@@ -98,11 +99,10 @@ def pull(house: House, today: date, *, days: int | None = None) -> tuple[PullRep
     return tuple(_pull_one(house, name, connector, since, until) for name, connector in house.connectors.items())
 
 
-def snapshot(house: House, today: date) -> Snapshot:
-    """Return what is known now, for planning `today`."""
-    return house.store.snapshot(
-        SnapshotQuery(house.clock.now(), today, house.history_days, house.goals.currency, house.time_zone)
-    )
+def snapshot(house: House, today: date, known_at: datetime | None = None) -> Snapshot:
+    """Return what is known now (or was at `known_at`), for planning `today`."""
+    at = known_at or house.clock.now()
+    return house.store.snapshot(SnapshotQuery(at, today, house.history_days, house.goals.currency, house.time_zone))
 
 
 def plan(house: House, today: date, *, seed: int | None = None) -> Record:
@@ -113,10 +113,10 @@ def plan(house: House, today: date, *, seed: int | None = None) -> Record:
     """
     seed = secrets.randbits(32) if seed is None else seed
     now = house.clock.now()
-    decision = decide(snapshot(house, today), house.goals, house.guards, now, np.random.default_rng(seed))
+    decision = decide(snapshot(house, today, now), house.goals, house.guards, now, np.random.default_rng(seed))
     step = approval.issue(decision, now=now, valid_for=house.valid_for, seed=seed, code_version=house.code_version)
     older = house.store.records(_OPEN, limit=_ALL) if step.record.state is State.PROPOSED else ()
-    house.store.commit((*approval.supersede(older, step.record.recommendation, now), step))
+    house.store.commit((*approval.supersede(older, step.record.recommendation, now), _with_basis(house, step, now)))
     _announce(house, step.record)
     return step.record
 
@@ -146,7 +146,7 @@ def edit(
     old = record.recommendation
     fixed = dict(old.fixed) | {key: live[key].amount for key in keep if key in live} | dict(amounts)
     rng = np.random.default_rng(old.seed)
-    decision = decide(snapshot(house, old.decision.as_of), house.goals, house.guards, now, rng, fixed=fixed)
+    decision = decide(snapshot(house, old.decision.as_of, now), house.goals, house.guards, now, rng, fixed=fixed)
     outcome = approval.revise(
         record,
         decision,
@@ -159,7 +159,7 @@ def edit(
     )
     if isinstance(outcome, approval.Refusal):
         raise Refused(outcome)
-    house.store.commit(outcome)
+    house.store.commit((*outcome[:-1], _with_basis(house, outcome[-1], now)))
     return outcome[-1].record
 
 
@@ -221,7 +221,7 @@ def live_budgets(house: House) -> dict[BudgetKey, BudgetTarget]:
 
 def _pull_one(house: House, name: str, connector: Connector, since: date, until: date) -> PullReport:
     report = patiently(house, lambda: house.store.ingest(connector.pull(since, until)))
-    patiently(house, lambda: house.store.note_entities(connector.entities()))
+    patiently(house, lambda: house.store.note_entities(connector.entities(), house.clock.now()))
     return PullReport(name, since, until, report, len(_budgets(house, name, connector)))
 
 
@@ -229,6 +229,11 @@ def _budgets(house: House, name: str, connector: Connector) -> Sequence[BudgetTa
     budgets = patiently(house, connector.budgets)
     house.store.note_budgets(name, budgets, house.clock.now())
     return budgets
+
+
+def _with_basis(house: House, step: Transition, known_at: datetime) -> Transition:
+    """Have kept with a new revision what it was decided from, so that it can be computed again."""
+    return replace(step, basis=Basis(known_at, house.history_days, to_json(house.goals), to_json(house.guards)))
 
 
 def _announce(house: House, record: Record) -> None:

@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter
 
 from connectors.contract import BudgetKey
 from connectors.money import Money
+from optimizer.plan.basis import Basis
 
 
 def _untold(value: object) -> bool:
@@ -484,12 +485,14 @@ class Transition:
         before: The state that it must be in for the step to hold; None if the revision is new.
         event: What is written into its history.
         intents: Writes that are planned together with the step.
+        basis: What a new revision was decided from; None where nothing was decided, as in a rollback.
     """
 
     record: Record
     before: State | None
     event: Event
     intents: tuple[Intent, ...] = ()
+    basis: Basis | None = None
 
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}  # building one costs milliseconds, using it microseconds

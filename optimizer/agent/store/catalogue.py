@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, text, update
+from sqlalchemy import Connection, Row, and_, case, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from connectors.contract import Account, BudgetKey, BudgetKind, BudgetTarget, Entity, EntityKind, EntityStatus, Level
@@ -16,7 +16,7 @@ from optimizer.agent.store import tables as t
 from optimizer.agent.store.known import EntityKey, KnownSeries
 from optimizer.agent.store.rules import check_budgets, same_account
 
-_ACCOUNT, _SERIES, _ENTITY = t.core(t.Account), t.core(t.Series), t.core(t.Entity)
+_ACCOUNT, _SERIES, _ENTITY = t.core(t.Account), t.core(t.Series), t.core(t.EntityReading)
 _BUDGET, _READING = t.core(t.Budget), t.core(t.BudgetReading)
 _NATURAL = (
     "account", "campaign_id", "ad_group_id", "ad_id", "creative_id", "audience_id",
@@ -82,25 +82,31 @@ def number_series(connection: Connection, series: Sequence[SeriesValue]) -> list
     return [stored[key][0] for key in keys]
 
 
-def note_entities(connection: Connection, entities: Iterable[Entity]) -> None:
-    """Enter names; of two of one identity the later holds."""
+def note_entities(connection: Connection, entities: Iterable[Entity], read_at: int) -> None:
+    """Enter names that differ from what was in force at their time; of two of one identity the later holds."""
     listed = list(entities)
-    if not listed:
-        return
     accounts = number_accounts(connection, dict.fromkeys(entity.account for entity in listed))
+    in_force = read_entities(connection, read_at) if listed else {}
+    changed = {}
+    for entity in listed:
+        key = _identity(entity)
+        if in_force.get(key) != entity or key in changed:
+            changed[key] = entity
+    if not changed:
+        return
     statement = _insert(connection)(_ENTITY)
     told = ("name", "parent_id", "status", "tags")
     statement = statement.on_conflict_do_update(
-        index_elements=["account", "kind", "entity_id"],
+        index_elements=["account", "kind", "entity_id", "read_at"],
         set_={name: statement.excluded[name] for name in told},
     )
     connection.execute(statement, [
         {
             "account": accounts[entity.account.connector, entity.account.account_id],
-            "kind": entity.kind.value, "entity_id": entity.entity_id, "name": entity.name,
+            "kind": entity.kind.value, "entity_id": entity.entity_id, "read_at": read_at, "name": entity.name,
             "parent_id": entity.parent_id or "", "status": entity.status.value, "tags": json.dumps(entity.tags),
         }
-        for entity in listed
+        for entity in changed.values()
     ])  # fmt: skip
 
 
@@ -163,11 +169,23 @@ def read_series(connection: Connection, known_at: int, today: int) -> list[Known
     return [KnownSeries(row.id, _series(row, accounts), last[row.id]) for row in rows if row.id in last]
 
 
-def read_entities(connection: Connection) -> dict[EntityKey, Entity]:
-    """Return all names by identity."""
+def read_entities(connection: Connection, known_at: int, *, first: bool = False) -> dict[EntityKey, Entity]:
+    """Return names by identity, each as read last at or before an instant; with `first` also what was read later only.
+
+    The latter as it was read first: rows may carry the time at which they were learnt where names do not.
+    """
     accounts = _accounts(connection)
-    found = (_entity(row, accounts[row.account]) for row in connection.execute(select(_ENTITY)))
-    return {(e.account.connector, e.account.account_id, e.kind, e.entity_id): e for e in found}
+    until = func.max(case((_ENTITY.c.read_at <= known_at, _ENTITY.c.read_at)))
+    chosen = func.coalesce(until, func.min(_ENTITY.c.read_at)) if first else until
+    key = (_ENTITY.c.account, _ENTITY.c.kind, _ENTITY.c.entity_id)
+    last = select(*key, chosen.label("read_at")).group_by(*key).subquery()
+    same = [_ENTITY.c[name] == last.c[name] for name in ("account", "kind", "entity_id", "read_at")]
+    rows = connection.execute(select(_ENTITY).join(last, and_(*same)))
+    return {_identity(entity): entity for entity in (_entity(row, accounts[row.account]) for row in rows)}
+
+
+def _identity(entity: Entity) -> EntityKey:
+    return (entity.account.connector, entity.account.account_id, EntityKind(entity.kind), entity.entity_id)
 
 
 def read_budgets(connection: Connection, known_at: int) -> dict[BudgetKey, BudgetTarget]:

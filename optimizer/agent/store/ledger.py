@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime
@@ -21,6 +22,7 @@ from optimizer.agent.store.engine import is_taken
 from optimizer.agent.store.instants import from_instant, to_instant
 from optimizer.agent.store.rules import acknowledged_at, check_alone, check_intent, check_step, no_such_record, taken
 from optimizer.approval import OPEN
+from optimizer.plan.basis import Basis
 from optimizer.plan.recommendation import (
     Event,
     Intent,
@@ -46,6 +48,8 @@ def commit(connection: Connection, transitions: Sequence[Transition]) -> None:
             if step.intents:
                 check_alone(_open_beside(session, step.record.recommendation))
             session.add(_revision(step.record) if stored is None else stored.sqlmodel_update(_standing(step.record)))
+            if step.basis is not None:
+                _keep(session, step.record.recommendation, step.basis)
             history.add(step.event, content_hash(step.record))
             for intent in step.intents:
                 session.add(t.Intent(**_columns(intent, None)))
@@ -89,6 +93,18 @@ def records(connection: Connection, states: frozenset[State] | None, limit: int)
         return tuple(_record(row) for row in session.exec(statement.limit(limit)))
 
 
+def basis(connection: Connection, rec_id: str, revision: int) -> Basis | None:
+    """Return what a revision was decided from; see `Store.basis`."""
+    with Session(connection) as session:
+        if _find(session, rec_id, revision) is None:
+            raise no_such_record(rec_id, revision)
+        row = session.get(t.Basis, (rec_id, revision))
+        if row is None:
+            return None
+        goals, guards = (session.get_one(t.Setting, digest).content for digest in (row.goals, row.guards))
+        return Basis(from_instant(row.known_at), row.days, goals, guards)
+
+
 def intents(connection: Connection, rec_id: str, revision: int) -> tuple[Intent, ...]:
     """Return a revision's intents in the order of their writing."""
     statement = (
@@ -129,6 +145,19 @@ def _find(session: Session, rec_id: str, revision: int | None) -> t.Recommendati
     if revision is not None:
         statement = statement.where(t.Recommendation.revision == revision)
     return session.exec(statement.order_by(col(t.Recommendation.revision).desc()).limit(1)).one_or_none()
+
+
+def _keep(session: Session, made: Recommendation, kept: Basis) -> None:
+    """Keep what a revision was decided from; goals and guardrails of many stand once."""
+    digests = [hashlib.sha256(content.encode()).hexdigest() for content in (kept.goals, kept.guards)]
+    for digest, content in zip(digests, (kept.goals, kept.guards), strict=True):
+        if session.get(t.Setting, digest) is None:
+            session.add(t.Setting(digest=digest, content=content))
+            session.flush()
+    goals, guards = digests
+    known_at = to_instant(kept.known_at)
+    session.add(t.Basis(rec_id=made.rec_id, revision=made.revision, known_at=known_at, days=kept.days,
+                        goals=goals, guards=guards))  # fmt: skip
 
 
 def _open_beside(session: Session, own: Recommendation) -> Intent | None:

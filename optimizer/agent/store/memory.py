@@ -39,11 +39,12 @@ from optimizer.agent.store.rules import (
 from optimizer.agent.store.timeline import Clash, Measures, Version, fold, in_force
 from optimizer.approval import OPEN
 from optimizer.plan.audit import GENESIS, Entry, sealed
+from optimizer.plan.basis import Basis
 from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition, content_hash
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import BudgetMove, Snapshot
-from optimizer.ports import ConflictingRows, IngestReport, SnapshotQuery
+from optimizer.ports import LONG_AGO, ConflictingRows, IngestReport, SnapshotQuery
 
 _Histories = dict[Series, dict[int, list[Version]]]
 _Readings = dict[BudgetKey, list[tuple[int, BudgetTarget | None]]]  # None: it had left the platform
@@ -56,10 +57,11 @@ class MemoryStore:
         self._accounts: dict[tuple[str, str], Account] = {}
         self._histories: _Histories = {}
         self._channels: dict[Series, str] = {}
-        self._entities: dict[EntityKey, Entity] = {}
+        self._entities: dict[EntityKey, list[tuple[int, Entity]]] = {}
         self._readings: _Readings = {}
         self._records: dict[tuple[str, int], Record] = {}
         self._entries: tuple[Entry, ...] = ()
+        self._bases: dict[tuple[str, int], Basis] = {}
         self._intents: dict[str, tuple[Intent, datetime | None]] = {}
         self._refits: tuple[RefitRecord, ...] = ()
 
@@ -84,13 +86,13 @@ class MemoryStore:
         restated -= new
         return IngestReport(rows=count, new=new, restated=restated, unchanged=count - new - restated)
 
-    def note_entities(self, entities: Iterable[Entity]) -> None:
+    def note_entities(self, entities: Iterable[Entity], read_at: datetime = LONG_AGO) -> None:
         """See `Store.note_entities`."""
         listed = list(entities)
         self._accounts = self._with_accounts(entity.account for entity in listed)
         for entity in listed:
             key = (entity.account.connector, entity.account.account_id, EntityKind(entity.kind), entity.entity_id)
-            self._entities[key] = entity
+            _enter(self._entities.setdefault(key, []), to_instant(read_at), entity)
 
     def note_budgets(self, connector: str, budgets: Iterable[BudgetTarget], read_at: datetime) -> None:
         """See `Store.note_budgets`."""
@@ -118,7 +120,7 @@ class MemoryStore:
             series=_known_series(self._histories, self._channels, known_at, today),
             budgets=tuple(last for history in readings.values() if (last := history[-1][1]) is not None),
             amounts={key: [_amount(*reading) for reading in history] for key, history in readings.items()},
-            entities=self._entities,
+            entities={key: _read_at(readings, budgets_at) for key, readings in self._entities.items()},
             moves=self._moves(query.known_at),
             priors=self.latest_priors(query.known_at),
         )
@@ -140,6 +142,9 @@ class MemoryStore:
                     raise taken(step.intents)
                 intents[intent.idempotency_key] = (intent, acknowledged_at(intent, None))
         self._records, self._intents, self._entries = records, intents, entries
+        for step in transitions:
+            if step.basis is not None:
+                self._bases[step.record.recommendation.rec_id, step.record.recommendation.revision] = step.basis
 
     def advance(self, before: Intent, after: Intent, event: Event) -> None:
         """See `Store.advance`."""
@@ -176,6 +181,12 @@ class MemoryStore:
         """See `Store.open_intents`."""
         found = (intent for intent, _ in self._intents.values() if intent.state in OPEN)
         return tuple(sorted(found, key=attrgetter("idempotency_key")))
+
+    def basis(self, rec_id: str, revision: int) -> Basis | None:
+        """See `Store.basis`."""
+        if (rec_id, revision) not in self._records:
+            raise no_such_record(rec_id, revision)
+        return self._bases.get((rec_id, revision))
 
     def events(self, rec_id: str) -> tuple[Event, ...]:
         """See `Store.events`."""
@@ -289,15 +300,20 @@ def _amount(instant: int, budget: BudgetTarget | None) -> tuple[int, int | None]
     return instant, budget.amount.micros if budget is not None and budget.kind is BudgetKind.DAILY else None
 
 
-def _enter(readings: list[tuple[int, BudgetTarget | None]], instant: int, budget: BudgetTarget | None) -> None:
+def _enter[T](readings: list[tuple[int, T]], instant: int, read: T) -> None:
     """Enter a reading that differs from what was in force at its time; one of the same instant replaces."""
     place = bisect_right(readings, instant, key=itemgetter(0))
-    if (readings[place - 1][1] if place else None) == budget:
+    if (readings[place - 1][1] if place else None) == read:
         return
     if place and readings[place - 1][0] == instant:
-        readings[place - 1] = (instant, budget)
+        readings[place - 1] = (instant, read)
     else:
-        insort(readings, (instant, budget), key=itemgetter(0))
+        insort(readings, (instant, read), key=itemgetter(0))
+
+
+def _read_at(readings: list[tuple[int, Entity]], instant: int) -> Entity:
+    """What was read last at or before an instant, else first."""
+    return readings[max(bisect_right(readings, instant, key=itemgetter(0)) - 1, 0)][1]
 
 
 def _sealed(entries: tuple[Entry, ...], event: Event, subject: str) -> Entry:

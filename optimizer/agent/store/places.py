@@ -22,6 +22,15 @@ def database_at(url: str) -> SqlDatabase:
     return Database(sqlite_path(url)) if server is None else PostgresDatabase(server)
 
 
+def is_there(url: str) -> bool:
+    """Whether there is something to be opened at an address; who names a server means one that is there.
+
+    Raises:
+        StoreError: The address names no database.
+    """
+    return address(url) is not None or sqlite_file(url).exists()
+
+
 def make_place(url: str) -> None:
     """Make an SQLite file's folder if only that one is missing, as `.outlay` is at the first start.
 

@@ -17,11 +17,12 @@ from optimizer.agent.store.known import Facts, Known
 from optimizer.agent.store.migrate import bring_up_to_date
 from optimizer.agent.store.places import database_at
 from optimizer.plan.audit import Entry
+from optimizer.plan.basis import Basis
 from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import Snapshot
-from optimizer.ports import IngestReport, SnapshotQuery
+from optimizer.ports import LONG_AGO, IngestReport, SnapshotQuery
 
 # By the database's kind: what is written for each of them, since it moves millions of rows.
 _INGEST: Final[Mapping[str, Callable[[Connection, Iterable[PerformanceRow]], IngestReport]]] = {
@@ -64,11 +65,11 @@ class SqlStore:
         with self._database.connect() as connection:
             return _INGEST[connection.dialect.name](connection, rows)
 
-    def note_entities(self, entities: Iterable[Entity]) -> None:
+    def note_entities(self, entities: Iterable[Entity], read_at: datetime = LONG_AGO) -> None:
         """See `Store.note_entities`."""
         listed = list(entities)
         with self._database.learn() as connection:
-            catalogue.note_entities(connection, listed)
+            catalogue.note_entities(connection, listed, to_instant(read_at))
 
     def note_budgets(self, connector: str, budgets: Iterable[BudgetTarget], read_at: datetime) -> None:
         """See `Store.note_budgets`."""
@@ -84,7 +85,7 @@ class SqlStore:
                 series=catalogue.read_series(connection, known_at, query.today.toordinal()),
                 budgets=tuple(catalogue.read_budgets(connection, budgets_at).values()),
                 amounts=catalogue.read_amounts(connection, budgets_at),
-                entities=catalogue.read_entities(connection),
+                entities=catalogue.read_entities(connection, budgets_at, first=True),
                 moves=ledger.moves(connection, to_instant(query.known_at - MOVES_WINDOW), known_at),
                 priors=refits.latest_priors(connection, known_at),
             )
@@ -119,6 +120,11 @@ class SqlStore:
         """See `Store.open_intents`."""
         with self._database.read() as connection:
             return ledger.open_intents(connection)
+
+    def basis(self, rec_id: str, revision: int) -> Basis | None:
+        """See `Store.basis`."""
+        with self._database.read() as connection:
+            return ledger.basis(connection, rec_id, revision)
 
     def events(self, rec_id: str) -> tuple[Event, ...]:
         """See `Store.events`."""
