@@ -166,7 +166,7 @@ def test_a_backup_is_taken_while_others_write_and_put_back_into_an_empty_place(
 def test_a_backup_that_is_not_whole_is_not_put_back(outlay: Outlay, shop: Shop, tmp_path: Path) -> None:
     assert "nothing to back up" in outlay("db", "backup", tmp_path / "copy", "-c", shop.config).err
     outlay("db", "upgrade", "-c", shop.config)
-    assert "make the folder" in outlay("db", "backup", tmp_path / "no" / "copy", "-c", shop.config).err
+    assert "does not exist; make it" in outlay("db", "backup", tmp_path / "no" / "copy", "-c", shop.config).err
     file = tmp_path / "copy"
     assert outlay("db", "backup", file, "-c", shop.config).code == FINE
     (shop.folder / ".outlay" / "outlay.sqlite").unlink()

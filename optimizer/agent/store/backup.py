@@ -45,6 +45,8 @@ def back_up(url: str, to: Path) -> Contents:
             raise StoreError(f"{path} exists already; name a new file, a backup is never written over another")
     if not is_there(url):
         raise StoreError(f"{sqlite_file(url)} does not exist: there is nothing to back up")
+    if not to.absolute().parent.is_dir():
+        raise StoreError(f"{to}: the folder {to.absolute().parent} does not exist; make it, or name another file")
     database = database_at(url)
     part = to.with_name(f"{to.name}.part")
     with _told(to), closing(database):
