@@ -5,6 +5,9 @@ measures, and the sums with one bare GROUP BY over that table; each pair runs on
 times in turn, and medians are compared. What is timed of ours includes reading the row objects, the checks and the
 history; making the rows themselves is timed for neither.
 
+Beside a PostgreSQL server (`.ci/postgres.py --durable .venv/bin/python benchmarks/store.py`) the same ingest is
+measured there, against one bare COPY of ready tuples into an equal table; without one it says that it is left out.
+
     python benchmarks/store.py [--quick]
 """
 
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import resource
 import sqlite3
@@ -20,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -34,6 +38,7 @@ from optimizer.agent.store.known import Span
 from optimizer.ports import SnapshotQuery
 
 SEED = 20_260_101
+SERVER = "OUTLAY_TEST_POSTGRES"
 FIRST_DAY = date(2026, 1, 1)
 FETCHED = datetime(2026, 6, 1, 6, tzinfo=UTC)
 ACCOUNT = Account("bench", "1", "USD", "UTC")
@@ -193,6 +198,62 @@ def measure_snapshot(folder: Path, repeats: int) -> Bar:
     return Bar("snapshot_300x365_seconds", taken, 0.5)
 
 
+def copied(url: str, facts: list[tuple[int, ...]]) -> float:
+    """Time one bare COPY of all facts into an empty table with the same key."""
+    import psycopg  # noqa: PLC0415 - an extra: only who has a server needs it
+
+    with psycopg.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS raw")
+        cursor.execute(RAW_TABLE.replace("WITHOUT ROWID", ""))
+        connection.commit()
+
+        def work() -> None:
+            with cursor.copy("COPY raw FROM STDIN") as copy:
+                for fact in facts:
+                    copy.write_row(fact)
+            connection.commit()
+
+        taken = seconds(work)
+        cursor.execute("DROP TABLE raw")
+    return taken
+
+
+def measure_server(size: Size, url: str) -> list[Bar]:
+    """Measure ingest, re-ingest and a daily restatement on a PostgreSQL server; each turn in a database of its own."""
+    import psycopg  # noqa: PLC0415 - as above
+
+    series, facts = series_of(size.ads), tuples(size)
+    changed = facts[-size.ads * 7 :]  # the last week is restated
+    making = statistics.median(seconds(lambda: [None for _ in rows(series, facts)]) for _ in range(3))
+    ours, raws, again, restated = [], [], [], []
+    for turn in range(size.repeats):
+        name = f"bench{turn}"
+        place = f"{url.rpartition('/')[0]}/{name}"
+        with psycopg.connect(url, autocommit=True) as admin:
+            admin.execute(f"CREATE DATABASE {name}")
+            raws.append(copied(url, facts))
+            store = open_sql(place)
+            ours.append(seconds(lambda: store.ingest(rows(series, facts))) - making)  # noqa: B023 - called at once
+            again.append(seconds(lambda: store.ingest(rows(series, facts))) - making)  # noqa: B023
+            later = [(n, day, spend, conversions + 1, *rest) for n, day, spend, conversions, *rest in changed]
+            restated.append(seconds(lambda: store.ingest(restate(series, later))))  # noqa: B023
+            store.close()
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    raw, own = statistics.median(raws), statistics.median(ours)
+    print(f"PostgreSQL, the same {len(facts):,} rows, repeats {size.repeats}")
+    print(f"  bare COPY                   {raw:7.2f} s  {len(facts) / raw:10,.0f} rows/s")
+    print(f"  ingest                      {own:7.2f} s  {len(facts) / own:10,.0f} rows/s  ratio {own / raw:.2f}")
+    print(f"  re-ingest, nothing changed  {statistics.median(again):7.2f} s")
+    print(f"  {len(changed):,} rows restated        {statistics.median(restated):7.2f} s")
+    return [Bar("postgres_ingest_over_bare_copy", own / raw, 6.0)]
+
+
+def restate(series: list[Series], facts: list[tuple[int, ...]]) -> Iterator[PerformanceRow]:
+    """Yield facts as they are read a day later."""
+    for row in rows(series, facts):
+        yield replace(row, fetched_at=FETCHED + timedelta(days=1))
+
+
 def main() -> None:
     """Print the table and the bars."""
     parser = argparse.ArgumentParser()
@@ -205,6 +266,11 @@ def main() -> None:
         bars.append(measure_sums(size, file, connection))
         connection.close()
         bars.append(measure_snapshot(folder, 5))
+    server = os.environ.get(SERVER)
+    if server is None:
+        print(f"PostgreSQL is left out: {SERVER} names no server (.ci/postgres.py --durable runs this beside one)")
+    else:
+        bars += measure_server(replace(size, repeats=1) if quick else size, server)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory {peak:,.0f} MB, of which the tuples of the bare run are most")
     print(json.dumps({"bars": [

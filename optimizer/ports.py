@@ -7,15 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Protocol
+from datetime import UTC, date, datetime
+from typing import Final, Protocol
 
 from connectors.contract import AdState, BudgetTarget, Entity, PerformanceRow, Series
+from optimizer.plan.audit import Entry
+from optimizer.plan.basis import Basis
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
 from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import Snapshot
+
+LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""When names were read of which nobody says when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +188,11 @@ class Store(Office, Protocol):
         """
         ...
 
-    def note_entities(self, entities: Iterable[Entity]) -> None:
-        """Remember names, parents, tags and status; the latest wins."""
+    def note_entities(self, entities: Iterable[Entity], read_at: datetime = LONG_AGO) -> None:
+        """Remember names, parents, tags and status by the time they were read; of one time the latest wins.
+
+        A snapshot has them as they were read last until then; of what was read later only, as it was read first.
+        """
         ...
 
     def note_budgets(self, connector: str, budgets: Iterable[BudgetTarget], read_at: datetime) -> None:
@@ -262,8 +270,27 @@ class Store(Office, Protocol):
         """Return the planned and sending intents of every recommendation, in the order of their idempotency keys."""
         ...
 
+    def basis(self, rec_id: str, revision: int) -> Basis | None:
+        """Return what a revision was decided from; None if nothing was decided, or nothing of it was kept.
+
+        Raises:
+            NotFound: There is no such revision.
+        """
+        ...
+
     def events(self, rec_id: str) -> tuple[Event, ...]:
         """Return a recommendation's history, oldest first."""
+        ...
+
+    def audit(self, after: int = 0, limit: int = 1_000) -> tuple[Entry, ...]:
+        """Return the next entries of the whole history, oldest first: every event of every recommendation, as a chain.
+
+        Entries are only ever added, so that page by page is one walk.
+
+        Args:
+            after: The number of the last entry that is known; 0 from the beginning.
+            limit: How many at most.
+        """
         ...
 
     def record_refit(self, refit: RefitRecord) -> None:

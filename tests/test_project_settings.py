@@ -298,7 +298,10 @@ def test_mistakes_in_the_environment_name_the_variable(
             "[portfolio]\ncpa_ceiling = 1",
             "cpa_ceiling: there is no such key. Mend: move it: goal.cpa_ceiling is meant.",
         ),
-        ("[store]\nfrobnicate = 1", "store.frobnicate: there is no such key. Mend: remove it; the keys here are url."),
+        (
+            "[store]\nfrobnicate = 1",
+            "store.frobnicate: there is no such key. Mend: remove it; the keys here are url, password.",
+        ),
         ("_env_file = 'x'", "_env_file: there is no such key"),
         ("[goal]\nobjective = 'clicks'", "goal.objective: must be 'conversions', 'revenue' or 'profit', not 'clicks'"),
         ("[goal]\nmargin = true", "goal.margin: a number or text is needed"),

@@ -74,7 +74,7 @@ def test_ci_stops_at_the_first_failure_and_ends_with_the_tests() -> None:
     assert steps[-1] == "test"
 
 
-@pytest.mark.parametrize("script", ["run", "set-up"])
+@pytest.mark.parametrize("script", ["run", "set-up", "get-postgres"])
 def test_scripts_are_executable_and_parse(script: str) -> None:
     path = ROOT / ".ci" / script
     assert os.access(path, os.X_OK)

@@ -19,9 +19,9 @@ from optimizer.agent.clock import SystemClock
 from optimizer.agent.cycle import House
 from optimizer.agent.notify import AppriseNotifier, LogNotifier
 from optimizer.agent.store import open_sql
-from optimizer.agent.store.engine import sqlite_file
+from optimizer.agent.store.places import make_place
 from optimizer.agent.tenure import Tenure
-from optimizer.ports import Clock, Notifier, StoreError
+from optimizer.ports import Clock, Notifier
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def open_house(config: Path, clock: Clock | None = None) -> Iterator[House]:
     home = config.resolve().parent
     with ExitStack() as held:
         url = configuration.store_url(settings, home)
-        _make_place(url)
+        make_place(url)
         store = held.enter_context(closing(open_sql(url)))
         connectors: dict[str, Connector] = {}
         for name, table in settings.connectors.items():
@@ -89,17 +89,3 @@ def _myself() -> str:
 def code_version() -> str:
     """Return the installed distribution's version."""
     return metadata.version("outlay")
-
-
-def _make_place(url: str) -> None:
-    """Make the database's folder if only that one is missing, as `.outlay` is at the first start.
-
-    Raises:
-        StoreError: The address is not that of an SQLite file, or its folder cannot be made.
-    """
-    place = sqlite_file(url).parent
-    try:
-        place.mkdir(exist_ok=True)
-    except OSError as error:
-        words = f"{place}: the folder of the database cannot be made: {error.strerror}"
-        raise StoreError(f"{words}. Mend: make it, or set another place as [store] url") from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -21,7 +21,8 @@ from optimizer.agent.tenure import Tenure
 from optimizer.decide import decide
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
-from optimizer.plan.recommendation import Finding, Record, Severity, State, Transition
+from optimizer.plan.basis import Basis
+from optimizer.plan.recommendation import Finding, Record, Severity, State, Transition, to_json
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import Clock, IngestReport, Notifier, SnapshotQuery, Store
 from optimizer.rotation import Rotation
@@ -113,11 +114,10 @@ def pull(house: House, today: date, *, days: int | None = None) -> tuple[PullRep
     return tuple(_pull_one(house, name, connector, since, until) for name, connector in house.connectors.items())
 
 
-def snapshot(house: House, today: date) -> Snapshot:
-    """Return what is known now, for planning `today`."""
-    return house.store.snapshot(
-        SnapshotQuery(house.clock.now(), today, house.history_days, house.goals.currency, house.time_zone)
-    )
+def snapshot(house: House, today: date, known_at: datetime | None = None) -> Snapshot:
+    """Return what is known now (or was at `known_at`), for planning `today`."""
+    at = known_at or house.clock.now()
+    return house.store.snapshot(SnapshotQuery(at, today, house.history_days, house.goals.currency, house.time_zone))
 
 
 def plan(house: House, today: date, *, seed: int | None = None) -> Record:
@@ -136,12 +136,12 @@ def propose(house: House, today: date, *, seed: int | None = None) -> Record:
     seed = secrets.randbits(32) if seed is None else seed
     now = house.clock.now()
     rng = np.random.default_rng(seed)
-    decision = decide(snapshot(house, today), house.goals, house.guards, now, rng, rotation=house.rotation)
+    decision = decide(snapshot(house, today, now), house.goals, house.guards, now, rng, rotation=house.rotation)
     if house.autonomy.mode is approval.Mode.OBSERVE:
         decision = replace(decision, findings=(*decision.findings, _OBSERVED))
     step = approval.issue(decision, now=now, valid_for=house.valid_for, seed=seed, code_version=house.code_version)
     older = house.store.records(_OPEN, limit=_ALL) if step.record.state is State.PROPOSED else ()
-    house.store.commit((*approval.supersede(older, step.record.recommendation, now), step))
+    house.store.commit((*approval.supersede(older, step.record.recommendation, now), _with_basis(house, step, now)))
     return step.record
 
 
@@ -171,7 +171,7 @@ def edit(
     old = record.recommendation
     fixed = dict(old.fixed) | {key: live[key].amount for key in keep if key in live} | dict(amounts)
     rng = np.random.default_rng(old.seed)
-    seen = snapshot(house, old.decision.as_of)
+    seen = snapshot(house, old.decision.as_of, now)
     decision = decide(seen, house.goals, house.guards, now, rng, fixed=fixed, rotation=house.rotation)
     outcome = approval.revise(
         record,
@@ -185,7 +185,7 @@ def edit(
     )
     if isinstance(outcome, approval.Refusal):
         raise Refused(outcome)
-    house.store.commit(outcome)
+    house.store.commit((*outcome[:-1], _with_basis(house, outcome[-1], now)))
     return outcome[-1].record
 
 
@@ -269,7 +269,7 @@ def live_ads(house: House) -> dict[AdKey, AdState]:
 
 def _pull_one(house: House, name: str, connector: Connector, since: date, until: date) -> PullReport:
     report = patiently(house, lambda: house.store.ingest(connector.pull(since, until)))
-    patiently(house, lambda: house.store.note_entities(connector.entities()))
+    patiently(house, lambda: house.store.note_entities(connector.entities(), house.clock.now()))
     _ads(house, name, connector)
     return PullReport(name, since, until, report, len(_budgets(house, name, connector)))
 
@@ -284,6 +284,11 @@ def _ads(house: House, name: str, connector: Connector) -> Sequence[AdState]:
     ads = patiently(house, connector.ads) if connector.capabilities.writes_status else ()
     house.store.note_ads(name, ads, house.clock.now())
     return ads
+
+
+def _with_basis(house: House, step: Transition, known_at: datetime) -> Transition:
+    """Have kept with a new revision what it was decided from, so that it can be computed again."""
+    return replace(step, basis=Basis(known_at, house.history_days, to_json(house.goals), to_json(house.guards)))
 
 
 def announce(house: House, record: Record) -> None:

@@ -15,9 +15,10 @@ from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
+from urllib.parse import quote
 
 import pydantic_settings
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -195,7 +196,12 @@ class StoreTable(Table):
 
     url: Text = Field(
         "sqlite:///.outlay/outlay.sqlite",
-        description="Database; a path that does not begin with / starts from the folder of config.toml.",
+        repr=False,
+        description="Database: sqlite:///PATH, of which a path that does not begin with / starts from the folder of "
+        "config.toml, or postgresql://USER@HOST:PORT/DATABASE.",
+    )
+    password: SecretStr | None = Field(
+        None, description="The PostgreSQL user's; better set as OUTLAY_STORE__PASSWORD or in a secret file than here."
     )
 
 
@@ -450,13 +456,18 @@ def lift_tests(settings: Settings, home: Path) -> tuple[LiftTestTable, ...]:
 
 
 def store_url(settings: Settings, home: Path) -> str:
-    """Return the database's address with a relative SQLite file made absolute.
+    """Return the database's address with a relative SQLite file made absolute and a password put in.
 
     Args:
         settings: What was loaded.
         home: The folder of `config.toml`.
     """
     url = settings.store.url
+    secret = settings.store.password
+    scheme, server, rest = url.partition("://")
+    if secret is not None and not url.startswith(_SQLITE_FILE):
+        user, at, place = rest.rpartition("@")
+        return f"{scheme}{server}{user.partition(':')[0]}:{quote(secret.get_secret_value(), safe='')}{at or '@'}{place}"
     name = url.removeprefix(_SQLITE_FILE)
     if name == url or name in ("", ":memory:"):
         return url

@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter
 
 from connectors.contract import AdKey, BudgetKey, EntityStatus
 from connectors.money import Money
+from optimizer.plan.basis import Basis
 
 LineKey = BudgetKey | AdKey
 """What a line of a plan, an approval or a write is about."""
@@ -572,12 +573,14 @@ class Transition:
         before: The state that it must be in for the step to hold; None if the revision is new.
         event: What is written into its history.
         intents: Writes that are planned together with the step.
+        basis: What a new revision was decided from; None where nothing was decided, as in a rollback.
     """
 
     record: Record
     before: State | None
     event: Event
     intents: tuple[Intent, ...] = ()
+    basis: Basis | None = None
 
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}  # building one costs milliseconds, using it microseconds

@@ -525,7 +525,7 @@ def test_a_connector_that_was_renamed_is_told_with_its_mend() -> None:
 
 def test_a_database_address_is_refused_without_its_password(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
-    config.write_text('[store]\nurl = "postgresql://me:hidden@localhost/outlay"\n', encoding="utf-8")
+    config.write_text('[store]\nurl = "mysql://me:hidden@localhost/outlay"\n', encoding="utf-8")
     with pytest.raises(StoreError, match="names no SQLite file") as caught, open_house(config):
         pass
     assert "hidden" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""What every store does: the same suite on the store in memory and on the one in a file."""
+"""What every store does: the same suite on the store in memory, in an SQLite file and on a PostgreSQL server."""
 
 import math
 import shutil
@@ -19,7 +19,10 @@ from connectors.contract import (
 )
 from connectors.money import Money
 from optimizer.agent.store import MemoryStore, open_sql
+from optimizer.agent.trail import entries
 from optimizer.approval import STEPS
+from optimizer.plan.audit import prove
+from optimizer.plan.basis import Basis
 from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
 from optimizer.plan.recommendation import (
     BudgetIntent,
@@ -53,10 +56,14 @@ def new_file(tmp_path_factory):
     return path
 
 
-@pytest.fixture(params=["memory", "sql"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def store(request, new_file, tmp_path):
-    path = shutil.copy(new_file, tmp_path / "outlay.sqlite")
-    opened = MemoryStore() if request.param == "memory" else open_sql(f"sqlite:///{path}")
+    if request.param == "memory":
+        opened = MemoryStore()
+    elif request.param == "sqlite":
+        opened = open_sql(f"sqlite:///{shutil.copy(new_file, tmp_path / 'outlay.sqlite')}")
+    else:
+        opened = open_sql(request.getfixturevalue("postgres"))
     yield opened
     opened.close()
 
@@ -118,6 +125,11 @@ def refit(refit_id="F-1", at=NOON, *, half=0.5, passed=True, **changes):
 def begun(store, *made, rec_id="R-1"):
     """Store a recommendation that is being applied, with these intents."""
     store.commit([step(recommendation(rec_id), State.APPLYING, intents=made)])
+
+
+def named(store, known_at):
+    query = SnapshotQuery(known_at, date(2026, 3, 1), 12, "USD", "UTC")
+    return store.snapshot(query).targets[0].campaign_names[0]
 
 
 class TestFacts:
@@ -414,6 +426,50 @@ class TestLedger:
     def test_closing_twice_is_allowed(self, store):
         store.close()
         store.close()
+
+
+class TestWhatWasDecidedFrom:
+    def test_a_revision_keeps_what_it_was_decided_from(self, store):
+        kept = Basis(NOON + timedelta(microseconds=1), 400, '{"currency":"USD"}', "{}")
+        store.commit(
+            [replace(step(recommendation("R-1")), basis=kept), replace(step(recommendation("R-2")), basis=kept)]
+        )
+        store.commit([step(recommendation("R-3"))])
+        assert store.basis("R-1", 1) == store.basis("R-2", 1) == kept
+        assert store.basis("R-3", 1) is None
+        with pytest.raises(NotFound):
+            store.basis("R-1", 2)
+
+    def test_a_step_that_was_refused_keeps_nothing(self, store):
+        kept = Basis(NOON, 400, "{}", "{}")
+        late = step(recommendation("R-9"), State.APPROVED, State.PROPOSED)
+        with pytest.raises(StateConflict):
+            store.commit([replace(step(recommendation("R-1")), basis=kept), late])
+        with pytest.raises(NotFound):
+            store.basis("R-1", 1)
+        assert store.audit() == ()
+
+    def test_names_are_known_from_when_they_were_read(self, store):
+        store.ingest([row(1)])
+        store.note_budgets("ads", [budget()], NOON - timedelta(days=300))
+        for days, name in ((0, "first"), (2, "third"), (1, "second"), (3, "third")):
+            store.note_entities([Entity(ACCOUNT, EntityKind.CAMPAIGN, "c1", name)], NOON + timedelta(days=days))
+        names = [named(store, NOON + timedelta(days=days)) for days in (-5, 0, 1, 2, 3)]
+        assert names == ["first", "first", "second", "third", "third"]
+
+    def test_of_names_read_at_one_time_the_latest_wins(self, store):
+        store.ingest([row(1)])
+        store.note_budgets("ads", [budget()], NOON - timedelta(days=300))
+        for name in ("first", "second"):
+            store.note_entities([Entity(ACCOUNT, EntityKind.CAMPAIGN, "c1", name)], NOON)
+        assert named(store, NOON) == "second"
+
+    def test_a_walk_of_the_history_page_by_page_is_whole(self, store):
+        store.commit([step(recommendation(f"R-{n}")) for n in range(5)])
+        walked = list(entries(store, page=2))
+        assert [entry.event.rec_id for entry in walked] == [f"R-{n}" for n in range(5)]
+        assert (store.audit(2, 1), store.audit(5)) == ((walked[2],), ())
+        assert prove(walked).broken is None
 
 
 class TestRefits:

@@ -1,4 +1,4 @@
-"""The two stores, step by step on the same random life: equal answers, equal refusals, equal digests."""
+"""The stores, step by step on the same random life: equal answers, equal refusals, equal digests."""
 
 import shutil
 import tempfile
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from connectors.contract import (
     Account,
@@ -29,6 +29,7 @@ from connectors.contract import (
 from connectors.money import Money
 from optimizer.agent.store import MemoryStore, open_sql
 from optimizer.agent.store.timeline import Clash, Version, fold, in_force
+from optimizer.plan.basis import Basis
 from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
 from optimizer.plan.recommendation import (
     AdIntent,
@@ -69,9 +70,10 @@ budgets = st.builds(
     ),
     st.integers(0, 2), amounts, st.booleans(),
 )  # fmt: skip
+texts = st.characters(exclude_categories=("Cs",), exclude_characters="\0")  # PostgreSQL keeps no NUL, and says so
 entities = st.builds(
     lambda n, name, tags: Entity(ACCOUNTS[0], list(EntityKind)[n], "c1", name, tags=tuple(tags)),
-    st.integers(0, 4), st.text(max_size=3), st.lists(st.text(max_size=2), max_size=2),
+    st.integers(0, 4), st.text(texts, max_size=3), st.lists(st.text(texts, max_size=2), max_size=2),
 )  # fmt: skip
 keys = st.sampled_from([BudgetKey("ads", "1", "b0"), BudgetKey("ads", "2", "b1"), AdKey("ads", "1", "b0")])
 ads = st.builds(
@@ -87,7 +89,8 @@ def transition(number, revision, state, before, intents):
     rec_id = f"R{number}"
     made = Recommendation(rec_id, revision, None, START, START, "outlay", 1, "0.1", decision, f"h{number}")
     named = tuple(replace(i, rec_id=rec_id, revision=revision) for i in intents)
-    return Transition(Record(made, state), before, Event(rec_id, revision, START, "x", state.value, ""), named)
+    basis = Basis(START + timedelta(hours=number), 90, f"goals {revision}", "guards") if before is None else None
+    return Transition(Record(made, state), before, Event(rec_id, revision, START, "x", state.value, ""), named, basis)
 
 
 intents = st.builds(
@@ -133,7 +136,10 @@ class Lives(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         file = Path(self.folder.name) / "outlay.sqlite"
         shutil.copy(self.template, file)
-        self.stores = (MemoryStore(), open_sql(f"sqlite:///{file}"))
+        self.stores = (MemoryStore(), open_sql(self.address(file)))
+
+    def address(self, file):
+        return f"sqlite:///{file}"
 
     def both(self, name, *arguments):
         answers = []
@@ -157,9 +163,9 @@ class Lives(RuleBasedStateMachine):
     def note_ads(self, given, at):
         self.both("note_ads", "ads", given, at)
 
-    @rule(given=st.lists(entities, max_size=3))
-    def note_entities(self, given):
-        self.both("note_entities", given)
+    @rule(given=st.lists(entities, max_size=3), at=moments)
+    def note_entities(self, given, at):
+        self.both("note_entities", given, at)
 
     @rule(given=st.lists(transitions, max_size=3))
     def commit(self, given):
@@ -190,11 +196,13 @@ class Lives(RuleBasedStateMachine):
     @invariant()
     def the_ledgers_agree(self):
         self.both("records")
+        self.both("audit")
         for number in range(3):
             self.both("events", f"R{number}")
             self.both("record", f"R{number}")
             for revision in (1, 2):
                 self.both("intents", f"R{number}", revision)
+                self.both("basis", f"R{number}", revision)
 
     def teardown(self):
         for store in self.stores:
@@ -204,6 +212,21 @@ class Lives(RuleBasedStateMachine):
 
 Lives.TestCase.settings = settings(max_examples=30, stateful_step_count=15, deadline=None, derandomize=True)
 TestLives = Lives.TestCase
+
+
+class LivesOnAServer(Lives):
+    """The same with the store on a PostgreSQL server, whose tables are emptied for each life."""
+
+    server = None
+
+    def address(self, file):
+        return self.server.wiped()
+
+
+def test_lives_on_a_server(postgres_server):
+    LivesOnAServer.server = postgres_server
+    few = settings(max_examples=8, stateful_step_count=12, deadline=None, derandomize=True)
+    run_state_machine_as_test(LivesOnAServer, settings=few)
 
 
 statements = st.lists(st.builds(Version, st.integers(0, 9), st.tuples(*[st.integers(0, 2)] * 5)), max_size=12)

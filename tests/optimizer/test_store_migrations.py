@@ -29,9 +29,8 @@ def _shapes(engine):
             "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'index') AND sql IS NOT NULL "
             "AND name NOT LIKE 'sqlite%' AND name <> 'alembic_version'"
         ).fetchall()
-    # Constraints stand in any order: what is compared is the set of a table's clauses. SQLite quotes what it renamed.
-    plain = {name: re.sub(r'"(\w+)"', r"\1", sql).splitlines() for name, sql in rows}
-    return {name: sorted(re.sub(r"\s+", " ", line).strip(" ,") for line in lines) for name, lines in plain.items()}
+    # Constraints stand in any order: what is compared is the set of a table's clauses.
+    return {name: sorted(re.sub(r'[\s"]+', " ", line).strip(" ,") for line in sql.splitlines()) for name, sql in rows}
 
 
 @pytest.fixture
@@ -175,8 +174,10 @@ def test_a_file_that_is_no_database_is_told(url, tmp_path):
         ("sqlite:///{}", "is a folder"),
         ("sqlite://", "names no SQLite file"),
         ("sqlite:///:memory:", "names no SQLite file"),
-        ("postgresql://me:hidden@localhost/outlay", r"names no SQLite file; write sqlite:///"),
-        ("postgresql://me:hidden@localhost:port/outlay", "names no SQLite file"),
+        ("mysql://me:hidden@localhost/outlay", r"names no SQLite file; write sqlite:///.* or postgresql://"),
+        ("postgresql://me:hidden@localhost:port/outlay", "cannot be read; write postgresql://"),
+        ("postgresql://me:hidden@localhost", "cannot be read; write postgresql://"),
+        ("postgresql://me:hidden@127.0.0.1:1/outlay", r"//127\.0\.0\.1:1/outlay: .*refused.* Mend: start the server"),
         ("me:hidden", "names no SQLite file"),
         ("outlay.sqlite", "names no SQLite file"),
     ],

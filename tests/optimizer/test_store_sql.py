@@ -116,7 +116,7 @@ def test_history_is_never_rewritten(store, bare):
         "UPDATE intent SET target = -1",
         "UPDATE budget_reading SET amount = -1",
         "UPDATE budget_reading SET kind = 'weekly'",
-        "UPDATE entity SET status = 'asleep'",
+        "UPDATE entity_reading SET status = 'asleep'",
         _refit(passed="1"),
         _refit(priors="'[]'"),
         _refit(seed="-1"),

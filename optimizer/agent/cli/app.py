@@ -64,6 +64,17 @@ connectors_app = typer.Typer(
     cls=_Listed, help="List and check the connectors. Without a command, list them.", rich_markup_mode=None
 )
 app.add_typer(connectors_app, name="connectors")
+db_app = typer.Typer(
+    cls=_Commands,
+    help="Bring the store up to date, back it up, put it back.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(db_app, name="db")
+audit_app = typer.Typer(
+    cls=_Commands, help="Prove the history and list it.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(audit_app, name="audit")
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="The settings file.", envvar="OUTLAY_CONFIG")]
 Json = Annotated[bool, typer.Option("--json", help="Answer as one JSON object on standard output.")]
@@ -124,6 +135,20 @@ def show(
 ) -> None:
     """Show a recommendation as a diff."""
     _act("show", rec=rec, config=config, revision=revision, history=history, json=json)
+
+
+@app.command()
+def explain(
+    rec: Rec = "latest",
+    config: Config = _CONFIG,
+    revision: Annotated[int | None, typer.Option(help="An earlier revision.")] = None,
+    again: Annotated[
+        bool, typer.Option("--recompute", help="Decide again from the same, and compare byte by byte.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Say what a recommendation was decided from. With --recompute, exit 1: it would come out otherwise now."""
+    _act("explain", rec=rec, config=config, revision=revision, again=again, json=json)
 
 
 @app.command()
@@ -377,6 +402,70 @@ def connectors_list(config: Config = _CONFIG, json: Json = False) -> None:
 def connectors_check(config: Config = _CONFIG, json: Json = False) -> None:
     """Read a little from each configured connector and say what is missing."""
     _act("connectors_check", config=config, json=json)
+
+
+@db_app.command("upgrade")
+def db_upgrade(config: Config = _CONFIG, json: Json = False) -> None:
+    """Bring the store's tables to this program's version. Every command that opens the store does so, too."""
+    _act("db_upgrade", config=config, json=json)
+
+
+@db_app.command("current")
+def db_current(config: Config = _CONFIG, json: Json = False) -> None:
+    """Say of which version the store's tables are. Changes nothing."""
+    _act("db_current", config=config, json=json)
+
+
+@db_app.command("backup")
+def db_backup(
+    file: Annotated[Path, typer.Argument(help="A new file; FILE.json beside it says what is in it.")],
+    config: Config = _CONFIG,
+    json: Json = False,
+) -> None:
+    """Copy the store into a new file. Others may write meanwhile."""
+    _act("db_backup", file=file, config=config, json=json)
+
+
+@db_app.command("restore")
+def db_restore(
+    file: Annotated[Path, typer.Argument(help="What `outlay db backup` wrote.")],
+    config: Config = _CONFIG,
+    json: Json = False,
+) -> None:
+    """Put a backup into the place that the settings name, which must be empty."""
+    _act("db_restore", file=file, config=config, json=json)
+
+
+@audit_app.command("verify")
+def audit_verify(
+    config: Config = _CONFIG,
+    head: Annotated[
+        str | None, typer.Option(metavar="HASH", help="A head that was kept elsewhere; it must be in the chain.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Prove that no entry was changed, removed or put in, and print the head. Exit 1: the chain does not hold."""
+    _act("audit_verify", config=config, head=head, json=json)
+
+
+@audit_app.command("show")
+def audit_show(
+    config: Config = _CONFIG,
+    rec: Annotated[str | None, typer.Option(metavar="ID", help="Of this recommendation only.")] = None,
+    actor: Annotated[str | None, typer.Option("--by", metavar="NAME", help="What this person or policy did.")] = None,
+    action: Annotated[
+        str | None, typer.Option(metavar="WHAT", help="Such as approved, or write for all that begin so.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(metavar="DAY", help="From this day (YYYY-MM-DD) on.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="DAY", help="Until this day, included.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The last so many.")] = 50,
+    json: Json = False,
+) -> None:
+    """List who did what, when and why, the newest last."""
+    _act(
+        "audit_show", config=config, rec=rec, actor=actor, action=action, since=since, until=until, limit=limit,
+        json=json,
+    )  # fmt: skip
 
 
 def main() -> None:

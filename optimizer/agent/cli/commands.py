@@ -23,11 +23,12 @@ from connectors.money import Money
 from optimizer import approval
 from optimizer.agent import cycle, writing
 from optimizer.agent.bootstrap import open_house
-from optimizer.agent.cli import answers, checks, office, render, screen
+from optimizer.agent.cli import answers, audit, checks, database, office, render, screen
 from optimizer.agent.cli.answers import Answer, Exit
 from optimizer.agent.cli.backtest import backtest
 from optimizer.agent.cli.begin import init
 from optimizer.agent.cli.demo import demo
+from optimizer.agent.cli.explain import explain
 from optimizer.agent.cli.refit import refit
 from optimizer.agent.cli.replay import replay
 from optimizer.agent.cli.simulate import simulate
@@ -327,4 +328,11 @@ COMMANDS: Final[Mapping[str, Callable[..., Answer]]] = {
     "replay": replay,
     "connectors_list": checks.connectors_list,
     "connectors_check": checks.connectors_check,
+    "db_upgrade": database.db_upgrade,
+    "db_current": database.db_current,
+    "db_backup": database.db_backup,
+    "db_restore": database.db_restore,
+    "audit_verify": audit.audit_verify,
+    "audit_show": audit.audit_show,
+    "explain": explain,
 }

@@ -25,7 +25,7 @@ from optimizer.agent.cycle import House
 from optimizer.agent.refitting import Fitted, Order
 from optimizer.agent.settings import RefitTable
 from optimizer.agent.standing import Standing, standing
-from optimizer.agent.store.engine import sqlite_file
+from optimizer.agent.store.places import file_beside
 from optimizer.refit import Sampling
 
 _COMMAND: Final = "outlay refit"
@@ -48,7 +48,7 @@ def refit(config: Path, as_of: str | None, seed: int | None, draws: int | None, 
         tests=configuration.lift_tests(settings, home),
         seed=secrets.randbits(32) if seed is None else seed,
     )
-    database = sqlite_file(configuration.store_url(settings, home))
+    database = file_beside(configuration.store_url(settings, home), home)
     with open_house(config) as house:
         today = house.today() if as_of is None else _day(as_of)
         late = today < house.today() and house.store.latest_priors(house.clock.now()) is not None

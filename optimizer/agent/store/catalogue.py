@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, Row, and_, case, func, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from connectors.contract import Account, BudgetKey, BudgetKind, BudgetTarget, Entity, EntityKind, EntityStatus, Level
 from connectors.contract import Series as SeriesValue
@@ -16,14 +16,16 @@ from optimizer.agent.store import tables as t
 from optimizer.agent.store.known import EntityKey, KnownSeries
 from optimizer.agent.store.rules import check_budgets, same_account
 
-_ACCOUNT, _SERIES, _ENTITY = t.core(t.Account), t.core(t.Series), t.core(t.Entity)
+_ACCOUNT, _SERIES, _ENTITY = t.core(t.Account), t.core(t.Series), t.core(t.EntityReading)
 _BUDGET, _READING = t.core(t.Budget), t.core(t.BudgetReading)
 _NATURAL = (
     "account", "campaign_id", "ad_group_id", "ad_id", "creative_id", "audience_id",
     "conversion_definition", "attribution_setting",
 )  # fmt: skip
+# Both of these kinds of database say ON CONFLICT; what they share has no name of its own in SQLAlchemy.
+_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 # A day of which anything was known then; the newest is found from the end of the key, so that few rows are looked at.
-_KNOWN_SERIES = """
+_KNOWN_SERIES = text("""
     SELECT s.id,
         (SELECT f.day FROM fact f
          WHERE f.series_id = s.id AND f.day < :today AND f.known_from <= :known_at
@@ -32,7 +34,7 @@ _KNOWN_SERIES = """
          WHERE r.series_id = s.id AND r.day < :today AND r.known_from <= :known_at
          ORDER BY r.day DESC LIMIT 1)
     FROM series s
-"""
+""")
 
 
 def number_accounts(connection: Connection, accounts: Iterable[Account]) -> dict[tuple[str, str], int]:
@@ -41,6 +43,7 @@ def number_accounts(connection: Connection, accounts: Iterable[Account]) -> dict
     Raises:
         StoreError: An account has another currency or zone than before.
     """
+    insert = _insert(connection)
     stored = _accounts(connection)
     numbers = {(account.connector, account.account_id): (number, account) for number, account in stored.items()}
     for account in accounts:
@@ -71,7 +74,7 @@ def number_series(connection: Connection, series: Sequence[SeriesValue]) -> list
         if key not in stored
     ]
     if missing:
-        connection.execute(insert(_SERIES), missing)
+        connection.execute(_insert(connection)(_SERIES), missing)
         stored = _series_numbers(connection, {key[0] for key in keys})
     for key, channel in labelled.items():
         if stored[key][1] != channel:
@@ -79,25 +82,31 @@ def number_series(connection: Connection, series: Sequence[SeriesValue]) -> list
     return [stored[key][0] for key in keys]
 
 
-def note_entities(connection: Connection, entities: Iterable[Entity]) -> None:
-    """Enter names; of two of one identity the later holds."""
+def note_entities(connection: Connection, entities: Iterable[Entity], read_at: int) -> None:
+    """Enter names that differ from what was in force at their time; of two of one identity the later holds."""
     listed = list(entities)
-    if not listed:
-        return
     accounts = number_accounts(connection, dict.fromkeys(entity.account for entity in listed))
-    statement = insert(_ENTITY)
+    in_force = read_entities(connection, read_at) if listed else {}
+    changed = {}
+    for entity in listed:
+        key = _identity(entity)
+        if in_force.get(key) != entity or key in changed:
+            changed[key] = entity
+    if not changed:
+        return
+    statement = _insert(connection)(_ENTITY)
     told = ("name", "parent_id", "status", "tags")
     statement = statement.on_conflict_do_update(
-        index_elements=["account", "kind", "entity_id"],
+        index_elements=["account", "kind", "entity_id", "read_at"],
         set_={name: statement.excluded[name] for name in told},
     )
     connection.execute(statement, [
         {
             "account": accounts[entity.account.connector, entity.account.account_id],
-            "kind": entity.kind.value, "entity_id": entity.entity_id, "name": entity.name,
+            "kind": entity.kind.value, "entity_id": entity.entity_id, "read_at": read_at, "name": entity.name,
             "parent_id": entity.parent_id or "", "status": entity.status.value, "tags": json.dumps(entity.tags),
         }
-        for entity in listed
+        for entity in changed.values()
     ])  # fmt: skip
 
 
@@ -133,6 +142,7 @@ def _enter(
     identities = [
         {"account": owner, "budget_id": budget.budget_id} for owner, (budget, _) in zip(owners, changed, strict=True)
     ]
+    insert = _insert(connection)
     connection.execute(insert(_BUDGET).on_conflict_do_nothing(), identities)
     rows = connection.execute(select(_BUDGET).where(_BUDGET.c.account.in_(set(owners))))
     numbers = {(row.account, row.budget_id): row.id for row in rows}
@@ -152,18 +162,30 @@ def read_series(connection: Connection, known_at: int, today: int) -> list[Known
     accounts = _accounts(connection)
     last = {
         number: max(day for day in days if day is not None)
-        for number, *days in connection.exec_driver_sql(_KNOWN_SERIES, {"today": today, "known_at": known_at})
+        for number, *days in connection.execute(_KNOWN_SERIES, {"today": today, "known_at": known_at})
         if any(day is not None for day in days)
     }
-    rows = connection.execute(select(_SERIES))
+    rows = connection.execute(select(_SERIES).order_by(_SERIES.c.id))
     return [KnownSeries(row.id, _series(row, accounts), last[row.id]) for row in rows if row.id in last]
 
 
-def read_entities(connection: Connection) -> dict[EntityKey, Entity]:
-    """Return all names by identity."""
+def read_entities(connection: Connection, known_at: int, *, first: bool = False) -> dict[EntityKey, Entity]:
+    """Return names by identity, each as read last at or before an instant; with `first` also what was read later only.
+
+    The latter as it was read first: rows may carry the time at which they were learnt where names do not.
+    """
     accounts = _accounts(connection)
-    found = (_entity(row, accounts[row.account]) for row in connection.execute(select(_ENTITY)))
-    return {(e.account.connector, e.account.account_id, e.kind, e.entity_id): e for e in found}
+    until = func.max(case((_ENTITY.c.read_at <= known_at, _ENTITY.c.read_at)))
+    chosen = func.coalesce(until, func.min(_ENTITY.c.read_at)) if first else until
+    key = (_ENTITY.c.account, _ENTITY.c.kind, _ENTITY.c.entity_id)
+    last = select(*key, chosen.label("read_at")).group_by(*key).subquery()
+    same = [_ENTITY.c[name] == last.c[name] for name in ("account", "kind", "entity_id", "read_at")]
+    rows = connection.execute(select(_ENTITY).join(last, and_(*same)))
+    return {_identity(entity): entity for entity in (_entity(row, accounts[row.account]) for row in rows)}
+
+
+def _identity(entity: Entity) -> EntityKey:
+    return (entity.account.connector, entity.account.account_id, EntityKind(entity.kind), entity.entity_id)
 
 
 def read_budgets(connection: Connection, known_at: int) -> dict[BudgetKey, BudgetTarget]:
@@ -200,6 +222,10 @@ def read_amounts(connection: Connection, known_at: int) -> dict[BudgetKey, list[
         key = BudgetKey(account.connector, account.account_id, budget_id)
         amounts.setdefault(key, []).append((read_at, amount if kind == BudgetKind.DAILY else None))
     return amounts
+
+
+def _insert(connection: Connection) -> Any:
+    return _INSERT[connection.dialect.name]
 
 
 def _accounts(connection: Connection) -> dict[int, Account]:

@@ -1,23 +1,29 @@
-"""The SQLite file: how it is opened, how a transaction is taken, and how its failures are told."""
+"""How a database is opened, how a transaction is taken, and how failures are told; here of the SQLite file.
+
+A server of PostgreSQL stands in `postgres`, and `places` says which of the two an address names.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from optimizer.agent.store.seat import FileSeat, Seat
 from optimizer.ports import StoreError
 
 _BUSY_SECONDS = 10.0
 _RETRY_SECONDS = 0.01
 _SCHEME = "sqlite:///"
+_UNIQUE_VIOLATION = "23505"
 # FULL: a commit that was answered survives a loss of power; what stands here is what was done with money.
 _PRAGMAS = (
     "PRAGMA synchronous = FULL",
@@ -35,33 +41,37 @@ _MENDS = (
 )
 
 
-class Database:
-    """An SQLite file in WAL mode: many readers and one writer at a time, each seeing whole transactions only.
+class SqlDatabase(ABC):
+    """A database that is open to many: each transaction sees whole others only, and a check and its set are one.
 
     Attributes:
-        path: The file.
+        READ: How a transaction begins that sees one state throughout; it writes to temporary tables at most.
+        WRITE: How one begins that nobody else decides beside: recommendations, writes, refits.
+        LEARN: How one begins that nobody else enters evidence beside: accounts, names, budgets, facts.
+        MIGRATE: How one begins beside which nobody else writes.
+        name: How messages call it; never with a password.
     """
 
-    def __init__(self, path: Path, busy_seconds: float = _BUSY_SECONDS) -> None:
-        """Name the file; nothing is opened yet.
+    READ: ClassVar[str]
+    WRITE: ClassVar[str]
+    LEARN: ClassVar[str]
+    MIGRATE: ClassVar[str]
 
-        Args:
-            path: The file.
-            busy_seconds: How long to wait for the write lock of another process.
-        """
-        self.path = path
-        self._engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": busy_seconds})
-        event.listen(self._engine, "connect", lambda connection, _record: _prepare(connection, busy_seconds))
-        event.listen(self._engine, "begin", _begin)
+    def __init__(self, name: str, engine: Engine) -> None:
+        """Take an engine of which nothing is open yet, and let each transaction begin as it is told to."""
+        self.name = name
+        self._engine = engine
+        self._driver_error: type[Exception] = driver_error(engine, "Error")
+        event.listen(engine, "begin", self._begin)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Open a transaction that sees one state throughout; it writes to temporary tables only.
+        """Open a transaction that sees one state throughout.
 
         Raises:
-            StoreError: The file cannot be read.
+            StoreError: The database cannot be read.
         """
-        with self._transaction("BEGIN") as connection:
+        with self._transaction(self.READ) as connection:
             yield connection
 
     @contextmanager
@@ -69,24 +79,56 @@ class Database:
         """Open a transaction that holds the write lock from its first statement, so that a check and its set are one.
 
         Raises:
-            StoreError: The file cannot be written, or another process holds the lock for too long.
+            StoreError: The database cannot be written, or another process holds the lock for too long.
         """
-        with self._transaction("BEGIN IMMEDIATE") as connection:
+        with self._transaction(self.WRITE) as connection:
+            yield connection
+
+    @contextmanager
+    def learn(self) -> Iterator[Connection]:
+        """Open a transaction like `write` for what was read from a platform; on a server it keeps no approval waiting.
+
+        Raises:
+            StoreError: The database cannot be written, or another process holds the lock for too long.
+        """
+        with self._transaction(self.LEARN) as connection:
+            yield connection
+
+    @contextmanager
+    def migrate(self) -> Iterator[Connection]:
+        """Open a transaction like `write`, to change the tables.
+
+        Raises:
+            StoreError: The database cannot be written, or another process holds the lock for too long.
+        """
+        with self._transaction(self.MIGRATE) as connection:
             yield connection
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """Open a connection without a transaction; `begin` and `begin_immediate` take theirs on it.
+        """Open a connection without a transaction; `transaction` takes one on it.
 
         Raises:
-            StoreError: The file cannot be opened.
+            StoreError: The database cannot be opened.
         """
         with self._told(), self._engine.connect() as connection:
             yield connection
 
     def close(self) -> None:
-        """Release the file."""
+        """Release the database."""
         self._engine.dispose()
+
+    @abstractmethod
+    def words(self, error: BaseException) -> str:
+        """Return what a failure means, with its mend."""
+
+    @abstractmethod
+    def seat(self) -> Seat:
+        """Return the lock that tells whether the process that leads is alive."""
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether there is anything to be opened; asking creates nothing."""
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Connection]:
@@ -97,13 +139,66 @@ class Database:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except (DBAPIError, sqlite3.Error) as error:
-            raise StoreError(f"{self.path}: {_words(error)}") from error
+        except (DBAPIError, self._driver_error) as error:
+            raise StoreError(f"{self.name}: {self.words(error)}") from error
+
+    def _begin(self, connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("begin", self.READ))
+
+
+class Database(SqlDatabase):
+    """An SQLite file in WAL mode: many readers and one writer at a time.
+
+    Attributes:
+        path: The file.
+    """
+
+    READ = "BEGIN"
+    WRITE = "BEGIN IMMEDIATE"
+    LEARN = "BEGIN IMMEDIATE"
+    MIGRATE = "BEGIN IMMEDIATE"
+
+    def __init__(self, path: Path, busy_seconds: float = _BUSY_SECONDS) -> None:
+        """Name the file; nothing is opened yet.
+
+        Args:
+            path: The file.
+            busy_seconds: How long to wait for the write lock of another process.
+        """
+        self.path = path
+        engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": busy_seconds})
+        event.listen(engine, "connect", lambda connection, _record: _prepare(connection, busy_seconds))
+        super().__init__(str(path), engine)
+
+    def words(self, error: BaseException) -> str:
+        """See `SqlDatabase.words`."""
+        said = str(error.orig if isinstance(error, DBAPIError) else error)
+        mend = next((mend for sign, mend in _MENDS if sign in said), "see docs/store.md")
+        return f"the database says: {said}. Mend: {mend}"
+
+    def seat(self) -> Seat:
+        """See `SqlDatabase.seat`."""
+        return FileSeat(self.path.with_name(f"{self.path.name}.lead"))
+
+    def exists(self) -> bool:
+        """See `SqlDatabase.exists`."""
+        return self.path.exists()
+
+
+def driver_error(of: Connection | Engine, kind: str) -> type[Exception]:
+    """Return the class of a driver's errors (PEP 249: `Error`, `DataError`), for what is done with its own cursor."""
+    found: type[Exception] = getattr(of.dialect.dbapi, kind)
+    return found
+
+
+def is_taken(error: IntegrityError) -> bool:
+    """Whether a row was refused because a UNIQUE index holds its key already, in any of the databases."""
+    return getattr(error.orig, "sqlstate", None) == _UNIQUE_VIOLATION or "UNIQUE" in str(error.orig)
 
 
 @contextmanager
 def transaction(connection: Connection, begin: str) -> Iterator[None]:
-    """Run one transaction on a connection, begun by `BEGIN` or `BEGIN IMMEDIATE`."""
+    """Run one transaction on a connection, begun as one of the database's ways."""
     connection.execution_options(begin=begin)
     with connection.begin():
         yield
@@ -117,7 +212,9 @@ def sqlite_file(url: str) -> Path:
     """
     name = url.removeprefix(_SCHEME)
     if name == url or name in ("", ":memory:"):
-        raise StoreError("[store] url names no SQLite file; write sqlite:///path/to/outlay.sqlite")
+        raise StoreError(
+            "[store] url names no SQLite file; write sqlite:///path/to/outlay.sqlite or postgresql://host/database"
+        )
     return Path(name)
 
 
@@ -157,13 +254,3 @@ def _use_wal(connection: Any, deadline: float) -> None:
             time.sleep(_RETRY_SECONDS)
         else:
             return
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
-
-
-def _words(error: DBAPIError | sqlite3.Error) -> str:
-    said = str(error.orig if isinstance(error, DBAPIError) else error)
-    mend = next((mend for sign, mend in _MENDS if sign in said), "see docs/store.md")
-    return f"the database says: {said}. Mend: {mend}"

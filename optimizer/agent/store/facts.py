@@ -1,4 +1,4 @@
-"""The fast path: facts in and out of SQLite in bulk. The one place whose SQL is written for one database.
+"""The fast path: facts in and out of SQLite in bulk; `facts_postgres` is the same for the other kind of database.
 
 A reading is staged row by row in a temporary table, which is not locked against others and does not grow in memory,
 then merged by a few statements under the write lock. Which series a total is for is told by a temporary table too.
@@ -7,9 +7,8 @@ then merged by a few statements under the write lock. Which series a total is fo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime
-from itertools import batched, groupby
-from operator import itemgetter
+from functools import partial
+from itertools import batched
 from typing import Any
 
 import numpy as np
@@ -18,15 +17,12 @@ from sqlalchemy import Connection
 from connectors.contract import PerformanceRow, Series
 from optimizer.agent.store.catalogue import number_series
 from optimizer.agent.store.engine import transaction
-from optimizer.agent.store.instants import to_instant
 from optimizer.agent.store.known import Cells, Groups, Revisions, Span
 from optimizer.agent.store.rules import too_large
-from optimizer.agent.store.timeline import Clash, Step, Version, fold
+from optimizer.agent.store.staging import CHUNK, Stage, steps, version, write
+from optimizer.agent.store.timeline import Version
 from optimizer.plan.snapshot import FloatArray
-from optimizer.ports import ConflictingRows, IngestReport
-
-_CHUNK = 5_000
-_CACHED_SERIES = 50_000
+from optimizer.ports import IngestReport
 
 _MEASURES = "spend, conversions, value, impressions, clicks"
 _STAGED = "local, day, known_from, spend, conversions, value, impressions, clicks"
@@ -124,10 +120,10 @@ def ingest(connection: Connection, rows: Iterable[PerformanceRow]) -> IngestRepo
         ConflictingRows: Two rows of one key and `fetched_at` differ.
         StoreError: A measure does not fit into 64 bits.
     """
-    stage = _Stage()
+    stage = Stage()
     try:
         with transaction(connection, "BEGIN"):
-            count = stage.fill(connection, rows)
+            count = _fill(connection, stage.tuples(rows))
         with transaction(connection, "BEGIN IMMEDIATE"):
             numbers = number_series(connection, stage.series)
             return _merge(connection, count, dict(zip(numbers, stage.series, strict=True)))
@@ -138,45 +134,14 @@ def ingest(connection: Connection, rows: Iterable[PerformanceRow]) -> IngestRepo
             _execute_all(connection, _DROP)
 
 
-class _Stage:
-    """Copies rows into the temporary table, numbering their series as they come."""
-
-    def __init__(self) -> None:
-        self.series: list[Series] = []
-        self._locals: dict[Series, int] = {}
-        self._recent: dict[int, tuple[Series, int]] = {}  # by identity: hashing a series costs more than its row
-
-    def fill(self, connection: Connection, rows: Iterable[PerformanceRow]) -> int:
-        """Stage all rows and return how many there were."""
-        _execute_all(connection, (*_DROP, *_CREATE))
-        count = 0
-        for chunk in batched(self._tuples(rows), _CHUNK):
-            connection.exec_driver_sql(_STAGE, list(chunk))
-            count += len(chunk)
-        return count
-
-    def _tuples(self, rows: Iterable[PerformanceRow]) -> Iterator[tuple[Any, ...]]:
-        fetched_at: datetime | None = None
-        instant = 0
-        for row in rows:
-            if row.fetched_at is not fetched_at:
-                fetched_at = row.fetched_at
-                instant = to_instant(fetched_at)
-            recent = self._recent.get(id(row.series))
-            local = self._number(row.series) if recent is None else recent[1]
-            yield (
-                local, row.day.toordinal(), instant, row.spend_micros, row.conversions_micros,
-                row.value_micros, row.impressions_micros, row.clicks_micros,
-            )  # fmt: skip
-
-    def _number(self, series: Series) -> int:
-        local = self._locals.setdefault(series, len(self.series))
-        if local == len(self.series):
-            self.series.append(series)
-        if len(self._recent) >= _CACHED_SERIES:  # a connector that shares no series must not fill the memory
-            self._recent.clear()
-        self._recent[id(series)] = (series, local)  # holding the object keeps its identity from being given again
-        return local
+def _fill(connection: Connection, tuples: Iterator[tuple[Any, ...]]) -> int:
+    """Stage all rows and return how many there were."""
+    _execute_all(connection, (*_DROP, *_CREATE))
+    count = 0
+    for chunk in batched(tuples, CHUNK):
+        connection.exec_driver_sql(_STAGE, list(chunk))
+        count += len(chunk)
+    return count
 
 
 def _merge(connection: Connection, count: int, series: dict[int, Series]) -> IngestReport:
@@ -193,46 +158,14 @@ def _restate(connection: Connection, series: dict[int, Series]) -> int:
     connection.exec_driver_sql(_TOUCH)
     restated = 0
     with connection.exec_driver_sql(_STATEMENTS) as statements:
-        for chunk in batched(_steps(connection, statements, series), _CHUNK):
-            _write(connection, chunk)
+        for chunk in batched(steps(statements, series, partial(_history, connection)), CHUNK):
+            write(connection, chunk, (_RESTATE, _REMEMBER, _CUT))
             restated += len(chunk)
     return restated
 
 
-def _steps(
-    connection: Connection, statements: Iterable[Sequence[Any]], series: dict[int, Series]
-) -> Iterator[tuple[int, int, Step]]:
-    for (number, day), group in groupby(statements, key=itemgetter(0, 1)):
-        stated = list(group)
-        history = [_version(stated[0][8:])]
-        if stated[0][2] < history[0].known_from:
-            history = [_version(row) for row in connection.exec_driver_sql(_HISTORY, {"series": number, "day": day})]
-        try:
-            steps = fold(history, [_version(row[2:8]) for row in stated])
-        except Clash:
-            raise ConflictingRows(series[number], date.fromordinal(day)) from None
-        yield from ((number, day, step) for step in steps)
-
-
-def _version(row: Sequence[Any]) -> Version:
-    known_from, spend, conversions, value, impressions, clicks = row
-    return Version(known_from, (spend, conversions, value, impressions, clicks))
-
-
-def _write(connection: Connection, steps: Sequence[tuple[int, int, Step]]) -> None:
-    """Write the steps: the newest replaces the fact (its trigger keeps the old one), an older one is remembered."""
-    restate, remember, cut = [], [], []
-    for number, day, step in steps:
-        stated = (step.version.known_from, *step.version.measures)
-        if step.following is None:
-            restate.append((*stated, number, day))
-            continue
-        remember.append((*stated, step.following.known_from, number, day))
-        if step.previous is not None:
-            cut.append((step.version.known_from, number, day, step.previous.known_from))
-    for statement, parameters in ((_RESTATE, restate), (_REMEMBER, remember), (_CUT, cut)):
-        if parameters:
-            connection.exec_driver_sql(statement, parameters)
+def _history(connection: Connection, number: int, day: int) -> list[Version]:
+    return [version(row) for row in connection.exec_driver_sql(_HISTORY, {"series": number, "day": day})]
 
 
 class SqlFacts:
@@ -279,7 +212,7 @@ class SqlFacts:
         for query in queries:
             # The driver's own cursor: on hundreds of thousands of rows SQLAlchemy's row objects double the time.
             cursor = self._connection.exec_driver_sql(query, bounds).cursor
-            while chunk := cursor.fetchmany(_CHUNK):
+            while chunk := cursor.fetchmany(CHUNK):
                 parts.append(np.array(chunk, dtype=np.float64))
         return np.concatenate(parts)
 

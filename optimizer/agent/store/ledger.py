@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, or_
@@ -15,10 +17,13 @@ from sqlmodel import Session, col, select
 
 from connectors.contract import AdKey, BudgetKey, EntityStatus
 from connectors.money import Money
+from optimizer.agent.store import chain
 from optimizer.agent.store import tables as t
+from optimizer.agent.store.engine import is_taken
 from optimizer.agent.store.instants import from_instant, to_instant
 from optimizer.agent.store.rules import acknowledged_at, check_alone, check_intent, check_step, no_such_record, taken
 from optimizer.approval import OPEN
+from optimizer.plan.basis import Basis
 from optimizer.plan.recommendation import (
     AdIntent,
     BudgetIntent,
@@ -30,6 +35,7 @@ from optimizer.plan.recommendation import (
     Record,
     State,
     Transition,
+    content_hash,
     from_json,
     to_json,
 )
@@ -40,13 +46,16 @@ from optimizer.ports import StoreError
 def commit(connection: Connection, transitions: Sequence[Transition]) -> None:
     """Write steps with their events and intents; see `Store.commit`."""
     with Session(connection) as session:
+        history = chain.End(session)
         for step in transitions:
             stored = _find(session, step.record.recommendation.rec_id, step.record.recommendation.revision)
             check_step(None if stored is None else _record(stored), step)
             if step.intents:
                 check_alone(_open_beside(session, step.record.recommendation))
             session.add(_revision(step.record) if stored is None else stored.sqlmodel_update(_standing(step.record)))
-            session.add(_event(step.event))
+            if step.basis is not None:
+                _keep(session, step.record.recommendation, step.basis)
+            history.add(step.event, content_hash(step.record))
             for intent in step.intents:
                 session.add(t.Intent(**_columns(intent, None)))
             _flush(session, step.intents)
@@ -61,7 +70,7 @@ def advance(connection: Connection, before: Intent, after: Intent, event: Event)
         check_intent(None if stored is None else _intent(stored), state, before, after)
         assert stored is not None  # noqa: S101 - an unknown intent was refused by the check
         session.add(stored.sqlmodel_update(_columns(after, _moment(stored.acknowledged_at))))
-        session.add(_event(event))
+        chain.End(session).add(event, content_hash(after))
         _flush(session, (after,))
 
 
@@ -89,6 +98,18 @@ def records(connection: Connection, states: frozenset[State] | None, limit: int)
         return tuple(_record(row) for row in session.exec(statement.limit(limit)))
 
 
+def basis(connection: Connection, rec_id: str, revision: int) -> Basis | None:
+    """Return what a revision was decided from; see `Store.basis`."""
+    with Session(connection) as session:
+        if _find(session, rec_id, revision) is None:
+            raise no_such_record(rec_id, revision)
+        row = session.get(t.Basis, (rec_id, revision))
+        if row is None:
+            return None
+        goals, guards = (session.get_one(t.Setting, digest).content for digest in (row.goals, row.guards))
+        return Basis(from_instant(row.known_at), row.days, goals, guards)
+
+
 def intents(connection: Connection, rec_id: str, revision: int) -> tuple[Intent, ...]:
     """Return a revision's intents in the order of their writing."""
     statement = (
@@ -103,19 +124,10 @@ def intents(connection: Connection, rec_id: str, revision: int) -> tuple[Intent,
 def open_intents(connection: Connection) -> tuple[Intent, ...]:
     """Return every intent that is planned or being sent."""
     states = [state.value for state in OPEN]
-    statement = select(t.Intent).where(col(t.Intent.state).in_(states)).order_by(col(t.Intent.idempotency_key))
+    statement = select(t.Intent).where(col(t.Intent.state).in_(states))
     with Session(connection) as session:
-        return tuple(_intent(row) for row in session.exec(statement))
-
-
-def events(connection: Connection, rec_id: str) -> tuple[Event, ...]:
-    """Return a recommendation's history, oldest first."""
-    statement = select(t.Event).where(t.Event.rec_id == rec_id).order_by(col(t.Event.id))
-    with Session(connection) as session:
-        return tuple(
-            Event(row.rec_id, row.revision, from_instant(row.at), row.actor, row.action, row.detail)
-            for row in session.exec(statement)
-        )
+        # Sorted here: a server may sort texts by the rules of a language.
+        return tuple(sorted(map(_intent, session.exec(statement)), key=attrgetter("idempotency_key")))
 
 
 def moves(connection: Connection, since: int, until: int) -> list[BudgetMove]:
@@ -157,20 +169,32 @@ def _find(session: Session, rec_id: str, revision: int | None) -> t.Recommendati
     return session.exec(statement.order_by(col(t.Recommendation.revision).desc()).limit(1)).one_or_none()
 
 
+def _keep(session: Session, made: Recommendation, kept: Basis) -> None:
+    """Keep what a revision was decided from; goals and guardrails of many stand once."""
+    digests = [hashlib.sha256(content.encode()).hexdigest() for content in (kept.goals, kept.guards)]
+    for digest, content in zip(digests, (kept.goals, kept.guards), strict=True):
+        if session.get(t.Setting, digest) is None:
+            session.add(t.Setting(digest=digest, content=content))
+            session.flush()
+    goals, guards = digests
+    known_at = to_instant(kept.known_at)
+    session.add(t.Basis(rec_id=made.rec_id, revision=made.revision, known_at=known_at, days=kept.days,
+                        goals=goals, guards=guards))  # fmt: skip
+
+
 def _open_beside(session: Session, own: Recommendation) -> Intent | None:
     """An open intent of any other revision, the first by its key."""
     states = [state.value for state in OPEN]
     other = or_(col(t.Intent.rec_id) != own.rec_id, col(t.Intent.revision) != own.revision)
     statement = select(t.Intent).where(col(t.Intent.state).in_(states), other)
-    row = session.exec(statement.order_by(col(t.Intent.idempotency_key)).limit(1)).one_or_none()
-    return None if row is None else _intent(row)
+    return min(map(_intent, session.exec(statement)), key=attrgetter("idempotency_key"), default=None)
 
 
 def _flush(session: Session, written: Sequence[Intent]) -> None:
     try:
         session.flush()
     except IntegrityError as error:
-        if "UNIQUE" in str(error.orig):
+        if is_taken(error):
             raise taken(written) from error
         raise
 
@@ -214,13 +238,6 @@ def _named(key: LineKey) -> list[str] | dict[str, str]:
 
 def _line_key(parts: list[str] | dict[str, str]) -> LineKey:
     return AdKey(**parts) if isinstance(parts, dict) else BudgetKey(*parts)
-
-
-def _event(event: Event) -> t.Event:
-    return t.Event(
-        rec_id=event.rec_id, revision=event.revision, at=to_instant(event.at), actor=event.actor,
-        action=event.action, detail=event.detail,
-    )  # fmt: skip
 
 
 def _columns(intent: Intent, confirmed: datetime | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from operator import attrgetter, itemgetter
 
 import numpy as np
@@ -42,11 +42,13 @@ from optimizer.agent.store.rules import (
 )
 from optimizer.agent.store.timeline import Clash, Measures, Version, fold, in_force
 from optimizer.approval import OPEN
+from optimizer.plan.audit import GENESIS, Entry, sealed
+from optimizer.plan.basis import Basis
 from optimizer.plan.priors import ResponsePriors
-from optimizer.plan.recommendation import AdIntent, BudgetIntent, Event, Intent, Record, State, Transition
+from optimizer.plan.recommendation import AdIntent, BudgetIntent, Event, Intent, Record, State, Transition, content_hash
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import AdSwitch, BudgetMove, Snapshot
-from optimizer.ports import ConflictingRows, IngestReport, SnapshotQuery
+from optimizer.ports import LONG_AGO, ConflictingRows, IngestReport, SnapshotQuery
 
 _Histories = dict[Series, dict[int, list[Version]]]
 _Readings = dict[BudgetKey, list[tuple[int, BudgetTarget | None]]]  # None: it had left the platform
@@ -61,11 +63,12 @@ class MemoryStore(MemoryOffice):
         self._accounts: dict[tuple[str, str], Account] = {}
         self._histories: _Histories = {}
         self._channels: dict[Series, str] = {}
-        self._entities: dict[EntityKey, Entity] = {}
+        self._entities: dict[EntityKey, list[tuple[int, Entity]]] = {}
         self._readings: _Readings = {}
         self._statuses: _Statuses = {}
         self._records: dict[tuple[str, int], Record] = {}
-        self._events: tuple[Event, ...] = ()
+        self._entries: tuple[Entry, ...] = ()
+        self._bases: dict[tuple[str, int], Basis] = {}
         self._intents: dict[str, tuple[Intent, datetime | None]] = {}
         self._refits: tuple[RefitRecord, ...] = ()
 
@@ -90,13 +93,13 @@ class MemoryStore(MemoryOffice):
         restated -= new
         return IngestReport(rows=count, new=new, restated=restated, unchanged=count - new - restated)
 
-    def note_entities(self, entities: Iterable[Entity]) -> None:
+    def note_entities(self, entities: Iterable[Entity], read_at: datetime = LONG_AGO) -> None:
         """See `Store.note_entities`."""
         listed = list(entities)
         self._accounts = self._with_accounts(entity.account for entity in listed)
         for entity in listed:
             key = (entity.account.connector, entity.account.account_id, EntityKind(entity.kind), entity.entity_id)
-            self._entities[key] = entity
+            _enter(self._entities.setdefault(key, []), to_instant(read_at), entity)
 
     def note_budgets(self, connector: str, budgets: Iterable[BudgetTarget], read_at: datetime) -> None:
         """See `Store.note_budgets`."""
@@ -137,7 +140,7 @@ class MemoryStore(MemoryOffice):
             series=_known_series(self._histories, self._channels, known_at, today),
             budgets=tuple(last for history in readings.values() if (last := history[-1][1]) is not None),
             amounts={key: [_amount(*reading) for reading in history] for key, history in readings.items()},
-            entities=self._entities,
+            entities={key: _read_at(readings, budgets_at) for key, readings in self._entities.items()},
             moves=self._moves(query.known_at),
             priors=self.latest_priors(query.known_at),
             ads=self._ads(budgets_at),
@@ -147,7 +150,7 @@ class MemoryStore(MemoryOffice):
 
     def commit(self, transitions: Sequence[Transition]) -> None:
         """See `Store.commit`."""
-        records, intents, events = dict(self._records), dict(self._intents), self._events
+        records, intents, entries = dict(self._records), dict(self._intents), self._entries
         for step in transitions:
             key = (step.record.recommendation.rec_id, step.record.recommendation.revision)
             stored = records.get(key)
@@ -155,12 +158,15 @@ class MemoryStore(MemoryOffice):
             if step.intents:
                 check_alone(_open_beside(intents, key))
             records[key] = replace(step.record, recommendation=(stored or step.record).recommendation)
-            events = (*events, step.event)
+            entries = (*entries, _sealed(entries, step.event, content_hash(step.record)))
             for intent in step.intents:
                 if intent.idempotency_key in intents or _open_elsewhere(intents, intent):
                     raise taken(step.intents)
                 intents[intent.idempotency_key] = (intent, acknowledged_at(intent, None))
-        self._records, self._intents, self._events = records, intents, events
+        self._records, self._intents, self._entries = records, intents, entries
+        for step in transitions:
+            if step.basis is not None:
+                self._bases[step.record.recommendation.rec_id, step.record.recommendation.revision] = step.basis
 
     def advance(self, before: Intent, after: Intent, event: Event, epoch: int | None = None) -> None:
         """See `Store.advance`."""
@@ -171,7 +177,7 @@ class MemoryStore(MemoryOffice):
         if _open_elsewhere(self._intents, after):
             raise taken((after,))
         self._intents[after.idempotency_key] = (after, acknowledged_at(after, confirmed))
-        self._events = (*self._events, event)
+        self._entries = (*self._entries, _sealed(self._entries, event, content_hash(after)))
 
     def record(self, rec_id: str, revision: int | None = None) -> Record:
         """See `Store.record`."""
@@ -199,9 +205,19 @@ class MemoryStore(MemoryOffice):
         found = (intent for intent, _ in self._intents.values() if intent.state in OPEN)
         return tuple(sorted(found, key=attrgetter("idempotency_key")))
 
+    def basis(self, rec_id: str, revision: int) -> Basis | None:
+        """See `Store.basis`."""
+        if (rec_id, revision) not in self._records:
+            raise no_such_record(rec_id, revision)
+        return self._bases.get((rec_id, revision))
+
     def events(self, rec_id: str) -> tuple[Event, ...]:
         """See `Store.events`."""
-        return tuple(event for event in self._events if event.rec_id == rec_id)
+        return tuple(entry.event for entry in self._entries if entry.event.rec_id == rec_id)
+
+    def audit(self, after: int = 0, limit: int = 1_000) -> tuple[Entry, ...]:
+        """See `Store.audit`."""
+        return self._entries[after : after + limit]  # numbered without a gap, from 1
 
     def record_refit(self, refit: RefitRecord) -> None:
         """See `Store.record_refit`."""
@@ -327,7 +343,7 @@ def _amount(instant: int, budget: BudgetTarget | None) -> tuple[int, int | None]
     return instant, budget.amount.micros if budget is not None and budget.kind is BudgetKind.DAILY else None
 
 
-def _enter[T: (BudgetTarget, AdState)](readings: list[tuple[int, T | None]], instant: int, read: T | None) -> None:
+def _enter[T](readings: list[tuple[int, T]], instant: int, read: T) -> None:
     """Enter a reading that differs from what was in force at its time; one of the same instant replaces."""
     place = bisect_right(readings, instant, key=itemgetter(0))
     if (readings[place - 1][1] if place else None) == read:
@@ -336,6 +352,17 @@ def _enter[T: (BudgetTarget, AdState)](readings: list[tuple[int, T | None]], ins
         readings[place - 1] = (instant, read)
     else:
         insort(readings, (instant, read), key=itemgetter(0))
+
+
+def _read_at(readings: list[tuple[int, Entity]], instant: int) -> Entity:
+    """What was read last at or before an instant, else first."""
+    return readings[max(bisect_right(readings, instant, key=itemgetter(0)) - 1, 0)][1]
+
+
+def _sealed(entries: tuple[Entry, ...], event: Event, subject: str) -> Entry:
+    number, previous = (entries[-1].number, entries[-1].hash) if entries else (0, GENESIS)
+    plain = replace(event, at=event.at.astimezone(UTC))
+    return sealed(number + 1, plain, subject, previous)
 
 
 def _open_beside(intents: Mapping[str, tuple[Intent, datetime | None]], own: tuple[str, int]) -> Intent | None:

@@ -7,7 +7,8 @@ from typing import Final
 
 from sqlalchemy import Connection, inspect
 
-from optimizer.agent.store.engine import Database, sqlite_path
+from optimizer.agent.store.engine import SqlDatabase
+from optimizer.agent.store.places import database_at
 from optimizer.ports import StoreError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -18,15 +19,15 @@ HEAD: Final = "0008"
 
 
 def upgrade(url: str) -> str:
-    """Bring a database to the newest version, creating it if there is none, in one transaction.
+    """Bring a database to the newest version, creating its tables if there are none, in one transaction.
 
     Returns:
         The version that it has then.
 
     Raises:
-        StoreError: The address is not that of an SQLite file, or the database is of an unknown version.
+        StoreError: The address names no database, it cannot be reached, or it is of an unknown version.
     """
-    database = Database(sqlite_path(url))
+    database = database_at(url)
     try:
         return bring_up_to_date(database)
     finally:
@@ -34,44 +35,49 @@ def upgrade(url: str) -> str:
 
 
 def current(url: str) -> str | None:
-    """Return a database's version, None if the file is new or empty.
+    """Return a database's version, None if it is new or empty.
 
     Raises:
-        StoreError: The address is not that of an SQLite file, or the file is not a database of ours.
+        StoreError: The address names no database, it cannot be reached, or it is not one of ours.
     """
-    path = sqlite_path(url)
-    if not path.exists():
-        return None
-    database = Database(path)
+    database = database_at(url)
     try:
-        with database.read() as connection:
-            return _version(connection, path)
+        return version_of(database) if database.exists() else None
     finally:
         database.close()
 
 
-def bring_up_to_date(database: Database) -> str:
-    """Bring an opened database to the newest version and return it; see `upgrade`."""
+def version_of(database: SqlDatabase) -> str | None:
+    """Return the version of an opened database, None if it is empty.
+
+    Raises:
+        StoreError: It cannot be read, or is not one of ours.
+    """
     with database.read() as connection:
-        if _version(connection, database.path) == HEAD:
-            return HEAD
-    with database.write() as connection:
-        # Looked at again under the write lock: another process may have been first.
-        _run(connection, _version(connection, database.path), database.path)
+        return _version(connection, database.name)
+
+
+def bring_up_to_date(database: SqlDatabase) -> str:
+    """Bring an opened database to the newest version and return it; see `upgrade`."""
+    if version_of(database) == HEAD:
+        return HEAD
+    with database.migrate() as connection:
+        # Looked at again under the lock: another process may have been first.
+        _run(connection, _version(connection, database.name), database.name)
     return HEAD
 
 
-def _version(connection: Connection, path: Path) -> str | None:
+def _version(connection: Connection, name: str) -> str | None:
     tables = inspect(connection).get_table_names()
     if not tables:
         return None
     if _VERSION_TABLE not in tables:
-        raise StoreError(f"{path} is a database of another program; name another file in [store] url")
+        raise StoreError(f"{name} is a database of another program; name another in [store] url")
     version = connection.exec_driver_sql(f"SELECT version_num FROM {_VERSION_TABLE}").scalar()  # noqa: S608 - a constant
     return None if version is None else str(version)
 
 
-def _run(connection: Connection, version: str | None, path: Path) -> None:
+def _run(connection: Connection, version: str | None, name: str) -> None:
     # Deferred: Alembic is heavy, and only a new or older database needs it.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
@@ -80,7 +86,7 @@ def _run(connection: Connection, version: str | None, path: Path) -> None:
     known = {revision.revision for revision in ScriptDirectory(str(_MIGRATIONS)).walk_revisions()}
     if version is not None and version not in known:
         raise StoreError(
-            f"{path} is of version {version!r}, which this program does not know "
+            f"{name} is of version {version!r}, which this program does not know "
             f"(its newest is {HEAD!r}); install the program that wrote it, or a newer one"
         )
     config = Config()

@@ -6,12 +6,32 @@ import fcntl
 import os
 from pathlib import Path
 from threading import Lock
+from typing import Protocol
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from optimizer.ports import StoreError
 
 
-class Seat:
-    """`flock` on a file beside the database; the kernel frees it when its process ends, however it ends."""
+class Seat(Protocol):
+    """Held by one process of all that share a database; freed when that process ends, however it ends."""
+
+    def take(self) -> bool:
+        """Take the seat; False if anybody has it, this object included.
+
+        Raises:
+            StoreError: It cannot be asked for.
+        """
+        ...
+
+    def free(self) -> None:
+        """Leave the seat; may be called twice."""
+        ...
+
+
+class FileSeat:
+    """`flock` on a file beside the database; the kernel frees it."""
 
     def __init__(self, path: Path) -> None:
         """Name the file; nothing is opened yet."""
@@ -20,11 +40,7 @@ class Seat:
         self._guard = Lock()
 
     def take(self) -> bool:
-        """Take the seat; False if anybody has it, this object included.
-
-        Raises:
-            StoreError: The file cannot be made.
-        """
+        """See `Seat.take`."""
         with self._guard:
             if self._held is not None:
                 return False
@@ -38,7 +54,7 @@ class Seat:
             return True
 
     def free(self) -> None:
-        """Leave the seat; may be called twice."""
+        """See `Seat.free`."""
         with self._guard:
             if self._held is not None:
                 os.close(self._held)
@@ -50,3 +66,49 @@ class Seat:
         except OSError as error:
             mend = "make the folder of the database writable"
             raise StoreError(f"{self._path}: cannot be opened: {error.strerror}. Mend: {mend}") from None
+
+
+class SessionSeat:
+    """An advisory lock of a session of its own; the server frees it when the connection ends."""
+
+    def __init__(self, engine: Engine, lock: tuple[int, int]) -> None:
+        """Name the lock; nothing is connected yet.
+
+        Args:
+            engine: Of which one connection is kept while the seat is held.
+            lock: The two halves of the lock's number.
+        """
+        self._engine = engine
+        self._try = text(f"SELECT pg_try_advisory_lock({lock[0]}, {lock[1]})")
+        self._held: Connection | None = None
+        self._guard = Lock()
+
+    def take(self) -> bool:
+        """See `Seat.take`. A session that was lost meanwhile is not held any more."""
+        with self._guard:
+            if self._held is not None:
+                return False
+            connection = self._engine.connect()
+            try:
+                taken = bool(connection.execute(self._try).scalar())
+                connection.commit()
+            except BaseException:
+                connection.invalidate()
+                connection.close()
+                raise
+            if not taken:
+                connection.close()
+                return False
+            self._held = connection
+            return True
+
+    def free(self) -> None:
+        """See `Seat.free`. The connection is ended, not handed back: the lock is its session's."""
+        with self._guard:
+            held, self._held = self._held, None
+        if held is not None:
+            try:
+                held.invalidate()
+            except DBAPIError:  # the server had gone already, and the lock with it
+                pass
+            held.close()

@@ -1,37 +1,53 @@
-"""The store in an SQLite file."""
+"""The store in a database: an SQLite file, or PostgreSQL."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection
 
 from connectors.contract import AdState, BudgetTarget, Entity, PerformanceRow
 from optimizer.agent.store import ads as statuses
-from optimizer.agent.store import catalogue, facts, ledger, office, refits
+from optimizer.agent.store import catalogue, chain, facts, facts_postgres, ledger, office, refits
 from optimizer.agent.store.assemble import MOVES_WINDOW, assemble
-from optimizer.agent.store.engine import Database, sqlite_path
+from optimizer.agent.store.engine import SqlDatabase
 from optimizer.agent.store.instants import to_instant
-from optimizer.agent.store.known import Known
+from optimizer.agent.store.known import Facts, Known
 from optimizer.agent.store.migrate import bring_up_to_date
-from optimizer.agent.store.seat import Seat
+from optimizer.agent.store.places import database_at
+from optimizer.plan.audit import Entry
+from optimizer.plan.basis import Basis
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
 from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import Snapshot
-from optimizer.ports import Fenced, IngestReport, SnapshotQuery
+from optimizer.ports import LONG_AGO, Fenced, IngestReport, SnapshotQuery
+
+# By the database's kind: what is written for each of them, since it moves millions of rows.
+_INGEST: Final[Mapping[str, Callable[[Connection, Iterable[PerformanceRow]], IngestReport]]] = {
+    "sqlite": facts.ingest,
+    "postgresql": facts_postgres.ingest,
+}
+_FACTS: Final[Mapping[str, Callable[[Connection, int], Facts]]] = {
+    "sqlite": facts.SqlFacts,
+    "postgresql": facts_postgres.PostgresFacts,
+}
 
 
 def open_sql(url: str) -> SqlStore:
-    """Open the store in an SQLite file, creating it or bringing it up to date.
+    """Open the store in a database, creating its tables or bringing them up to date.
 
     Args:
-        url: `sqlite:///relative/path` or `sqlite:////absolute/path`; its folder must exist.
+        url: `sqlite:///relative/path` or `sqlite:////absolute/path`, of which the folder must exist; or
+            `postgresql://user:password@host:port/database`, which must exist.
 
     Raises:
-        StoreError: The file cannot be opened, is not a database of ours, or was written by a newer program.
+        StoreError: The database cannot be opened, is not one of ours, or was written by a newer program.
     """
-    database = Database(sqlite_path(url))
+    database = database_at(url)
     try:
         bring_up_to_date(database)
     except BaseException:
@@ -41,27 +57,27 @@ def open_sql(url: str) -> SqlStore:
 
 
 class SqlStore:
-    """`optimizer.ports.Store` on SQLite; may be shared by threads, and the file by processes."""
+    """`optimizer.ports.Store` in a database; may be shared by threads, and the database by processes."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
-        self._seat = Seat(database.path.with_name(f"{database.path.name}.lead"))
+        self._seat = database.seat()
 
     def ingest(self, rows: Iterable[PerformanceRow]) -> IngestReport:
         """See `Store.ingest`. The write lock is not held while `rows` are read."""
         with self._database.connect() as connection:
-            return facts.ingest(connection, rows)
+            return _INGEST[connection.dialect.name](connection, rows)
 
-    def note_entities(self, entities: Iterable[Entity]) -> None:
+    def note_entities(self, entities: Iterable[Entity], read_at: datetime = LONG_AGO) -> None:
         """See `Store.note_entities`."""
         listed = list(entities)
-        with self._database.write() as connection:
-            catalogue.note_entities(connection, listed)
+        with self._database.learn() as connection:
+            catalogue.note_entities(connection, listed, to_instant(read_at))
 
     def note_budgets(self, connector: str, budgets: Iterable[BudgetTarget], read_at: datetime) -> None:
         """See `Store.note_budgets`."""
         listed = list(budgets)
-        with self._database.write() as connection:
+        with self._database.learn() as connection:
             catalogue.note_budgets(connection, connector, listed, to_instant(read_at))
 
     def note_ads(self, connector: str, ads: Iterable[AdState], read_at: datetime) -> None:
@@ -78,13 +94,13 @@ class SqlStore:
                 series=catalogue.read_series(connection, known_at, query.today.toordinal()),
                 budgets=tuple(catalogue.read_budgets(connection, budgets_at).values()),
                 amounts=catalogue.read_amounts(connection, budgets_at),
-                entities=catalogue.read_entities(connection),
+                entities=catalogue.read_entities(connection, budgets_at, first=True),
                 moves=ledger.moves(connection, to_instant(query.known_at - MOVES_WINDOW), known_at),
                 priors=refits.latest_priors(connection, known_at),
                 ads=tuple(statuses.read(connection, budgets_at).values()),
                 switches=ledger.switches(connection, to_instant(query.known_at - MOVES_WINDOW), known_at),
             )
-            return assemble(query, known, facts.SqlFacts(connection, known_at))
+            return assemble(query, known, _FACTS[connection.dialect.name](connection, known_at))
 
     def commit(self, transitions: Sequence[Transition]) -> None:
         """See `Store.commit`."""
@@ -117,10 +133,20 @@ class SqlStore:
         with self._database.read() as connection:
             return ledger.open_intents(connection)
 
+    def basis(self, rec_id: str, revision: int) -> Basis | None:
+        """See `Store.basis`."""
+        with self._database.read() as connection:
+            return ledger.basis(connection, rec_id, revision)
+
     def events(self, rec_id: str) -> tuple[Event, ...]:
         """See `Store.events`."""
         with self._database.read() as connection:
-            return ledger.events(connection, rec_id)
+            return chain.events(connection, rec_id)
+
+    def audit(self, after: int = 0, limit: int = 1_000) -> tuple[Entry, ...]:
+        """See `Store.audit`."""
+        with self._database.read() as connection:
+            return chain.entries(connection, after, limit)
 
     def record_refit(self, refit: RefitRecord) -> None:
         """See `Store.record_refit`."""

@@ -134,13 +134,14 @@ class FactRevision(Table, table=True):
     clicks: int | None = _big()
 
 
-class Entity(Table, table=True):
-    """A name, its parent, tags and status, as read last."""
+class EntityReading(Table, table=True):
+    """A name, its parent, tags and status as they were read; the next reading is kept only if something changed."""
 
     __table_args__ = (_one_of("kind", EntityKind), _one_of("status", EntityStatus), _NO_ROWID)
     account: int = Field(primary_key=True, foreign_key="account.id")
     kind: str = Field(primary_key=True)
     entity_id: str = Field(primary_key=True)
+    read_at: int = _big(primary_key=True)
     name: str
     parent_id: str
     status: str
@@ -216,10 +217,38 @@ class Recommendation(Table, table=True):
     approvals: str = _text()
 
 
-class Event(Table, table=True):
-    """One entry of a recommendation's history; triggers forbid changing or deleting it."""
+class Setting(Table, table=True):
+    """Goals or guardrails of a decision, by their SHA-256; triggers forbid changing or deleting them."""
 
-    __table_args__ = (Index(None, "rec_id"), {"sqlite_autoincrement": True})
+    __table_args__ = (CheckConstraint("length(digest) = 64", name="digest"), _NO_ROWID)
+    digest: str = Field(primary_key=True)
+    content: str = _text()
+
+
+class Basis(Table, table=True):
+    """What a revision was decided from, beside the evidence; triggers forbid changing or deleting it."""
+
+    __table_args__ = (_NO_ROWID,)
+    rec_id: str = Field(primary_key=True)
+    revision: int = Field(primary_key=True)
+    known_at: int = _big()
+    days: int
+    goals: str = Field(foreign_key="setting.digest")
+    guards: str = Field(foreign_key="setting.digest")
+
+
+class Event(Table, table=True):
+    """One entry of a recommendation's history, chained to the one before; triggers forbid changing or deleting it.
+
+    That `previous` is unique keeps the chain from forking, whoever writes.
+    """
+
+    __table_args__ = (
+        Index(None, "rec_id"),
+        UniqueConstraint("previous"),
+        CheckConstraint("length(hash) = 64", name="hash"),
+        {"sqlite_autoincrement": True},
+    )
     id: int | None = Field(default=None, primary_key=True)
     rec_id: str
     revision: int
@@ -227,6 +256,9 @@ class Event(Table, table=True):
     actor: str
     action: str
     detail: str = _text()
+    subject: str
+    previous: str
+    hash: str
 
 
 class Intent(Table, table=True):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from optimizer.agent.store import triggers
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -12,28 +14,17 @@ depends_on = None
 
 # Whoever updates a fact, what it replaces is kept; an update that does not say when it was learnt is refused by the
 # CHECK of fact_revision. What happened to a recommendation is never rewritten.
-_TRIGGERS = (
-    """
-    CREATE TRIGGER fact_keeps_what_it_replaces AFTER UPDATE ON fact
-    WHEN (old.spend, old.conversions, old.value, old.impressions, old.clicks)
-        IS NOT (new.spend, new.conversions, new.value, new.impressions, new.clicks)
-    BEGIN
-        INSERT INTO fact_revision
-            (series_id, day, known_from, known_to, spend, conversions, value, impressions, clicks)
-        VALUES (old.series_id, old.day, old.known_from, new.known_from,
-                old.spend, old.conversions, old.value, old.impressions, old.clicks);
-    END
-    """,
-    "CREATE TRIGGER event_stays BEFORE UPDATE ON event BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
-    "CREATE TRIGGER event_remains BEFORE DELETE ON event BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
-)
+_KEYS = ("series_id", "day")
+_MEASURES = ("spend", "conversions", "value", "impressions", "clicks")
 
 
 def upgrade() -> None:
     _create_facts()
     _create_catalogue()
     _create_ledger()
-    for trigger in _TRIGGERS:
+    dialect = op.get_bind().dialect.name
+    kept = triggers.keeps_what_it_replaces(dialect, "fact", _KEYS, _MEASURES)
+    for trigger in (*kept, *triggers.append_only(dialect, "event", "events are append-only")):
         op.execute(trigger)
 
 

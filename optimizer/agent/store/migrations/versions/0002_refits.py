@@ -5,16 +5,12 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from optimizer.agent.store import triggers
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
-
-# Which priors a plan of some day rested on must be found again as it was.
-_TRIGGERS = (
-    "CREATE TRIGGER refit_stays BEFORE UPDATE ON refit BEGIN SELECT RAISE(ABORT, 'refits are append-only'); END",
-    "CREATE TRIGGER refit_remains BEFORE DELETE ON refit BEGIN SELECT RAISE(ABORT, 'refits are append-only'); END",
-)
 
 
 def upgrade() -> None:
@@ -41,5 +37,6 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_refit_fitted_at"), "refit", ["fitted_at"], unique=False)
-    for trigger in _TRIGGERS:
+    # Which priors a plan of some day rested on must be found again as it was.
+    for trigger in triggers.append_only(op.get_bind().dialect.name, "refit", "refits are append-only"):
         op.execute(trigger)

@@ -5,16 +5,12 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from optimizer.agent.store import triggers
+
 revision = "0008"
-down_revision = "0003"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
-
-# Who stopped writes and who let them go on must be told afterwards.
-_TRIGGERS = (
-    "CREATE TRIGGER brake_stays BEFORE UPDATE ON brake BEGIN SELECT RAISE(ABORT, 'the switch is append-only'); END",
-    "CREATE TRIGGER brake_remains BEFORE DELETE ON brake BEGIN SELECT RAISE(ABORT, 'the switch is append-only'); END",
-)
 
 
 def upgrade() -> None:
@@ -58,5 +54,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_brake")),
         sqlite_autoincrement=True,
     )
-    for trigger in _TRIGGERS:
+    # Who stopped writes and who let them go on must be told afterwards.
+    for trigger in triggers.append_only(op.get_bind().dialect.name, "brake", "the switch is append-only"):
         op.execute(trigger)

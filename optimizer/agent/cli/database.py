@@ -1,0 +1,65 @@
+"""`outlay db`: the version of the store's tables, backups of it, and what is put back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from optimizer.agent import settings as configuration
+from optimizer.agent.cli.answers import Answer
+from optimizer.agent.store import back_up, current, restore, upgrade
+from optimizer.agent.store.contents import Contents
+from optimizer.agent.store.migrate import HEAD
+from optimizer.agent.store.places import is_there, make_place
+
+
+def db_upgrade(config: Path) -> Answer:
+    """Bring the store's tables to this program's version."""
+    url = _url(config)
+    make_place(url)
+    before = current(url)
+    after = upgrade(url)
+    words = (
+        f"The store is of version {after}, as it was." if before == after else f"From {before or 'none'} to {after}."
+    )
+    return Answer(Text(words), {"before": before, "version": after})
+
+
+def db_current(config: Path) -> Answer:
+    """Say of which version the store's tables are."""
+    url = _url(config)
+    version = current(url) if is_there(url) else None
+    words = f"The store is of version {version}, the newest is {HEAD}."
+    if version is None:
+        words = f"There is no store yet; the newest version is {HEAD}. Next: outlay db upgrade"
+    elif version != HEAD:
+        words += " The next command that opens it brings it up to date, as does outlay db upgrade."
+    return Answer(Text(words), {"version": version, "newest": HEAD, "up_to_date": version == HEAD})
+
+
+def db_backup(file: Path, config: Path) -> Answer:
+    """Copy the store into a new file while others may write, and say what is in the copy."""
+    return _counted(f"Backed up into {file} and {file}.json.", file, back_up(_url(config), file))
+
+
+def db_restore(file: Path, config: Path) -> Answer:
+    """Put a backup into an empty place, and say what is there then."""
+    return _counted(f"Restored from {file}; all rows are as they were backed up.", file, restore(_url(config), file))
+
+
+def _url(config: Path) -> str:
+    return configuration.store_url(configuration.load(config), config.resolve().parent)
+
+
+def _counted(words: str, file: Path, held: Contents) -> Answer:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("table")
+    table.add_column("rows", justify="right")
+    for name, count in held.rows.items():
+        table.add_row(name, f"{count:,}")
+    told = Text(f"Version {held.version}, digest {held.digest}")
+    data = {"file": str(file), "version": held.version, "rows": dict(held.rows), "digest": held.digest}
+    return Answer(Group(Text(words), table, told), data)

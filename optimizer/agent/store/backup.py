@@ -1,0 +1,204 @@
+"""Backups, taken while others write and put back into an empty place only; both ends are counted and digested.
+
+A backup is two files: the copy, and beside it NAME.json, which says what is in it. An SQLite file is copied by SQLite's
+own backup, a database on a server by pg_dump; the figures are of the same moment as the copy.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import create_engine, inspect
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+
+from optimizer.agent.store.contents import Contents, contents
+from optimizer.agent.store.engine import sqlite_file
+from optimizer.agent.store.places import database_at, is_there, make_place
+from optimizer.agent.store.postgres import PostgresDatabase
+from optimizer.ports import StoreError
+
+_PROGRAMS: Final = Path("/usr/lib/postgresql")
+_NOT_IN_URL: Final = frozenset({"host", "port", "user", "dbname", "password"})
+
+
+def back_up(url: str, to: Path) -> Contents:
+    """Copy a database into a new file, while others may write.
+
+    Returns:
+        What is in the copy.
+
+    Raises:
+        StoreError: The database cannot be read, the file exists already or cannot be written, or pg_dump is missing.
+    """
+    for path in (to, _figures(to)):
+        if path.exists():
+            raise StoreError(f"{path} exists already; name a new file, a backup is never written over another")
+    if not is_there(url):
+        raise StoreError(f"{sqlite_file(url)} does not exist: there is nothing to back up")
+    if not to.absolute().parent.is_dir():
+        raise StoreError(f"{to}: the folder {to.absolute().parent} does not exist; make it, or name another file")
+    database = database_at(url)
+    part = to.with_name(f"{to.name}.part")
+    with _told(to), closing(database):
+        try:
+            held = _dump(database, part) if isinstance(database, PostgresDatabase) else _copy(Path(database.name), part)
+            _make_last(part)
+            _figures(to).write_text(json.dumps(asdict(held), indent=1) + "\n", encoding="ascii")
+            part.rename(to)
+        finally:
+            part.unlink(missing_ok=True)
+    return held
+
+
+def restore(url: str, source: Path) -> Contents:
+    """Put a backup into an empty place: a file that does not exist, or a database without tables.
+
+    Returns:
+        What is there then; it equals what was backed up.
+
+    Raises:
+        StoreError: The place is not empty, the backup is not whole or not one for this kind of database, or what was
+            put back is not what was backed up.
+    """
+    wanted = _read_figures(source)
+    make_place(url)
+    database = database_at(url)
+    with _told(source), closing(database):
+        if isinstance(database, PostgresDatabase):
+            return _load(database, source, wanted)
+        return _put(Path(database.name), source, wanted)
+
+
+def _copy(path: Path, part: Path) -> Contents:
+    """Copy an SQLite file in one step, which holds a reader's lock and so keeps nobody from writing."""
+    part.unlink(missing_ok=True)
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(part)) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
+        found = copy.execute("PRAGMA quick_check").fetchone()[0]
+    if found != "ok":
+        raise StoreError(f"{path} is damaged: {found}; restore it from an older backup")
+    return _contents_of(part)
+
+
+def _put(path: Path, source: Path, wanted: Contents) -> Contents:
+    if path.exists() and path.stat().st_size:
+        raise StoreError(f"{path} is not empty, and nothing is restored over it; move it away, or name another file")
+    part = path.with_name(f"{path.name}.part")
+    try:
+        shutil.copyfile(source, part)
+        held = _same(_contents_of(part), wanted, source)
+        _make_last(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return held
+
+
+def _dump(database: PostgresDatabase, part: Path) -> Contents:
+    """Let pg_dump copy the very state that is counted: both look through one exported snapshot."""
+    program = _program("pg_dump")
+    with database.read() as connection:
+        shared = connection.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
+        _run(database, program, "--format=custom", f"--snapshot={shared}", "--no-owner", "--no-privileges",
+             f"--file={part}")  # fmt: skip
+        return contents(connection)
+
+
+def _load(database: PostgresDatabase, source: Path, wanted: Contents) -> Contents:
+    program = _program("pg_restore")
+    with database.read() as connection:
+        if inspect(connection).get_table_names():
+            raise StoreError(
+                f"{database.name} is not empty, and nothing is restored over it; make a new database (createdb)"
+            )
+    _run(database, program, "--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges", str(source))
+    with database.read() as connection:
+        return _same(contents(connection), wanted, source)
+
+
+def _run(database: PostgresDatabase, program: str, *arguments: str) -> None:
+    """Run one of PostgreSQL's programs; the password goes by its environment, which no list of processes shows."""
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - an extra: only who has a server needs it
+
+    url = database.url
+    told: dict[str, Any] = {name: value for name, value in url.query.items() if name not in _NOT_IN_URL}
+    told |= {"host": url.host, "port": url.port, "user": url.username, "dbname": url.database}
+    secret = {} if url.password is None else {"PGPASSWORD": str(url.password)}
+    target = make_conninfo(**{name: value for name, value in told.items() if value is not None})
+    ran = subprocess.run(  # noqa: S603 - PostgreSQL's own program
+        [program, *arguments, f"--dbname={target}"],
+        env={**os.environ, **secret}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if ran.returncode:
+        said = " ".join(ran.stderr.split())[:500]
+        raise StoreError(f"{database.name}: {Path(program).name} says: {said}")
+
+
+def _program(name: str) -> str:
+    folders = sorted(_PROGRAMS.glob("*/bin"), key=lambda folder: folder.parent.name.zfill(4), reverse=True)
+    found = shutil.which(name) or next((str(folder / name) for folder in folders if (folder / name).exists()), None)
+    if found is None:
+        raise StoreError(f"{name} is not installed here. Mend: install PostgreSQL's client programs, then try again")
+    return found
+
+
+def _contents_of(path: Path) -> Contents:
+    """Count an SQLite file without leaving a log beside it, as opening it for use would."""
+    engine = create_engine(URL.create("sqlite", database=str(path)))
+    try:
+        with engine.begin() as connection:
+            return contents(connection)
+    finally:
+        engine.dispose()
+
+
+def _same(found: Contents, wanted: Contents, source: Path) -> Contents:
+    if found != wanted:
+        raise StoreError(
+            f"{source} is not what was backed up: its rows differ from those that {_figures(source)} tells"
+        )
+    return found
+
+
+def _figures(of: Path) -> Path:
+    return of.with_name(f"{of.name}.json")
+
+
+def _read_figures(source: Path) -> Contents:
+    path = _figures(source)
+    try:
+        told = json.loads(path.read_text(encoding="ascii"))
+        return Contents(told["version"], told["rows"], told["digest"])
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}; a backup is two files, bring both") from None
+    except (ValueError, KeyError, TypeError):
+        raise StoreError(f"{path} is not what a backup writes; bring the one of this backup") from None
+
+
+def _make_last(path: Path) -> None:
+    """Have the file's bytes on the disk before it gets its name."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _told(where: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{error.filename or where}: {error.strerror}; make the folder, and let this user in"
+        ) from None
+    except (sqlite3.Error, DBAPIError) as error:
+        raise StoreError(f"{where}: {error}; is it a backup of an SQLite file, and is there room for it?") from None

@@ -1,0 +1,220 @@
+"""The fast path to PostgreSQL: facts go in and come out by COPY; see `facts` for the same in an SQLite file.
+
+A reading is copied into a temporary table, chunk by chunk and each by itself, so that a slow platform holds nothing;
+then it is merged by a few statements under the lock of those who enter evidence. What is read leaves as text that NumPy
+parses at once: row objects would take several times as long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import batched
+from typing import Any, Final
+
+import numpy as np
+from sqlalchemy import Connection
+
+from connectors.contract import PerformanceRow, Series
+from optimizer.agent.store.catalogue import number_series
+from optimizer.agent.store.engine import transaction
+from optimizer.agent.store.known import Cells, Groups, Revisions, Span
+from optimizer.agent.store.postgres import PostgresDatabase
+from optimizer.agent.store.rules import too_large
+from optimizer.agent.store.staging import CHUNK, Stage, steps, version, write
+from optimizer.agent.store.timeline import Version
+from optimizer.plan.snapshot import FloatArray
+from optimizer.ports import IngestReport
+
+_COPIED = 10 * CHUNK
+_OUT_OF_RANGE = "22003"
+_STATISTICS_FROM = 10_000  # new rows from which on the planner must hear of them before its own round
+
+_NAMES: Final = ("spend", "conversions", "value", "impressions", "clicks")
+_MEASURES = ", ".join(_NAMES)
+_TYPED = ", ".join(f"{name} bigint" for name in _NAMES)
+_DROP = "DROP TABLE IF EXISTS pg_temp.reading, pg_temp.numbered, pg_temp.touched"
+_CREATE = (
+    f"CREATE TEMP TABLE reading (local int, day int, known_from bigint, {_TYPED})",
+    "CREATE TEMP TABLE numbered (local int PRIMARY KEY, series_id int NOT NULL)",
+    f"CREATE TEMP TABLE touched (local int, day int, series_id int, known_from bigint, {_TYPED}, "
+    "PRIMARY KEY (local, day))",
+)
+_STATED = ", ".join(f"r.{name}" for name in _NAMES)
+_STAGE = f"COPY pg_temp.reading (local, day, known_from, {_MEASURES}) FROM STDIN"
+# Of several statements of a new key the oldest is entered, and the others restate it. Nobody else enters facts beside
+# this, so that a key which is not there is new; to ask each row's index for a conflict would cost a third more.
+_ENTER_NEW = f"""
+    INSERT INTO fact (series_id, day, {_MEASURES}, known_from)
+    SELECT DISTINCT ON (n.series_id, r.day) n.series_id, r.day, {_STATED}, r.known_from
+    FROM pg_temp.reading r JOIN pg_temp.numbered n ON n.local = r.local
+    WHERE NOT EXISTS (SELECT FROM fact f WHERE f.series_id = n.series_id AND f.day = r.day)
+    ORDER BY n.series_id, r.day, r.known_from
+"""  # noqa: S608 - constants, here and below
+_SAME = " AND ".join(f"r.{name} IS NOT DISTINCT FROM f.{name}" for name in _NAMES)
+_LISTED = ", ".join(f"f.{name}" for name in _NAMES)
+# The keys of which some row says other than what is known now, or is older than it; with what is known now.
+_TOUCH = f"""
+    INSERT INTO pg_temp.touched
+    SELECT r.local, r.day, f.series_id, f.known_from, {_LISTED}
+    FROM pg_temp.reading r
+    JOIN pg_temp.numbered n ON n.local = r.local
+    JOIN fact f ON f.series_id = n.series_id AND f.day = r.day
+    WHERE NOT (r.known_from >= f.known_from AND {_SAME})
+    ON CONFLICT DO NOTHING
+"""  # noqa: S608
+_STATEMENTS = f"""
+    SELECT t.series_id, t.day,
+           r.known_from, {_STATED},
+           t.known_from, {", ".join(f"t.{name}" for name in _NAMES)}
+    FROM pg_temp.reading r JOIN pg_temp.touched t ON t.local = r.local AND t.day = r.day
+    ORDER BY t.series_id, t.day, r.known_from
+"""  # noqa: S608
+_HISTORY = f"""
+    SELECT known_from, {_MEASURES} FROM fact_revision WHERE series_id = %(series)s AND day = %(day)s
+    UNION ALL
+    SELECT known_from, {_MEASURES} FROM fact WHERE series_id = %(series)s AND day = %(day)s
+    ORDER BY known_from
+"""  # noqa: S608
+_PLACES = ", ".join("%s" for _ in _NAMES)
+_RESTATE = (
+    f"UPDATE fact SET known_from = %s, {', '.join(f'{name} = %s' for name in _NAMES)} "  # noqa: S608
+    "WHERE series_id = %s AND day = %s"
+)
+_REMEMBER = (
+    f"INSERT INTO fact_revision (known_from, {_MEASURES}, known_to, series_id, day) "  # noqa: S608
+    f"VALUES (%s, {_PLACES}, %s, %s, %s)"
+)
+_CUT = "UPDATE fact_revision SET known_to = %s WHERE series_id = %s AND day = %s AND known_from = %s"
+
+_MEMBERS = "unnest(%(series)s::int[], %(groups)s::int[]) AS m (series_id, grp)"
+_SUMS = ", ".join(f"SUM(v.{name})" for name in _NAMES)
+_KNOWN_NOW = (
+    "fact v ON v.series_id = m.series_id AND v.day >= %(since)s AND v.day < %(until)s AND v.known_from <= %(known_at)s"
+)
+# What was known then and has been replaced since: looked for only where the present version is younger.
+_KNOWN_THEN = """
+    fact f ON f.series_id = m.series_id AND f.day >= %(since)s AND f.day < %(until)s AND f.known_from > %(known_at)s
+    JOIN fact_revision v ON v.series_id = f.series_id AND v.day = f.day
+        AND v.known_from <= %(known_at)s AND v.known_to > %(known_at)s
+"""
+_TOTALS = tuple(
+    f"SELECT m.grp, v.day, {_SUMS} FROM {_MEMBERS} JOIN {source} GROUP BY m.grp, v.day"  # noqa: S608
+    for source in (_KNOWN_NOW, _KNOWN_THEN)
+)
+_FIRST = "(SELECT MIN(x.known_from) FROM fact_revision x WHERE x.series_id = v.series_id AND x.day = v.day)"
+_REPLACED = "fact_revision v ON v.series_id = m.series_id AND v.day >= %(since)s AND v.day < %(until)s"
+_REVISIONS = tuple(
+    f"SELECT m.grp, v.day, {first}, {then}, {change} FROM {_MEMBERS} JOIN {source} GROUP BY 1, 2, 3, 4"  # noqa: S608
+    for first, then, change, source in (
+        (f"COALESCE({_FIRST}, v.known_from)", "v.known_from", "SUM(v.conversions)", _KNOWN_NOW),
+        (_FIRST, "v.known_from", "SUM(v.conversions)", f"{_REPLACED} AND v.known_from <= %(known_at)s"),
+        (_FIRST, "v.known_to", "-SUM(v.conversions)", f"{_REPLACED} AND v.known_to <= %(known_at)s"),
+    )
+)
+
+
+def ingest(connection: Connection, rows: Iterable[PerformanceRow]) -> IngestReport:
+    """Take in rows, in one transaction of a connection that has none; see `Store.ingest`.
+
+    Raises:
+        ConflictingRows: Two rows of one key and `fetched_at` differ.
+        StoreError: A measure does not fit into 64 bits.
+    """
+    stage = Stage()
+    try:
+        with transaction(connection, PostgresDatabase.STAGE):
+            _execute_all(connection, (_DROP, *_CREATE))
+        count = _fill(connection, stage.tuples(rows))
+        with transaction(connection, PostgresDatabase.LEARN):
+            numbers = number_series(connection, stage.series)
+            report = _merge(connection, count, dict(zip(numbers, stage.series, strict=True)))
+    except BaseException as error:
+        connection.invalidate()  # the server drops the temporary tables with it, whatever state they are in
+        if getattr(error, "sqlstate", None) == _OUT_OF_RANGE:
+            raise too_large() from None
+        raise
+    with transaction(connection, PostgresDatabase.STAGE):
+        _execute_all(connection, (_DROP,))
+    return report
+
+
+def _fill(connection: Connection, tuples: Iterator[tuple[Any, ...]]) -> int:
+    """Stage all rows and return how many there were; the rows of a chunk are read before it is begun."""
+    count = 0
+    for chunk in batched(tuples, _COPIED):
+        with transaction(connection, PostgresDatabase.STAGE), _driven(connection, _STAGE) as copy:
+            for row in chunk:
+                copy.write_row(row)
+        count += len(chunk)
+    return count
+
+
+def _merge(connection: Connection, count: int, series: dict[int, Series]) -> IngestReport:
+    with _driven(connection, "COPY pg_temp.numbered FROM STDIN") as copy:
+        for numbered in enumerate(series):
+            copy.write_row(numbered)
+    _execute_all(connection, ("ANALYZE pg_temp.reading", "ANALYZE pg_temp.numbered"))
+    new = connection.exec_driver_sql(_ENTER_NEW).rowcount
+    if new >= _STATISTICS_FROM:
+        _execute_all(connection, ("ANALYZE fact",))
+    restated = 0 if new == count else _restate(connection, series)
+    return IngestReport(rows=count, new=new, restated=restated, unchanged=count - new - restated)
+
+
+def _restate(connection: Connection, series: dict[int, Series]) -> int:
+    """Enter all statements of the keys that changed, and return how many added something."""
+    connection.exec_driver_sql(_TOUCH)
+    restated = 0
+    options = {"stream_results": True, "max_row_buffer": CHUNK}
+    with connection.exec_driver_sql(_STATEMENTS, execution_options=options) as statements:
+        for chunk in batched(steps(statements, series, partial(_history, connection)), CHUNK):
+            write(connection, chunk, (_RESTATE, _REMEMBER, _CUT))
+            restated += len(chunk)
+    return restated
+
+
+def _history(connection: Connection, number: int, day: int) -> list[Version]:
+    return [version(row) for row in connection.exec_driver_sql(_HISTORY, {"series": number, "day": day})]
+
+
+class PostgresFacts:
+    """The facts as known at one instant, read within one transaction."""
+
+    def __init__(self, connection: Connection, known_at: int) -> None:
+        self._connection = connection
+        self._known_at = known_at
+
+    def totals(self, groups: Groups, span: Span) -> Cells:
+        """Return the totals of groups and days that have rows."""
+        table = self._read(_TOTALS, groups, span, 2 + len(_NAMES))
+        return Cells(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
+
+    def revisions(self, groups: Groups, span: Span) -> Revisions:
+        """Return how the conversions of groups and days came to be known."""
+        table = self._read(_REVISIONS, groups, span, 5)
+        group, day, first, known_from = table[:, :4].astype(np.int64).T
+        return Revisions(group, day, first, known_from, table[:, 4])
+
+    def _read(self, queries: Sequence[str], groups: Groups, span: Span, width: int) -> FloatArray:
+        """Return the queries' rows, one query after another; a float holds every instant and exact sum among them."""
+        asked = {
+            "series": list(groups), "groups": list(groups.values()),
+            "since": span.since, "until": span.until, "known_at": self._known_at,
+        }  # fmt: skip
+        parts = []
+        for query in queries:
+            with _driven(self._connection, f"COPY ({query}) TO STDOUT (NULL 'nan')", asked) as copy:
+                text = b"".join(copy)
+            parts.append(np.fromstring(text.decode("ascii"), dtype=np.float64, sep=" ").reshape(-1, width))
+        return np.concatenate(parts)
+
+
+def _driven(connection: Connection, statement: str, asked: dict[str, Any] | None = None) -> Any:
+    """Begin a COPY on the driver's own cursor, which SQLAlchemy has no word for."""
+    return connection.connection.cursor().copy(statement, asked)
+
+
+def _execute_all(connection: Connection, statements: Iterable[str]) -> None:
+    for statement in statements:
+        connection.exec_driver_sql(statement)

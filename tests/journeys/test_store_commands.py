@@ -1,0 +1,216 @@
+"""The commands around the store: its version, backups, the proof of its history, and decisions made again."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from optimizer.agent.store import current, migrate, open_sql
+from optimizer.plan.audit import prove
+from tests.journeys.shops import Outlay, Shop
+from tests.optimizer.test_store_sql import row, step
+from tests.postgres_server import Server
+
+FINE, ERROR, PENDING = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Place:
+    """A store of one kind, and how to reach behind its back."""
+
+    kind: str
+    url: str
+
+    def raw(self, statement: str) -> None:
+        """Run a statement with the triggers gone, as whoever has the file or the server's keys can."""
+        if self.kind == "postgresql":
+            with psycopg.connect(self.url, autocommit=True) as connection:
+                connection.execute("SET session_replication_role = replica")
+                connection.execute(statement)
+            return
+        connection = sqlite3.connect(self.url.removeprefix("sqlite:///"))
+        triggers = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        with connection:
+            for (name,) in triggers:
+                connection.execute(f"DROP TRIGGER {name}")
+            connection.execute(statement)
+        connection.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """The store of the shop's settings."""
+    if request.param == "sqlite":
+        return Place("sqlite", f"sqlite:///{shop.folder}/.outlay/outlay.sqlite")
+    url = request.getfixturevalue("postgres")
+    monkeypatch.setenv("OUTLAY_STORE__URL", url)
+    return Place("postgresql", url)
+
+
+def test_a_decision_is_made_again_to_the_byte_and_its_history_is_proved(
+    outlay: Outlay, shop: Shop, place: Place
+) -> None:
+    planned = outlay("plan", "-c", shop.config, "--as-of", shop.today, "--json")
+    assert planned.code == PENDING, planned.err
+    made = planned.data["recommendation"]
+    told = outlay("explain", "-c", shop.config, "--recompute", "--json")
+    assert told.code == FINE, told.out
+    assert told.data["recomputed"] == {
+        "same": True, "plan_hash": made["plan_hash"], "causes": [], "differences": [],
+    }  # fmt: skip
+    edited = outlay("edit", "latest", "-c", shop.config, "--keep", "brand", "--as", "ada", "--json")
+    assert edited.code == PENDING, edited.err
+
+    # What is read, named and wished for later does not matter.
+    text = shop.rows.read_text(encoding="utf-8")
+    shop.rows.write_text(text.replace("retargeting", "winback"), encoding="utf-8")
+    shop.append("\n[goal]\nrisk_aversion = 0.5\n[guardrails]\nlargest_step = 0.1\n")
+    assert outlay("plan", "-c", shop.config, "--as-of", shop.today).code in (FINE, PENDING)
+    for revision in (1, 2):
+        words = ("explain", made["rec_id"], "--revision", revision, "-c", shop.config, "--recompute")
+        again = outlay(*words)
+        assert again.code == FINE, again.out
+        assert "The same bytes came out." in again.out
+    basis = outlay("explain", made["rec_id"], "-c", shop.config, "--json").data["basis"]
+    assert (basis["goals"]["risk_aversion"], basis["goals"]["largest_step"]) == (0.0, 0.3)
+
+    proof = outlay("audit", "verify", "-c", shop.config, "--json")
+    assert (proof.code, proof.data["holds"]) == (FINE, True)
+    head = proof.data["head"]
+    outlay("reject", "latest", "-c", shop.config, "--reason", "launch week", "--as", "bob")
+    assert outlay("audit", "verify", "-c", shop.config, "--head", head[:12]).code == FINE
+    listed = outlay("audit", "show", "-c", shop.config, "--by", "bob")
+    assert "launch week" in listed.out
+    assert "ada" not in listed.out
+    entries = outlay("audit", "show", "-c", shop.config, "--action", "edit", "--json").data["entries"]
+    assert [(entry["actor"], entry["recommendation"]) for entry in entries] == [("ada", made["rec_id"])]
+    assert outlay("audit", "show", "-c", shop.config, "--until", "2020-01-01").out == "No entry matches.\n"
+
+    place.raw("UPDATE fact SET spend = spend + 1000000, known_from = known_from + 1")
+    changed = outlay("explain", made["rec_id"], "--revision", 1, "-c", shop.config, "--recompute", "--json")
+    assert changed.code == ERROR
+    assert "The evidence is not what it was" in changed.data["recomputed"]["causes"][0]
+    assert "decision.input_digest" in {d["path"] for d in changed.data["recomputed"]["differences"]}
+    place.raw("UPDATE event SET actor = 'bob' WHERE id = 2")
+    broken = outlay("audit", "verify", "-c", shop.config)
+    assert broken.code == ERROR
+    assert "entry 2 does not say what was sealed" in broken.out
+
+
+def test_what_cannot_be_asked_of_the_history_is_told(outlay: Outlay, shop: Shop) -> None:
+    for words in (("verify", "--head", "abc"), ("verify", "--head", "z" * 64), ("show", "--since", "soon")):
+        answer = outlay("audit", *words, "-c", shop.config)
+        assert answer.code == ERROR
+        assert "Mend: write" in answer.err
+    lost = outlay("audit", "verify", "-c", shop.config, "--head", "a" * 64)
+    assert lost.code == ERROR
+    assert "the kept head" in lost.out
+    assert outlay("explain", "-c", shop.config).code == ERROR
+
+
+def _fresh(kind: str, shop: Shop, request: pytest.FixtureRequest) -> str:
+    if kind == "sqlite":
+        return f"sqlite:///{shop.folder}/elsewhere/new.sqlite"
+    return str(request.getfixturevalue("new_postgres"))
+
+
+def test_a_backup_is_taken_while_others_write_and_put_back_into_an_empty_place(
+    outlay: Outlay, shop: Shop, place: Place, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert outlay("db", "upgrade", "-c", shop.config).code == FINE
+    store = open_sql(place.url)
+    store.ingest(row(n, series=row().series) for n in (1,))
+    store.commit([step("R")])
+    stop = threading.Event()
+    written = []
+
+    def write() -> None:
+        while not stop.is_set():
+            store.commit([step(f"W{len(written)}")])
+            written.append(1)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        file = shop.folder / "copy.outlay"
+        taken = outlay("db", "backup", file, "-c", shop.config, "--json")
+    finally:
+        stop.set()
+        writer.join()
+    assert taken.code == FINE, taken.err
+    assert (taken.data["version"], taken.data["rows"]["fact"]) == (migrate.HEAD, 1)
+    assert 1 <= taken.data["rows"]["event"] == taken.data["rows"]["recommendation"] <= len(written) + 1
+    assert sorted(path.name for path in shop.folder.glob("copy*")) == ["copy.outlay", "copy.outlay.json"]
+    assert "exists already" in outlay("db", "backup", file, "-c", shop.config).err
+    assert "is not empty" in outlay("db", "restore", file, "-c", shop.config).err
+    store.close()
+
+    url = _fresh(place.kind, shop, request)
+    monkeypatch.setenv("OUTLAY_STORE__URL", url)
+    put_back = outlay("db", "restore", file, "-c", shop.config, "--json")
+    assert put_back.code == FINE, put_back.err
+    assert put_back.data == taken.data
+    again = open_sql(url)
+    assert again.record("R").recommendation.rec_id == "R"
+    assert prove(again.audit(limit=1_000_000)).broken is None
+    again.commit([step("later")])
+    again.close()
+    assert "is not empty" in outlay("db", "restore", file, "-c", shop.config).err
+
+
+def test_a_backup_that_is_not_whole_is_not_put_back(outlay: Outlay, shop: Shop, tmp_path: Path) -> None:
+    assert "nothing to back up" in outlay("db", "backup", tmp_path / "copy", "-c", shop.config).err
+    outlay("db", "upgrade", "-c", shop.config)
+    assert "does not exist; make it" in outlay("db", "backup", tmp_path / "no" / "copy", "-c", shop.config).err
+    file = tmp_path / "copy"
+    assert outlay("db", "backup", file, "-c", shop.config).code == FINE
+    (shop.folder / ".outlay" / "outlay.sqlite").unlink()
+    connection = sqlite3.connect(file)
+    with connection:
+        connection.execute("INSERT INTO account VALUES (1, 'ads', '1', 'USD', 'UTC')")
+    connection.close()
+    damaged = outlay("db", "restore", file, "-c", shop.config)
+    assert damaged.code == ERROR
+    assert "is not what was backed up" in damaged.err
+    file.write_text("no database")
+    assert "Error" in outlay("db", "restore", file, "-c", shop.config).err
+    figures = tmp_path / "copy.json"
+    figures.write_text("{}")
+    assert "is not what a backup writes" in outlay("db", "restore", file, "-c", shop.config).err
+    figures.unlink()
+    assert "bring both" in outlay("db", "restore", file, "-c", shop.config).err
+    assert list((shop.folder / ".outlay").iterdir()) == []
+
+
+def test_a_version_is_told_and_brought_up_to_date(outlay: Outlay, shop: Shop, place: Place) -> None:
+    if place.kind == "sqlite":
+        assert outlay("db", "current", "-c", shop.config, "--json").data["version"] is None
+    upgraded = outlay("db", "upgrade", "-c", shop.config, "--json")
+    assert upgraded.data["version"] == migrate.HEAD == current(place.url)
+    assert "as it was" in outlay("db", "upgrade", "-c", shop.config).out
+    told = outlay("db", "current", "-c", shop.config, "--json")
+    assert told.data == {"version": migrate.HEAD, "newest": migrate.HEAD, "up_to_date": True}
+
+
+def test_a_password_of_its_own_opens_the_server_and_is_never_told(
+    outlay: Outlay, shop: Shop, postgres_server: Server, new_postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    postgres_server.execute("CREATE ROLE clerk LOGIN PASSWORD 'p@ss:w/rd'")
+    name = new_postgres.rpartition("/")[2]
+    postgres_server.execute(f'ALTER DATABASE "{name}" OWNER TO clerk')
+    place = new_postgres.rpartition("@")[2]
+    monkeypatch.setenv("OUTLAY_STORE__URL", f"postgresql://clerk@{place}")
+    monkeypatch.setenv("OUTLAY_STORE__PASSWORD", "p@ss:w/rd")
+    assert outlay("db", "upgrade", "-c", shop.config).code == FINE
+    monkeypatch.setenv("OUTLAY_STORE__PASSWORD", "wrong-p@ss")
+    refused = outlay("db", "current", "-c", shop.config)
+    assert refused.code == ERROR
+    assert "password authentication failed" in refused.err
+    assert "wrong-p" not in refused.err + refused.out
+    postgres_server.drop(new_postgres)
+    postgres_server.execute("DROP ROLE clerk")
