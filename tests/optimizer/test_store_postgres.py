@@ -16,7 +16,7 @@ from connectors.money import Money
 from optimizer.agent.store import SqlStore, current, migrate, open_sql, upgrade
 from optimizer.agent.store.postgres import PostgresDatabase, address
 from optimizer.agent.store.tables import Table
-from optimizer.plan.recommendation import Intent, IntentState, State
+from optimizer.plan.recommendation import IntentState, State
 from optimizer.ports import StateConflict, StoreError
 from tests.optimizer.test_store_sql import step
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Protocol
@@ -107,8 +108,6 @@ class SessionSeat:
         with self._guard:
             held, self._held = self._held, None
         if held is not None:
-            try:
+            with suppress(DBAPIError):  # the server may have gone already, and the lock with it
                 held.invalidate()
-            except DBAPIError:  # the server had gone already, and the lock with it
-                pass
             held.close()
