@@ -1,0 +1,254 @@
+"""When an experiment may be stopped: evidence that keeps its error however often one looks.
+
+Within a stratum (a day of a target) an arm and its control share the day and the delay of their conversions. Given that
+the two together had c successes, and n_a and n_0 exposure, the arm's y are Binomial(c, p) with
+
+    logit p = log(n_a / n_0) + theta,      theta = log of the arm's rate over the control's,
+
+for Poisson counts. What the two have in common, such as a good day or conversions still to come, cancels. With l(theta)
+the log-likelihood of all strata less that at 0, a dispersion phi >= 1 and theta ~ N(0, tau^2),
+
+    e = integral exp(l(theta) / phi) dN(theta; 0, tau^2)
+
+is at most a mixture likelihood ratio raised to 1 / phi (Jensen). At phi = 1 that ratio is a non-negative martingale of
+mean 1 under theta = 0 (Robbins 1970, Annals of Mathematical Statistics 41, 1397-1409), so that P(e >= 1/alpha at any
+look) <= alpha (Ville 1939); at any larger phi, estimated or not, e >= 1/alpha less often still. Binomial counts are
+less spread than Poisson given c, which only lowers e (Hoeffding 1963, JASA 58, section 6). The confidence sequence
+holds the theta_0 against which the same ratio is below 1/alpha (Howard, Ramdas, McAuliffe and Sekhon 2021, Annals of
+Statistics 49, 1055-1080; Waudby-Smith and Ramdas 2020, NeurIPS). Mixtures for counts given their total: Lindon and
+Malek 2022, NeurIPS.
+
+Arrays may have leading axes (...): many experiments at once. A arms, the control among them; B = A - 1 others; S
+strata.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy import special
+
+from bandits.groups import FloatArray, IntArray
+
+_NODES, _WEIGHTS = np.polynomial.hermite.hermgauss(24)
+_LOG_WEIGHTS: Final = np.log(_WEIGHTS) + _NODES**2
+_NEWTON: Final = 60
+_LONGEST_STEP: Final = 1.0
+_FARTHEST: Final = 15.0  # log rate ratios beyond this are told as infinite
+_HALVINGS: Final = 50
+_VAGUE: Final = 2.0  # sd of the log ratio that keeps an estimate finite where an arm has no success
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contrasts:
+    """Each arm beside the control, stratum by stratum, each of shape (..., B, S).
+
+    Attributes:
+        arm: Successes of the arm; fractions are allowed.
+        both: Successes of arm and control together; 0 where only one of the two had exposure.
+        offset: log(n_a / n_0); 0 where `both` is 0.
+    """
+
+    arm: FloatArray
+    both: FloatArray
+    offset: FloatArray
+
+    def gain(self, theta: FloatArray) -> FloatArray:
+        """Return l(theta), the log-likelihood less that at 0: (..., B) -> (..., B)."""
+        there, here = self.offset + theta[..., np.newaxis], self.offset
+        lost = self.both * (np.logaddexp(0, there) - np.logaddexp(0, here))
+        return np.asarray(self.arm.sum(axis=-1) * theta - lost.sum(axis=-1))
+
+    def slopes(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the first derivative of l and its negated second: (..., B) -> two of (..., B)."""
+        p = special.expit(self.offset + theta[..., np.newaxis])
+        expected = self.both * p
+        return (self.arm - expected).sum(axis=-1), (expected * (1 - p)).sum(axis=-1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What one look at an experiment says of B arms against their control, each of shape (..., B).
+
+    Attributes:
+        estimate: Log rate ratio, shrunk so little that it is finite.
+        low, high: The confidence sequence of the log rate ratio; -inf or inf where there is no end.
+        log_e: Log of the e-value against theta = 0.
+        adjusted: The same after `merged`: at least log(1 / alpha) means shown, with the error of all arms together.
+        dispersion: phi, shape (...).
+    """
+
+    estimate: FloatArray
+    low: FloatArray
+    high: FloatArray
+    log_e: FloatArray
+    adjusted: FloatArray
+    dispersion: FloatArray
+
+    def shown(self, error_rate: float) -> FloatArray:
+        """Return 1 where an arm is shown to be better than the control, -1 where worse, else 0."""
+        return np.where(self.adjusted >= -np.log(error_rate), np.sign(self.estimate), 0.0)
+
+
+def contrast(exposure: FloatArray, successes: FloatArray, control: int) -> Contrasts:
+    """Set each arm beside the control.
+
+    Args:
+        exposure: n >= 0, shape (..., A, S); nan counts as none.
+        successes: y >= 0, the same shape; nan, and what is below zero, counts as none.
+        control: Index of the control among the A arms.
+
+    Raises:
+        ValueError: The shapes differ, there are not two arms, or there is no such control.
+    """
+    if exposure.shape != successes.shape or exposure.ndim < 2 or exposure.shape[-2] < 2:
+        raise ValueError(f"exposure {exposure.shape} and successes {successes.shape} must both be (..., A, S), A >= 2")
+    if not 0 <= control < exposure.shape[-2]:
+        raise ValueError(f"control must be one of {exposure.shape[-2]} arms, counted from 0, not {control}")
+    shown, got = np.nan_to_num(exposure), np.maximum(np.nan_to_num(successes), 0.0)
+    base, base_got = shown[..., [control], :], got[..., [control], :]
+    shown, got = np.delete(shown, control, axis=-2), np.delete(got, control, axis=-2)
+    fair = (shown > 0) & (base > 0)
+    offset = np.log(np.where(fair, shown, 1.0)) - np.log(np.where(fair, base, 1.0))
+    return Contrasts(np.where(fair, got, 0.0), np.where(fair, got + base_got, 0.0), offset)
+
+
+def look(contrasts: Contrasts, *, scale: float, error_rate: float, dispersion: FloatArray | None = None) -> Look:
+    """Weigh what is known now; may be called as often as one likes, and the error rate is that of all looks together.
+
+    Args:
+        contrasts: Of all strata so far.
+        scale: tau, the log rate ratio that it is most sensitive to, > 0; fixed before the first look.
+        error_rate: alpha, in (0, 1). The confidence sequences of the B arms hold together with 1 - alpha.
+        dispersion: phi >= 1, shape (...); by default that of `dispersion_of`.
+
+    Raises:
+        ValueError: An argument is out of its range.
+    """
+    if not 0 < scale < np.inf or not 0 < error_rate < 1:
+        raise ValueError(f"scale {scale:g} must be positive and finite, error_rate {error_rate:g} between 0 and 1")
+    phi = dispersion_of(contrasts) if dispersion is None else np.asarray(dispersion, dtype=np.float64)
+    if not (phi >= 1).all():
+        raise ValueError("dispersion must be at least 1: a smaller one would break the guarantee")
+    each = phi[..., np.newaxis]
+    log_e = log_mixture(contrasts, scale, each)
+    estimate = _mode(contrasts, np.ones_like(each), _VAGUE)
+    depth = each * (log_e + np.log(error_rate / log_e.shape[-1]))
+    return Look(
+        estimate,
+        _end(contrasts, estimate, depth, -1.0),
+        _end(contrasts, estimate, depth, 1.0),
+        log_e,
+        merged(log_e),
+        phi,
+    )
+
+
+def last_look(contrasts: Contrasts, dispersion: FloatArray) -> FloatArray:
+    """Return the p-values of one look that was planned beforehand, after Holm, shape (..., B).
+
+    The score test of theta = 0 with the dispersion in its variance, two-sided, against Student's t with the degrees of
+    freedom of the dispersion (McCullagh and Nelder 1989, section 9.2); Holm 1979, Scandinavian Journal of Statistics 6,
+    65-70, keeps the error of all arms together. Unlike an e-value it may be read once only.
+
+    Args:
+        contrasts: Of all strata.
+        dispersion: phi >= 1, shape (...).
+    """
+    slope, bend = contrasts.slopes(np.zeros(contrasts.arm.shape[:-1]))
+    spread = np.sqrt(bend * dispersion[..., np.newaxis])
+    z = np.divide(slope, spread, out=np.zeros_like(slope), where=spread > 0)
+    freedom = np.maximum(_freedom(contrasts), 1)[..., np.newaxis]
+    return holm(2 * special.stdtr(freedom, -np.abs(z)))
+
+
+def holm(p: FloatArray) -> FloatArray:
+    """Return p-values adjusted by Holm's steps, (..., B) -> (..., B)."""
+    order = np.argsort(p, axis=-1)
+    steps = np.arange(p.shape[-1], 0, -1) * np.take_along_axis(p, order, axis=-1)
+    climbed = np.minimum(np.maximum.accumulate(steps, axis=-1), 1.0)
+    back = np.empty_like(climbed)
+    np.put_along_axis(back, order, climbed, axis=-1)
+    return back
+
+
+def log_mixture(contrasts: Contrasts, scale: float, dispersion: FloatArray) -> FloatArray:
+    """Return log e of each arm, shape (..., B), by Gauss-Hermite quadrature about the mode of the integrand.
+
+    Args:
+        contrasts: Of all strata so far.
+        scale: tau > 0.
+        dispersion: phi > 0, broadcasts against (..., B).
+    """
+    mode = _mode(contrasts, dispersion, scale)
+    width = np.sqrt(2 / (contrasts.slopes(mode)[1] / dispersion + scale**-2))
+    height = np.full(mode.shape, -np.inf)
+    for node, log_weight in zip(_NODES, _LOG_WEIGHTS, strict=True):
+        theta = mode + width * node
+        height = np.logaddexp(height, log_weight + contrasts.gain(theta) / dispersion - (theta / scale) ** 2 / 2)
+    return np.asarray(height + np.log(width / scale) - np.log(2 * np.pi) / 2)
+
+
+def dispersion_of(contrasts: Contrasts) -> FloatArray:
+    """Return how many times the splits of the strata spread what chance gives them, at least 1, shape (...).
+
+    Pearson's chi-square over its degrees of freedom (McCullagh and Nelder 1989, section 4.5), of all arms together; 1
+    where there is no second stratum.
+    """
+    theta = _mode(contrasts, np.ones(1), _VAGUE)
+    p = special.expit(contrasts.offset + theta[..., np.newaxis])
+    expected = contrasts.both * p * (1 - p)
+    square = np.divide(
+        (contrasts.arm - contrasts.both * p) ** 2, expected, out=np.zeros_like(expected), where=expected > 0
+    )
+    return np.asarray(np.maximum(square.sum(axis=(-2, -1)) / np.maximum(_freedom(contrasts), 1), 1.0))
+
+
+def merged(log_e: FloatArray) -> FloatArray:
+    """Return e-values with which any arm may be called different from the control, in logs: (..., B) -> (..., B).
+
+    The least arithmetic mean over all sets of arms that hold it: closed testing with e-values, never below the e / B of
+    Bonferroni (Vovk and Wang 2021, Annals of Statistics 49, 1736-1754, section 5).
+    """
+    order = np.argsort(log_e, axis=-1)
+    ranked = np.take_along_axis(log_e, order, axis=-1)
+    lower = np.logaddexp.accumulate(ranked, axis=-1)  # of the 1, 2, ... least
+    least = ranked.copy()
+    count = log_e.shape[-1]
+    for place in range(count):
+        for others in range(1, place + 1):  # those below it are its least companions
+            mean = np.logaddexp(ranked[..., place], lower[..., others - 1]) - np.log(others + 1)
+            least[..., place] = np.minimum(least[..., place], mean)
+    back = np.empty_like(least)
+    np.put_along_axis(back, order, least, axis=-1)
+    return back
+
+
+def _freedom(contrasts: Contrasts) -> IntArray:
+    """Strata with successes, less one for each arm's theta, shape (...)."""
+    freedom: IntArray = np.maximum((contrasts.both > 0).sum(axis=-1) - 1, 0).sum(axis=-1)
+    return freedom
+
+
+def _mode(contrasts: Contrasts, dispersion: FloatArray, scale: float) -> FloatArray:
+    """Maximum of l / phi - theta^2 / (2 tau^2) by Newton's method with short steps; it is strictly concave."""
+    theta = np.zeros(contrasts.arm.shape[:-1])
+    for _ in range(_NEWTON):
+        slope, bend = contrasts.slopes(theta)
+        step = (slope / dispersion - theta / scale**2) / (bend / dispersion + scale**-2)
+        theta = theta + np.clip(step, -_LONGEST_STEP, _LONGEST_STEP)
+        if np.abs(step).max(initial=0.0) < 1e-10:
+            break
+    return theta
+
+
+def _end(contrasts: Contrasts, inside: FloatArray, depth: FloatArray, side: float) -> FloatArray:
+    """The end of {theta: l(theta) > depth} on one side, by bisection from a point inside; l is concave."""
+    near, far = np.minimum(side * inside, _FARTHEST), np.full(inside.shape, _FARTHEST)
+    for _ in range(_HALVINGS):
+        middle = (near + far) / 2
+        held = depth - contrasts.gain(side * middle) < 0
+        near, far = np.where(held, middle, near), np.where(held, far, middle)
+    return np.where(near > _FARTHEST - 1e-6, side * np.inf, side * near)
