@@ -122,7 +122,8 @@ def fixed_sample(aim: Aim) -> int:
     middle = (s0 * aim.rate + sa * there) / (s0 + sa)
     null = special.ndtri(1 - aim.error_rate / 2 / (aim.arms - 1)) * sqrt(aim.variance(middle) * (1 / s0 + 1 / sa))
     alternative = special.ndtri(aim.power) * sqrt(aim.variance(aim.rate) / s0 + aim.variance(there) / sa)
-    return int(ceil((null + alternative) ** 2 / (there - aim.rate) ** 2))
+    found: int = ceil((null + alternative) ** 2 / (there - aim.rate) ** 2)
+    return found
 
 
 def size(aim: Aim, rng: np.random.Generator, *, least_days: int = 7) -> Size:

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 from connectors.contract import BudgetTarget, Entity, PerformanceRow, Series
+from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
@@ -69,7 +70,7 @@ class StateConflict(StoreError):  # noqa: N818
 
 
 class NotFound(StoreError):  # noqa: N818
-    """There is no such recommendation."""
+    """There is no such recommendation or experiment."""
 
 
 class Store(Protocol):
@@ -168,6 +169,28 @@ class Store(Protocol):
 
         A snapshot of that time carries them.
         """
+        ...
+
+    def register_experiment(self, record: ExperimentRecord) -> None:
+        """Keep a registration, before its first row counts.
+
+        Raises:
+            StateConflict: Its id is taken, or an open experiment has its name or shares an arm with it, or a target
+                by another kind of arm. Nothing was written.
+        """
+        ...
+
+    def close_experiment(self, closing: Closing) -> None:
+        """Keep the end of an experiment.
+
+        Raises:
+            NotFound: It was never registered.
+            StateConflict: It is closed already, or was not registered by then. Nothing was written.
+        """
+        ...
+
+    def experiments(self, limit: int = 50) -> tuple[ExperimentRecord, ...]:
+        """Return the experiments, the newest first; of several of one time, the one registered last."""
         ...
 
     def close(self) -> None:

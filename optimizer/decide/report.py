@@ -20,7 +20,7 @@ from optimizer.plan.problem import Outcome
 from optimizer.plan.recommendation import Binding, Certificate, Decision, Finding, Line, Promise, Severity
 from optimizer.plan.snapshot import FloatArray
 from optimizer.response import MODEL_VERSION
-from optimizer.shares import arm_shares
+from optimizer.shares import arm_shares, standing_aside
 
 _WORST_FIRST: Final = (Severity.BLOCK, Severity.WARNING, Severity.INFO)
 
@@ -36,7 +36,7 @@ def report(
     change = _changes(case, pair, proposed, rng)
     days = checks.read(snapshot, case.mature)
     delivered = case.forecast.belief.delivered(pair)[:, 1]
-    noticed = (*findings, *checks.examine(days, snapshot, units(proposed), delivered))
+    noticed = (*findings, *checks.examine(days, snapshot, units(proposed), delivered), *standing_aside(snapshot))
     gain = mean[:, 1] - mean[:, 0]
     made = Decision(
         as_of=snapshot.today,

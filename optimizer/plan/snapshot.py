@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bandits.experiment import Experiment
 from connectors.contract import BudgetKey, BudgetTarget
 from connectors.money import Money
 from optimizer.plan.priors import ResponsePriors
@@ -150,6 +151,7 @@ class Snapshot:
         freshness: By account.
         unbudgeted: Campaigns that spent in the panel's last 28 days but draw on no readable budget.
         priors: What the slow tier last believed of the channels; None before its first fit.
+        experiments: Those registered and not closed, by name; shares keep clear of their arms.
     """
 
     known_at: datetime
@@ -164,6 +166,7 @@ class Snapshot:
     freshness: tuple[Freshness, ...] = ()
     unbudgeted: tuple[str, ...] = ()
     priors: ResponsePriors | None = None
+    experiments: tuple[Experiment, ...] = ()
 
     @property
     def current(self) -> FloatArray:
@@ -212,6 +215,8 @@ def _parts(snapshot: Snapshot) -> Iterable[bytes]:
     for triangle in snapshot.delays:
         yield triangle.group.encode()
         yield from _arrays(triangle)
+    for experiment in snapshot.experiments:
+        yield experiment.to_json().encode()
     if snapshot.arms is not None:
         yield repr(snapshot.arms.arms).encode()
         yield from _arrays(snapshot.arms)

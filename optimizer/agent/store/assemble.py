@@ -54,6 +54,9 @@ def assemble(query: SnapshotQuery, known: Known, facts: Facts) -> Snapshot:
         freshness=_freshness(known),
         unbudgeted=unbudgeted,
         priors=known.priors,
+        experiments=tuple(
+            sorted((e.plan for e in known.experiments if e.open_at(query.known_at)), key=lambda plan: plan.name)
+        ),
     )
 
 

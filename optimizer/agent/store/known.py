@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from connectors.contract import BudgetKey, BudgetTarget, Entity, EntityKind, Series
+from optimizer.plan.experiments import ExperimentRecord
 from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.snapshot import BudgetMove, FloatArray, IntArray
 
 EntityKey = tuple[str, str, EntityKind, str]
 """Connector, account, kind and id."""
+
+ALL_EXPERIMENTS = 1_000_000
+"""More than anybody has."""
 
 Groups = Mapping[int, int]
 """By a series' number in the store, the number of the group that its rows are added to."""
@@ -43,6 +47,7 @@ class Known:
         amounts: Every reading of each budget, as (instant, daily micros) by instant; None where it was not daily.
         moves: Our acknowledged changes in the window that a snapshot tells of.
         priors: Those of the last refit that passed.
+        experiments: All that were ever registered; which of them were open then is seen from their times.
     """
 
     series: Sequence[KnownSeries]
@@ -51,6 +56,7 @@ class Known:
     entities: Mapping[EntityKey, Entity]
     moves: Sequence[BudgetMove]
     priors: ResponsePriors | None
+    experiments: Sequence[ExperimentRecord] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from connectors.contract import BudgetTarget, Entity, PerformanceRow
-from optimizer.agent.store import catalogue, facts, ledger, refits
+from optimizer.agent.store import catalogue, experiments, facts, ledger, refits
 from optimizer.agent.store.assemble import MOVES_WINDOW, assemble
 from optimizer.agent.store.engine import Database, sqlite_path
 from optimizer.agent.store.instants import to_instant
-from optimizer.agent.store.known import Known
+from optimizer.agent.store.known import ALL_EXPERIMENTS, Known
 from optimizer.agent.store.migrate import bring_up_to_date
+from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
@@ -71,6 +72,7 @@ class SqlStore:
                 entities=catalogue.read_entities(connection),
                 moves=ledger.moves(connection, to_instant(query.known_at - MOVES_WINDOW), known_at),
                 priors=refits.latest_priors(connection, known_at),
+                experiments=experiments.newest(connection, ALL_EXPERIMENTS),
             )
             return assemble(query, known, facts.SqlFacts(connection, known_at))
 
@@ -123,6 +125,21 @@ class SqlStore:
         """See `Store.latest_priors`."""
         with self._database.read() as connection:
             return refits.latest_priors(connection, to_instant(known_at))
+
+    def register_experiment(self, record: ExperimentRecord) -> None:
+        """See `Store.register_experiment`."""
+        with self._database.write() as connection:
+            experiments.register(connection, record)
+
+    def close_experiment(self, closing: Closing) -> None:
+        """See `Store.close_experiment`."""
+        with self._database.write() as connection:
+            experiments.close(connection, closing)
+
+    def experiments(self, limit: int = 50) -> tuple[ExperimentRecord, ...]:
+        """See `Store.experiments`."""
+        with self._database.read() as connection:
+            return experiments.newest(connection, limit)
 
     def close(self) -> None:
         """See `Store.close`."""
