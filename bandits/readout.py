@@ -159,7 +159,7 @@ class Readout:
         mismatch: Whether the split is what was promised; None without impressions of two days.
         days: Days with rows of two arms or more.
         exposure: Of all arms together.
-        dispersion: phi.
+        dispersion: phi, the mean over the arms.
         last: Whether this was the last look.
         threshold: The e-value from which an arm is shown to differ.
         caring: The arm that the expected-loss rule would stop for, None where it would go on. It peeks at its own risk.
@@ -212,7 +212,7 @@ def read_out(plan: Experiment, rows: Rows, *, last: bool, rng: np.random.Generat
         mismatch=mismatch,
         days=days,
         exposure=sum(arm.exposure for arm in arms),
-        dispersion=float(seen.dispersion),
+        dispersion=float(seen.dispersion.mean()),
         last=last,
         threshold=1 / (EARLY * plan.error_rate),
         caring=caring.arm if days >= plan.least_days and caring.loss < CARING * plan.minimum_effect else None,
@@ -267,7 +267,7 @@ def _shown(plan: Experiment, contrasts: Contrasts, seen: Look, days: int, last: 
 def _arms(
     plan: Experiment, rows: Rows, seen: Look, shown: IntArray, rng: np.random.Generator
 ) -> tuple[ArmReading, ...]:
-    believed, unit = posterior(plan, rows, float(seen.dispersion))
+    believed, unit = posterior(plan, rows, float(seen.dispersion.mean()))
     draws = believed.draws(DRAWS, rng)
     at = plan.control_place
     lift = draws / draws[:, [at]] - 1

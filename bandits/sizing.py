@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from bandits import stopping
 from bandits.experiment import EARLY, Metric
 from bandits.groups import FloatArray
 
@@ -156,15 +157,16 @@ def size(aim: Aim, rng: np.random.Generator, *, least_days: int = 7) -> Size:
 def _paths(aim: Aim, rng: np.random.Generator, least_days: int) -> tuple[FloatArray, BoolArray]:
     """For each path the day on which it ends early (inf if never), and whether a last look on each day would find."""
     theta = tau = log1p(aim.minimum_effect)
-    days = np.arange(1, LONGEST_DAYS + 1)
-    information = _information(aim) * days
+    days = np.arange(1.0, LONGEST_DAYS + 1)
+    information: FloatArray = _information(aim) * days
     score = np.cumsum(rng.standard_normal((_PATHS, LONGEST_DAYS)), axis=1) * sqrt(information[0]) + theta * information
-    freedom = np.maximum(days - 1, 1) * (aim.arms - 1)
-    excess = rng.chisquare(aim.arms - 1, (_PATHS, LONGEST_DAYS))
+    freedom = np.maximum(days - 1.0, 1.0)
+    excess = rng.chisquare(1.0, (_PATHS, LONGEST_DAYS))
     excess[:, 0] = 0.0
     phi = np.maximum(np.cumsum(excess, axis=1) / freedom, 1.0)
-    growth = 1 + tau**2 * information / phi
-    log_e = -np.log(growth) / 2 + (tau * score / phi) ** 2 / (2 * growth)
+    used = stopping.cautious(phi, information, freedom, tau, EARLY * aim.error_rate / (aim.arms - 1))
+    growth = 1 + tau**2 * information / used
+    log_e = -np.log(growth) / 2 + (tau * score / used) ** 2 / (2 * growth)
     found = (log_e >= log((aim.arms - 1) / (EARLY * aim.error_rate))) & (score > 0)
     found[:, : least_days - 1] = False
     ended = np.where(found.any(axis=1), found.argmax(axis=1) + 1.0, inf)

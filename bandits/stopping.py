@@ -30,7 +30,7 @@ from typing import Final
 import numpy as np
 from scipy import special
 
-from bandits.groups import FloatArray, IntArray
+from bandits.groups import FloatArray
 
 _NODES, _WEIGHTS = np.polynomial.hermite.hermgauss(24)
 _LOG_WEIGHTS: Final = np.log(_WEIGHTS) + _NODES**2
@@ -77,7 +77,7 @@ class Look:
         low, high: The confidence sequence of the log rate ratio; -inf or inf where there is no end.
         log_e: Log of the e-value against theta = 0.
         adjusted: The same after `merged`: at least log(1 / alpha) means shown, with the error of all arms together.
-        dispersion: phi, shape (...).
+        dispersion: phi, as `dispersion_of` finds it.
     """
 
     estimate: FloatArray
@@ -115,27 +115,24 @@ def contrast(exposure: FloatArray, successes: FloatArray, control: int) -> Contr
     return Contrasts(np.where(fair, got, 0.0), np.where(fair, got + base_got, 0.0), offset)
 
 
-def look(contrasts: Contrasts, *, scale: float, error_rate: float, dispersion: FloatArray | None = None) -> Look:
+def look(contrasts: Contrasts, *, scale: float, error_rate: float) -> Look:
     """Weigh what is known now; may be called as often as one likes, and the error rate is that of all looks together.
 
     Args:
         contrasts: Of all strata so far.
         scale: tau, the log rate ratio that it is most sensitive to, > 0; fixed before the first look.
         error_rate: alpha, in (0, 1). The confidence sequences of the B arms hold together with 1 - alpha.
-        dispersion: phi >= 1, shape (...); by default that of `dispersion_of`.
 
     Raises:
         ValueError: An argument is out of its range.
     """
     if not 0 < scale < np.inf or not 0 < error_rate < 1:
         raise ValueError(f"scale {scale:g} must be positive and finite, error_rate {error_rate:g} between 0 and 1")
-    phi = dispersion_of(contrasts) if dispersion is None else np.asarray(dispersion, dtype=np.float64)
-    if not (phi >= 1).all():
-        raise ValueError("dispersion must be at least 1: a smaller one would break the guarantee")
-    each = phi[..., np.newaxis]
-    log_e = log_mixture(contrasts, scale, each)
-    estimate = _mode(contrasts, np.ones_like(each), _VAGUE)
-    depth = each * (log_e + np.log(error_rate / log_e.shape[-1]))
+    phi = dispersion_of(contrasts)
+    used = careful(contrasts, phi, scale=scale, error_rate=error_rate)
+    log_e = log_mixture(contrasts, scale, used)
+    estimate = _mode(contrasts, np.ones(1), _VAGUE)
+    depth = used * (log_e + np.log(error_rate / log_e.shape[-1]))
     return Look(
         estimate,
         _end(contrasts, estimate, depth, -1.0),
@@ -155,13 +152,12 @@ def last_look(contrasts: Contrasts, dispersion: FloatArray) -> FloatArray:
 
     Args:
         contrasts: Of all strata.
-        dispersion: phi >= 1, shape (...).
+        dispersion: phi >= 1, shape (..., B).
     """
     slope, bend = contrasts.slopes(np.zeros(contrasts.arm.shape[:-1]))
-    spread = np.sqrt(bend * dispersion[..., np.newaxis])
+    spread = np.sqrt(bend * dispersion)
     z = np.divide(slope, spread, out=np.zeros_like(slope), where=spread > 0)
-    freedom = np.maximum(_freedom(contrasts), 1)[..., np.newaxis]
-    return holm(2 * special.stdtr(freedom, -np.abs(z)))
+    return holm(2 * special.stdtr(freedom_of(contrasts), -np.abs(z)))
 
 
 def holm(p: FloatArray) -> FloatArray:
@@ -192,18 +188,61 @@ def log_mixture(contrasts: Contrasts, scale: float, dispersion: FloatArray) -> F
 
 
 def dispersion_of(contrasts: Contrasts) -> FloatArray:
-    """Return how many times the splits of the strata spread what chance gives them, at least 1, shape (...).
+    """Return how many times the score varies as chance alone would have it, at least 1, shape (..., B).
 
-    Pearson's chi-square over its degrees of freedom (McCullagh and Nelder 1989, section 4.5), of all arms together; 1
-    where there is no second stratum.
+    The sum of squared residuals over the sum of binomial variances: the variance that the days really show, whatever it
+    follows (White 1982, Econometrica 50, 1-25). Each residual is divided by 1 less its stratum's leverage, its part of
+    the information (MacKinnon and White 1985, Journal of Econometrics 29, 305-325).
     """
-    theta = _mode(contrasts, np.ones(1), _VAGUE)
-    p = special.expit(contrasts.offset + theta[..., np.newaxis])
-    expected = contrasts.both * p * (1 - p)
-    square = np.divide(
-        (contrasts.arm - contrasts.both * p) ** 2, expected, out=np.zeros_like(expected), where=expected > 0
-    )
-    return np.asarray(np.maximum(square.sum(axis=(-2, -1)) / np.maximum(_freedom(contrasts), 1), 1.0))
+    p, chance = _fitted(contrasts)
+    whole = chance.sum(axis=-1, keepdims=True)
+    spare = 1 - np.divide(chance, whole, out=np.zeros_like(chance), where=whole > 0)
+    error = contrasts.arm - contrasts.both * p
+    square = (np.divide(error, spare, out=np.zeros_like(error), where=spare > 1e-9) ** 2).sum(axis=-1)
+    whole = whole[..., 0]
+    return np.asarray(np.maximum(np.divide(square, whole, out=np.zeros_like(square), where=whole > 0), 1.0))
+
+
+def freedom_of(contrasts: Contrasts) -> FloatArray:
+    """Return from how many strata the dispersion is learnt, less the theta that is fitted; at least 1, shape (..., B).
+
+    Strata count by their information: (sum v)^2 / sum v^2, as in Satterthwaite's approximation (1946, Biometrics
+    Bulletin 2, 110-114).
+    """
+    chance = _fitted(contrasts)[1]
+    squares = (chance**2).sum(axis=-1)
+    count = np.divide(chance.sum(axis=-1) ** 2, squares, out=np.zeros_like(squares), where=squares > 0)
+    return np.asarray(np.maximum(count - 1, 1.0))
+
+
+def careful(contrasts: Contrasts, dispersion: FloatArray, *, scale: float, error_rate: float) -> FloatArray:
+    """Return the dispersion to be used at a look, shape (..., B): its excess over 1 raised for being learnt from few.
+
+    See `cautious`; the information is that of l at theta = 0.
+    """
+    information = contrasts.slopes(np.zeros(contrasts.arm.shape[:-1]))[1]
+    return cautious(dispersion, information, freedom_of(contrasts), scale, error_rate / contrasts.arm.shape[-2])
+
+
+def cautious(
+    dispersion: FloatArray, information: FloatArray, freedom: FloatArray, scale: float, error_rate: float
+) -> FloatArray:
+    """Return 1 + k (phi - 1), with k = (t / z)^2 at the z that it takes to pass 1 / alpha.
+
+    A variance that is learnt from f days makes t of z: t is the quantile of Student's distribution with f degrees of
+    freedom that is as rare as z is of the normal one, and z^2 = 2 log(1 / alpha) + log(1 + tau^2 I / phi) is where the
+    normal mixture reaches 1 / alpha (Robbins 1970). Where days vary as chance has it phi is near 1, and little is lost.
+
+    Args:
+        dispersion: phi >= 1.
+        information: I.
+        freedom: f >= 1.
+        scale: tau.
+        error_rate: alpha, of one arm.
+    """
+    z = np.sqrt(-2 * np.log(error_rate) + np.log1p(scale**2 * information / dispersion))
+    t = special.stdtrit(freedom, special.ndtr(-z))
+    return np.asarray(1 + (t / z) ** 2 * (dispersion - 1))
 
 
 def merged(log_e: FloatArray) -> FloatArray:
@@ -226,10 +265,11 @@ def merged(log_e: FloatArray) -> FloatArray:
     return back
 
 
-def _freedom(contrasts: Contrasts) -> IntArray:
-    """Strata with successes, less one for each arm's theta, shape (...)."""
-    freedom: IntArray = np.maximum((contrasts.both > 0).sum(axis=-1) - 1, 0).sum(axis=-1)
-    return freedom
+def _fitted(contrasts: Contrasts) -> tuple[FloatArray, FloatArray]:
+    """The p and the binomial variance of each stratum at the estimate, each of shape (..., B, S)."""
+    theta = _mode(contrasts, np.ones(1), _VAGUE)
+    p = special.expit(contrasts.offset + theta[..., np.newaxis])
+    return p, contrasts.both * p * (1 - p)
 
 
 def _mode(contrasts: Contrasts, dispersion: FloatArray, scale: float) -> FloatArray:

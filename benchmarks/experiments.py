@@ -176,9 +176,10 @@ def _play_block(
     for day in range(FIRST_LOOK, days + 1):
         known = successes[day] if successes.ndim == 4 else successes
         pairs = stopping.contrast(exposure[..., :day], known[..., :day], 0)
-        phi = stopping.dispersion_of(pairs) if tempered else np.ones(n)
-        log_e = stopping.log_mixture(pairs, SCALE, phi[:, np.newaxis])
-        sure = log_e - pairs.gain(truth) / phi[:, np.newaxis]
+        phi = stopping.dispersion_of(pairs) if tempered else np.ones((n, arms - 1))
+        used = stopping.careful(pairs, phi, scale=SCALE, error_rate=EARLY * ALPHA)
+        log_e = stopping.log_mixture(pairs, SCALE, used)
+        sure = log_e - pairs.gain(truth) / used
         escaped |= (sure >= log((arms - 1) / (EARLY * ALPHA))).any(axis=1)
         z, lead, se = _normal(exposure[..., :day], known[..., :day])
         bayes = (special.ndtr(z) > 0.95) | (special.ndtr(z) < 0.05)
