@@ -9,7 +9,8 @@ Rates and Proportions, section 4.2, for shares that differ):
 with v at the mean of the two rates; v = p (1 - p) for a probability, p for a count, each times the dispersion. B arms
 beside the control share the error (Bonferroni, the first step of Holm).
 
-The rule of `stopping` is played on its normal limit: the score after information I is N(theta I, I), and
+The rule of `stopping` is played on its normal limit: the score S after information I is N(theta I, I), and each
+part of the mixture
 
     log e = -log(1 + tau^2 I) / 2 + tau^2 S^2 / (2 (1 + tau^2 I))
 
@@ -20,7 +21,7 @@ length that has the wanted power is looked for.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, inf, isfinite, log, log1p, sqrt
+from math import ceil, inf, isfinite, log, log1p, nan, sqrt
 from typing import Final
 
 import numpy as np
@@ -103,9 +104,9 @@ class Size:
         fixed: Exposure of all arms together for one test at the end.
         fixed_days: Days that this takes.
         days: Days to plan for with the rule that may stop early; its power is reached by then. None beyond two years.
-        expected_days: Mean days until it ends, if the lift is the minimum effect.
-        early: Probability that it ends before its last look, then.
-        power_at_fixed: Its power if it is given only `fixed_days`; nan beyond two years.
+        expected_days: Mean days until it ends, if the lift is the minimum effect; nan where `days` is None.
+        early: Probability that it ends before its last look, then; nan likewise.
+        power_at_fixed: Its power if it is given only `fixed_days`; nan if these are more than two years.
     """
 
     fixed: int
@@ -137,41 +138,49 @@ def size(aim: Aim, rng: np.random.Generator, *, least_days: int = 7) -> Size:
     """
     fixed = fixed_sample(aim)
     fixed_days = ceil(fixed / aim.daily)
-    ended, late = _paths(aim, rng, least_days)
-    horizon = np.arange(1, LONGEST_DAYS + 1)
-    early = (ended[:, np.newaxis] <= horizon).mean(axis=0)
+    if fixed_days > LONGEST_DAYS:
+        return Size(fixed, fixed_days, None, nan, nan, nan)
+    horizon = np.arange(1, min(3 * fixed_days + 4 * least_days, LONGEST_DAYS) + 1)
+    ended, late = _paths(aim, rng, horizon.size, least_days)
     power = np.array([((ended <= day) | late[:, day - 1]).mean() for day in horizon])
     reached = np.flatnonzero((power >= aim.power) & (horizon >= max(least_days, 2)))
-    days = int(horizon[reached[0]]) if reached.size else None
-    end = days or LONGEST_DAYS
+    if not reached.size:
+        return Size(fixed, fixed_days, None, nan, nan, float(power[fixed_days - 1]))
+    days = int(horizon[reached[0]])
     return Size(
         fixed=fixed,
         fixed_days=fixed_days,
         days=days,
-        expected_days=float(np.minimum(ended, end).mean()),
-        early=float(early[end - 1]),
-        power_at_fixed=float(power[fixed_days - 1]) if fixed_days <= LONGEST_DAYS else float("nan"),
+        expected_days=float(np.minimum(ended, days).mean()),
+        early=float((ended <= days).mean()),
+        power_at_fixed=float(power[fixed_days - 1]),
     )
 
 
-def _paths(aim: Aim, rng: np.random.Generator, least_days: int) -> tuple[FloatArray, BoolArray]:
+def _paths(aim: Aim, rng: np.random.Generator, longest: int, least_days: int) -> tuple[FloatArray, BoolArray]:
     """For each path the day on which it ends early (inf if never), and whether a last look on each day would find."""
     theta = tau = log1p(aim.minimum_effect)
-    days = np.arange(1.0, LONGEST_DAYS + 1)
+    days = np.arange(1.0, longest + 1)
     information: FloatArray = _information(aim) * days
-    score = np.cumsum(rng.standard_normal((_PATHS, LONGEST_DAYS)), axis=1) * sqrt(information[0]) + theta * information
+    score = np.cumsum(rng.standard_normal((_PATHS, longest)), axis=1) * sqrt(information[0]) + theta * information
     freedom = np.maximum(days - 1.0, 1.0)
-    excess = rng.chisquare(1.0, (_PATHS, LONGEST_DAYS))
+    excess = rng.chisquare(1.0, (_PATHS, longest))
     excess[:, 0] = 0.0
     phi = np.maximum(np.cumsum(excess, axis=1) / freedom, 1.0)
-    used = stopping.cautious(phi, information, freedom, tau, EARLY * aim.error_rate / (aim.arms - 1))
-    growth = 1 + tau**2 * information / used
-    log_e = -np.log(growth) / 2 + (tau * score / used) ** 2 / (2 * growth)
-    found = (log_e >= log((aim.arms - 1) / (EARLY * aim.error_rate))) & (score > 0)
+    share = EARLY * aim.error_rate / (aim.arms - 1)
+    used = 1 + stopping.caution(information, freedom, tau, share) * (phi - 1)
+    parts = (1 - stopping.WIDE_WEIGHT, tau), (stopping.WIDE_WEIGHT, stopping.WIDE_SCALE)
+    log_e = np.logaddexp(*(log(weight) + _log_mixture(score / used, information / used, sd) for weight, sd in parts))
+    found = (log_e >= -log(share)) & (score > 0)
     found[:, : least_days - 1] = False
     ended = np.where(found.any(axis=1), found.argmax(axis=1) + 1.0, inf)
     line = special.stdtrit(freedom, 1 - (1 - EARLY) * aim.error_rate / 2 / (aim.arms - 1))
     return ended, score / np.sqrt(information * phi) >= line
+
+
+def _log_mixture(score: FloatArray, information: FloatArray, sd: float) -> FloatArray:
+    growth = 1 + sd**2 * information
+    return np.asarray(-np.log(growth) / 2 + (sd * score) ** 2 / (2 * growth))
 
 
 def _information(aim: Aim) -> float:

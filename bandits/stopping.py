@@ -6,9 +6,9 @@ the two together had c successes, and n_a and n_0 exposure, the arm's y are Bino
     logit p = log(n_a / n_0) + theta,      theta = log of the arm's rate over the control's,
 
 for Poisson counts. What the two have in common, such as a good day or conversions still to come, cancels. With l(theta)
-the log-likelihood of all strata less that at 0, a dispersion phi >= 1 and theta ~ N(0, tau^2),
+the log-likelihood of all strata less that at 0, a dispersion phi >= 1 and a mixture pi of normals about 0,
 
-    e = integral exp(l(theta) / phi) dN(theta; 0, tau^2)
+    e = integral exp(l(theta) / phi) dpi(theta)
 
 is at most a mixture likelihood ratio raised to 1 / phi (Jensen). At phi = 1 that ratio is a non-negative martingale of
 mean 1 under theta = 0 (Robbins 1970, Annals of Mathematical Statistics 41, 1397-1409), so that P(e >= 1/alpha at any
@@ -25,12 +25,17 @@ strata.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log
 from typing import Final
 
 import numpy as np
 from scipy import special
 
 from bandits.groups import FloatArray
+
+WIDE_WEIGHT: Final = 0.2
+WIDE_SCALE: Final = 1.0
+"""Part of the mixture, and its sd of the log rate ratio, that is for lifts far beyond the expected size."""
 
 _NODES, _WEIGHTS = np.polynomial.hermite.hermgauss(24)
 _LOG_WEIGHTS: Final = np.log(_WEIGHTS) + _NODES**2
@@ -130,7 +135,7 @@ def look(contrasts: Contrasts, *, scale: float, error_rate: float) -> Look:
         raise ValueError(f"scale {scale:g} must be positive and finite, error_rate {error_rate:g} between 0 and 1")
     phi = dispersion_of(contrasts)
     used = careful(contrasts, phi, scale=scale, error_rate=error_rate)
-    log_e = log_mixture(contrasts, scale, used)
+    log_e = log_evidence(contrasts, scale, used)
     estimate = _mode(contrasts, np.ones(1), _VAGUE)
     depth = used * (log_e + np.log(error_rate / log_e.shape[-1]))
     return Look(
@@ -170,14 +175,26 @@ def holm(p: FloatArray) -> FloatArray:
     return back
 
 
-def log_mixture(contrasts: Contrasts, scale: float, dispersion: FloatArray) -> FloatArray:
-    """Return log e of each arm, shape (..., B), by Gauss-Hermite quadrature about the mode of the integrand.
+def log_evidence(contrasts: Contrasts, scale: float, dispersion: FloatArray) -> FloatArray:
+    """Return log e of each arm, shape (..., B): .8 of the mixture of sd tau and .2 of one of sd 1.
+
+    A mixture of martingales is one. The wide part costs log(1 / .8) where the lift is of the expected size, and keeps
+    the confidence sequence near the data where it is many times that.
 
     Args:
         contrasts: Of all strata so far.
         scale: tau > 0.
-        dispersion: phi > 0, broadcasts against (..., B).
+        dispersion: phi >= 1, shape (..., B).
     """
+    parts = [
+        log(weight) + _log_mixture(contrasts, sd, dispersion)
+        for weight, sd in ((1 - WIDE_WEIGHT, scale), (WIDE_WEIGHT, WIDE_SCALE))
+    ]
+    return np.asarray(np.logaddexp(*parts))
+
+
+def _log_mixture(contrasts: Contrasts, scale: float, dispersion: FloatArray) -> FloatArray:
+    """Log of the integral over theta ~ N(0, scale^2), by Gauss-Hermite quadrature about the integrand's mode."""
     mode = _mode(contrasts, dispersion, scale)
     width = np.sqrt(2 / (contrasts.slopes(mode)[1] / dispersion + scale**-2))
     height = np.full(mode.shape, -np.inf)
@@ -216,33 +233,30 @@ def freedom_of(contrasts: Contrasts) -> FloatArray:
 
 
 def careful(contrasts: Contrasts, dispersion: FloatArray, *, scale: float, error_rate: float) -> FloatArray:
-    """Return the dispersion to be used at a look, shape (..., B): its excess over 1 raised for being learnt from few.
+    """Return the dispersion to be used at a look, shape (..., B): 1 + k (phi - 1), with the k of `caution`.
 
-    See `cautious`; the information is that of l at theta = 0.
+    Where days vary as chance has it phi is near 1, and little is lost.
     """
-    information = contrasts.slopes(np.zeros(contrasts.arm.shape[:-1]))[1]
-    return cautious(dispersion, information, freedom_of(contrasts), scale, error_rate / contrasts.arm.shape[-2])
+    information = contrasts.slopes(np.zeros(contrasts.arm.shape[:-1]))[1] / dispersion
+    share = error_rate / contrasts.arm.shape[-2]
+    return np.asarray(1 + caution(information, freedom_of(contrasts), scale, share) * (dispersion - 1))
 
 
-def cautious(
-    dispersion: FloatArray, information: FloatArray, freedom: FloatArray, scale: float, error_rate: float
-) -> FloatArray:
-    """Return 1 + k (phi - 1), with k = (t / z)^2 at the z that it takes to pass 1 / alpha.
+def caution(information: FloatArray, freedom: FloatArray, scale: float, error_rate: float) -> FloatArray:
+    """Return k = (t / z)^2, by which a variance that is learnt from few days is to be raised.
 
-    A variance that is learnt from f days makes t of z: t is the quantile of Student's distribution with f degrees of
-    freedom that is as rare as z is of the normal one, and z^2 = 2 log(1 / alpha) + log(1 + tau^2 I / phi) is where the
-    normal mixture reaches 1 / alpha (Robbins 1970). Where days vary as chance has it phi is near 1, and little is lost.
+    Such a variance makes t of z: t is the quantile of Student's distribution with f degrees of freedom that is as rare
+    as z is of the normal one, and z^2 = 2 log(1 / alpha) + log(1 + tau^2 I) is where a normal mixture reaches 1 / alpha
+    (Robbins 1970).
 
     Args:
-        dispersion: phi >= 1.
-        information: I.
+        information: I over phi.
         freedom: f >= 1.
         scale: tau.
         error_rate: alpha, of one arm.
     """
-    z = np.sqrt(-2 * np.log(error_rate) + np.log1p(scale**2 * information / dispersion))
-    t = special.stdtrit(freedom, special.ndtr(-z))
-    return np.asarray(1 + (t / z) ** 2 * (dispersion - 1))
+    z = np.sqrt(-2 * np.log(error_rate) + np.log1p(scale**2 * information))
+    return np.asarray((special.stdtrit(freedom, special.ndtr(-z)) / z) ** 2)
 
 
 def merged(log_e: FloatArray) -> FloatArray:

@@ -178,7 +178,7 @@ def _play_block(
         pairs = stopping.contrast(exposure[..., :day], known[..., :day], 0)
         phi = stopping.dispersion_of(pairs) if tempered else np.ones((n, arms - 1))
         used = stopping.careful(pairs, phi, scale=SCALE, error_rate=EARLY * ALPHA)
-        log_e = stopping.log_mixture(pairs, SCALE, used)
+        log_e = stopping.log_evidence(pairs, SCALE, used)
         sure = log_e - pairs.gain(truth) / used
         escaped |= (sure >= log((arms - 1) / (EARLY * ALPHA))).any(axis=1)
         z, lead, se = _normal(exposure[..., :day], known[..., :day])

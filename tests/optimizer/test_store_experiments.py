@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
@@ -13,6 +13,7 @@ from optimizer.agent.store import MemoryStore, open_sql
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.ports import NotFound, SnapshotQuery, StateConflict
 
+ELSEWHERE = timezone(timedelta(hours=1))
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PLAN = Experiment("headline", ("ads/1/b1",), Kind.AD, (Share("a", 0.5), Share("b", 0.5)), "a", Metric.CTR, 0.1,
                   date(2026, 3, 2), date(2026, 3, 29))  # fmt: skip
@@ -130,7 +131,7 @@ def test_the_file_itself_refuses_changes(new_file, tmp_path):
     ("changes", "words"),
     [
         ({"plan_hash": "0" * 64}, "not the one that was registered"),
-        ({"registered_at": datetime(2026, 3, 1)}, "must be in UTC"),
+        ({"registered_at": datetime(2026, 3, 1, tzinfo=ELSEWHERE)}, "must be in UTC"),
         ({"registered_by": " "}, "who registered it"),
         ({"closing": closing("E-9")}, "its end is that of 'E-9'"),
     ],
@@ -142,7 +143,11 @@ def test_a_broken_record_is_refused(changes, words):
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"closed_at": datetime(2026, 3, 1)}, "in UTC"), ({"reason": ""}, "and why"), ({"evidence": "e"}, "no digest")],
+    [
+        ({"closed_at": datetime(2026, 3, 1, tzinfo=ELSEWHERE)}, "in UTC"),
+        ({"reason": ""}, "and why"),
+        ({"evidence": "e"}, "no digest"),
+    ],
 )
 def test_a_broken_end_is_refused(changes, words):
     with pytest.raises(ValueError, match=words):
