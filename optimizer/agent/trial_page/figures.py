@@ -16,12 +16,14 @@ from simulations.report.drawing import INK, QUIET, Margins, axes, canvas, cut, l
 
 _PERCENT: Final = FuncFormatter(lambda share, _: f"{round(100.0 * share, 6):g}%")
 _SIGNED: Final = FuncFormatter(lambda share, _: f"{round(100.0 * share, 6):+g}%")
-_PLAIN: Final = FuncFormatter(lambda value, _: f"{value:,.6g}")
+_PLAIN: Final = FuncFormatter(lambda value, _: f"{value:,.10g}")
+_POWER: Final = FuncFormatter(lambda exponent, _: f"{10.0**exponent:,.7g}")
 _WIDE: Final = 390.0
 _NARROW: Final = 330.0
 _ROW: Final = 26.0
 _STEPS: Final = [1, 2, 5, 10]
 _DASHED: Final = (0, (5, 3))
+_LEADER: Final = {"arrowstyle": "-", "linewidth": 0.8, "shrinkA": 2, "shrinkB": 3, "relpos": (0, 0.5)}
 _HIGHEST_E: Final = 1e6
 
 
@@ -94,21 +96,11 @@ def by_day(key: str, curves: Mapping[str, FloatArray], days: Sequence[int], labe
     values = list(curves.values())
     low, high = _around(values)
     ax.set_ylim(low, high)
-    per_pixel = (high - low) / (height - margin.top - margin.bottom)
-    places = spread([float(curve[-1]) for curve in values], 15 * per_pixel, low, high)
-    for i, (name, curve, place) in enumerate(zip(names, values, places, strict=True)):
+    for i, curve in enumerate(values):
         own = look(i)
         ax.plot(days, curve, color=own.colour, linestyle=own.dash)
         ax.plot(days[-1], curve[-1], color=own.colour, marker=own.marker, markersize=5, clip_on=False)
-        ax.annotate(
-            name,
-            (days[-1], float(curve[-1])),
-            (1.0 + 20 / (_WIDE - margin.left - margin.right), place),
-            textcoords=ax.get_yaxis_transform(),
-            va="center",
-            arrowprops={"arrowstyle": "-", "linewidth": 0.8, "shrinkA": 2, "shrinkB": 3, "color": own.colour},
-            annotation_clip=False,
-        )
+    _name_ends(ax, days[-1], {name: (i, float(values[i][-1])) for i, name in enumerate(names)}, (low, high))
     _days(ax, days)
     ax.yaxis.set_major_formatter(_PERCENT)
     ends = ", ".join(f"{name} {curve[-1]:.1%}" for name, curve in curves.items())
@@ -118,19 +110,24 @@ def by_day(key: str, curves: Mapping[str, FloatArray], days: Sequence[int], labe
 def evidence(key: str, curves: Mapping[str, tuple[int, FloatArray]], days: Sequence[int], threshold: float) -> Markup:
     """Draw each arm's e-value by day on a log scale; by arm its place and (T,) values."""
     figure = canvas(_WIDE, 230)
-    ax = axes(figure, Margins(60, 14, 16, 40))
-    ax.set_yscale("log")
-    ax.axhline(threshold, color=INK, linestyle=_DASHED, linewidth=1.2)
-    for place, curve in curves.values():
-        own = look(place)
-        ax.plot(days, np.clip(curve, 1e-3, _HIGHEST_E), color=own.colour, linestyle=own.dash)
-    ax.set_ylim(1e-2, max(10 * threshold, *(10.0 * float(min(c.max(), _HIGHEST_E)) for _, c in curves.values())))
-    ax.minorticks_off()
-    ax.yaxis.set_major_formatter(_PLAIN)
-    ax.text(days[0] - 0.4, threshold, f"shown from {threshold:,.0f} on", va="bottom")
+    names = [cut(name, 16) for name in curves]
+    ax = axes(figure, Margins(66, room(names) + 22, 16, 40))
+    top = max(10 * threshold, *(10.0 * float(min(curve.max(), _HIGHEST_E)) for _, curve in curves.values()))
+    ax.axhline(np.log10(threshold), color=INK, linestyle=_DASHED, linewidth=1.2)
+    ends: dict[str, tuple[int, float]] = {}
+    for name, (place, curve) in zip(names, curves.values(), strict=True):
+        own, height = look(place), np.log10(np.clip(curve, 0.01, _HIGHEST_E))
+        ax.plot(days, height, color=own.colour, linestyle=own.dash)
+        ax.plot(days[-1], height[-1], color=own.colour, marker=own.marker, markersize=5, clip_on=False)
+        ends[name] = (place, float(height[-1]))
+    ax.set_ylim(-2.2, np.log10(top))
+    _name_ends(ax, days[-1], ends, (-2.2, float(np.log10(top))))
+    ax.yaxis.set_major_locator(MaxNLocator(6, steps=_STEPS, integer=True))
+    ax.yaxis.set_major_formatter(_POWER)
+    ax.text(days[0] - 0.4, np.log10(threshold), f"shown from {threshold:,.0f} on", va="bottom")
     _days(ax, days)
-    ends = ", ".join(f"{name} {curve[-1]:,.3g}" for name, (_, curve) in curves.items())
-    return svg(figure, key, f"Evidence against no difference, shown from {threshold:,.0f} on; at the end {ends}")
+    words = ", ".join(f"{name} {curve[-1]:,.3g}" for name, (_, curve) in curves.items())
+    return svg(figure, key, f"Evidence against no difference, shown from {threshold:,.0f} on; at the end {words}")
 
 
 def guards(key: str, readings: Sequence[tuple[str, GuardReading]]) -> Markup:
@@ -162,17 +159,37 @@ def split(key: str, names: Sequence[str], shares: FloatArray, promised: Sequence
     """Draw each arm's share of the impressions by day, shape (A, T), and the promised one as a stroke."""
     curves = {name: shares[a] for a, name in enumerate(names)}
     figure = canvas(_WIDE, 230)
-    ax = axes(figure, Margins(46, 14, 12, 40))
+    short = [cut(name, 16) for name in names]
+    ax = axes(figure, Margins(46, room(short) + 22, 12, 40))
     for place, (curve, share) in enumerate(zip(curves.values(), promised, strict=True)):
         own = look(place)
         ax.axhline(share, color=own.colour, linestyle=_DASHED, linewidth=1.0)
         ax.plot(days, curve, color=own.colour, linestyle="none", marker=own.marker, markersize=5)
     low, high = _around([*curves.values(), np.array(promised)])
     ax.set_ylim(low, high)
+    _name_ends(ax, days[-1], {name: (a, float(shares[a, -1])) for a, name in enumerate(short)}, (low, high))
     ax.yaxis.set_major_formatter(_PERCENT)
     _days(ax, days)
     means = ", ".join(f"{n} {np.nanmean(c):.1%} of {p:.1%}" for (n, c), p in zip(curves.items(), promised, strict=True))
     return svg(figure, key, f"Share of the impressions by day, against the promised: {means}")
+
+
+def _name_ends(ax: Axes, day: int, ends: Mapping[str, tuple[int, float]], bounds: tuple[float, float]) -> None:
+    """Write each line's name beside its end, by name its place among the arms and its last height."""
+    low, high = bounds
+    box = ax.get_window_extent()
+    gap = 15.0 * (high - low) / box.height
+    places = spread([end for _, end in ends.values()], gap, low, high)
+    for (name, (arm, end)), place in zip(ends.items(), places, strict=True):
+        ax.annotate(
+            name,
+            (day, end),
+            (1.0 + 20.0 / box.width, place),
+            textcoords=ax.get_yaxis_transform(),
+            va="center",
+            arrowprops=_LEADER | {"color": look(arm).colour},
+            annotation_clip=False,
+        )
 
 
 def _around(values: Sequence[FloatArray]) -> tuple[float, float]:
