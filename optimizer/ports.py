@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from connectors.contract import AdState, BudgetTarget, Entity, PerformanceRow, Series
 from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
+from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
 from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
@@ -91,7 +92,7 @@ class Braked(StateConflict):
 
 
 class NotFound(StoreError):  # noqa: N818
-    """There is no such recommendation."""
+    """There is no such recommendation or experiment."""
 
 
 class Office(Protocol):
@@ -310,6 +311,28 @@ class Store(Office, Protocol):
 
         A snapshot of that time carries them.
         """
+        ...
+
+    def register_experiment(self, record: ExperimentRecord) -> None:
+        """Keep a registration, before its first row counts.
+
+        Raises:
+            StateConflict: Its id is taken, or an open experiment has its name or shares an arm with it, or a target
+                by another kind of arm. Nothing was written.
+        """
+        ...
+
+    def close_experiment(self, closing: Closing) -> None:
+        """Keep the end of an experiment.
+
+        Raises:
+            NotFound: It was never registered.
+            StateConflict: It is closed already, or was not registered by then. Nothing was written.
+        """
+        ...
+
+    def experiments(self, limit: int = 50) -> tuple[ExperimentRecord, ...]:
+        """Return the experiments, the newest first; of several of one time, the one registered last."""
         ...
 
     def close(self) -> None:

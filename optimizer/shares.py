@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from bandits import believe
-from optimizer.plan.recommendation import ArmShare
+from bandits.experiment import Experiment, Kind
+from optimizer.plan.recommendation import ArmShare, Finding, Severity
 from optimizer.plan.snapshot import Arm, ArmPanel, FloatArray, IntArray, Snapshot
 from optimizer.response import Belief
 
@@ -28,12 +31,14 @@ def arm_shares(snapshot: Snapshot, belief: Belief, rng: np.random.Generator) -> 
     """Learn every arm's rate and share out each target that has two arms or more, by target, best first.
 
     A rate is conversions per impression where all arms report impressions, else per click, else per unit spent:
-    the first measure that lies nearest to the ad's own doing.
+    the first measure that lies nearest to the ad's own doing. Arms of an experiment that runs are left out, with the
+    part of their target that they have.
     """
     panel = snapshot.arms
     if panel is None:
         return ()
-    chosen = _compared(panel)
+    taken = in_experiment(snapshot)
+    chosen = _compared(panel, taken)
     if chosen.size == 0:
         return ()
     exposure = _exposure(panel, chosen, snapshot.currency)
@@ -49,14 +54,15 @@ def arm_shares(snapshot: Snapshot, belief: Belief, rng: np.random.Generator) -> 
         share_now=recent,
         rng=rng,
     )
-    now = recent / np.maximum(_by_group(recent, group), 1e-12)
+    free = _free(panel, taken, len(snapshot.targets))[group]
+    now = free * recent / np.maximum(_by_group(recent, group), 1e-12)
     shares = [
         ArmShare(
             key=snapshot.targets[panel.arms[a].target].key,
             arm_id=_identity(panel.arms[a]),
             name=panel.arms[a].name,
             share_now=float(now[i]),
-            share=float(believed.share[i]),
+            share=float(free[i] * believed.share[i]),
             p_best=float(believed.p_best[i]),
             rate=float(believed.mean[i]) * exposure.scale,
             low90=float(believed.low90[i]) * exposure.scale,
@@ -69,9 +75,59 @@ def arm_shares(snapshot: Snapshot, belief: Belief, rng: np.random.Generator) -> 
     return tuple(sorted(shares, key=lambda arm: (arm.key, -arm.share, arm.arm_id)))
 
 
-def _compared(panel: ArmPanel) -> IntArray:
-    """Indices of the arms that delivered in the last 28 days and have a rival, in the order of their targets."""
-    alive = np.nansum(panel.spend[:, -28:], axis=1) > 0
+def standing_aside(snapshot: Snapshot) -> Iterator[Finding]:
+    """Say of each target whose arms are in an experiment that no shares are advised for them."""
+    for experiment in _running(snapshot):
+        for target in snapshot.targets:
+            if str(target.key) in experiment.targets:
+                yield Finding(
+                    "experiment",
+                    Severity.INFO,
+                    str(target.key),
+                    f"{target.budget.name}: {len(experiment.arms)} arms are in experiment {experiment.name!r} and "
+                    "keep the split that was registered; no share is advised for them.",
+                    "Close the experiment when it has ended (outlay experiment status).",
+                )
+
+
+def in_experiment(snapshot: Snapshot) -> npt.NDArray[np.bool_]:
+    """Return which arms of the snapshot are in an experiment that runs, shape (A,)."""
+    arms = () if snapshot.arms is None else snapshot.arms.arms
+    taken = {
+        (target, experiment.kind, arm)
+        for experiment in _running(snapshot)
+        for target in experiment.targets
+        for arm in experiment.ids
+    }
+    return np.array([not taken.isdisjoint(_identities(arm, snapshot)) for arm in arms], dtype=np.bool_)
+
+
+def _running(snapshot: Snapshot) -> Iterator[Experiment]:
+    """Those that have begun; one that is over keeps its split until somebody closes it."""
+    return (experiment for experiment in snapshot.experiments if experiment.first_day <= snapshot.today)
+
+
+def _identities(arm: Arm, snapshot: Snapshot) -> set[tuple[str, Kind, str]]:
+    key = str(snapshot.targets[arm.target].key)
+    named = ((Kind.AD, arm.ad_id), (Kind.CREATIVE, arm.creative_id), (Kind.AUDIENCE, arm.audience_id))
+    return {(key, kind, name) for kind, name in named if name is not None}
+
+
+def _free(panel: ArmPanel, taken: npt.NDArray[np.bool_], targets: int) -> FloatArray:
+    """Part of each target's recent delivery that is in no experiment, shape (K,); 1 where nothing was delivered."""
+    seen = np.nansum(panel.impressions, axis=1)
+    measure = panel.impressions if (seen[taken] > 0).all() else panel.spend
+    recent = np.nansum(measure[:, -_RECENT_DAYS:], axis=1)
+    target = np.array([arm.target for arm in panel.arms], dtype=np.int64)
+    whole = np.bincount(target, weights=recent, minlength=targets)
+    held = np.bincount(target, weights=recent * taken, minlength=targets)
+    part: FloatArray = 1.0 - np.divide(held, whole, out=np.zeros(targets), where=whole > 0)
+    return part
+
+
+def _compared(panel: ArmPanel, taken: npt.NDArray[np.bool_]) -> IntArray:
+    """Indices of the free arms that delivered in the last 28 days and have a rival, in the order of their targets."""
+    alive = (np.nansum(panel.spend[:, -28:], axis=1) > 0) & ~taken
     target = np.array([arm.target for arm in panel.arms], dtype=np.int64)
     rivals = np.bincount(target[alive], minlength=int(target.max(initial=0)) + 1)
     chosen = np.flatnonzero(alive & (rivals[target] > 1))

@@ -31,7 +31,7 @@ from optimizer.plan.recommendation import (
 from optimizer.plan.snapshot import FloatArray
 from optimizer.response import MODEL_VERSION
 from optimizer.rotation import rotate
-from optimizer.shares import arm_shares
+from optimizer.shares import arm_shares, standing_aside
 
 _WORST_FIRST: Final = (Severity.BLOCK, Severity.WARNING, Severity.INFO)
 
@@ -47,7 +47,7 @@ def report(
     change = _changes(case, pair, proposed, rng)
     days = checks.read(snapshot, case.mature)
     delivered = case.forecast.belief.delivered(pair)[:, 1]
-    noticed = (*findings, *checks.examine(days, snapshot, units(proposed), delivered))
+    noticed = (*findings, *checks.examine(days, snapshot, units(proposed), delivered), *standing_aside(snapshot))
     gain = mean[:, 1] - mean[:, 0]
     made = Decision(
         as_of=snapshot.today,

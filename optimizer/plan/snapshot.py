@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bandits.experiment import Experiment
 from connectors.contract import AdKey, AdState, BudgetKey, BudgetTarget, EntityStatus
 from connectors.money import Money
 from optimizer.plan.priors import ResponsePriors
@@ -162,6 +163,7 @@ class Snapshot:
         priors: What the slow tier last believed of the channels; None before its first fit.
         ads: Ads that can be paused and resumed, as read last, sorted by key.
         switches: Our acknowledged pauses and resumes of the last 30 days, oldest first.
+        experiments: Those registered and not closed, by name; shares keep clear of their arms.
     """
 
     known_at: datetime
@@ -178,6 +180,7 @@ class Snapshot:
     priors: ResponsePriors | None = None
     ads: tuple[AdState, ...] = ()
     switches: tuple[AdSwitch, ...] = ()
+    experiments: tuple[Experiment, ...] = ()
 
     @property
     def current(self) -> FloatArray:
@@ -226,6 +229,8 @@ def _parts(snapshot: Snapshot) -> Iterable[bytes]:
     for triangle in snapshot.delays:
         yield triangle.group.encode()
         yield from _arrays(triangle)
+    for experiment in snapshot.experiments:
+        yield experiment.to_json().encode()
     if snapshot.arms is not None:
         yield repr(snapshot.arms.arms).encode()
         yield from _arrays(snapshot.arms)

@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from bandits.experiment import Experiment, Kind, Metric, Share
+from bandits.readout import Verdict
 from connectors.contract import (
     Account,
     AdKey,
@@ -30,6 +32,7 @@ from connectors.money import Money
 from optimizer.agent.store import MemoryStore, open_sql
 from optimizer.agent.store.timeline import Clash, Version, fold, in_force
 from optimizer.plan.basis import Basis
+from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
 from optimizer.plan.recommendation import (
     AdIntent,
@@ -117,6 +120,17 @@ def refit(number, at, mean, passed):
 refits = st.builds(refit, st.integers(0, 3), moments, st.floats(-3, 3), st.booleans())
 
 
+def experiment(number, at, kind, arms):
+    split = tuple(Share(f"a{arm}", 0.5) for arm in (arms, arms + 1))
+    plan = Experiment(f"n{number % 2}", ("ads/1/b0",), kind, split, f"a{arms}", Metric.CTR, 0.1, FIRST,
+                      FIRST + timedelta(days=20))  # fmt: skip
+    return ExperimentRecord(f"E{number}", plan, plan.digest(), at, "x", "0.1")
+
+
+experiments = st.builds(experiment, st.integers(0, 3), moments, st.sampled_from([Kind.AD, Kind.CREATIVE]),
+                        st.integers(0, 2))  # fmt: skip
+
+
 @pytest.fixture(scope="module", autouse=True)
 def template():
     """A file that has been brought up to date once; each life begins with a copy of it."""
@@ -183,6 +197,12 @@ class Lives(RuleBasedStateMachine):
         self.both("record_refit", given)
         self.both("refits", limit)
         self.both("latest_priors", at)
+
+    @rule(given=experiments, ended=st.integers(0, 3), at=moments)
+    def experiment(self, given, ended, at):
+        self.both("register_experiment", given)
+        self.both("close_experiment", Closing(f"E{ended}", at, "x", Verdict.RUNNING, None, "enough", "e" * 64))
+        self.both("experiments", 2)
 
     @rule(at=moments, days=st.integers(1, 4))
     def snapshot(self, at, days):

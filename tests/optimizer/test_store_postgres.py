@@ -16,7 +16,7 @@ from connectors.money import Money
 from optimizer.agent.store import SqlStore, current, migrate, open_sql, upgrade
 from optimizer.agent.store.postgres import PostgresDatabase, address
 from optimizer.agent.store.tables import Table
-from optimizer.plan.recommendation import IntentState, State
+from optimizer.plan.recommendation import BudgetIntent, IntentState, State
 from optimizer.ports import StateConflict, StoreError
 from tests.optimizer.test_store_sql import step
 
@@ -246,7 +246,7 @@ def test_open_writes_are_told_in_one_order_whatever_the_server_sorts_by(postgres
     store = open_sql(url)
     keys = ["b", "A", "a", "B", "_"]
     planned = [
-        Intent(key, "R", 1, BudgetKey("ads", "1", key), Money(1, "USD"), Money(2, "USD"), n, IntentState.PLANNED)
+        BudgetIntent(key, "R", 1, BudgetKey("ads", "1", key), Money(1, "USD"), Money(2, "USD"), n, IntentState.PLANNED)
         for n, key in enumerate(keys)
     ]
     store.commit([step("R", State.APPLYING, intents=tuple(planned))])

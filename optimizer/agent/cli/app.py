@@ -75,6 +75,10 @@ audit_app = typer.Typer(
     cls=_Commands, help="Prove the history and list it.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(audit_app, name="audit")
+experiment_app = typer.Typer(
+    cls=_Listed, help="Compare arms by rules written down beforehand. Without a command, list.", rich_markup_mode=None
+)
+app.add_typer(experiment_app, name="experiment")
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="The settings file.", envvar="OUTLAY_CONFIG")]
 Json = Annotated[bool, typer.Option("--json", help="Answer as one JSON object on standard output.")]
@@ -82,6 +86,15 @@ Rec = Annotated[str, typer.Argument(help="The recommendation's id, or 'latest'."
 As = Annotated[str | None, typer.Option("--as", help="Who acts; by default the user of this terminal.")]
 Lines = Annotated[str | None, typer.Option(help="Only these budgets and ads: ids or names, separated by commas.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="Plan for this day (YYYY-MM-DD) as if it were today.")]
+Trial = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Its id, its name, or 'latest'.")]
+Then = Annotated[str | None, typer.Option("--as-of", metavar="DAY", help="As it was when this day (YYYY-MM-DD) began.")]
+ErrorRate = Annotated[float, typer.Option(help="Of calling an arm different that is not, over all looks.")]
+Power = Annotated[float, typer.Option(help="Of finding the minimum effect.")]
+Effect = Annotated[float, typer.Option(help="The least relative lift worth a change, such as 0.1.")]
+Measure = Annotated[
+    str,
+    typer.Option(metavar="METRIC", help="ctr, conversion-rate, conversions-per-impression or revenue-per-impression."),
+]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default one for each core.")]
 
 _CONFIG = Path("config.toml")
@@ -390,6 +403,103 @@ def replay(
     Without --day all is computed anew and compared byte by byte; exit 1: something differs.
     """
     _act("replay", folder=folder, policy=policy, seed=seed, day=day, workers=workers, json=json)
+
+
+@experiment_app.command("register")
+def experiment_register(
+    name: Annotated[str, typer.Argument(help="For people; unique among those that are open.")],
+    target: Annotated[list[str], typer.Option(help="The budget that the arms are in: key, id or name; repeatable.")],
+    arm: Annotated[
+        list[str], typer.Option(metavar="ID[=SHARE]", help="An arm and its share; repeatable, without shares evenly.")
+    ],
+    metric: Measure,
+    minimum_effect: Effect,
+    days: Annotated[int, typer.Option(help="How many days it lasts; `outlay experiment size` says.")],
+    config: Config = _CONFIG,
+    control: Annotated[str | None, typer.Option(metavar="ID", help="The control; by default the first arm.")] = None,
+    kind: Annotated[str, typer.Option(metavar="KIND", help="What the arms are: ad, creative or audience.")] = "ad",
+    first_day: Annotated[
+        str | None, typer.Option(metavar="DAY", help="A day after today (YYYY-MM-DD); by default tomorrow.")
+    ] = None,
+    guard: Annotated[
+        list[str] | None, typer.Option(metavar="METRIC=LOSS", help="May fall by so much at most; repeatable.")
+    ] = None,
+    holdout: Annotated[float, typer.Option(help="Share that the control keeps in any case.")] = 0.0,
+    error_rate: ErrorRate = 0.05,
+    power: Power = 0.8,
+    least_days: Annotated[int, typer.Option(help="No verdict before so many days had rows.")] = 7,
+    settle_days: Annotated[int, typer.Option(help="The last look is so many days after the last day.")] = 7,
+    planned: Annotated[int | None, typer.Option(help="Exposure of all arms that it is planned for.")] = None,
+    actor: As = None,
+    json: Json = False,
+) -> None:
+    """Write down what is compared and by which rules, before its first day. A change is a new registration."""
+    _act(
+        "experiment_register", name=name, config=config, actor=actor, target=target, arm=arm, metric=metric,
+        minimum_effect=minimum_effect, days=days, control=control, kind=kind, first_day=first_day, guard=guard or [],
+        holdout=holdout, error_rate=error_rate, power=power, least_days=least_days, settle_days=settle_days,
+        planned=planned, json=json,
+    )  # fmt: skip
+
+
+@experiment_app.command("status")
+def experiment_status(
+    experiment: Trial = "latest", config: Config = _CONFIG, as_of: Then = None, json: Json = False
+) -> None:
+    """Say how it stands. Exit 2: it has ended, close it. Exit 4: it cannot be trusted, or does harm."""
+    _act("experiment_status", experiment=experiment, config=config, as_of=as_of, json=json)
+
+
+@experiment_app.command("list")
+def experiment_list(config: Config = _CONFIG, json: Json = False) -> None:
+    """List all experiments, the newest first."""
+    _act("experiment_list", config=config, json=json)
+
+
+@experiment_app.command("close")
+def experiment_close(
+    experiment: Trial,
+    reason: Annotated[str, typer.Option(help="Why; kept with its end.")],
+    config: Config = _CONFIG,
+    keep: Annotated[str | None, typer.Option(metavar="ID", help="The arm that stays; by default the winner.")] = None,
+    actor: As = None,
+    json: Json = False,
+) -> None:
+    """Write its end down, with what it says now. Its arms are then free again."""
+    _act("experiment_close", experiment=experiment, reason=reason, config=config, keep=keep, actor=actor, json=json)
+
+
+@experiment_app.command("size")
+def experiment_size(
+    metric: Measure,
+    rate: Annotated[float, typer.Option(help="Of the control; for revenue the conversions per impression.")],
+    daily: Annotated[float, typer.Option(help="Impressions (or clicks) a day, all arms together.")],
+    minimum_effect: Effect = 0.1,
+    arms: Annotated[int, typer.Option(help="How many, the control among them.")] = 2,
+    control_share: Annotated[float | None, typer.Option(help="Of the exposure; by default an even split.")] = None,
+    error_rate: ErrorRate = 0.05,
+    power: Power = 0.8,
+    dispersion: Annotated[float, typer.Option(help="How much days vary, in times of chance.")] = 1.0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the paths that are played.")] = None,
+    json: Json = False,
+) -> None:
+    """Say how long an experiment must run, for one test at its end and with daily looks."""
+    _act(
+        "experiment_size", metric=metric, rate=rate, daily=daily, minimum_effect=minimum_effect, arms=arms,
+        control_share=control_share, error_rate=error_rate, power=power, dispersion=dispersion, seed=seed, json=json,
+    )  # fmt: skip
+
+
+@experiment_app.command("report")
+def experiment_report(
+    experiment: Trial = "latest",
+    config: Config = _CONFIG,
+    out: Annotated[Path | None, typer.Option(help="The file; by default its id with .html.")] = None,
+    as_of: Then = None,
+    json: Json = False,
+) -> None:
+    """Write one page with pictures that needs nothing but itself. Exit codes as for status."""
+    _act("experiment_report", experiment=experiment, config=config, out=out, as_of=as_of, json=json)
 
 
 @connectors_app.command("list")

@@ -23,7 +23,7 @@ from connectors.money import Money
 from optimizer import approval
 from optimizer.agent import cycle, writing
 from optimizer.agent.bootstrap import open_house
-from optimizer.agent.cli import answers, audit, checks, database, office, render, screen
+from optimizer.agent.cli import answers, audit, checks, database, experiment, office, render, screen
 from optimizer.agent.cli.answers import Answer, Exit
 from optimizer.agent.cli.backtest import backtest
 from optimizer.agent.cli.begin import init
@@ -326,6 +326,12 @@ COMMANDS: Final[Mapping[str, Callable[..., Answer]]] = {
     "doctor": checks.doctor,
     "simulate": simulate,
     "replay": replay,
+    "experiment_register": experiment.register,
+    "experiment_status": experiment.status,
+    "experiment_list": experiment.listed,
+    "experiment_close": experiment.close,
+    "experiment_size": experiment.size,
+    "experiment_report": experiment.report,
     "connectors_list": checks.connectors_list,
     "connectors_check": checks.connectors_check,
     "db_upgrade": database.db_upgrade,

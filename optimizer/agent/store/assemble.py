@@ -56,6 +56,9 @@ def assemble(query: SnapshotQuery, known: Known, facts: Facts) -> Snapshot:
         priors=known.priors,
         ads=tuple(sorted(known.ads, key=lambda ad: ad.key)),
         switches=tuple(sorted(known.switches, key=lambda switch: (switch.at, switch.key))),
+        experiments=tuple(
+            sorted((e.plan for e in known.experiments if e.open_at(query.known_at)), key=lambda plan: plan.name)
+        ),
     )
 
 

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from connectors.contract import AdState, BudgetKey, BudgetTarget, Entity, EntityKind, Series
+from optimizer.plan.experiments import ExperimentRecord
 from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.snapshot import AdSwitch, BudgetMove, FloatArray, IntArray
 
 EntityKey = tuple[str, str, EntityKind, str]
 """Connector, account, kind and id."""
+
+ALL_EXPERIMENTS = 1_000_000
+"""More than anybody has."""
 
 Groups = Mapping[int, int]
 """By a series' number in the store, the number of the group that its rows are added to."""
@@ -45,6 +49,7 @@ class Known:
         priors: Those of the last refit that passed.
         ads: Each ad whose status can be set, as read last.
         switches: Our acknowledged pauses and resumes in the window that a snapshot tells of.
+        experiments: All that were ever registered; which of them were open then is seen from their times.
     """
 
     series: Sequence[KnownSeries]
@@ -55,6 +60,7 @@ class Known:
     priors: ResponsePriors | None
     ads: Sequence[AdState] = ()
     switches: Sequence[AdSwitch] = ()
+    experiments: Sequence[ExperimentRecord] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

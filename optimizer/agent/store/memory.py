@@ -32,7 +32,9 @@ from optimizer.agent.store.rules import (
     check_ads,
     check_alone,
     check_budgets,
+    check_closing,
     check_intent,
+    check_registration,
     check_step,
     no_such_record,
     same_account,
@@ -44,6 +46,7 @@ from optimizer.agent.store.timeline import Clash, Measures, Version, fold, in_fo
 from optimizer.approval import OPEN
 from optimizer.plan.audit import GENESIS, Entry, sealed
 from optimizer.plan.basis import Basis
+from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.recommendation import AdIntent, BudgetIntent, Event, Intent, Record, State, Transition, content_hash
 from optimizer.plan.refits import RefitRecord
@@ -71,6 +74,7 @@ class MemoryStore(MemoryOffice):
         self._bases: dict[tuple[str, int], Basis] = {}
         self._intents: dict[str, tuple[Intent, datetime | None]] = {}
         self._refits: tuple[RefitRecord, ...] = ()
+        self._experiments: tuple[ExperimentRecord, ...] = ()
 
     def ingest(self, rows: Iterable[PerformanceRow]) -> IngestReport:
         """See `Store.ingest`. Unlike the others this one holds all rows, as it does anyway."""
@@ -145,6 +149,7 @@ class MemoryStore(MemoryOffice):
             priors=self.latest_priors(query.known_at),
             ads=self._ads(budgets_at),
             switches=self._switches(query.known_at),
+            experiments=self._experiments,
         )
         return assemble(query, known, _MemoryFacts(self._histories, known_at))
 
@@ -233,6 +238,23 @@ class MemoryStore(MemoryOffice):
         """See `Store.latest_priors`."""
         found = (r.priors for r in self.refits(len(self._refits)) if r.priors is not None and r.fitted_at <= known_at)
         return next(found, None)
+
+    def register_experiment(self, record: ExperimentRecord) -> None:
+        """See `Store.register_experiment`."""
+        check_registration(self.experiments(len(self._experiments)), record)
+        self._experiments = (*self._experiments, record)
+
+    def close_experiment(self, closing: Closing) -> None:
+        """See `Store.close_experiment`."""
+        check_closing(self._experiments, closing)
+        self._experiments = tuple(
+            replace(record, closing=closing) if record.experiment_id == closing.experiment_id else record
+            for record in self._experiments
+        )
+
+    def experiments(self, limit: int = 50) -> tuple[ExperimentRecord, ...]:
+        """See `Store.experiments`."""
+        return tuple(sorted(self._experiments, key=attrgetter("registered_at"))[::-1][:limit])
 
     def close(self) -> None:
         """See `Store.close`; there is nothing to release."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from connectors.contract import Account, AdKey, AdState, BudgetTarget
 from optimizer.approval import STEPS
+from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.recommendation import BudgetIntent, Intent, IntentState, Record, State, Transition
 from optimizer.ports import NotFound, StateConflict, StoreError
 
@@ -160,6 +161,48 @@ def no_such_record(rec_id: str, revision: int | None) -> NotFound:
 def same_refit(refit_id: str) -> StateConflict:
     """Return the error of a refit whose id is taken."""
     return StateConflict(f"refit {refit_id!r} is stored already, and a refit is never changed")
+
+
+def check_registration(kept: Iterable[ExperimentRecord], new: ExperimentRecord) -> None:
+    """Refuse an experiment that would take part in another one that is still open.
+
+    Args:
+        kept: All that are stored.
+        new: The one to be entered.
+
+    Raises:
+        StateConflict: Its id is taken, or an open one has its name or shares an arm or the audience of one with it.
+    """
+    plan = new.plan
+    for old in kept:
+        if old.experiment_id == new.experiment_id:
+            raise StateConflict(f"experiment {old.experiment_id!r} is registered already, and is never changed")
+        if old.closing is not None:
+            continue
+        where = f"{old.plan.name!r} ({old.experiment_id}), which is still open; close that one first"
+        if old.plan.name == plan.name:
+            raise StateConflict(f"an experiment of this name is {where}, or choose another name")
+        if not set(old.plan.targets) & set(plan.targets):
+            continue
+        shared = sorted(set(old.plan.ids) & set(plan.ids))
+        if old.plan.kind is not plan.kind:
+            raise StateConflict(f"a target of it is in {where}: an ad of the one may reach an audience of the other")
+        if shared:
+            raise StateConflict(f"arm {shared[0]!r} is in {where}")
+
+
+def check_closing(kept: Iterable[ExperimentRecord], closing: Closing) -> None:
+    """Refuse the end of an experiment that there is not, or that has one.
+
+    Raises:
+        NotFound: It was never registered.
+        StateConflict: It is closed already, or was not registered by then.
+    """
+    found = [record for record in kept if record.experiment_id == closing.experiment_id]
+    if not found:
+        raise NotFound(f"there is no experiment {closing.experiment_id!r}")
+    if found[0].closing is not None or found[0].registered_at > closing.closed_at:
+        raise StateConflict(f"experiment {closing.experiment_id!r} is closed already, or was not registered by then")
 
 
 def _identity(intent: Intent) -> tuple[object, ...]:

@@ -10,15 +10,16 @@ from sqlalchemy import Connection
 
 from connectors.contract import AdState, BudgetTarget, Entity, PerformanceRow
 from optimizer.agent.store import ads as statuses
-from optimizer.agent.store import catalogue, chain, facts, facts_postgres, ledger, office, refits
+from optimizer.agent.store import catalogue, chain, experiments, facts, facts_postgres, ledger, office, refits
 from optimizer.agent.store.assemble import MOVES_WINDOW, assemble
 from optimizer.agent.store.engine import SqlDatabase
 from optimizer.agent.store.instants import to_instant
-from optimizer.agent.store.known import Facts, Known
+from optimizer.agent.store.known import ALL_EXPERIMENTS, Facts, Known
 from optimizer.agent.store.migrate import bring_up_to_date
 from optimizer.agent.store.places import database_at
 from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
+from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
 from optimizer.plan.priors import ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
@@ -99,6 +100,7 @@ class SqlStore:
                 priors=refits.latest_priors(connection, known_at),
                 ads=tuple(statuses.read(connection, budgets_at).values()),
                 switches=ledger.switches(connection, to_instant(query.known_at - MOVES_WINDOW), known_at),
+                experiments=experiments.newest(connection, ALL_EXPERIMENTS),
             )
             return assemble(query, known, _FACTS[connection.dialect.name](connection, known_at))
 
@@ -227,6 +229,21 @@ class SqlStore:
         """See `Store.brake`."""
         with self._database.read() as connection:
             return office.newest_brake(connection)
+
+    def register_experiment(self, record: ExperimentRecord) -> None:
+        """See `Store.register_experiment`."""
+        with self._database.write() as connection:
+            experiments.register(connection, record)
+
+    def close_experiment(self, closing: Closing) -> None:
+        """See `Store.close_experiment`."""
+        with self._database.write() as connection:
+            experiments.close(connection, closing)
+
+    def experiments(self, limit: int = 50) -> tuple[ExperimentRecord, ...]:
+        """See `Store.experiments`."""
+        with self._database.read() as connection:
+            return experiments.newest(connection, limit)
 
     def close(self) -> None:
         """See `Store.close`."""

@@ -369,3 +369,39 @@ class Brake(Table, table=True):
     at: int = _big()
     actor: str
     reason: str = _text()
+
+
+class Experiment(Table, table=True):
+    """One registered experiment, its plan as canonical JSON; triggers forbid changing or deleting it."""
+
+    __table_args__ = (
+        UniqueConstraint("experiment_id"),
+        CheckConstraint("length(plan_hash) = 64", name="plan_hash"),
+        {"sqlite_autoincrement": True},
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    experiment_id: str
+    name: str
+    plan: str = _text()
+    plan_hash: str
+    registered_at: int = _big()
+    registered_by: str
+    code_version: str
+
+
+class ExperimentClosing(Table, table=True):
+    """The end of an experiment; triggers forbid changing or deleting it."""
+
+    __table_args__ = (
+        UniqueConstraint("experiment_id"),
+        CheckConstraint("length(evidence) = 64", name="evidence"),
+        {"sqlite_autoincrement": True},
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    experiment_id: str
+    closed_at: int = _big()
+    closed_by: str
+    verdict: str
+    kept: str | None
+    reason: str = _text()
+    evidence: str
