@@ -13,6 +13,7 @@ from connectors.contract import BuildContext, Connector
 from connectors.money import Money
 from optimizer import approval
 from optimizer.agent import settings as configuration
+from optimizer.agent.calendar import Calendar
 from optimizer.agent.clock import SystemClock
 from optimizer.agent.cycle import House
 from optimizer.agent.notify import LogNotifier
@@ -55,6 +56,7 @@ def open_house(config: Path, clock: Clock | None = None) -> Iterator[House]:
             history_days=settings.portfolio.history_days,
             valid_for=timedelta(hours=settings.approval.valid_hours),
             code_version=code_version(),
+            calendar=Calendar(settings.events, settings.holidays),
         )
 
 

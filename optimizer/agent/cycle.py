@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final
 
@@ -17,6 +17,7 @@ from connectors.contract import BudgetKey, BudgetTarget, Connector, zone
 from connectors.errors import RetryLater
 from connectors.money import Money
 from optimizer import approval
+from optimizer.agent.calendar import Calendar
 from optimizer.decide import decide
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
@@ -52,6 +53,7 @@ class House:
         connectors: By their names in the settings.
         history_days: How many days of history are read and learnt from.
         valid_for: How long a proposal may be approved and applied.
+        calendar: Days that are known not to be ordinary.
     """
 
     name: str
@@ -66,6 +68,7 @@ class House:
     history_days: int
     valid_for: timedelta
     code_version: str
+    calendar: Calendar = field(default_factory=Calendar)
 
     def today(self) -> date:
         """The current day in the portfolio's zone."""
@@ -99,10 +102,9 @@ def pull(house: House, today: date, *, days: int | None = None) -> tuple[PullRep
 
 
 def snapshot(house: House, today: date) -> Snapshot:
-    """Return what is known now, for planning `today`."""
-    return house.store.snapshot(
-        SnapshotQuery(house.clock.now(), today, house.history_days, house.goals.currency, house.time_zone)
-    )
+    """Return what is known now, for planning `today`, the events of the calendar included."""
+    query = SnapshotQuery(house.clock.now(), today, house.history_days, house.goals.currency, house.time_zone)
+    return house.calendar.fill(house.store.snapshot(query))
 
 
 def plan(house: House, today: date, *, seed: int | None = None) -> Record:

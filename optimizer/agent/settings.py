@@ -26,6 +26,7 @@ from pydantic_settings import (
 )
 
 from connectors.money import Money
+from optimizer.agent.settings_calendar import EventTable, HolidaysTable
 from optimizer.agent.settings_errors import SettingsError, environment_problems, from_validation
 from optimizer.agent.settings_refit import LiftTestTable, RefitTable, read_lift_tests, repeated
 from optimizer.agent.settings_types import (
@@ -49,6 +50,8 @@ from optimizer.plan.recommendation import Objective
 __all__ = [
     "SECRETS_DIR",
     "ConnectorTable",
+    "EventTable",
+    "HolidaysTable",
     "LiftTestTable",
     "RefitTable",
     "Settings",
@@ -251,6 +254,8 @@ class Settings(BaseSettings):
     lift_tests: tuple[LiftTestTable, ...] = ()
     limits: tuple[LimitTable, ...] = ()
     pins: tuple[PinTable, ...] = ()
+    events: tuple[EventTable, ...] = ()
+    holidays: tuple[HolidaysTable, ...] = ()
     connectors: Mapping[ConnectorName, ConnectorTable] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ import numpy as np
 from connectors.contract import BudgetKey
 from connectors.money import Money, total
 from optimizer import checks, goals, guardrails
+from optimizer.decide.calendar import known_days
 from optimizer.decide.case import Case, units
 from optimizer.decide.promises import probability, uncertain_rows
 from optimizer.decide.report import report
@@ -93,6 +94,7 @@ def choose(
         *(finding for finding in failed if finding.subject == "portfolio"),
         *_without_value(case),
         *_overridden(case),
+        *known_days(case),
         *left_out,
     )
     if any(finding.severity is Severity.BLOCK and finding.subject == "portfolio" for finding in noticed):

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from connectors.contract import BudgetKey, BudgetTarget
 from connectors.money import Money
+from optimizer.plan.calendar import Occasion
 from optimizer.plan.priors import ResponsePriors
 
 FloatArray = npt.NDArray[np.float64]
@@ -150,6 +151,7 @@ class Snapshot:
         freshness: By account.
         unbudgeted: Campaigns that spent in the panel's last 28 days but draw on no readable budget.
         priors: What the slow tier last believed of the channels; None before its first fit.
+        occasions: Known events, past and to come: sales, launches, public holidays.
     """
 
     known_at: datetime
@@ -164,6 +166,7 @@ class Snapshot:
     freshness: tuple[Freshness, ...] = ()
     unbudgeted: tuple[str, ...] = ()
     priors: ResponsePriors | None = None
+    occasions: tuple[Occasion, ...] = ()
 
     @property
     def current(self) -> FloatArray:
@@ -208,6 +211,8 @@ def _parts(snapshot: Snapshot) -> Iterable[bytes]:
     plain = (snapshot.known_at, snapshot.today, snapshot.currency, snapshot.time_zone, snapshot.targets)
     rest = (snapshot.moves, snapshot.freshness, snapshot.unbudgeted, snapshot.priors)
     yield json.dumps([repr(plain), repr(rest)]).encode()
+    if snapshot.occasions:  # without any, evidence keeps the digest that it had before events were known
+        yield repr(snapshot.occasions).encode()
     yield from _arrays(snapshot.panel)
     for triangle in snapshot.delays:
         yield triangle.group.encode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
@@ -66,6 +66,10 @@ class History:
             budget=self.budget[:, start:],
             weekday=self.weekday[start:],
         )
+
+    def without(self, days: BoolArray) -> History:
+        """Return the history with no budget known on some days, shape (K, T): they say nothing of delivery."""
+        return replace(self, budget=np.where(days, np.nan, self.budget)) if days.any() else self
 
 
 def read(snapshot: Snapshot) -> History:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 
 import numpy as np
@@ -13,14 +14,15 @@ from optimizer.response.belief import Belief, CurvePosterior
 from optimizer.response.curves import CELLS, GRID, place, relative
 from optimizer.response.delivery import learn_supply
 from optimizer.response.filter import Basis, Days, Dynamics, drift, fold, start, weights
-from optimizer.response.funnel import CONVERSIONS, Funnel, funnel
-from optimizer.response.history import BoolArray, read
+from optimizer.response.funnel import CONVERSIONS, Funnel, Step, funnel
+from optimizer.response.history import BoolArray, History, read
 from optimizer.response.maturity import learn_maturity
+from optimizer.response.occasions import RATES, Counted, Effects, Schedule, learn_effects
 from optimizer.response.prior import pooled_shapes, reference_spend, scale_prior, shape_prior
-from optimizer.response.season import Local, excess_variance, weekday_factors
+from optimizer.response.season import ELASTICITY, Local, excess_variance, weekday_factors
 from optimizer.response.worth import learn_worth
 
-MODEL_VERSION: Final = "funnel-filter/2"
+MODEL_VERSION: Final = "funnel-filter/3"
 RECENT: Final = 28
 
 VOLUME: Final = Dynamics(drift=4e-4, fade=0.999, break_chance=4e-3)
@@ -42,20 +44,20 @@ def learn(snapshot: Snapshot) -> Belief:
     delay = learn_maturity(snapshot.delays, len(snapshot.targets))
     complete = delay.history(history.days)
     steps = funnel(history)
-    around = Local.of_spend(steps.volume, steps.spend, _of_volume(steps.late, complete), steps.late, history.weekday)
+    calendar = _schedule(snapshot, history)
+    plain = np.where(calendar.ordinary, steps.spend, 0.0)
+    around = Local.of_spend(steps.volume, plain, _of_volume(steps.late, complete), steps.late, history.weekday)
     season = weekday_factors(around)
     noise = excess_variance(around, season)
-    curves = _curves(
-        snapshot,
-        steps,
-        _Setting(complete, season[:, history.weekday], noise),
-        reference_spend(history, snapshot.current),
-    )
+    setting = _Setting(complete, season[:, history.weekday], noise)
+    effects = _effects(calendar, steps, setting)
+    curves, reach = _curves(snapshot, steps, setting, reference_spend(history, snapshot.current), effects)
+    volume = _by_curve(effects[0], steps, setting, reach)
     recent = history.last(RECENT)
     return Belief(
         today=snapshot.today,
         curves=curves,
-        supply=learn_supply(history),
+        supply=learn_supply(history.without(~calendar.ordinary)),
         worth=learn_worth(history),
         season=season,
         excess=_all_excess(noise, curves),
@@ -63,6 +65,8 @@ def learn(snapshot: Snapshot) -> Belief:
         evidence_days=np.isfinite(history.spend).sum(axis=1).astype(np.float64),
         conversions_28=np.nansum(recent.conversions, axis=1),
         spend_28=np.nansum(recent.spend, axis=1),
+        events=volume.times(effects[1]).times(effects[2]),
+        crowds=volume,
     )
 
 
@@ -80,13 +84,68 @@ def _of_volume(late: BoolArray, complete: FloatArray) -> FloatArray:
     return np.where(late[:, None], complete, 1.0)
 
 
-def _curves(snapshot: Snapshot, steps: Funnel, setting: _Setting, reference: FloatArray) -> CurvePosterior:
+def _schedule(snapshot: Snapshot, history: History) -> Schedule:
+    first_day = snapshot.today - timedelta(days=history.days)
+    return Schedule.of(snapshot.occasions, [target.key for target in snapshot.targets], first_day, history.days)
+
+
+def _effects(calendar: Schedule, steps: Funnel, setting: _Setting) -> tuple[Effects, Effects, Effects]:
+    """What events do to the volume, to clicks per impression and to conversions per click."""
+    exposed = _of_volume(steps.late, setting.complete) * setting.season * steps.spend**ELASTICITY
+    clicks, conversions = (
+        learn_effects(
+            calendar,
+            Counted(step.count, _shown(step, setting), np.full(step.known.shape, rates.EXCESS), step.known, RATES),
+        )
+        for step in (steps.clicks, steps.conversions)
+    )
+    return learn_effects(calendar, _volume(steps, exposed, setting)), clicks, conversions
+
+
+def _shown(step: Step, setting: _Setting) -> FloatArray:
+    """What a step's counts so far are of, shape (K, T)."""
+    return step.exposure * np.where(step.late[:, None], setting.complete, 1.0)
+
+
+def _by_curve(effects: Effects, steps: Funnel, setting: _Setting, reach: FloatArray) -> Effects:
+    """What events do to the volume once the curve is known, so that spend that was raised for one is accounted for."""
+    if not effects.schedule.occasions:
+        return effects
+    exposed = np.where(steps.spend > 0, _of_volume(steps.late, setting.complete) * setting.season * np.exp(reach), 0.0)
+    return learn_effects(effects.schedule, _volume(steps, exposed, setting))
+
+
+def _volume(steps: Funnel, exposed: FloatArray, setting: _Setting) -> Counted:
+    return Counted(steps.volume, exposed, setting.noise, np.ones(len(steps.late), dtype=np.bool_))
+
+
+def _ordinary(count: FloatArray, exposure: FloatArray) -> FloatArray:
+    """The count to be expected of each exposure at the target's mean rate, shape (K, T)."""
+    return exposure * (count.sum(axis=1) / np.maximum(exposure.sum(axis=1), 1e-300))[:, None]
+
+
+def _discounted(step: Step, effects: Effects, setting: _Setting) -> Step:
+    """The step with its events accounted for."""
+    expected = _ordinary(step.count, _shown(step, setting))
+    count, exposure = effects.discounted(step.count, step.exposure, expected)
+    return replace(step, count=count, exposure=exposure)
+
+
+def _curves(
+    snapshot: Snapshot,
+    steps: Funnel,
+    setting: _Setting,
+    reference: FloatArray,
+    effects: tuple[Effects, Effects, Effects],
+) -> tuple[CurvePosterior, FloatArray]:
+    """Return the curves, and the log of the posterior mean of g on each day, (K, T)."""
     channel = _channels(snapshot)
     log_u = relative(steps.spend, reference)
     mature = np.where(steps.spend > 0, _of_volume(steps.late, setting.complete), 0.0)
     volume, exposure = steps.volume.sum(axis=1), (mature * steps.spend).sum(axis=1)
     alpha, mean = scale_prior(volume, exposure, reference, channel, steps.measure)
-    days = Days(place(log_u), steps.volume, mature * setting.season)
+    expected = _ordinary(steps.volume, mature * setting.season * steps.spend**ELASTICITY)
+    days = Days(place(log_u), *effects[0].discounted(steps.volume, mature * setting.season, expected))
     state = fold(start(alpha, mean, len(CELLS.slope)), days, setting.noise, SHAPES, VOLUME)
     state = drift(state, VOLUME)
     # The slow tier's curves are of conversions; a curve of impressions or clicks bends elsewhere.
@@ -94,11 +153,15 @@ def _curves(snapshot: Snapshot, steps: Funnel, setting: _Setting, reference: Flo
     plain = shape_prior([target.channel for target in snapshot.targets], priors, CELLS)
     log_prior = pooled_shapes(state.evidence, state.begun.astype(np.float64), plain)
     reach = _mean_log_shape(weights(state.evidence, log_prior), log_u)
-    learnt = (
-        rates.learn_rate(steps.clicks, setting.complete, reach, channel, steps.measure, rates.CLICKS),
-        rates.learn_rate(steps.conversions, setting.complete, reach, channel, steps.before, rates.CONVERSIONS),
+    clicks, conversions = (
+        _discounted(step, effect, setting)
+        for step, effect in zip((steps.clicks, steps.conversions), effects[1:], strict=True)
     )
-    return CurvePosterior.of(CELLS, reference, state, log_prior, learnt)
+    learnt = (
+        rates.learn_rate(clicks, setting.complete, reach, channel, steps.measure, rates.CLICKS),
+        rates.learn_rate(conversions, setting.complete, reach, channel, steps.before, rates.CONVERSIONS),
+    )
+    return CurvePosterior.of(CELLS, reference, state, log_prior, learnt), reach
 
 
 def _mean_log_shape(probability: FloatArray, log_u: FloatArray) -> FloatArray:
