@@ -53,7 +53,9 @@ class Panel:
     """Daily totals per budget target, each of shape (K, T); currency units and counts per day.
 
     A day on which a target has no row is nan in every measure; a measure that its platform does not report is
-    nan on all days. `budget` is the daily budget in force on the day, nan where it is not known.
+    nan on all days. `budget` is the daily budget in force on the day, nan where it is not known. `eligible` are the
+    impressions that there were to be had, and `lost` those of them that the budget was too small for, of the rows that
+    tell both; None where no row does.
     """
 
     first_day: date
@@ -63,9 +65,14 @@ class Panel:
     clicks: FloatArray
     impressions: FloatArray
     budget: FloatArray
+    eligible: FloatArray | None = None
+    lost: FloatArray | None = None
 
     def __post_init__(self) -> None:
-        shapes = {getattr(self, f.name).shape for f in fields(self) if f.name != "first_day"}
+        if (self.eligible is None) != (self.lost is None):
+            raise ValueError("eligible and lost impressions come together")
+        held = [getattr(self, f.name) for f in fields(self) if f.name != "first_day"]
+        shapes = {measure.shape for measure in held if measure is not None}
         if len(shapes) != 1 or len(next(iter(shapes))) != 2:
             raise ValueError(f"all measures of a panel have one shape (K, T), not {sorted(shapes)}")
 

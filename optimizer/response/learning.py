@@ -10,6 +10,7 @@ import numpy as np
 
 from optimizer.plan.snapshot import FloatArray, IntArray, Snapshot
 from optimizer.response import rates
+from optimizer.response.auctions import Volumes, told_supply
 from optimizer.response.belief import Belief, CurvePosterior
 from optimizer.response.curves import CELLS, GRID, place, relative
 from optimizer.response.delivery import learn_supply
@@ -28,6 +29,7 @@ RECENT: Final = 28
 VOLUME: Final = Dynamics(drift=4e-4, fade=0.999, break_chance=4e-3)
 """Demand wanders by 2% a day and breaks about once in a budget's year."""
 
+COARSE: Final = GRID[::10]
 SHAPES: Final = Basis.of(CELLS.table, CELLS.log_prior)
 
 
@@ -53,11 +55,11 @@ def learn(snapshot: Snapshot) -> Belief:
     effects = _effects(calendar, steps, setting)
     curves, reach = _curves(snapshot, steps, setting, reference_spend(history, snapshot.current), effects)
     volume = _by_curve(effects[0], steps, setting, reach)
-    recent = history.last(RECENT)
+    recent, seen = history.last(RECENT), history.without(~calendar.ordinary)
     return Belief(
         today=snapshot.today,
         curves=curves,
-        supply=learn_supply(history.without(~calendar.ordinary)),
+        supply=told_supply(seen, learn_supply(seen), _volumes(curves), season),
         worth=learn_worth(history),
         season=season,
         excess=_all_excess(noise, curves),
@@ -164,10 +166,19 @@ def _curves(
     return CurvePosterior.of(CELLS, reference, state, log_prior, learnt), reach
 
 
+def _volumes(curves: CurvePosterior) -> Volumes:
+    return Volumes(curves.reference, COARSE, _mean_shapes(curves.weights))
+
+
+def _mean_shapes(probability: FloatArray) -> FloatArray:
+    """Return the log of the posterior mean of g at `COARSE`, shape (K, G)."""
+    table: FloatArray = np.log(np.maximum(probability @ np.exp(CELLS.table[::10]).T, 1e-12))
+    return table
+
+
 def _mean_log_shape(probability: FloatArray, log_u: FloatArray) -> FloatArray:
     """Return the log of the posterior mean of g on each day, shape (K, T): how far a target reached."""
-    coarse = GRID[::10]
-    table = np.log(np.maximum(probability @ np.exp(CELLS.table[::10]).T, 1e-12))
+    coarse, table = COARSE, _mean_shapes(probability)
     at = np.clip((log_u - coarse[0]) / (coarse[1] - coarse[0]), 0, coarse.size - 1)
     nearest = np.rint(at).astype(np.int64)
     return np.take_along_axis(table, nearest, axis=1)

@@ -16,6 +16,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from connectors.contract import PerformanceRow, Series
+from optimizer.agent.store import auctions
 from optimizer.agent.store.catalogue import number_series
 from optimizer.agent.store.engine import transaction
 from optimizer.agent.store.instants import to_instant
@@ -34,8 +35,14 @@ _SAME = (
     "(r.spend, r.conversions, r.value, r.impressions, r.clicks) "
     "IS (f.spend, f.conversions, f.value, f.impressions, f.clicks)"
 )
-_DROP = ("DROP TABLE IF EXISTS temp.reading", "DROP TABLE IF EXISTS temp.numbered", "DROP TABLE IF EXISTS temp.touched")
+_DROP = (
+    "DROP TABLE IF EXISTS temp.reading",
+    "DROP TABLE IF EXISTS temp.numbered",
+    "DROP TABLE IF EXISTS temp.touched",
+    auctions.DROP,
+)
 _CREATE = (
+    auctions.CREATE,
     f"CREATE TEMP TABLE reading ({_STAGED})",
     "CREATE TEMP TABLE numbered (local INTEGER PRIMARY KEY, series_id INTEGER NOT NULL)",
     f"CREATE TEMP TABLE touched (local, day, series_id, known_from, {_MEASURES}, PRIMARY KEY (local, day)) "
@@ -144,6 +151,7 @@ class _Stage:
     def __init__(self) -> None:
         self.series: list[Series] = []
         self._locals: dict[Series, int] = {}
+        self._auctions: list[tuple[int, int, int, int, int]] = []
         self._recent: dict[int, tuple[Series, int]] = {}  # by identity: hashing a series costs more than its row
 
     def fill(self, connection: Connection, rows: Iterable[PerformanceRow]) -> int:
@@ -152,6 +160,9 @@ class _Stage:
         count = 0
         for chunk in batched(self._tuples(rows), _CHUNK):
             connection.exec_driver_sql(_STAGE, list(chunk))
+            if self._auctions:
+                connection.exec_driver_sql(auctions.STAGE, self._auctions)
+                self._auctions.clear()
             count += len(chunk)
         return count
 
@@ -164,6 +175,8 @@ class _Stage:
                 instant = to_instant(fetched_at)
             recent = self._recent.get(id(row.series))
             local = self._number(row.series) if recent is None else recent[1]
+            if row.impression_share_micros is not None:
+                self._auctions += auctions.stated(row, local, instant)
             yield (
                 local, row.day.toordinal(), instant, row.spend_micros, row.conversions_micros,
                 row.value_micros, row.impressions_micros, row.clicks_micros,
@@ -185,6 +198,7 @@ def _merge(connection: Connection, count: int, series: dict[int, Series]) -> Ing
         connection.exec_driver_sql("INSERT INTO temp.numbered (local, series_id) VALUES (?, ?)", numbered)
     new = connection.exec_driver_sql(_ENTER_NEW).rowcount
     restated = 0 if new == count else _restate(connection, series)
+    connection.exec_driver_sql(auctions.ENTER)
     return IngestReport(rows=count, new=new, restated=restated, unchanged=count - new - restated)
 
 
@@ -247,6 +261,12 @@ class SqlFacts:
         if len(set(groups.values())) == len(groups):
             return self._listed(groups, span)
         table = self._read(_TOTALS, groups, span, 7)
+        return Cells(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
+
+    def auctions(self, groups: Groups, span: Span) -> Cells:
+        """Return impressions to be had and those lost to the budget, where they are told."""
+        told = self._connection.exec_driver_sql(auctions.ANY).scalar_one()
+        table = self._read((auctions.TOTALS,), groups, span, 4) if told else np.zeros((0, 4))
         return Cells(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
 
     def revisions(self, groups: Groups, span: Span) -> Revisions:
