@@ -43,7 +43,7 @@ from optimizer.agent.settings_types import (
     Text,
     Zone,
 )
-from optimizer.goals import Explore, Goals, GoalsError, Limit, Pin
+from optimizer.goals import Counting, Explore, Goals, GoalsError, Limit, Pin
 from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import Objective
 
@@ -116,6 +116,10 @@ class GoalTable(Table):
     )
     switching_cost: NotNegative = Field(
         0.0, description="Least gain of a unit moved, as a share of what a unit brings on average; 0 for any gain."
+    )
+    counts: Counting = Field(
+        Counting.ATTRIBUTED,
+        description="Which conversions the objective counts: attributed, or incremental as lift tests tell.",
     )
 
 
@@ -382,6 +386,7 @@ def _goals(settings: Settings) -> Goals:
         risk_aversion=goal.risk_aversion,
         risk_tail=goal.risk_tail,
         switching_cost=goal.switching_cost,
+        counts=goal.counts,
     )
 
 

@@ -18,6 +18,7 @@ from optimizer.decide.case import Case, units
 from optimizer.decide.promises import probability, uncertain_rows
 from optimizer.decide.report import report
 from optimizer.decide.search import Plan, search
+from optimizer.decide.tested import calibration
 from optimizer.forecast import Forecast
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails, Hold
@@ -95,6 +96,7 @@ def choose(
         *_without_value(case),
         *_overridden(case),
         *known_days(case),
+        *calibration(case),
         *left_out,
     )
     if any(finding.severity is Severity.BLOCK and finding.subject == "portfolio" for finding in noticed):

@@ -15,7 +15,9 @@ from optimizer.response.curves import LARGEST, Cells, relative
 from optimizer.response.delivery import Supply
 from optimizer.response.filter import State, weights
 from optimizer.response.history import BoolArray
+from optimizer.response.lift import Lift
 from optimizer.response.maturity import Maturity
+from optimizer.response.memory import Memory
 from optimizer.response.occasions import Effects, Factor
 from optimizer.response.rates import RatePosterior, choose
 from optimizer.response.worth import Worth
@@ -161,6 +163,8 @@ class Belief:
         evidence_days: Days with rows, shape (K,).
         conversions_28: Conversions reported so far for the last 28 days, shape (K,).
         spend_28: Spend of those, shape (K,).
+        memory: What is left of earlier spend.
+        lift: Incremental conversions per attributed one; None where no lift test stands.
         events: What known events do to the conversions of their days, all steps of the funnel together; None where
             no event is known.
         crowds: What of it is volume, which moves the supply too.
@@ -176,6 +180,8 @@ class Belief:
     evidence_days: FloatArray
     conversions_28: FloatArray
     spend_28: FloatArray
+    memory: Memory
+    lift: Lift | None = None
     events: Effects | None = None
     crowds: Effects | None = None
 
@@ -257,18 +263,19 @@ class Belief:
                 return curves * worth[..., None]
 
     def expected(self, spend: FloatArray, day: date, n: int, rng: np.random.Generator) -> FloatArray:
-        """Draw the expected eventual conversions of one day, its weekday and its event considered.
+        """Draw the expected eventual conversions of one day: its weekday, its event, and what is felt of earlier spend.
 
         Args:
             spend: Delivered on the day, shape (K,).
-            day: Past or to come.
+            day: `today`, or one near it: earlier spend is felt as on `today`.
             n: Number of draws.
             rng: Source of randomness.
 
         Returns:
             Shape (n, K).
         """
-        mean: FloatArray = self.curves.draws(spend[:, None], n, rng)[..., 0] * self.season[:, day.weekday()]
+        felt = self.memory.felt(spend)
+        mean: FloatArray = self.curves.draws(felt[:, None], n, rng)[..., 0] * self.season[:, day.weekday()]
         event = None if self.events is None else self.events.on(day)
         return mean if event is None else mean * event.draws(n, rng)
 

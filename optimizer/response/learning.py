@@ -17,7 +17,9 @@ from optimizer.response.delivery import learn_supply
 from optimizer.response.filter import Basis, Days, Dynamics, drift, fold, start, weights
 from optimizer.response.funnel import CONVERSIONS, Funnel, Step, funnel
 from optimizer.response.history import BoolArray, History, read
+from optimizer.response.lift import learn_lift
 from optimizer.response.maturity import learn_maturity
+from optimizer.response.memory import remember, retention
 from optimizer.response.occasions import RATES, Counted, Effects, Schedule, learn_effects
 from optimizer.response.prior import pooled_shapes, reference_spend, scale_prior, shape_prior
 from optimizer.response.season import ELASTICITY, Local, excess_variance, weekday_factors
@@ -46,6 +48,8 @@ def learn(snapshot: Snapshot) -> Belief:
     delay = learn_maturity(snapshot.delays, len(snapshot.targets))
     complete = delay.history(history.days)
     steps = funnel(history)
+    felt, memory = remember(history, retention(snapshot, steps.late))
+    steps = replace(steps, spend=np.where(steps.spend > 0, felt, 0.0))
     calendar = _schedule(snapshot, history)
     plain = np.where(calendar.ordinary, steps.spend, 0.0)
     around = Local.of_spend(steps.volume, plain, _of_volume(steps.late, complete), steps.late, history.weekday)
@@ -67,6 +71,8 @@ def learn(snapshot: Snapshot) -> Belief:
         evidence_days=np.isfinite(history.spend).sum(axis=1).astype(np.float64),
         conversions_28=np.nansum(recent.conversions, axis=1),
         spend_28=np.nansum(recent.spend, axis=1),
+        memory=memory,
+        lift=learn_lift(snapshot),
         events=volume.times(effects[1]).times(effects[2]),
         crowds=volume,
     )
