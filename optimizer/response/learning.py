@@ -22,7 +22,7 @@ from optimizer.response.maturity import learn_maturity
 from optimizer.response.memory import remember, retention
 from optimizer.response.occasions import RATES, Counted, Effects, Schedule, learn_effects
 from optimizer.response.prior import pooled_shapes, reference_spend, scale_prior, shape_prior
-from optimizer.response.season import ELASTICITY, Local, excess_variance, weekday_factors
+from optimizer.response.season import ELASTICITY, Local, excess_variance, shared_weekdays, weekday_factors
 from optimizer.response.worth import learn_worth
 
 MODEL_VERSION: Final = "funnel-filter/3"
@@ -56,6 +56,8 @@ def learn(snapshot: Snapshot) -> Belief:
     season = weekday_factors(around)
     noise = excess_variance(around, season)
     setting = _Setting(complete, season[:, history.weekday], noise)
+    weekly = _rate_weekdays(steps.conversions, setting, calendar, season, history)
+    steps = replace(steps, conversions=_times(steps.conversions, weekly[:, history.weekday]))
     effects = _effects(calendar, steps, setting)
     curves, reach = _curves(snapshot, steps, setting, reference_spend(history, snapshot.current), effects)
     volume = _by_curve(effects[0], steps, setting, reach)
@@ -65,7 +67,7 @@ def learn(snapshot: Snapshot) -> Belief:
         curves=curves,
         supply=told_supply(seen, learn_supply(seen), _volumes(curves), season),
         worth=learn_worth(history),
-        season=season,
+        season=season * weekly,
         excess=_all_excess(noise, curves),
         delay=delay,
         evidence_days=np.isfinite(history.spend).sum(axis=1).astype(np.float64),
@@ -90,6 +92,21 @@ class _Setting:
 def _of_volume(late: BoolArray, complete: FloatArray) -> FloatArray:
     """Completeness of each target's volume, shape (K, T): only conversions arrive late."""
     return np.where(late[:, None], complete, 1.0)
+
+
+def _rate_weekdays(
+    step: Step, setting: _Setting, calendar: Schedule, season: FloatArray, history: History
+) -> FloatArray:
+    """Weekday factors of conversions per click, (K, 7), such that those of the whole funnel have mean one."""
+    shown = np.where(calendar.ordinary, _shown(step, setting), 0.0)
+    shared = shared_weekdays(np.where(shown > 0, step.count, 0.0), shown, history.weekday)
+    weekly = np.where(step.known[:, None], shared, 1.0)
+    even: FloatArray = weekly / (season * weekly).mean(axis=1, keepdims=True)
+    return even
+
+
+def _times(step: Step, factor: FloatArray) -> Step:
+    return replace(step, exposure=step.exposure * factor)
 
 
 def _schedule(snapshot: Snapshot, history: History) -> Schedule:
