@@ -173,6 +173,10 @@ class ConnectorConformance(ABC):
                 told.reports_impressions or row.impressions_micros is None, "impressions, though none are reported"
             )
             _require(told.reports_clicks or row.clicks_micros is None, "clicks, though none are reported")
+            shares = (row.impression_share_micros, row.lost_to_budget_micros)
+            _require(
+                told.reports_impression_share or shares == (None, None), "impression shares, though none are reported"
+            )
 
     def test_reading_again_changes_nothing(self) -> None:
         """Two readings of an unchanged platform state the same."""

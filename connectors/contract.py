@@ -15,10 +15,13 @@ from datetime import date, datetime
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
 from connectors.money import Money, exponent
+
+WHOLE: Final = 1_000_000
+"""A share of one, in micros."""
 
 
 class Level(StrEnum):
@@ -131,8 +134,14 @@ class PerformanceRow:
     Measures are integer micros of their unit; None where the platform does not report one. Conversions are
     dated by the click's day and may be restated by a later row of the same series and day.
 
+    Attributes:
+        impression_share_micros: Impressions over those that the series could have had, micros; None if unreported.
+        lost_to_budget_micros: Share of those that was lost because the budget was too small, micros; None if
+            unreported.
+
     Raises:
-        ValueError: A negative spend, impression or click count, or a `fetched_at` without a zone.
+        ValueError: A negative spend, impression or click count, a share outside of 0 to 1, or a `fetched_at` without
+            a zone.
     """
 
     series: Series
@@ -143,12 +152,29 @@ class PerformanceRow:
     impressions_micros: int | None
     clicks_micros: int | None
     fetched_at: datetime
+    impression_share_micros: int | None = None
+    lost_to_budget_micros: int | None = None
 
     def __post_init__(self) -> None:
         if self.spend_micros < 0 or (self.impressions_micros or 0) < 0 or (self.clicks_micros or 0) < 0:
             raise ValueError(f"spend, impressions and clicks cannot be negative: {self}")
         if self.fetched_at.tzinfo is None:
             raise ValueError(f"fetched_at needs a time zone: {self.fetched_at!r}")
+        for share in (self.impression_share_micros, self.lost_to_budget_micros):
+            if share is not None and not 0 <= share <= WHOLE:
+                raise ValueError(f"a share of the impressions lies within 0 and {WHOLE} micros: {self}")
+
+    @property
+    def auctions(self) -> tuple[int, int] | None:
+        """Impressions that there were to be had, and those lost to the budget, micros: unlike shares they add up.
+
+        None where a share or the impressions are not reported, or where none was won.
+        """
+        share, lost, won = self.impression_share_micros, self.lost_to_budget_micros, self.impressions_micros
+        if not share or lost is None or not won:
+            return None
+        eligible = won * WHOLE // share
+        return eligible, eligible * lost // WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +366,7 @@ class Capabilities:
         restatement_days: How many days back conversions are restated.
         reports_value, reports_impressions, reports_clicks: Which optional measures its rows carry.
         writes_status: `ads` reads the live statuses of ads, and `set_status` pauses and resumes them.
+        reports_impression_share: Whether its rows tell impression share and what of it was lost to the budget.
     """
 
     writes_budgets: bool
@@ -349,6 +376,7 @@ class Capabilities:
     reports_impressions: bool = True
     reports_clicks: bool = True
     writes_status: bool = False
+    reports_impression_share: bool = False
 
 
 @runtime_checkable

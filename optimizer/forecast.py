@@ -8,12 +8,13 @@ from typing import Final
 
 import numpy as np
 
-from optimizer.goals import Explore, Goals
+from optimizer.goals import Counting, Explore, Goals
 from optimizer.knowledge import Question, gradient
 from optimizer.plan.problem import Outcome
 from optimizer.plan.recommendation import Objective
 from optimizer.plan.snapshot import FloatArray
 from optimizer.response import Belief
+from optimizer.response.lift import Lift
 
 MOST_HOPE: Final = 2.0
 """Bound on the optimism about a budget, as a multiple of what it is expected to bring; the evidence for it
@@ -49,13 +50,22 @@ class Forecast:
         scale, cost = self._scale, self._cost(budget)
         return scale * mean - cost, scale * sd
 
-    def brought(self, budget: FloatArray) -> FloatArray:
-        """Return the posterior mean of the objective per day before the cost of the spend, shape (K, P)."""
-        return self._scale * self._of(budget)[0]
-
     def draws(self, budget: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
         """Return posterior draws of the objective per day, shape (n, K, P); one draw is one whole curve per target."""
-        return self._scale * self.belief.draws(budget, self._outcome, n, rng) - self._cost(budget)
+        drawn = self.belief.draws(budget, self._outcome, n, rng)
+        if (lift := self._lift) is not None:
+            drawn = drawn * lift.draws(n, rng)[..., None]
+        return self._scale * drawn - self._cost(budget)
+
+    def brought(self, budget: FloatArray) -> FloatArray:
+        """Return the expected objective per day before its cost, shape (K, P)."""
+        value: FloatArray = self._scale * self._of(budget)[0]
+        return value
+
+    @property
+    def incremental(self) -> bool:
+        """Whether what is counted is incremental: it is asked for, and a lift test stands."""
+        return self._lift is not None
 
     def utility(self, budget: FloatArray) -> FloatArray:
         """Return what the allocator maximises, shape (K, P): the objective with what `explore` hopes for on top.
@@ -147,7 +157,16 @@ class Forecast:
                 return self._value_scale * self.goals.margin
 
     def _of(self, budget: FloatArray) -> tuple[FloatArray, FloatArray]:
-        return self.belief.moments(budget, self._outcome)
+        mean, sd = self.belief.moments(budget, self._outcome)
+        if (lift := self._lift) is None:
+            return mean, sd
+        square = (mean**2 + sd**2) * lift.square[:, None]
+        mean = mean * lift.expected[:, None]
+        return mean, np.sqrt(np.maximum(square - mean**2, 0.0))
+
+    @property
+    def _lift(self) -> Lift | None:
+        return self.belief.lift if self.goals.counts is Counting.INCREMENTAL else None
 
     def _cost(self, budget: FloatArray) -> FloatArray:
         if self.goals.objective is not Objective.PROFIT:

@@ -137,6 +137,12 @@ def test_each_example_is_valid_by_itself(config: Path, line: str) -> None:
     needed = {
         "[[limits]]": {"scope": 'scope = "all"', "floor": "floor = 1"},
         "[[pins]]": {"scope": 'scope = "all"', "author": 'author = "a"', "reason": 'reason = "r"'},
+        "[[events]]": {
+            "name": 'name = "a"',
+            "first_day": "first_day = 2026-11-23",
+            "last_day": "last_day = 2026-11-30",
+        },
+        "[[holidays]]": {"country": 'country = "DE"'},
         "[[lift_tests]]": {row.partition(" ")[0]: row for row in LIFT_TEST.strip().splitlines()},
         "[connectors.exports]": {"kind": 'kind = "files"'},
         "[connectors.exports.columns]": {"kind": '[connectors.exports]\nkind = "files"'},

@@ -26,6 +26,7 @@ from connectors.contract import (
 from connectors.errors import AskMarketer, BadInput, Drifted, Stop
 from connectors.files.book import Book
 from connectors.files.budgets import Document, Record, held, plain, read_document, render
+from connectors.files.layout import SHARES
 from connectors.files.options import Options, read_options
 from connectors.files.performance import FileReader, pull
 from connectors.files.reading import CHANGES_FILE, SWITCHES_FILE, Source, layout, sources
@@ -34,6 +35,7 @@ from connectors.files.survey import Survey, survey
 from connectors.files.writing import SWITCH_HEADER, ChangeLog, locked, replace_text
 from connectors.money import Money
 
+_OPTIONAL = ("value", "impressions", "clicks", *SHARES)
 _Held = list[tuple[BudgetTarget, Record | None]]
 
 
@@ -184,7 +186,7 @@ class FilesConnector:
         return sources(self._folder, self._options, _now())
 
     def _capabilities(self) -> Capabilities:
-        found = frozenset({"value", "impressions", "clicks"})
+        found = frozenset({"value", "impressions", "clicks"} if self._options.rows == "hourly" else _OPTIONAL)
         # A folder that is empty or damaged is told of when it is read, not when it is named.
         with suppress(BadInput):
             found &= layout(self._sources()[-1], self._options).columns.keys()
@@ -196,6 +198,7 @@ class FilesConnector:
             reports_impressions="impressions" in found,
             reports_clicks="clicks" in found,
             writes_status=self._ads_path.exists(),
+            reports_impression_share=not found.isdisjoint(SHARES),
         )
 
     def _surveyed(self) -> Survey:

@@ -13,6 +13,9 @@ from connectors.files.options import WELL_KNOWN, Options
 
 IDS: Final = ("account_id", "campaign_id", "ad_group_id", "ad_id", "creative_id", "audience_id")
 MEASURES: Final = ("spend", "conversions", "value", "impressions", "clicks")
+SHARES: Final = ("impression_share", "lost_to_budget")
+"""Read of daily rows only: the shares of hours do not add up to that of the day."""
+
 _REQUIRED: Final = ("date", "campaign_id", "spend", "conversions")
 
 

@@ -42,6 +42,8 @@ WELL_KNOWN: Final[dict[str, tuple[str, ...]]] = {
     "clicks": ("clicks", "click"),
     "conversions": ("conversions",),
     "value": ("conversions_value", "conversion_value"),
+    "impression_share": ("impression_share", "search_impression_share"),
+    "lost_to_budget": ("lost_to_budget", "search_budget_lost_impression_share"),
     "budget": ("daily_budget",),
     "tags": ("tags", "labels"),
     "fetched_at": (),
@@ -76,6 +78,8 @@ class Columns(BaseModel):
     clicks: str | None = None
     conversions: str | tuple[str, ...] | None = None
     value: str | None = None
+    impression_share: str | None = None
+    lost_to_budget: str | None = None
     budget: str | None = None
     tags: str | None = None
     fetched_at: str | None = None
@@ -89,13 +93,17 @@ class Columns(BaseModel):
 
 
 class Units(BaseModel):
-    """The unit of each money column: major (12.50), minor (1250 cents) or micros (12500000)."""
+    """The unit of each money column: major (12.50), minor (1250 cents) or micros (12500000).
+
+    Of the impression shares it is one (0.85) or percent (85).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     spend: Unit = "major"
     value: Unit = "major"
     budget: Unit = "major"
+    share: Literal["one", "percent"] = "one"
 
 
 def _currency(code: str) -> str:

@@ -12,14 +12,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from connectors.contract import PerformanceRow, Series
+from connectors.contract import WHOLE, PerformanceRow, Series
 from connectors.errors import BadInput
 from connectors.files.book import SERIES_FIELDS, Book
 from connectors.files.bridge import from_numpy
 from connectors.files.cells import MISSING, Fault, IntArray, joint, micros
 from connectors.files.days import Place, instant, locate
 from connectors.files.keys import KeySet, Totals, pack
-from connectors.files.layout import MEASURES
+from connectors.files.layout import MEASURES, SHARES
 from connectors.files.options import Options, Unit
 from connectors.files.reading import Chunk, Source, chunks, layout, place
 
@@ -27,6 +27,8 @@ BoolArray = npt.NDArray[np.bool_]
 
 _NOT_NEGATIVE: Final = frozenset({"spend", "impressions", "clicks", "budget"})
 _MONEY: Final = frozenset({"spend", "value", "budget"})
+STATED: Final = (*MEASURES, *SHARES)
+"""What a row states."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +40,7 @@ class Block:
         codes: Numbers of the series, shape (n,).
         days: Account-local days as ordinals, shape (n,).
         slots: What a row fills alone within its series: its day, or its hour; shape (n,).
-        measures: In the order of `MEASURES`, micros or `MISSING`, shape (5, n).
+        measures: In the order of `STATED`, micros or `MISSING`, shape (7, n).
         times: When each row was learnt; None where the whole file was learnt at once.
     """
 
@@ -67,10 +69,10 @@ class FileReader:
 
     def blocks(self) -> Iterator[Block]:
         """Yield the file's rows, read and checked; duplicates are still among them."""
-        for chunk in self.chunks((*MEASURES, "fetched_at")):
+        for chunk in self.chunks((*STATED, "fetched_at")):
             codes = self.codes(chunk)
             days, slots = self.places(chunk, codes)
-            measures = np.stack([self._measure(chunk, field, codes) for field in MEASURES])
+            measures = np.stack([self._measure(chunk, field, codes) for field in STATED])
             yield Block(chunk.start, codes, days, slots, measures, self._times(chunk))
 
     def codes(self, chunk: Chunk) -> IntArray:
@@ -108,9 +110,9 @@ class FileReader:
         return self.build(block.codes[keep], block.days[keep], block.measures[:, keep], times)
 
     def build(self, codes: IntArray, days: IntArray, measures: IntArray, times: Any) -> Iterator[PerformanceRow]:
-        """Build rows from codes and days of shape (n,) and measures of shape (5, n)."""
+        """Build rows from codes and days of shape (n,) and measures of shape (7, n)."""
         series = self._book.series
-        spend, conversions, value, impressions, clicks = (_optional(numbers) for numbers in measures)
+        spend, conversions, value, impressions, clicks, share, lost = (_optional(numbers) for numbers in measures)
         return map(
             PerformanceRow,
             [series[code] for code in codes.tolist()],
@@ -121,6 +123,8 @@ class FileReader:
             impressions,
             clicks,
             times,
+            share,
+            lost,
         )
 
     def bad(self, chunk_start: int, fault: Fault, column: str | None) -> BadInput:
@@ -178,6 +182,8 @@ class FileReader:
 
     def _scaled(self, texts: Any, field: str, codes: IntArray) -> IntArray:
         unit: Unit = getattr(self._options.units, field) if field in _MONEY else "major"
+        if field in SHARES and self._options.units.share == "percent":
+            return micros(texts, 4, self._options.decimal)
         if unit != "minor":
             return micros(texts, 6 if unit == "major" else 0, self._options.decimal)
         digits = 6 - self._book.exponents()[codes]
@@ -205,6 +211,11 @@ def _check_sign(numbers: IntArray, field: str) -> None:
     if field == "spend" and (numbers == MISSING).any():
         index = int(np.argmax(numbers == MISSING))
         raise Fault("is empty", "write 0 for a day without spend.", index=index)
+    if field in SHARES:
+        outside = (numbers != MISSING) & ((numbers < 0) | (numbers > WHOLE))
+        if outside.any():
+            index = int(np.argmax(outside))
+            raise Fault("is no share", 'write 0 to 1, or set units.share = "percent" for 0 to 100.', index=index)
     if field in _NOT_NEGATIVE:
         negative = (numbers < 0) & (numbers != MISSING)
         if negative.any():
@@ -243,13 +254,16 @@ def _hourly(reader: FileReader, since: int, until: int) -> Iterator[PerformanceR
         new = keys.add(block.codes, block.slots)
         repeated.note(block, new)
         keep = new & (block.days >= since) & (block.days <= until)
-        stated = block.measures[:, keep] != MISSING
-        amounts = np.where(stated, block.measures[:, keep], 0)
+        added = block.measures[: len(MEASURES), keep]
+        stated = added != MISSING
+        amounts = np.where(stated, added, 0)
         totals.add(block.codes[keep], block.days[keep], np.concatenate([amounts, stated]).T)
     repeated.check(reader)
     codes, days, sums = totals.result()
     amounts, stated = sums.T[: len(MEASURES)], sums.T[len(MEASURES) :] > 0
-    yield from reader.build(codes, days, np.where(stated, amounts, MISSING), repeat(reader.source.known_at))
+    unsaid = np.full((len(SHARES), len(codes)), MISSING, dtype=np.int64)
+    measures = np.concatenate([np.where(stated, amounts, MISSING), unsaid])
+    yield from reader.build(codes, days, measures, repeat(reader.source.known_at))
 
 
 class _Repeated:
@@ -270,7 +284,7 @@ class _Repeated:
             return
         keys = np.unique(np.concatenate(self._keys))
         records = np.full(len(keys), -1, dtype=np.int64)
-        firsts = np.empty((len(MEASURES), len(keys)), dtype=np.int64)
+        firsts = np.empty((len(STATED), len(keys)), dtype=np.int64)
         for block in reader.blocks():
             here = pack(block.codes, block.slots)
             at = np.minimum(np.searchsorted(keys, here), len(keys) - 1)

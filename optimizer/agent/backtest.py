@@ -115,6 +115,10 @@ def _query(house: House, known_at: datetime, today: date, days: int) -> Snapshot
     return SnapshotQuery(known_at, today, days, house.goals.currency, house.time_zone)
 
 
+def _read(house: House, query: SnapshotQuery) -> Snapshot:
+    return house.calendar.fill(house.store.snapshot(query))
+
+
 def _morning(house: House, day: date) -> datetime:
     return datetime.combine(day, MORNING_ENDS, zone(house.time_zone)).astimezone(UTC)
 
@@ -126,13 +130,13 @@ def _known(house: House, day: date, now: datetime) -> tuple[Snapshot, int]:
     which rows belong together, and not what their amounts were.
     """
     query = _query(house, _morning(house, day), day, house.history_days)
-    known = house.store.snapshot(query)
-    return (known, 0) if known.targets else _with_amounts(house.store.snapshot(replace(query, budgets_at=now)))
+    known = _read(house, query)
+    return (known, 0) if known.targets else _with_amounts(_read(house, replace(query, budgets_at=now)))
 
 
 def _assumed_known(house: House, day: date, now: datetime) -> tuple[Snapshot, int]:
     """Return the rows before a morning as they are known now, said to be complete; our own moves are left out."""
-    known, stand_ins = _with_amounts(house.store.snapshot(_query(house, now, day, house.history_days)))
+    known, stand_ins = _with_amounts(_read(house, _query(house, now, day, house.history_days)))
     complete = DelayTriangle(
         "as-if-mature", np.arange(len(known.targets), dtype=np.int64), np.full((1, _LAGS), _MATURE)
     )

@@ -15,6 +15,7 @@ from connectors.contract import BuildContext, Connector
 from connectors.money import Money
 from optimizer import approval
 from optimizer.agent import settings as configuration
+from optimizer.agent.calendar import Calendar
 from optimizer.agent.clock import SystemClock
 from optimizer.agent.cycle import House
 from optimizer.agent.notify import AppriseNotifier, LogNotifier
@@ -63,6 +64,7 @@ def open_house(config: Path, clock: Clock | None = None) -> Iterator[House]:
             valid_for=timedelta(hours=settings.approval.valid_hours),
             code_version=code_version(),
             rotation=configuration.rotation(settings),
+            calendar=Calendar(settings.events, settings.holidays),
         )
 
 

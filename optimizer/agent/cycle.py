@@ -17,6 +17,7 @@ from connectors.contract import AdKey, AdState, BudgetKey, BudgetTarget, Connect
 from connectors.errors import RetryLater
 from connectors.money import Money
 from optimizer import approval
+from optimizer.agent.calendar import Calendar
 from optimizer.agent.tenure import Tenure
 from optimizer.decide import decide
 from optimizer.goals import Goals
@@ -64,6 +65,7 @@ class House:
         history_days: How many days of history are read and learnt from.
         valid_for: How long a proposal may be approved and applied.
         rotation: The written limits of switching ads.
+        calendar: Days that are known not to be ordinary.
     """
 
     name: str
@@ -82,6 +84,7 @@ class House:
     valid_for: timedelta
     code_version: str
     rotation: Rotation = field(default_factory=Rotation)
+    calendar: Calendar = field(default_factory=Calendar)
 
     def today(self) -> date:
         """The current day in the portfolio's zone."""
@@ -115,9 +118,10 @@ def pull(house: House, today: date, *, days: int | None = None) -> tuple[PullRep
 
 
 def snapshot(house: House, today: date, known_at: datetime | None = None) -> Snapshot:
-    """Return what is known now (or was at `known_at`), for planning `today`."""
+    """Return what is known now (or was at `known_at`), for planning `today`, the events of the calendar included."""
     at = known_at or house.clock.now()
-    return house.store.snapshot(SnapshotQuery(at, today, house.history_days, house.goals.currency, house.time_zone))
+    query = SnapshotQuery(at, today, house.history_days, house.goals.currency, house.time_zone)
+    return house.calendar.fill(house.store.snapshot(query))
 
 
 def plan(house: House, today: date, *, seed: int | None = None) -> Record:

@@ -27,6 +27,7 @@ from pydantic_settings import (
 )
 
 from connectors.money import Money
+from optimizer.agent.settings_calendar import EventTable, HolidaysTable
 from optimizer.agent.settings_daemon import AutonomyTable, DaemonTable, NotifyTable, WindowsTable
 from optimizer.agent.settings_errors import SettingsError, environment_problems, from_validation
 from optimizer.agent.settings_refit import LiftTestTable, RefitTable, read_lift_tests, repeated
@@ -44,7 +45,7 @@ from optimizer.agent.settings_types import (
     Text,
     Zone,
 )
-from optimizer.goals import Explore, Goals, GoalsError, Limit, Pin
+from optimizer.goals import Counting, Explore, Goals, GoalsError, Limit, Pin
 from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import Objective
 from optimizer.rotation import Rotation
@@ -52,6 +53,8 @@ from optimizer.rotation import Rotation
 __all__ = [
     "SECRETS_DIR",
     "ConnectorTable",
+    "EventTable",
+    "HolidaysTable",
     "LiftTestTable",
     "RefitTable",
     "Settings",
@@ -117,6 +120,10 @@ class GoalTable(Table):
     )
     switching_cost: NotNegative = Field(
         0.0, description="Least gain of a unit moved, as a share of what a unit brings on average; 0 for any gain."
+    )
+    counts: Counting = Field(
+        Counting.ATTRIBUTED,
+        description="Which conversions the objective counts: attributed, or incremental as lift tests tell.",
     )
 
 
@@ -293,6 +300,8 @@ class Settings(BaseSettings):
     lift_tests: tuple[LiftTestTable, ...] = ()
     limits: tuple[LimitTable, ...] = ()
     pins: tuple[PinTable, ...] = ()
+    events: tuple[EventTable, ...] = ()
+    holidays: tuple[HolidaysTable, ...] = ()
     connectors: Mapping[ConnectorName, ConnectorTable] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -419,6 +428,7 @@ def _goals(settings: Settings) -> Goals:
         risk_aversion=goal.risk_aversion,
         risk_tail=goal.risk_tail,
         switching_cost=goal.switching_cost,
+        counts=goal.counts,
     )
 
 

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from optimizer.goals import Scope
+
 _PREFIX: Final = "OUTLAY_"
 _DELIMITER: Final = "__"
 
@@ -131,7 +133,7 @@ def default_text(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True, validated_data={})
     if value is None:
         return "unset"
-    if isinstance(value, str):
+    if isinstance(value, str | Scope):
         return f'"{value}"'
     return json.dumps(value) if isinstance(value, tuple) else str(value)
 

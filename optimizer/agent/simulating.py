@@ -220,7 +220,12 @@ def _panel(first: date, seen: Seen) -> Panel:
     told = (seen.spend > 0) | (seen.impressions > 0) | (seen.conversions != 0) | (seen.value != 0)
     measures = ("spend", "conversions", "value", "clicks", "impressions")
     rows = {name: np.where(told, getattr(seen, name), np.nan) for name in measures}
-    return Panel(first_day=first, **rows, budget=np.array(seen.budgets))
+    panel = Panel(first_day=first, **rows, budget=np.array(seen.budgets))
+    share = np.where(told & (seen.impression_share > 0), seen.impression_share, np.nan)
+    if not np.isfinite(share).any():
+        return panel
+    eligible = seen.impressions / share
+    return replace(panel, eligible=eligible, lost=eligible * (1.0 - share))
 
 
 def _delays(setting: Setting, seen: Seen) -> tuple[DelayTriangle, ...]:

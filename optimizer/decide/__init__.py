@@ -1,5 +1,6 @@
 """The decision, pure: from a snapshot and goals to what should change, why, and how sure."""
 
 from optimizer.decide.decision import NOTHING_FIXED, Choice, choose, decide, tell
+from optimizer.decide.horizon import horizon
 
-__all__ = ["NOTHING_FIXED", "Choice", "choose", "decide", "tell"]
+__all__ = ["NOTHING_FIXED", "Choice", "choose", "decide", "horizon", "tell"]

@@ -11,6 +11,7 @@ import numpy as np
 
 from connectors.contract import BudgetKey
 from connectors.money import Money
+from optimizer.explain import thing
 from optimizer.forecast import Forecast
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails, Hold
@@ -52,6 +53,12 @@ class Case:
     def stay(self) -> tuple[Money, ...]:
         """The budgets as they are."""
         return tuple(target.budget.amount for target in self.snapshot.targets)
+
+    @property
+    def counted(self) -> str:
+        """What the objective counts, in words: `conversions`, `incremental conversions`, `EUR revenue`."""
+        words = thing(self.goals.objective, self.snapshot.currency)
+        return f"incremental {words}" if self.forecast.incremental else words
 
     @property
     def mature(self) -> FloatArray:

@@ -13,10 +13,12 @@ import numpy as np
 from connectors.contract import BudgetKey
 from connectors.money import Money, total
 from optimizer import checks, goals, guardrails
+from optimizer.decide.calendar import known_days
 from optimizer.decide.case import Case, units
 from optimizer.decide.promises import probability, uncertain_rows
 from optimizer.decide.report import report
 from optimizer.decide.search import Plan, search
+from optimizer.decide.tested import calibration
 from optimizer.forecast import Forecast
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails, Hold
@@ -99,6 +101,8 @@ def choose(
         *(finding for finding in failed if finding.subject == "portfolio"),
         *_without_value(case),
         *_overridden(case),
+        *known_days(case),
+        *calibration(case),
         *left_out,
     )
     if any(finding.severity is Severity.BLOCK and finding.subject == "portfolio" for finding in noticed):

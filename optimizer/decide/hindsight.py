@@ -157,8 +157,7 @@ def _marks(planned: Snapshot, belief: Belief, came: _Came, rng: np.random.Genera
     kept = np.flatnonzero(scored)
     spend, count = np.where(scored, came.spend, 0.0), came.conversions[kept]
     complete = belief.maturity(np.array([max(came.age, 0)], dtype=np.int64))[:, 0]
-    drawn = belief.curves.draws(spend[:, None], _DRAWS, rng)[..., 0]
-    drawn = drawn * (belief.season[:, planned.today.weekday()] * complete)
+    drawn = belief.expected(spend, planned.today, _DRAWS, rng) * complete
     means = [drawn, *(np.broadcast_to(rate * spend * complete, drawn.shape) for rate in rates)]
     forecasts = [Predictive(mean[:, kept], belief.excess[kept]) for mean in means]
     return Marks(

@@ -84,7 +84,7 @@ def explanation(
     """
     if plan is None:
         return Explanation()
-    budget, counted = units(proposed), explain.thing(case.goals.objective, case.snapshot.currency)
+    budget, counted = units(proposed), case.counted
     moved = budget - case.snapshot.current
     moves = Moves(case.snapshot.targets, moved, mean, change, case.snapshot.currency, counted)
     return Explanation(

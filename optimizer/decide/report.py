@@ -41,7 +41,7 @@ def report(
 ) -> Decision:
     """Put the proposed budgets, one per target, into a decision; `plan` is None if nothing was searched."""
     wanted, snapshot = case.goals, case.snapshot
-    counted = explain.thing(wanted.objective, snapshot.currency)
+    counted = case.counted
     pair = np.stack([snapshot.current, units(proposed)], axis=1)
     mean = case.forecast.moments(pair)[0]
     change = _changes(case, pair, proposed, rng)
@@ -94,7 +94,7 @@ def _changes(case: Case, pair: FloatArray, proposed: tuple[Money, ...], rng: np.
 def _lines(
     case: Case, plan: Plan | None, proposed: tuple[Money, ...], mean: FloatArray, change: FloatArray, days: Days
 ) -> tuple[Line, ...]:
-    budget, counted = units(proposed), explain.thing(case.goals.objective, case.snapshot.currency)
+    budget, counted = units(proposed), case.counted
     moved = budget - case.snapshot.current
     pull = case.forecast.marginal(budget) - _price_of_money(case, plan)
     rates = explain.Rates.of(moved, change, spent=is_spent(case, budget))

@@ -3,13 +3,14 @@
 from optimizer.goals.constraints import envelopes, rows, unmatched
 from optimizer.goals.room import Because, Box, box, wide_box
 from optimizer.goals.rounding import to_quantum
-from optimizer.goals.wishes import Explore, Goals, GoalsError, Limit, Pin, Scope, ScopeKind
+from optimizer.goals.wishes import Counting, Explore, Goals, GoalsError, Limit, Pin, Scope, ScopeKind
 from optimizer.plan.problem import TOTAL
 
 __all__ = [
     "TOTAL",
     "Because",
     "Box",
+    "Counting",
     "Explore",
     "Goals",
     "GoalsError",

@@ -26,6 +26,15 @@ class Explore(StrEnum):
     NONE = "none"
 
 
+class Counting(StrEnum):
+    """Which conversions the objective counts."""
+
+    ATTRIBUTED = "attributed"
+    """Those that the platforms claim."""
+    INCREMENTAL = "incremental"
+    """Those that would not have come anyway, as lift tests tell."""
+
+
 class ScopeKind(StrEnum):
     """What a limit or pin may name."""
 
@@ -183,6 +192,7 @@ class Goals:
         risk_tail: Which share of the outcomes, worst first, that mean is over; above 0, at most 1.
         switching_cost: What moving one currency unit from one budget to another must bring at least, as a share of
             what a unit brings on average now; 0 moves for any gain.
+        counts: Which conversions the objective counts; ROAS floors and CPA ceilings are about attributed ones.
     """
 
     currency: str
@@ -201,6 +211,7 @@ class Goals:
     risk_aversion: float = 0.0
     risk_tail: float = 0.2
     switching_cost: float = 0.0
+    counts: Counting = Counting.ATTRIBUTED
 
     @property
     def counts_value(self) -> bool:

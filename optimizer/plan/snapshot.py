@@ -18,6 +18,7 @@ import numpy.typing as npt
 from bandits.experiment import Experiment
 from connectors.contract import AdKey, AdState, BudgetKey, BudgetTarget, EntityStatus
 from connectors.money import Money
+from optimizer.plan.calendar import Occasion
 from optimizer.plan.priors import ResponsePriors
 
 FloatArray = npt.NDArray[np.float64]
@@ -53,7 +54,9 @@ class Panel:
     """Daily totals per budget target, each of shape (K, T); currency units and counts per day.
 
     A day on which a target has no row is nan in every measure; a measure that its platform does not report is
-    nan on all days. `budget` is the daily budget in force on the day, nan where it is not known.
+    nan on all days. `budget` is the daily budget in force on the day, nan where it is not known. `eligible` are the
+    impressions that there were to be had, and `lost` those of them that the budget was too small for, of the rows that
+    tell both; None where no row does.
     """
 
     first_day: date
@@ -63,9 +66,14 @@ class Panel:
     clicks: FloatArray
     impressions: FloatArray
     budget: FloatArray
+    eligible: FloatArray | None = None
+    lost: FloatArray | None = None
 
     def __post_init__(self) -> None:
-        shapes = {getattr(self, f.name).shape for f in fields(self) if f.name != "first_day"}
+        if (self.eligible is None) != (self.lost is None):
+            raise ValueError("eligible and lost impressions come together")
+        held = [getattr(self, f.name) for f in fields(self) if f.name != "first_day"]
+        shapes = {measure.shape for measure in held if measure is not None}
         if len(shapes) != 1 or len(next(iter(shapes))) != 2:
             raise ValueError(f"all measures of a panel have one shape (K, T), not {sorted(shapes)}")
 
@@ -164,6 +172,7 @@ class Snapshot:
         ads: Ads that can be paused and resumed, as read last, sorted by key.
         switches: Our acknowledged pauses and resumes of the last 30 days, oldest first.
         experiments: Those registered and not closed, by name; shares keep clear of their arms.
+        occasions: Known events, past and to come: sales, launches, public holidays.
     """
 
     known_at: datetime
@@ -181,6 +190,7 @@ class Snapshot:
     ads: tuple[AdState, ...] = ()
     switches: tuple[AdSwitch, ...] = ()
     experiments: tuple[Experiment, ...] = ()
+    occasions: tuple[Occasion, ...] = ()
 
     @property
     def current(self) -> FloatArray:
@@ -225,6 +235,8 @@ def _parts(snapshot: Snapshot) -> Iterable[bytes]:
     plain = (snapshot.known_at, snapshot.today, snapshot.currency, snapshot.time_zone, snapshot.targets)
     rest = (snapshot.moves, snapshot.freshness, snapshot.unbudgeted, snapshot.priors)
     yield json.dumps([repr(plain), repr(rest)]).encode()
+    if snapshot.occasions:  # without any, evidence keeps the digest that it had before events were known
+        yield repr(snapshot.occasions).encode()
     yield from _arrays(snapshot.panel)
     for triangle in snapshot.delays:
         yield triangle.group.encode()

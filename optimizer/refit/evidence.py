@@ -31,11 +31,13 @@ class Trial:
     Attributes:
         channel: Index of its channel.
         targets: Indices of the fitted targets that took part, shape (M,).
-        spend: Per day without the change, over each one's reference spend, shape (M,).
-        change: Per day, over each one's reference spend, shape (M,).
+        spend: Per day without the change, over each one's reference spend, shape (M,), as if all of its market had been
+            tested.
+        change: Per day, likewise, shape (M,).
         days: With the changed spend.
         middle: The fitted day nearest to its middle.
-        whole: Spend of all that took part over that of the fitted ones, at least one.
+        whole: Spend that was tested over all that the fitted ones spend: above one where others took part too, below
+            one where only a part of the market was tested, as in a test by regions.
         incremental: Conversions.
         se: Of `incremental`.
     """
@@ -170,7 +172,8 @@ def _trials(
             continue
         share = _shares(history, snapshot.today, lift, members)
         part = np.array([share[members.index(chosen[n])] for n in fitted])
-        scale = part / (lift.days * reference[[chosen[n] for n in fitted]])
+        tested = _tested(history, snapshot.today, lift, members)
+        scale = part / (tested * lift.days * reference[[chosen[n] for n in fitted]])
         centre = lift.first_day + timedelta(days=lift.days // 2)
         middle = history.days - (snapshot.today - centre).days
         trials.append(
@@ -181,7 +184,7 @@ def _trials(
                 change=lift.spend_change * scale,
                 days=lift.days,
                 middle=int(np.clip(middle, 0, history.days - 1)),
-                whole=float(1.0 / part.sum()),
+                whole=tested / float(part.sum()),
                 incremental=lift.incremental / worth,
                 se=lift.se / worth,
             )
@@ -191,6 +194,22 @@ def _trials(
 
 def _takes_part(lift: LiftTest, channel: str, campaigns: tuple[str, ...]) -> bool:
     return channel == lift.channel and (lift.campaign is None or lift.campaign in campaigns)
+
+
+def _tested(history: History, today: date, lift: LiftTest, members: list[int]) -> float:
+    """Return which share of the members' market was tested: spend that was tested over all that they would have spent.
+
+    A test in a third of the regions changes a third of the spend. What it brought is a third of what the same relative
+    change of all spend would have brought, and is to be compared at the point of the curve where all spend lies, not
+    at a third of it: regions are taken to respond alike, each in proportion to its size. A history that does not reach
+    over the whole test says nothing of it.
+    """
+    first = history.days - (today - lift.first_day).days
+    if first < 0 or lift.spend <= 0:
+        return 1.0
+    during = float(np.nansum(history.spend[members, first : first + lift.days]))
+    usual = during - lift.spend_change
+    return float(np.clip(lift.spend / usual, 1e-3, 1.0)) if usual > 0 else 1.0
 
 
 def _shares(history: History, today: date, lift: LiftTest, members: list[int]) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -14,7 +15,10 @@ from optimizer.response.curves import LARGEST, Cells, relative
 from optimizer.response.delivery import Supply
 from optimizer.response.filter import State, weights
 from optimizer.response.history import BoolArray
+from optimizer.response.lift import Lift
 from optimizer.response.maturity import Maturity
+from optimizer.response.memory import Memory
+from optimizer.response.occasions import Effects, Factor
 from optimizer.response.rates import RatePosterior, choose
 from optimizer.response.worth import Worth
 
@@ -159,6 +163,11 @@ class Belief:
         evidence_days: Days with rows, shape (K,).
         conversions_28: Conversions reported so far for the last 28 days, shape (K,).
         spend_28: Spend of those, shape (K,).
+        memory: What is left of earlier spend.
+        lift: Incremental conversions per attributed one; None where no lift test stands.
+        events: What known events do to the conversions of their days, all steps of the funnel together; None where
+            no event is known.
+        crowds: What of it is volume, which moves the supply too.
     """
 
     today: date
@@ -171,6 +180,21 @@ class Belief:
     evidence_days: FloatArray
     conversions_28: FloatArray
     spend_28: FloatArray
+    memory: Memory
+    lift: Lift | None = None
+    events: Effects | None = None
+    crowds: Effects | None = None
+
+    @property
+    def event(self) -> Factor | None:
+        """The factors of `today`; None if it is an ordinary day for all."""
+        return None if self.events is None else self.events.on(self.today)
+
+    def factor(self, days: Sequence[date]) -> FloatArray:
+        """Return what each day is expected to bring over an ordinary one, weekday and known events, shape (T, K)."""
+        events = [None if self.events is None else self.events.on(day) for day in days]
+        expected = [1.0 if event is None else event.expected for event in events]
+        return np.stack([self.season[:, day.weekday()] * times for day, times in zip(days, expected, strict=True)])
 
     @property
     def value_reported(self) -> BoolArray:
@@ -178,7 +202,7 @@ class Belief:
         return self.worth.reported
 
     def delivered(self, budget: FloatArray) -> FloatArray:
-        """Return the spend a day to be expected at budgets: min(delta * budget, capacity).
+        """Return the spend a day to be expected at budgets: min(delta * budget, capacity), today's if it is an event.
 
         Args:
             budget: Currency units a day, shape (K, P).
@@ -186,13 +210,16 @@ class Belief:
         Returns:
             Shape (K, P).
         """
-        return self.supply.delivered(self._checked(budget))
+        crowd = None if self.crowds is None else self.crowds.on(self.today)
+        supply = self.supply if crowd is None else self.supply.times(crowd.expected)
+        return supply.delivered(self._checked(budget))
 
     def moments(self, budget: FloatArray, outcome: Outcome) -> tuple[FloatArray, FloatArray]:
         """Return posterior mean and standard deviation of the expected outcome a day, averaged over a week.
 
         With m_j = alpha / beta_j g_j(x): mean = sum_j w_j m_j, second moment = sum_j w_j m_j^2 (alpha + 1) / alpha,
-        at the spend that will be delivered. Value multiplies by the value per conversion, independent of the curve.
+        at the spend that will be delivered. Value multiplies by the value per conversion, independent of the curve;
+        where today is an event, all multiply by its factor.
 
         Args:
             budget: Currency units a day, shape (K, P).
@@ -202,6 +229,8 @@ class Belief:
             Two arrays of shape (K, P); the mean never falls with the budget.
         """
         mean, square = self.curves.raw_moments(self.delivered(budget))
+        if (event := self.event) is not None:
+            mean, square = mean * event.expected[:, None], square * event.square[:, None]
         match outcome:
             case Outcome.CONVERSIONS:
                 pass
@@ -223,6 +252,8 @@ class Belief:
             Shape (n, K, P), independent between targets.
         """
         curves = self.curves.draws(self.delivered(budget), n, rng)
+        if (event := self.event) is not None:
+            curves = curves * event.draws(n, rng)[..., None]
         match outcome:
             case Outcome.CONVERSIONS:
                 return curves
@@ -231,20 +262,36 @@ class Belief:
                 worth = self.worth.mean * np.exp(sd * rng.standard_normal((n, len(sd))) - 0.5 * sd**2)
                 return curves * worth[..., None]
 
+    def expected(self, spend: FloatArray, day: date, n: int, rng: np.random.Generator) -> FloatArray:
+        """Draw the expected eventual conversions of one day: its weekday, its event, and what is felt of earlier spend.
+
+        Args:
+            spend: Delivered on the day, shape (K,).
+            day: `today`, or one near it: earlier spend is felt as on `today`.
+            n: Number of draws.
+            rng: Source of randomness.
+
+        Returns:
+            Shape (n, K).
+        """
+        felt = self.memory.felt(spend)
+        mean: FloatArray = self.curves.draws(felt[:, None], n, rng)[..., 0] * self.season[:, day.weekday()]
+        event = None if self.events is None else self.events.on(day)
+        return mean if event is None else mean * event.draws(n, rng)
+
     def predict(self, spend: FloatArray, day: date, n: int, rng: np.random.Generator) -> FloatArray:
         """Draw the eventual conversions of one day, noise included: what a check of calibration compares with.
 
         Args:
             spend: Delivered on the day, shape (K,).
-            day: Its weekday counts.
+            day: Its weekday and its event count.
             n: Number of draws.
             rng: Source of randomness.
 
         Returns:
             Whole counts, shape (n, K).
         """
-        mean = self.curves.draws(spend[:, None], n, rng)[..., 0] * self.season[:, day.weekday()]
-        shape = 1.0 / self.excess
+        mean, shape = self.expected(spend, day, n, rng), 1.0 / self.excess
         counts: FloatArray = rng.poisson(mean * rng.standard_gamma(shape, mean.shape) / shape).astype(np.float64)
         return counts
 

@@ -44,6 +44,10 @@ class Supply:
     share: FloatArray
     capacity: FloatArray
 
+    def times(self, factor: FloatArray) -> Supply:
+        """Return the delivery of a day with so many times the usual supply, shape (K,)."""
+        return Supply(self.share, self.capacity * factor)
+
     def delivered(self, budget: FloatArray) -> FloatArray:
         """Return the expected spend at budgets of shape (K, P)."""
         return np.minimum(self.share[:, None] * budget, self.capacity[:, None])

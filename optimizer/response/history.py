@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from optimizer.plan.snapshot import FloatArray, IntArray, Snapshot
+from optimizer.plan.snapshot import FloatArray, IntArray, Panel, Snapshot
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -28,6 +28,8 @@ class History:
         clicks, impressions: Shape (K, T); nan where nothing was reported.
         budget: The daily budget in force, shape (K, T); nan where unknown.
         weekday: 0 is Monday, shape (T,).
+        lost: Impressions lost to the budget over those that were won, shape (K, T); nan where nobody says. None where
+            no row does.
     """
 
     today: date
@@ -38,6 +40,7 @@ class History:
     impressions: FloatArray
     budget: FloatArray
     weekday: IntArray
+    lost: FloatArray | None = None
 
     @property
     def days(self) -> int:
@@ -65,7 +68,15 @@ class History:
             impressions=self.impressions[:, start:],
             budget=self.budget[:, start:],
             weekday=self.weekday[start:],
+            lost=None if self.lost is None else self.lost[:, start:],
         )
+
+    def without(self, days: BoolArray) -> History:
+        """Return the history with no budget known on some days, shape (K, T): they say nothing of delivery."""
+        if not days.any():
+            return self
+        lost = None if self.lost is None else np.where(days, np.nan, self.lost)
+        return replace(self, budget=np.where(days, np.nan, self.budget), lost=lost)
 
 
 def read(snapshot: Snapshot) -> History:
@@ -87,7 +98,16 @@ def read(snapshot: Snapshot) -> History:
         impressions=_fit(panel.impressions, days),
         budget=_fit(panel.budget, days),
         weekday=(panel.first_day.weekday() + np.arange(days, dtype=np.int64)) % WEEK,
+        lost=_lost(panel, days),
     )
+
+
+def _lost(panel: Panel, days: int) -> FloatArray | None:
+    if panel.eligible is None or panel.lost is None:
+        return None
+    lost, won = _fit(panel.lost, days), _fit(panel.impressions, days)
+    ratio: FloatArray = np.divide(lost, won, out=np.full(lost.shape, np.nan), where=won > 0)
+    return ratio
 
 
 def _fit(measure: FloatArray, days: int) -> FloatArray:

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 
 import numpy as np
 
 from optimizer.plan.snapshot import FloatArray, IntArray, Snapshot
 from optimizer.response import rates
+from optimizer.response.auctions import Volumes, told_supply
 from optimizer.response.belief import Belief, CurvePosterior
 from optimizer.response.curves import CELLS, GRID, place, relative
 from optimizer.response.delivery import learn_supply
 from optimizer.response.filter import Basis, Days, Dynamics, drift, fold, start, weights
-from optimizer.response.funnel import CONVERSIONS, Funnel, funnel
-from optimizer.response.history import BoolArray, read
+from optimizer.response.funnel import CONVERSIONS, Funnel, Step, funnel
+from optimizer.response.history import BoolArray, History, read
+from optimizer.response.lift import learn_lift
 from optimizer.response.maturity import learn_maturity
+from optimizer.response.memory import remember, retention
+from optimizer.response.occasions import RATES, Counted, Effects, Schedule, learn_effects
 from optimizer.response.prior import pooled_shapes, reference_spend, scale_prior, shape_prior
-from optimizer.response.season import Local, excess_variance, weekday_factors
+from optimizer.response.season import ELASTICITY, Local, excess_variance, shared_weekdays, weekday_factors
 from optimizer.response.worth import learn_worth
 
-MODEL_VERSION: Final = "funnel-filter/2"
+MODEL_VERSION: Final = "funnel-filter/3"
 RECENT: Final = 28
 
 VOLUME: Final = Dynamics(drift=4e-4, fade=0.999, break_chance=4e-3)
 """Demand wanders by 2% a day and breaks about once in a budget's year."""
 
+COARSE: Final = GRID[::10]
 SHAPES: Final = Basis.of(CELLS.table, CELLS.log_prior)
 
 
@@ -42,27 +48,35 @@ def learn(snapshot: Snapshot) -> Belief:
     delay = learn_maturity(snapshot.delays, len(snapshot.targets))
     complete = delay.history(history.days)
     steps = funnel(history)
-    around = Local.of_spend(steps.volume, steps.spend, _of_volume(steps.late, complete), steps.late, history.weekday)
+    felt, memory = remember(history, retention(snapshot, steps.late))
+    steps = replace(steps, spend=np.where(steps.spend > 0, felt, 0.0))
+    calendar = _schedule(snapshot, history)
+    plain = np.where(calendar.ordinary, steps.spend, 0.0)
+    around = Local.of_spend(steps.volume, plain, _of_volume(steps.late, complete), steps.late, history.weekday)
     season = weekday_factors(around)
     noise = excess_variance(around, season)
-    curves = _curves(
-        snapshot,
-        steps,
-        _Setting(complete, season[:, history.weekday], noise),
-        reference_spend(history, snapshot.current),
-    )
-    recent = history.last(RECENT)
+    setting = _Setting(complete, season[:, history.weekday], noise)
+    weekly = _rate_weekdays(steps.conversions, setting, calendar, season, history)
+    steps = replace(steps, conversions=_times(steps.conversions, weekly[:, history.weekday]))
+    effects = _effects(calendar, steps, setting)
+    curves, reach = _curves(snapshot, steps, setting, reference_spend(history, snapshot.current), effects)
+    volume = _by_curve(effects[0], steps, setting, reach)
+    recent, seen = history.last(RECENT), history.without(~calendar.ordinary)
     return Belief(
         today=snapshot.today,
         curves=curves,
-        supply=learn_supply(history),
+        supply=told_supply(seen, learn_supply(seen), _volumes(curves), season),
         worth=learn_worth(history),
-        season=season,
+        season=season * weekly,
         excess=_all_excess(noise, curves),
         delay=delay,
         evidence_days=np.isfinite(history.spend).sum(axis=1).astype(np.float64),
         conversions_28=np.nansum(recent.conversions, axis=1),
         spend_28=np.nansum(recent.spend, axis=1),
+        memory=memory,
+        lift=learn_lift(snapshot),
+        events=volume.times(effects[1]).times(effects[2]),
+        crowds=volume,
     )
 
 
@@ -80,13 +94,83 @@ def _of_volume(late: BoolArray, complete: FloatArray) -> FloatArray:
     return np.where(late[:, None], complete, 1.0)
 
 
-def _curves(snapshot: Snapshot, steps: Funnel, setting: _Setting, reference: FloatArray) -> CurvePosterior:
+def _rate_weekdays(
+    step: Step, setting: _Setting, calendar: Schedule, season: FloatArray, history: History
+) -> FloatArray:
+    """Weekday factors of conversions per click, (K, 7), such that those of the whole funnel have mean one."""
+    shown = np.where(calendar.ordinary, _shown(step, setting), 0.0)
+    shared = shared_weekdays(np.where(shown > 0, step.count, 0.0), shown, history.weekday)
+    weekly = np.where(step.known[:, None], shared, 1.0)
+    even: FloatArray = weekly / (season * weekly).mean(axis=1, keepdims=True)
+    return even
+
+
+def _times(step: Step, factor: FloatArray) -> Step:
+    return replace(step, exposure=step.exposure * factor)
+
+
+def _schedule(snapshot: Snapshot, history: History) -> Schedule:
+    first_day = snapshot.today - timedelta(days=history.days)
+    return Schedule.of(snapshot.occasions, [target.key for target in snapshot.targets], first_day, history.days)
+
+
+def _effects(calendar: Schedule, steps: Funnel, setting: _Setting) -> tuple[Effects, Effects, Effects]:
+    """What events do to the volume, to clicks per impression and to conversions per click."""
+    exposed = _of_volume(steps.late, setting.complete) * setting.season * steps.spend**ELASTICITY
+    clicks, conversions = (
+        learn_effects(
+            calendar,
+            Counted(step.count, _shown(step, setting), np.full(step.known.shape, rates.EXCESS), step.known, RATES),
+        )
+        for step in (steps.clicks, steps.conversions)
+    )
+    return learn_effects(calendar, _volume(steps, exposed, setting)), clicks, conversions
+
+
+def _shown(step: Step, setting: _Setting) -> FloatArray:
+    """What a step's counts so far are of, shape (K, T)."""
+    return step.exposure * np.where(step.late[:, None], setting.complete, 1.0)
+
+
+def _by_curve(effects: Effects, steps: Funnel, setting: _Setting, reach: FloatArray) -> Effects:
+    """What events do to the volume once the curve is known, so that spend that was raised for one is accounted for."""
+    if not effects.schedule.occasions:
+        return effects
+    exposed = np.where(steps.spend > 0, _of_volume(steps.late, setting.complete) * setting.season * np.exp(reach), 0.0)
+    return learn_effects(effects.schedule, _volume(steps, exposed, setting))
+
+
+def _volume(steps: Funnel, exposed: FloatArray, setting: _Setting) -> Counted:
+    return Counted(steps.volume, exposed, setting.noise, np.ones(len(steps.late), dtype=np.bool_))
+
+
+def _ordinary(count: FloatArray, exposure: FloatArray) -> FloatArray:
+    """The count to be expected of each exposure at the target's mean rate, shape (K, T)."""
+    return exposure * (count.sum(axis=1) / np.maximum(exposure.sum(axis=1), 1e-300))[:, None]
+
+
+def _discounted(step: Step, effects: Effects, setting: _Setting) -> Step:
+    """The step with its events accounted for."""
+    expected = _ordinary(step.count, _shown(step, setting))
+    count, exposure = effects.discounted(step.count, step.exposure, expected)
+    return replace(step, count=count, exposure=exposure)
+
+
+def _curves(
+    snapshot: Snapshot,
+    steps: Funnel,
+    setting: _Setting,
+    reference: FloatArray,
+    effects: tuple[Effects, Effects, Effects],
+) -> tuple[CurvePosterior, FloatArray]:
+    """Return the curves, and the log of the posterior mean of g on each day, (K, T)."""
     channel = _channels(snapshot)
     log_u = relative(steps.spend, reference)
     mature = np.where(steps.spend > 0, _of_volume(steps.late, setting.complete), 0.0)
     volume, exposure = steps.volume.sum(axis=1), (mature * steps.spend).sum(axis=1)
     alpha, mean = scale_prior(volume, exposure, reference, channel, steps.measure)
-    days = Days(place(log_u), steps.volume, mature * setting.season)
+    expected = _ordinary(steps.volume, mature * setting.season * steps.spend**ELASTICITY)
+    days = Days(place(log_u), *effects[0].discounted(steps.volume, mature * setting.season, expected))
     state = fold(start(alpha, mean, len(CELLS.slope)), days, setting.noise, SHAPES, VOLUME)
     state = drift(state, VOLUME)
     # The slow tier's curves are of conversions; a curve of impressions or clicks bends elsewhere.
@@ -94,17 +178,30 @@ def _curves(snapshot: Snapshot, steps: Funnel, setting: _Setting, reference: Flo
     plain = shape_prior([target.channel for target in snapshot.targets], priors, CELLS)
     log_prior = pooled_shapes(state.evidence, state.begun.astype(np.float64), plain)
     reach = _mean_log_shape(weights(state.evidence, log_prior), log_u)
-    learnt = (
-        rates.learn_rate(steps.clicks, setting.complete, reach, channel, steps.measure, rates.CLICKS),
-        rates.learn_rate(steps.conversions, setting.complete, reach, channel, steps.before, rates.CONVERSIONS),
+    clicks, conversions = (
+        _discounted(step, effect, setting)
+        for step, effect in zip((steps.clicks, steps.conversions), effects[1:], strict=True)
     )
-    return CurvePosterior.of(CELLS, reference, state, log_prior, learnt)
+    learnt = (
+        rates.learn_rate(clicks, setting.complete, reach, channel, steps.measure, rates.CLICKS),
+        rates.learn_rate(conversions, setting.complete, reach, channel, steps.before, rates.CONVERSIONS),
+    )
+    return CurvePosterior.of(CELLS, reference, state, log_prior, learnt), reach
+
+
+def _volumes(curves: CurvePosterior) -> Volumes:
+    return Volumes(curves.reference, COARSE, _mean_shapes(curves.weights))
+
+
+def _mean_shapes(probability: FloatArray) -> FloatArray:
+    """Return the log of the posterior mean of g at `COARSE`, shape (K, G)."""
+    table: FloatArray = np.log(np.maximum(probability @ np.exp(CELLS.table[::10]).T, 1e-12))
+    return table
 
 
 def _mean_log_shape(probability: FloatArray, log_u: FloatArray) -> FloatArray:
     """Return the log of the posterior mean of g on each day, shape (K, T): how far a target reached."""
-    coarse = GRID[::10]
-    table = np.log(np.maximum(probability @ np.exp(CELLS.table[::10]).T, 1e-12))
+    coarse, table = COARSE, _mean_shapes(probability)
     at = np.clip((log_u - coarse[0]) / (coarse[1] - coarse[0]), 0, coarse.size - 1)
     nearest = np.rint(at).astype(np.int64)
     return np.take_along_axis(table, nearest, axis=1)

@@ -39,8 +39,11 @@ _BETWEEN, _BETWEEN_WEIGHT = 0.15, 3.0
 _CHANNELS: Final = 1.0
 """Variance of log rates between channels."""
 
+EXCESS: Final = 0.02
+"""phi of what a rate yields on a day, before any was seen."""
+
 _LEAST_BETWEEN: Final = 0.02
-_EXCESS, _EXCESS_WEIGHT, _MOST_EXCESS = 0.02, 1000.0, 1.0
+_EXCESS_WEIGHT, _MOST_EXCESS = 1000.0, 1.0
 _EXACT: Final = 1e12
 
 
@@ -150,7 +153,7 @@ def _alike(y: FloatArray, e: FloatArray, channel: IntArray) -> tuple[float, Floa
 def _excess(count: FloatArray, exposure: FloatArray, known: BoolArray) -> FloatArray:
     """Return phi, shape (K,), by moments around each target's mean rate, pooled over all targets.
 
-    E (y - mu)^2 - mu = phi mu^2; `_EXCESS_WEIGHT` squared events of prior keep a sparse portfolio near `_EXCESS`.
+    E (y - mu)^2 - mu = phi mu^2; `_EXCESS_WEIGHT` squared events of prior keep a sparse portfolio near `EXCESS`.
     """
     total = exposure.sum(axis=1)
     rate = np.divide(count.sum(axis=1), total, out=np.zeros(len(total)), where=total > 0)
@@ -159,5 +162,5 @@ def _excess(count: FloatArray, exposure: FloatArray, known: BoolArray) -> FloatA
     # Each day counts at most as a hundred expected events: one huge target must not speak for all.
     scale = np.minimum(1.0, 100.0 / np.maximum(mean, 1e-9)) ** 2 * use
     surplus = float((((count - mean) ** 2 - mean) * scale).sum())
-    phi = (_EXCESS * _EXCESS_WEIGHT + surplus) / (_EXCESS_WEIGHT + float((mean**2 * scale).sum()))
+    phi = (EXCESS * _EXCESS_WEIGHT + surplus) / (_EXCESS_WEIGHT + float((mean**2 * scale).sum()))
     return np.full(len(total), float(np.clip(phi, 1e-4, _MOST_EXCESS)))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from simulations.market.events import BoolArray
 from simulations.market.truth import Truth
-from simulations.noise import IntArray
+from simulations.noise import FloatArray, IntArray
 from simulations.scenarios import Scenario
 
 
@@ -28,6 +28,8 @@ class Day:
         cell_ad, cell_kind, cell_lag, cell_count, cell_value: Ad, kind, lag in days, conversions and value in micros of
             each cell that has conversions, each of shape (cells,).
         cell_lost: Whether it came during a tracking outage and is never reported, shape (cells,).
+        share: Expected impressions over those that the supply would have given, by campaign, shape (K,); nan where
+            there were none. The rest was lost to the budget.
     """
 
     day: int
@@ -41,6 +43,7 @@ class Day:
     cell_count: IntArray
     cell_value: IntArray
     cell_lost: BoolArray
+    share: FloatArray = field(default_factory=lambda: np.zeros(0))
 
     def reported(self, on: int) -> tuple[IntArray, IntArray]:
         """Return conversions and value (micros) as the platform states them on the morning of day `on`.

@@ -48,10 +48,17 @@ def delivered(truth: Truth, day: int, rows: Rows, budgets: FloatArray, place: Fl
             broadcasts with `budgets`.
     """
     low, high = truth.scenario.delivery.ratio
-    most = truth.supply[rows] * truth.demand[rows, day] * truth.price[truth.channel[rows], day] * truth.runs[rows, day]
+    most = supply(truth, day, rows)
     wanted = budgets * (low + (high - low) * place)
     spend: FloatArray = np.minimum(wanted, most[(slice(None),) + (None,) * (wanted.ndim - 1)])
     return spend
+
+
+def supply(truth: Truth, day: int, rows: Rows) -> FloatArray:
+    """Return the most that can be spent on a day, currency units, shape (rows,)."""
+    price = truth.price[truth.channel[rows], day]
+    most: FloatArray = truth.supply[rows] * truth.demand[rows, day] * price * truth.runs[rows, day]
+    return most
 
 
 def spends(truth: Truth, day: int, rows: Rows, budgets: FloatArray) -> FloatArray:

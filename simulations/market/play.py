@@ -12,7 +12,7 @@ ad, kind and lag (`counting`). Impressions and clicks of a campaign are negative
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,10 +20,10 @@ from connectors.money import MICROS
 from simulations.market.booking import Amounts, book
 from simulations.market.counting import count_day
 from simulations.market.day import Day, ages, by_age
-from simulations.market.delivery import charged, days_of_month, delivered
+from simulations.market.delivery import charged, days_of_month, delivered, supply
 from simulations.market.response import overlap_factor, quality, volume, wear_of_campaign
 from simulations.market.truth import Truth
-from simulations.noise import IntArray, KeyArray, Stream, beta22_quantile, gamma_quantile, uniforms
+from simulations.noise import FloatArray, IntArray, KeyArray, Stream, beta22_quantile, gamma_quantile, uniforms
 
 __all__ = ["Carry", "Day", "HorizonEnded", "ages", "begin", "by_age", "in_horizon", "play"]
 
@@ -85,7 +85,16 @@ def play(truth: Truth, key: KeyArray, carry: Carry, budgets: IntArray) -> tuple[
     )
     booking = book(truth, purchases, g, carry.memory)
     played = count_day(truth, key, day, pays, truth.impressions * traffic_factor, booking)
+    played = replace(played, share=_share(truth, day, g))
     return played, _next(truth, carry, booking.memory, budgets, pays)
+
+
+def _share(truth: Truth, day: int, g: FloatArray) -> FloatArray:
+    """Volumes over those that the whole supply of the day would have given, shape (K,)."""
+    everyone = np.arange(g.size)
+    most = volume(truth, everyone, day, supply(truth, day, everyone))
+    share: FloatArray = np.divide(g, most, out=np.full(g.size, np.nan), where=most > 0)
+    return share
 
 
 def in_horizon(truth: Truth, day: int) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
 from connectors.contract import (
+    WHOLE,
     Account,
     AdKey,
     AdState,
@@ -112,7 +113,11 @@ class SimulatedConnector:
     ) -> None:
         self.name = name
         self.capabilities = Capabilities(
-            writes_budgets=True, compares_and_sets=True, restatement_days=ages(scenario) - 1, writes_status=True
+            writes_budgets=True,
+            compares_and_sets=True,
+            restatement_days=ages(scenario) - 1,
+            reports_impression_share=scenario.delivery.impression_share,
+            writes_status=True,
         )
         self.world = World(scenario, seed, start, state_file)
         self._account = Account(name, f"{scenario.name}-{seed}", scenario.currency, scenario.time_zone)
@@ -294,9 +299,21 @@ class SimulatedConnector:
         morning = self._morning(self.world.date_of(as_of))
         for day in self.world.days()[max(first, 0) : max(last + 1, 0)]:
             date_ = self.world.date_of(day.day)
+            shares = self._shares(day)
             for kind, ad, (converted, worth, spend, seen, clicked) in _lines(day, as_of):
                 series = self._catalogue.series[kind, ad]
-                yield PerformanceRow(series, date_, spend, converted, worth, seen, clicked, morning)
+                told = shares[self.world.truth.ads.campaign[ad]] if kind == 0 and seen else (None, None)
+                yield PerformanceRow(series, date_, spend, converted, worth, seen, clicked, morning, *told)
+
+    def _shares(self, day: Day) -> list[tuple[int | None, int | None]]:
+        """Impression share and share lost to the budget of each campaign, micros; None where they are not reported.
+
+        Nothing is lost to anything else.
+        """
+        if not self.world.truth.scenario.delivery.impression_share:
+            return [(None, None)] * day.share.size
+        won = np.rint(np.nan_to_num(day.share) * WHOLE).astype(np.int64)
+        return [(share, WHOLE - share) if share else (None, None) for share in won.tolist()]
 
     def _morning(self, day: date) -> datetime:
         return datetime.combine(day, MORNING, zone(self._account.time_zone)).astimezone(UTC)

@@ -75,6 +75,8 @@ class Seen:
         impressions, clicks, conversions, value: Shape (K, t); value in currency units.
         by_age: Conversions of each past day as they were reported on the morning a + 1 days later, a = 0 ... L, shape
             (K, t, L + 1); NaN where that morning is yet to come.
+        impression_share: Impressions over those that a campaign could have had, shape (K, t); the rest was lost to its
+            budget. NaN where the platform does not say.
         live: The budgets as they stand, currency units, shape (K,).
         runs: Whether a campaign is launched and not paused today, shape (K,).
     """
@@ -87,6 +89,7 @@ class Seen:
     conversions: FloatArray
     value: FloatArray
     by_age: FloatArray
+    impression_share: FloatArray
     live: FloatArray
     runs: BoolArray
 

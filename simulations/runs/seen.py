@@ -34,6 +34,7 @@ class Diary:
         self._budgets, self._spend, self._impressions, self._clicks, self._conversions, self._value = (
             np.zeros(shape) for _ in range(6)
         )
+        self._share = np.full(shape, np.nan)
         self._by_age = np.full((*shape, self._ages), np.nan)
         # Conversions and value by age of the days that are still restated, oldest first.
         self._open: deque[tuple[IntArray, FloatArray]] = deque(maxlen=self._ages)
@@ -59,6 +60,8 @@ class Diary:
         ):
             kept[:, t] = self._by_campaign(measure)
         self._spend[:, t] /= MICROS
+        if self._truth.scenario.delivery.impression_share:
+            self._share[:, t] = day.share
         self._open.append((by_age(self._truth, day, self._ages), self._value_by_age(day)))
         self._today = t + 1
         self._report()
@@ -79,6 +82,7 @@ class Diary:
             conversions=_view(self._conversions, t),
             value=_view(self._value, t),
             by_age=_view(self._by_age, t),
+            impression_share=_view(self._share, t),
             live=_frozen(live / MICROS),
             runs=_runs(self._truth, t),
         )

@@ -183,4 +183,4 @@ def literal(value: object) -> str:
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, tuple):
         return f"[{', '.join(map(literal, value))}]"
-    return repr(value)
+    return str(value).lower() if isinstance(value, bool) else repr(value)

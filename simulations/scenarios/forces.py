@@ -95,6 +95,13 @@ _RESPONSE = (
         supply_sd=0.4,
     ),
     calm(
+        "told-supply",
+        "Scarce supply, and platforms that tell their impression share: what cannot be bought shows before it is met.",
+        supply_median=0.7,
+        supply_sd=0.4,
+        impression_share=True,
+    ),
+    calm(
         "audience-overlap",
         "Campaigns fish for the same people in threes: what one gains, its neighbours partly lose.",
         channels=shop(3, 6, 3),

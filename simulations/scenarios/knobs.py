@@ -79,12 +79,15 @@ class Delivery:
             is free of charge. `inf`: no such promise.
         supply_median, supply_sd: The most that can be spent at mean demand, log-normal, in units of the reference
             budget (or the half saturation, where that is larger).
+        impression_share: Whether the platform reports which share of the impressions that a campaign could have had
+            it got, and which it lost to its budget.
     """
 
     ratio: tuple[float, float] = (0.9, 1.05)
     month_days: float = 30.4
     supply_median: float = 3.0
     supply_sd: float = 0.5
+    impression_share: bool = False
 
     def __post_init__(self) -> None:
         typed(self, "delivery.")

@@ -67,3 +67,22 @@ def test_errors_are_named_by_what_the_caller_does() -> None:
     assert isinstance(error, ConnectorError)
     assert str(error) == "a.csv:7, field 'spend': is negative. Mend: correct it."
     assert (error.where, error.field, error.mend) == ("a.csv:7", "spend", "correct it.")
+
+
+def test_shares_of_auctions_become_impressions_that_add_up() -> None:
+    row = PerformanceRow(
+        SERIES, date(2025, 1, 1), 0, 0, 0, 400_000_000, None, datetime(2025, 1, 2, tzinfo=UTC), 800_000, 150_000
+    )
+    assert row.auctions == (500_000_000, 75_000_000)
+    unsaid: tuple[dict[str, Any], ...] = (
+        {"impression_share_micros": None},
+        {"lost_to_budget_micros": None},
+        {"impressions_micros": None},
+        {"impression_share_micros": 0},
+    )
+    assert [replace(row, **change).auctions for change in unsaid] == [None] * 4
+    for name in ("impression_share_micros", "lost_to_budget_micros"):
+        for share in (-1, 1_000_001):
+            wrong: dict[str, Any] = {name: share}
+            with pytest.raises(ValueError, match="share of the impressions"):
+                replace(row, **wrong)

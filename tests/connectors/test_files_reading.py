@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from connectors.contract import BuildContext, EntityKind, Level, PerformanceRow
+from connectors.errors import BadInput
 from connectors.files import build
 from connectors.files.connector import FilesConnector
 from connectors.money import to_micros
@@ -221,6 +222,30 @@ def test_a_new_file_is_seen_at_once(make: Make) -> None:
     assert len(connector.accounts()) == len(connector.entities()) == 1
     make({"2.csv": HEAD + "2025-01-01,d,1,1\n"})
     assert [entity.entity_id for entity in connector.entities()] == ["c", "d"]
+
+
+@pytest.mark.parametrize(("share", "unit"), [("0.85,0.1", "one"), ("85,10", "percent")])
+def test_impression_shares_are_read_of_daily_rows(make: Make, share: str, unit: str) -> None:
+    head = "date,campaign_id,spend,conversions,impressions,search_impression_share,lost_to_budget\n"
+    connector = make({"1.csv": f"{head}2025-01-01,c,1,1,850,{share}\n2025-01-02,c,1,1,850,,\n"}, units={"share": unit})
+    first, second = rows(connector)
+    assert (first.impression_share_micros, first.lost_to_budget_micros) == (850_000, 100_000)
+    assert (second.impression_share_micros, second.lost_to_budget_micros) == (None, None)
+    assert connector.capabilities.reports_impression_share
+
+
+def test_a_share_above_one_is_refused(make: Make) -> None:
+    head = "date,campaign_id,spend,conversions,impression_share\n"
+    with pytest.raises(BadInput, match="is no share") as caught:
+        rows(make({"1.csv": f"{head}2025-01-01,c,1,1,85\n"}))
+    assert "percent" in str(caught.value)
+
+
+def test_shares_of_hours_are_left_out(make: Make) -> None:
+    head = "date,campaign_id,spend,conversions,impressions,impression_share,lost_to_budget\n"
+    connector = make({"1.csv": f"{head}2025-01-01T05:00,c,1,1,850,0.5,0.5\n"}, rows="hourly")
+    assert [row.auctions for row in rows(connector)] == [None]
+    assert not connector.capabilities.reports_impression_share
 
 
 # Real exports

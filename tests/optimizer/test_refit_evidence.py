@@ -21,7 +21,8 @@ FEW = Sampling(campaigns=1)
 
 def _lift(**change: object) -> LiftTest:
     first = TODAY - timedelta(days=28)
-    lift = LiftTest("search", first, first + timedelta(days=13), 2800.0, -1400.0, -60.0, 12.0)
+    spend = float(snapshot().panel.spend[:2, -28:-14].sum()) + 1400.0  # all that the channel would have spent
+    lift = LiftTest("search", first, first + timedelta(days=13), spend, -1400.0, -60.0, 12.0)
     return replace(lift, **change)  # type: ignore[arg-type]
 
 
@@ -74,10 +75,27 @@ def test_a_channels_test_is_split_over_its_campaigns_as_their_spend_was() -> Non
     assert [evidence.names[n] for n in trial.targets] == ["brand", "generic"]
     during = seen.panel.spend[:2, -28:-14].sum(axis=1)
     share = during / during.sum()
-    assert trial.spend * evidence.reference[:2] == pytest.approx(2800.0 / 14 * share)
+    assert trial.spend * evidence.reference[:2] == pytest.approx(_lift().spend / 14 * share)
     assert trial.change * evidence.reference[:2] == pytest.approx(-1400.0 / 14 * share)
     assert (trial.days, trial.whole, trial.incremental, trial.se) == (14, pytest.approx(1.0), -60.0, 12.0)
     assert trial.middle == evidence.counts.shape[1] - 28 + 7
+
+
+def test_a_test_of_a_part_of_the_market_is_compared_where_all_its_spend_lies() -> None:
+    whole = gather(snapshot(), (_lift(),), Sampling()).trials[0]
+    # The same relative change in a third of the regions: a third of the spend, of the change and of what it brought.
+    during = float(snapshot().panel.spend[:2, -28:-14].sum())
+    third = (during + 1400.0 / 3.0) / 3.0
+    part = gather(snapshot(), (_lift(spend=third, spend_change=-1400.0 / 3.0),), Sampling()).trials[0]
+    assert part.whole == pytest.approx(1.0 / 3.0)
+    assert part.spend.sum() == pytest.approx(3.0 * third / _lift().spend * whole.spend.sum())
+    assert part.change == pytest.approx(whole.change)
+
+
+def test_a_test_before_the_history_is_taken_at_its_word() -> None:
+    first = TODAY - timedelta(days=400)
+    early = _lift(first_day=first, last_day=first + timedelta(days=13), spend=500.0, spend_change=-100.0)
+    assert gather(snapshot(), (early,), Sampling()).trials[0].whole == pytest.approx(1.0)
 
 
 def test_what_is_not_fitted_is_made_up_for_by_the_share_of_spend() -> None:

@@ -60,6 +60,7 @@ def seen_of(setting: Setting, budgets: np.ndarray, eventual: np.ndarray, live: n
         conversions=known,
         value=known * worth,
         by_age=by_age,
+        impression_share=np.full_like(spend, np.nan),
         live=live,
         runs=np.ones(campaigns, dtype=np.bool_),
     )

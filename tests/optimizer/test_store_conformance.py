@@ -132,6 +132,42 @@ def named(store, known_at):
     return store.snapshot(query).targets[0].campaign_names[0]
 
 
+class TestAuctions:
+    def shares(self, store, known_at=NOON + timedelta(days=30)):
+        store.note_budgets("ads", [budget()], NOON - timedelta(days=300))
+        panel = store.snapshot(SnapshotQuery(known_at, date(2026, 3, 1), 12, "USD", "UTC")).panel
+        at = (DAY - panel.first_day).days
+        return None if panel.eligible is None else (panel.eligible[0, at], panel.lost[0, at])
+
+    def test_without_shares_there_is_nothing(self, store):
+        store.ingest([row(1)])
+        assert self.shares(store) is None
+
+    def test_shares_of_a_day_are_kept_as_impressions(self, store):
+        store.ingest([replace(row(1), impression_share_micros=500_000, lost_to_budget_micros=200_000)])
+        assert self.shares(store) == (10.0, 2.0)
+
+    def test_those_of_the_series_of_a_budget_add_up(self, store):
+        other = Series(ACCOUNT, "c1", "search", "g1")
+        told = [(SERIES, 500_000, 200_000), (other, 250_000, 0)]
+        store.ingest(
+            replace(row(1, series=s), impression_share_micros=share, lost_to_budget_micros=lost)
+            for s, share, lost in told
+        )
+        assert self.shares(store) == (30.0, 2.0)
+
+    def test_they_are_known_from_when_they_were_told(self, store):
+        later = NOON + timedelta(days=2)
+        told = replace(row(1), impression_share_micros=500_000, lost_to_budget_micros=200_000)
+        store.ingest([told])
+        store.ingest([replace(told, fetched_at=NOON + timedelta(days=1))])
+        store.ingest([replace(told, fetched_at=later, lost_to_budget_micros=400_000)])
+        store.ingest([replace(row(1), fetched_at=later + timedelta(days=1))])
+        assert self.shares(store, later - timedelta(seconds=1)) == (10.0, 2.0)
+        assert self.shares(store) == (10.0, 4.0)
+        assert self.shares(store, NOON - timedelta(seconds=1)) is None
+
+
 class TestFacts:
     def test_rows_are_counted_by_what_they_did(self, store):
         assert store.ingest(iter([row(1), row(2, day=DAY + timedelta(days=1))])) == IngestReport(2, 2, 0, 0)

@@ -62,10 +62,11 @@ SERIES = (
 moments = st.integers(0, 8).map(lambda n: START + timedelta(hours=9 * n))
 amounts = st.integers(0, 3)
 rows = st.builds(
-    lambda series, day, at, spend, conversions, value: PerformanceRow(
-        series, FIRST + timedelta(days=day), spend, conversions, value, None, spend, at
+    lambda series, day, at, spend, conversions, value, share: PerformanceRow(
+        series, FIRST + timedelta(days=day), spend, conversions, value, 6 * spend, spend, at, share, share and 300_000
     ),
     st.sampled_from(SERIES), st.integers(0, 3), moments, amounts, st.integers(-1, 2), st.none() | amounts,
+    st.none() | st.sampled_from([500_000, 700_000]),
 )  # fmt: skip
 budgets = st.builds(
     lambda n, amount, shared: BudgetTarget(

@@ -64,6 +64,7 @@ def report(
         conversions=known,
         value=order_value * known,
         by_age=by_age,
+        impression_share=np.full_like(spend, np.nan),
         live=found if live is None else live,
         runs=np.ones(campaigns, dtype=np.bool_) if runs is None else runs,
     )

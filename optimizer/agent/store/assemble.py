@@ -40,14 +40,14 @@ def assemble(query: SnapshotQuery, known: Known, facts: Facts) -> Snapshot:
     layout = lay_out(known, query.currency)
     span = span_of(query)
     paid, unbudgeted = _totals(layout, facts, span)
-    first_day = date.fromordinal(span.since)
+    first_day, told = date.fromordinal(span.since), _auctions(layout, facts, span)
     return Snapshot(
         known_at=query.known_at.astimezone(UTC),
         today=query.today,
         currency=query.currency,
         time_zone=query.time_zone,
         targets=layout.targets,
-        panel=Panel(first_day=first_day, **paid, budget=_budgets(layout, known, span)),
+        panel=Panel(first_day=first_day, **paid, budget=_budgets(layout, known, span), **told),
         delays=delay_triangles(query, known, layout, facts, _triangle_span(span)),
         arms=_arm_panel(layout, facts, span),
         moves=tuple(sorted(known.moves, key=lambda move: (move.at, move.key))),
@@ -82,14 +82,22 @@ def _totals(layout: Layout, facts: Facts, span: Span) -> tuple[dict[str, FloatAr
     return {name: grid[:count] for name, grid in grids.items()}, strays
 
 
-def _grids(cells: Cells, count: int, span: Span) -> dict[str, FloatArray]:
+def _auctions(layout: Layout, facts: Facts, span: Span) -> dict[str, FloatArray]:
+    """Return the impressions that there were to be had and those lost to budgets; nothing where no row tells them."""
+    cells = facts.auctions(layout.by_target, span)
+    if not cells.group.size:
+        return {}
+    return _grids(cells, len(layout.targets), span, ("eligible", "lost"))
+
+
+def _grids(cells: Cells, count: int, span: Span, names: tuple[str, ...] = _MEASURES) -> dict[str, FloatArray]:
     """Return each measure in units, shape (count, days); nan where no row of the cell reports it."""
     shape = (count, span.until - span.since)
     place = cells.group * shape[1] + cells.day - span.since
     if np.bincount(place).max(initial=0) <= 1:  # nothing to add up, and several times as fast
-        return {name: _laid(place, cells.measures[:, column], shape) for column, name in enumerate(_MEASURES)}
+        return {name: _laid(place, cells.measures[:, column], shape) for column, name in enumerate(names)}
     grids = {}
-    for column, name in enumerate(_MEASURES):
+    for column, name in enumerate(names):
         reported = np.isfinite(cells.measures[:, column])
         at, micros = place[reported], cells.measures[reported, column]
         size = shape[0] * shape[1]

@@ -6,15 +6,15 @@ then merged by a few statements under the write lock. Which series a total is fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import batched
-from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection
 
 from connectors.contract import PerformanceRow, Series
+from optimizer.agent.store import auctions
 from optimizer.agent.store.catalogue import number_series
 from optimizer.agent.store.engine import transaction
 from optimizer.agent.store.known import Cells, Groups, Revisions, Span
@@ -30,8 +30,14 @@ _SAME = (
     "(r.spend, r.conversions, r.value, r.impressions, r.clicks) "
     "IS (f.spend, f.conversions, f.value, f.impressions, f.clicks)"
 )
-_DROP = ("DROP TABLE IF EXISTS temp.reading", "DROP TABLE IF EXISTS temp.numbered", "DROP TABLE IF EXISTS temp.touched")
+_DROP = (
+    "DROP TABLE IF EXISTS temp.reading",
+    "DROP TABLE IF EXISTS temp.numbered",
+    "DROP TABLE IF EXISTS temp.touched",
+    auctions.DROP,
+)
 _CREATE = (
+    auctions.CREATE,
     f"CREATE TEMP TABLE reading ({_STAGED})",
     "CREATE TEMP TABLE numbered (local INTEGER PRIMARY KEY, series_id INTEGER NOT NULL)",
     f"CREATE TEMP TABLE touched (local, day, series_id, known_from, {_MEASURES}, PRIMARY KEY (local, day)) "
@@ -123,7 +129,7 @@ def ingest(connection: Connection, rows: Iterable[PerformanceRow]) -> IngestRepo
     stage = Stage()
     try:
         with transaction(connection, "BEGIN"):
-            count = _fill(connection, stage.tuples(rows))
+            count = _fill(connection, stage, rows)
         with transaction(connection, "BEGIN IMMEDIATE"):
             numbers = number_series(connection, stage.series)
             return _merge(connection, count, dict(zip(numbers, stage.series, strict=True)))
@@ -134,12 +140,14 @@ def ingest(connection: Connection, rows: Iterable[PerformanceRow]) -> IngestRepo
             _execute_all(connection, _DROP)
 
 
-def _fill(connection: Connection, tuples: Iterator[tuple[Any, ...]]) -> int:
+def _fill(connection: Connection, stage: Stage, rows: Iterable[PerformanceRow]) -> int:
     """Stage all rows and return how many there were."""
     _execute_all(connection, (*_DROP, *_CREATE))
     count = 0
-    for chunk in batched(tuples, CHUNK):
+    for chunk in batched(stage.tuples(rows), CHUNK):
         connection.exec_driver_sql(_STAGE, list(chunk))
+        if told := stage.auctions_so_far():
+            connection.exec_driver_sql(auctions.STAGE, told)
         count += len(chunk)
     return count
 
@@ -150,6 +158,7 @@ def _merge(connection: Connection, count: int, series: dict[int, Series]) -> Ing
         connection.exec_driver_sql("INSERT INTO temp.numbered (local, series_id) VALUES (?, ?)", numbered)
     new = connection.exec_driver_sql(_ENTER_NEW).rowcount
     restated = 0 if new == count else _restate(connection, series)
+    connection.exec_driver_sql(auctions.entered_from("temp"))
     return IngestReport(rows=count, new=new, restated=restated, unchanged=count - new - restated)
 
 
@@ -180,6 +189,12 @@ class SqlFacts:
         if len(set(groups.values())) == len(groups):
             return self._listed(groups, span)
         table = self._read(_TOTALS, groups, span, 7)
+        return Cells(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
+
+    def auctions(self, groups: Groups, span: Span) -> Cells:
+        """Return impressions to be had and those lost to the budget, where they are told."""
+        told = self._connection.exec_driver_sql(auctions.ANY).scalar_one()
+        table = self._read((auctions.TOTALS,), groups, span, 4) if told else np.zeros((0, 4))
         return Cells(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
 
     def revisions(self, groups: Groups, span: Span) -> Revisions:

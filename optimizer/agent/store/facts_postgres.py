@@ -7,7 +7,7 @@ parses at once: row objects would take several times as long.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import batched
 from typing import Any, Final
@@ -16,6 +16,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from connectors.contract import PerformanceRow, Series
+from optimizer.agent.store import auctions
 from optimizer.agent.store.catalogue import number_series
 from optimizer.agent.store.engine import transaction
 from optimizer.agent.store.known import Cells, Groups, Revisions, Span
@@ -33,8 +34,9 @@ _STATISTICS_FROM = 10_000  # new rows from which on the planner must hear of the
 _NAMES: Final = ("spend", "conversions", "value", "impressions", "clicks")
 _MEASURES = ", ".join(_NAMES)
 _TYPED = ", ".join(f"{name} bigint" for name in _NAMES)
-_DROP = "DROP TABLE IF EXISTS pg_temp.reading, pg_temp.numbered, pg_temp.touched"
+_DROP = "DROP TABLE IF EXISTS pg_temp.reading, pg_temp.numbered, pg_temp.touched, pg_temp.auction"
 _CREATE = (
+    "CREATE TEMP TABLE auction (local int, day int, known_from bigint, eligible bigint, lost bigint)",
     f"CREATE TEMP TABLE reading (local int, day int, known_from bigint, {_TYPED})",
     "CREATE TEMP TABLE numbered (local int PRIMARY KEY, series_id int NOT NULL)",
     f"CREATE TEMP TABLE touched (local int, day int, series_id int, known_from bigint, {_TYPED}, "
@@ -87,6 +89,8 @@ _REMEMBER = (
 )
 _CUT = "UPDATE fact_revision SET known_to = %s WHERE series_id = %s AND day = %s AND known_from = %s"
 
+_STAGE_AUCTIONS = "COPY pg_temp.auction (local, day, known_from, eligible, lost) FROM STDIN"
+_ENTER_AUCTIONS = auctions.entered_from("pg_temp")
 _MEMBERS = "unnest(%(series)s::int[], %(groups)s::int[]) AS m (series_id, grp)"
 _SUMS = ", ".join(f"SUM(v.{name})" for name in _NAMES)
 _KNOWN_NOW = (
@@ -102,6 +106,15 @@ _TOTALS = tuple(
     f"SELECT m.grp, v.day, {_SUMS} FROM {_MEMBERS} JOIN {source} GROUP BY m.grp, v.day"  # noqa: S608
     for source in (_KNOWN_NOW, _KNOWN_THEN)
 )
+_AUCTIONS = f"""
+    SELECT m.grp, a.day, SUM(a.eligible), SUM(a.lost)
+    FROM {_MEMBERS} JOIN fact_auction a ON a.series_id = m.series_id AND a.day >= %(since)s AND a.day < %(until)s
+    WHERE a.known_from = (
+        SELECT MAX(b.known_from) FROM fact_auction b
+        WHERE b.series_id = a.series_id AND b.day = a.day AND b.known_from <= %(known_at)s
+    )
+    GROUP BY m.grp, a.day
+"""  # noqa: S608
 _FIRST = "(SELECT MIN(x.known_from) FROM fact_revision x WHERE x.series_id = v.series_id AND x.day = v.day)"
 _REPLACED = "fact_revision v ON v.series_id = m.series_id AND v.day >= %(since)s AND v.day < %(until)s"
 _REVISIONS = tuple(
@@ -125,7 +138,7 @@ def ingest(connection: Connection, rows: Iterable[PerformanceRow]) -> IngestRepo
     try:
         with transaction(connection, PostgresDatabase.STAGE):
             _execute_all(connection, (_DROP, *_CREATE))
-        count = _fill(connection, stage.tuples(rows))
+        count = _fill(connection, stage, rows)
         with transaction(connection, PostgresDatabase.LEARN):
             numbers = number_series(connection, stage.series)
             report = _merge(connection, count, dict(zip(numbers, stage.series, strict=True)))
@@ -139,13 +152,17 @@ def ingest(connection: Connection, rows: Iterable[PerformanceRow]) -> IngestRepo
     return report
 
 
-def _fill(connection: Connection, tuples: Iterator[tuple[Any, ...]]) -> int:
+def _fill(connection: Connection, stage: Stage, rows: Iterable[PerformanceRow]) -> int:
     """Stage all rows and return how many there were; the rows of a chunk are read before it is begun."""
     count = 0
-    for chunk in batched(tuples, _COPIED):
+    for chunk in batched(stage.tuples(rows), _COPIED):
         with transaction(connection, PostgresDatabase.STAGE), _driven(connection, _STAGE) as copy:
             for row in chunk:
                 copy.write_row(row)
+        if told := stage.auctions_so_far():
+            with transaction(connection, PostgresDatabase.STAGE), _driven(connection, _STAGE_AUCTIONS) as copy:
+                for statement in told:
+                    copy.write_row(statement)
         count += len(chunk)
     return count
 
@@ -159,6 +176,7 @@ def _merge(connection: Connection, count: int, series: dict[int, Series]) -> Ing
     if new >= _STATISTICS_FROM:
         _execute_all(connection, ("ANALYZE fact",))
     restated = 0 if new == count else _restate(connection, series)
+    connection.exec_driver_sql(_ENTER_AUCTIONS)
     return IngestReport(rows=count, new=new, restated=restated, unchanged=count - new - restated)
 
 
@@ -188,6 +206,12 @@ class PostgresFacts:
     def totals(self, groups: Groups, span: Span) -> Cells:
         """Return the totals of groups and days that have rows."""
         table = self._read(_TOTALS, groups, span, 2 + len(_NAMES))
+        return Cells(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
+
+    def auctions(self, groups: Groups, span: Span) -> Cells:
+        """Return impressions to be had and those lost to the budget, where they are told."""
+        told = self._connection.exec_driver_sql(auctions.ANY).scalar_one()
+        table = self._read((_AUCTIONS,), groups, span, 4) if told else np.zeros((0, 4))
         return Cells(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
 
     def revisions(self, groups: Groups, span: Span) -> Revisions:

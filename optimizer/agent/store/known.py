@@ -103,6 +103,10 @@ class Facts(Protocol):
         """Return the totals of groups and days that have rows."""
         ...
 
+    def auctions(self, groups: Groups, span: Span) -> Cells:
+        """Return impressions to be had and those lost to the budget, micros, shape (N, 2), where they are told."""
+        ...
+
     def revisions(self, groups: Groups, span: Span) -> Revisions:
         """Return how the conversions of groups and days came to be known."""
         ...

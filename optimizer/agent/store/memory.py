@@ -54,6 +54,7 @@ from optimizer.plan.snapshot import AdSwitch, BudgetMove, Snapshot
 from optimizer.ports import LONG_AGO, ConflictingRows, IngestReport, SnapshotQuery
 
 _Histories = dict[Series, dict[int, list[Version]]]
+_Auctions = dict[tuple[Series, int], dict[int, tuple[int, int]]]  # by the instant that they were stated at
 _Readings = dict[BudgetKey, list[tuple[int, BudgetTarget | None]]]  # None: it had left the platform
 _Statuses = dict[AdKey, list[tuple[int, AdState | None]]]  # likewise
 
@@ -66,6 +67,7 @@ class MemoryStore(MemoryOffice):
         self._accounts: dict[tuple[str, str], Account] = {}
         self._histories: _Histories = {}
         self._channels: dict[Series, str] = {}
+        self._auctions: _Auctions = {}
         self._entities: dict[EntityKey, list[tuple[int, Entity]]] = {}
         self._readings: _Readings = {}
         self._statuses: _Statuses = {}
@@ -78,7 +80,7 @@ class MemoryStore(MemoryOffice):
 
     def ingest(self, rows: Iterable[PerformanceRow]) -> IngestReport:
         """See `Store.ingest`. Unlike the others this one holds all rows, as it does anyway."""
-        stated, count = _by_key(rows)
+        stated, auctions, count = _by_key(rows)
         accounts = self._with_accounts(series.account for series, _ in stated)
         numbers = {series: n for n, series in enumerate(dict.fromkeys((*self._histories, *(s for s, _ in stated))))}
         entered, new, restated = {}, 0, 0
@@ -92,6 +94,8 @@ class MemoryStore(MemoryOffice):
             entered[series, day] = history
         self._accounts = accounts
         self._channels |= {series: series.channel for series, _ in stated}
+        for key, told in auctions.items():
+            self._auctions.setdefault(key, {}).update(told)
         for (series, day), history in entered.items():
             self._histories.setdefault(series, {})[day] = history
         restated -= new
@@ -151,7 +155,7 @@ class MemoryStore(MemoryOffice):
             switches=self._switches(query.known_at),
             experiments=self._experiments,
         )
-        return assemble(query, known, _MemoryFacts(self._histories, known_at))
+        return assemble(query, known, _MemoryFacts(self._histories, self._auctions, known_at))
 
     def commit(self, transitions: Sequence[Transition]) -> None:
         """See `Store.commit`."""
@@ -297,8 +301,9 @@ class MemoryStore(MemoryOffice):
 class _MemoryFacts:
     """`Facts` over the histories."""
 
-    def __init__(self, histories: _Histories, known_at: int) -> None:
+    def __init__(self, histories: _Histories, auctions: _Auctions, known_at: int) -> None:
         self._series = tuple(histories.values())
+        self._names, self._auctions = tuple(histories), auctions
         self._known_at = known_at
 
     def totals(self, groups: Groups, span: Span) -> Cells:
@@ -309,6 +314,18 @@ class _MemoryFacts:
             if (known := in_force(history, self._known_at)) is not None
         ]
         table = np.array(cells, dtype=np.float64).reshape(-1, 7)
+        return Cells(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
+
+    def auctions(self, groups: Groups, span: Span) -> Cells:
+        """Return one cell per series and day of which auctions are told."""
+        cells = []
+        for number, group in groups.items() if self._auctions else ():
+            for day in self._series[number]:
+                told = self._auctions.get((self._names[number], day), {})
+                known = max((instant for instant in told if instant <= self._known_at), default=None)
+                if known is not None and span.since <= day < span.until:
+                    cells.append((group, day, *told[known]))
+        table = np.array(cells, dtype=np.float64).reshape(-1, 4)
         return Cells(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
 
     def revisions(self, groups: Groups, span: Span) -> Revisions:
@@ -330,15 +347,18 @@ class _MemoryFacts:
                     yield group, day, history
 
 
-def _by_key(rows: Iterable[PerformanceRow]) -> tuple[dict[tuple[Series, int], list[Version]], int]:
-    """Return what the rows state by series and day, and how many rows there were."""
+def _by_key(rows: Iterable[PerformanceRow]) -> tuple[dict[tuple[Series, int], list[Version]], _Auctions, int]:
+    """Return what the rows state by series and day, what of auctions, and how many rows there were."""
     stated: dict[tuple[Series, int], list[Version]] = {}
+    auctions: _Auctions = {}
     count = 0
     for row in rows:
         version = Version(to_instant(row.fetched_at), _measures(row))
         stated.setdefault((row.series, row.day.toordinal()), []).append(version)
+        if (told := row.auctions) is not None:
+            auctions.setdefault((row.series, row.day.toordinal()), {})[version.known_from] = told
         count += 1
-    return stated, count
+    return stated, auctions, count
 
 
 def _measures(row: PerformanceRow) -> Measures:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from connectors.contract import PerformanceRow, Series
+from optimizer.agent.store import auctions
 from optimizer.agent.store.instants import to_instant
 from optimizer.agent.store.timeline import Clash, Step, Version, fold
 from optimizer.ports import ConflictingRows
@@ -31,6 +32,7 @@ class Stage:
     def __init__(self) -> None:
         self.series: list[Series] = []
         self._locals: dict[Series, int] = {}
+        self._auctions: list[tuple[int, int, int, int, int]] = []
         self._recent: dict[int, tuple[Series, int]] = {}  # by identity: hashing a series costs more than its row
 
     def tuples(self, rows: Iterable[PerformanceRow]) -> Iterator[tuple[Any, ...]]:
@@ -43,10 +45,17 @@ class Stage:
                 instant = to_instant(fetched_at)
             recent = self._recent.get(id(row.series))
             local = self._number(row.series) if recent is None else recent[1]
+            if row.impression_share_micros is not None:
+                self._auctions += auctions.stated(row, local, instant)
             yield (
                 local, row.day.toordinal(), instant, row.spend_micros, row.conversions_micros,
                 row.value_micros, row.impressions_micros, row.clicks_micros,
             )  # fmt: skip
+
+    def auctions_so_far(self) -> list[tuple[int, int, int, int, int]]:
+        """Return what the rows that were turned into tuples since the last call told of auctions."""
+        told, self._auctions = self._auctions, []
+        return told
 
     def _number(self, series: Series) -> int:
         local = self._locals.setdefault(series, len(self.series))

@@ -134,6 +134,20 @@ class FactRevision(Table, table=True):
     clicks: int | None = _big()
 
 
+class FactAuction(Table, table=True):
+    """Impressions that one series could have had on one day and those lost to its budget, as stated at an instant.
+
+    A statement holds until a later one; one that says the same is not kept.
+    """
+
+    __table_args__ = (*_at_least_zero("eligible", "lost"), _NO_ROWID)
+    series_id: int = Field(primary_key=True, foreign_key="series.id")
+    day: int = Field(primary_key=True)
+    known_from: int = _big(primary_key=True)
+    eligible: int = _big()
+    lost: int = _big()
+
+
 class EntityReading(Table, table=True):
     """A name, its parent, tags and status as they were read; the next reading is kept only if something changed."""
 

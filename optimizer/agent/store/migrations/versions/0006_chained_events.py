@@ -11,7 +11,7 @@ from optimizer.plan.audit import GENESIS, sealed
 from optimizer.plan.recommendation import Event
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
