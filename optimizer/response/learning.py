@@ -12,11 +12,12 @@ from optimizer.response import rates
 from optimizer.response.belief import Belief, CurvePosterior
 from optimizer.response.curves import CELLS, GRID, place, relative
 from optimizer.response.delivery import learn_supply
-from optimizer.response.filter import Basis, Days, Dynamics, drift, fold, start, weights
+from optimizer.response.filter import fold
 from optimizer.response.funnel import CONVERSIONS, Funnel, funnel
 from optimizer.response.history import BoolArray, read
 from optimizer.response.maturity import learn_maturity
 from optimizer.response.prior import pooled_shapes, reference_spend, scale_prior, shape_prior
+from optimizer.response.scales import Basis, Days, Dynamics, drift, start, weights
 from optimizer.response.season import Local, excess_variance, weekday_factors
 from optimizer.response.worth import learn_worth
 

@@ -11,8 +11,8 @@ from scipy.special import logsumexp
 from optimizer.plan.priors import ChannelPrior, ResponsePriors
 from optimizer.plan.snapshot import FloatArray, IntArray
 from optimizer.response.curves import Cells
-from optimizer.response.filter import weights
 from optimizer.response.history import History
+from optimizer.response.scales import weights
 
 SCALE_WEIGHT: Final = 1.0
 """Weight, in events, of what the others show in a target's own scale: a day of rows outweighs it."""

@@ -17,9 +17,10 @@ import numpy as np
 
 from optimizer.plan.snapshot import FloatArray, IntArray
 from optimizer.response.curves import GRID, place
-from optimizer.response.filter import Basis, Days, Dynamics, drift, fold, start, weights
+from optimizer.response.filter import fold
 from optimizer.response.funnel import Step
 from optimizer.response.history import BoolArray
+from optimizer.response.scales import Basis, Days, Dynamics, drift, start, weights
 
 ELASTICITIES: Final = np.array([-0.1, 0.0, 0.1, 0.2, 0.3, 0.45, 0.6])
 """epsilon, prior N(.05, .2^2) on these points."""
