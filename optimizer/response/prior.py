@@ -42,13 +42,28 @@ def reference_spend(history: History, current: FloatArray) -> FloatArray:
     seen = np.isfinite(spend).any(axis=1)
     own = np.where(current > 0, current, np.nan)
     if seen.any():
-        own[seen] = np.nanquantile(spend[seen], 0.9, axis=1)
+        own[seen] = _quantile(spend[seen], 0.9)
     known = np.isfinite(own)
     if not known.any():
         return np.ones(len(own))
     pool = float(np.nanmean(spend) if seen.any() else own[known].mean())
     own = np.where(known, own, pool)
     return own * np.clip(np.sqrt(pool / own), *PULL)
+
+
+def _quantile(values: FloatArray, share: float) -> FloatArray:
+    """Return a quantile of each row without its nan, linear between values, shape (K,).
+
+    As `numpy.nanquantile` has it, which takes the rows one by one.
+    """
+    rising = np.sort(values, axis=1)  # nan come last
+    place = share * (np.isfinite(values).sum(axis=1) - 1)
+    low = np.floor(place).astype(np.int64)
+    part = (place - low)[:, None]
+    low_high = np.take_along_axis(rising, np.stack([low, np.ceil(place).astype(np.int64)], axis=1), axis=1)
+    first, last = low_high[:, :1], low_high[:, 1:]
+    found: FloatArray = np.where(part < 0.5, first + (last - first) * part, last - (last - first) * (1.0 - part))
+    return found[:, 0]
 
 
 def scale_prior(
