@@ -109,7 +109,9 @@ def pooled_shapes(evidence: FloatArray, seen: FloatArray, log_prior: FloatArray)
         Log prior, shape (K, J).
     """
     pooled = np.empty_like(log_prior)
-    group = np.unique(log_prior, axis=0, return_inverse=True)[1].ravel() if len(log_prior) else np.zeros(0)
+    group = np.zeros(len(log_prior), dtype=np.int64)
+    if (log_prior != log_prior[:1]).any():  # seldom, and telling the rows apart takes long
+        group = np.unique(log_prior, axis=0, return_inverse=True)[1].ravel()
     for number in np.unique(group):
         rows = group == number
         own = weights(evidence[rows], log_prior[rows]) * seen[rows, None]
@@ -131,8 +133,9 @@ def shape_prior(channels: Sequence[str], priors: Sequence[ResponsePriors | None]
         priors: The slow tier's where they speak of the target's curve, else None; length K.
         cells: The J cells.
     """
-    rows = [_of_channel(given.of(name) if given else None, cells) for name, given in zip(channels, priors, strict=True)]
-    return np.array(rows).reshape(len(channels), len(cells.slope))
+    found = [given.of(name) if given else None for name, given in zip(channels, priors, strict=True)]
+    told = {prior: _of_channel(prior, cells) for prior in dict.fromkeys(found)}
+    return np.array([told[prior] for prior in found]).reshape(len(channels), len(cells.slope))
 
 
 def _of_channel(prior: ChannelPrior | None, cells: Cells) -> FloatArray:
