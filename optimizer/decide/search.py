@@ -320,10 +320,11 @@ def _unsure(case: Case, rows: list[Row]) -> Finding:
 def _closed(case: Case, box: Box) -> Box:
     """The box with every budget that a person fixed, or that a guard holds, closed around its amount."""
     at: dict[int, tuple[float, Because]] = {}
+    current = case.snapshot.current
     for k, target in enumerate(case.snapshot.targets):
         hold, amount = case.held[k], case.fixed.get(target.key)
         if amount is not None:
             at[k] = (amount.micros / 1e6, Because("fixed", f"set to {amount} by hand"))
         elif hold is not None:
-            at[k] = (float(case.snapshot.current[k]), Because(hold.code, hold.words))
+            at[k] = (float(current[k]), Because(hold.code, hold.words))
     return box.closed(at)

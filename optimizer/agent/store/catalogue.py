@@ -149,6 +149,11 @@ def _enter(
     ])  # fmt: skip
 
 
+def count_series(connection: Connection) -> int:
+    """Return the number of series."""
+    return int(connection.execute(select(func.count()).select_from(_SERIES)).scalar_one())
+
+
 def read_series(connection: Connection, known_at: int, today: int) -> list[KnownSeries]:
     """Return the series of which a row of a day before `today` was known."""
     accounts = _accounts(connection)

@@ -18,6 +18,8 @@ from optimizer.ports import StoreError
 _BUSY_SECONDS = 10.0
 _RETRY_SECONDS = 0.01
 _SCHEME = "sqlite:///"
+_ALIKE_TRIES = 3
+_FIX = "SELECT COUNT(*) FROM sqlite_master"  # the first read of a transaction settles which state it sees
 # FULL: a commit that was answered survives a loss of power; what stands here is what was done with money.
 _PRAGMAS = (
     "PRAGMA synchronous = FULL",
@@ -63,6 +65,26 @@ class Database:
         """
         with self._transaction("BEGIN") as connection:
             yield connection
+
+    @contextmanager
+    def read_alike(self) -> Iterator[tuple[Connection, ...]]:
+        """Open two transactions as `read` does that see the same state, so that two threads can read it.
+
+        Where others write so often that two such cannot be had, there is one.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        for _ in range(_ALIKE_TRIES):
+            with self.connect() as watch, self.read() as first, self.read() as second:
+                before = _data_version(watch)
+                for connection in (first, second):
+                    connection.exec_driver_sql(_FIX)
+                if _data_version(watch) == before:
+                    yield first, second
+                    return
+        with self.read() as connection:
+            yield (connection,)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -157,6 +179,12 @@ def _use_wal(connection: Any, deadline: float) -> None:
             time.sleep(_RETRY_SECONDS)
         else:
             return
+
+
+def _data_version(connection: Connection) -> int:
+    """A number that differs once any other connection has committed; to be asked outside of transactions."""
+    driver = connection.connection.driver_connection
+    return int(driver.execute("PRAGMA data_version").fetchone()[0]) if driver is not None else 0
 
 
 def _begin(connection: Connection) -> None:

@@ -6,7 +6,8 @@ then merged by a few statements under the write lock. Which series a total is fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from itertools import batched, groupby
 from operator import itemgetter
@@ -224,45 +225,80 @@ def _write(connection: Connection, steps: Sequence[tuple[int, int, Step]]) -> No
 
 
 class SqlFacts:
-    """The facts as known at one instant, read within one transaction."""
+    """The facts as known at one instant, read within transactions that see one state, a thread for each.
 
-    def __init__(self, connection: Connection, known_at: int) -> None:
-        self._connection = connection
+    Args:
+        connections: In their transactions.
+        known_at: The instant.
+    """
+
+    def __init__(self, connections: Sequence[Connection], known_at: int) -> None:
+        self._readers = [_Reader(connection, known_at) for connection in connections]
         self._known_at = known_at
 
     def totals(self, groups: Groups, span: Span) -> Cells:
         """Return the totals of groups and days that have rows."""
         if len(set(groups.values())) == len(groups):
-            return self._listed(groups, span)
-        table = self._read(_TOTALS, groups, span, 7)
-        return Cells(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
+            table = self._columns(groups, _TOTALLED, (_KNOWN_NOW, _KNOWN_THEN), span)
+            measures = table[3:].astype(np.float64)
+            measures[table[3:] == _UNREPORTED] = np.nan
+            return Cells(table[1], table[2], measures.T)
+        added = np.concatenate(self._on_each(groups, lambda reader: reader.rows(_TOTALS, span, 7)))
+        return Cells(added[:, 0].astype(np.int64), added[:, 1].astype(np.int64), added[:, 2:])
 
     def revisions(self, groups: Groups, span: Span) -> Revisions:
         """Return how the conversions of groups and days came to be known."""
-        self._assign(groups)
-        now = self._lists(_STATED, _KNOWN_NOW, span)
-        then = self._lists((*_STATED, "known_to"), f"{_REPLACED} AND v.known_from <= :known_at", span)
+        now = self._columns(groups, _STATED, (_KNOWN_NOW,), span)
+        then = self._columns(groups, (*_STATED, "known_to"), (f"{_REPLACED} AND v.known_from <= :known_at",), span)
         first = _first(now, then)
         ended = then[5] <= self._known_at
         until = then[:, ended]
-        group = np.concatenate([now[1], then[1], until[1]])
-        day = np.concatenate([now[2], then[2], until[2]])
-        change = np.concatenate([now[4], then[4], -until[4]])
         return _summed(
-            group, day, np.concatenate([first, first[now.shape[1] :][ended]]),
-            np.concatenate([now[3], then[3], until[5]]), change,
-        )  # fmt: skip
+            group=np.concatenate([now[1], then[1], until[1]]),
+            day=np.concatenate([now[2], then[2], until[2]]),
+            first=np.concatenate([first, first[now.shape[1] :][ended]]),
+            known_from=np.concatenate([now[3], then[3], until[5]]),
+            change=np.concatenate([now[4], then[4], -until[4]]),
+        )
 
-    def _listed(self, groups: Groups, span: Span) -> Cells:
-        """The facts of groups of a single series each."""
-        self._assign(groups)
-        table = np.concatenate([self._lists(_TOTALLED, source, span) for source in (_KNOWN_NOW, _KNOWN_THEN)], axis=1)
-        measures = table[3:].astype(np.float64)
-        measures[table[3:] == _UNREPORTED] = np.nan
-        return Cells(table[1], table[2], measures.T)
+    def _columns(self, groups: Groups, columns: Sequence[str], sources: Sequence[str], span: Span) -> IntArray:
+        """The rows of the groups' series in some sources, one source after another; see `_Reader.columns`."""
+        found = self._on_each(groups, lambda reader: [reader.columns(columns, source, span) for source in sources])
+        return np.concatenate([part for parts in found for part in parts], axis=1)
 
-    def _lists(self, columns: Sequence[str], source: str, span: Span) -> IntArray:
-        """Return the rows of the assigned series that `source` joins to them, as (2 + columns, N).
+    def _on_each[T](self, groups: Groups, work: Callable[[_Reader], T]) -> list[T]:
+        """Do something on each connection for its part of the groups' series."""
+        members = sorted(groups.items())
+        size = -(-len(members) // len(self._readers))
+
+        def own(number: int) -> T:
+            self._readers[number].assign(members[number * size : (number + 1) * size])
+            return work(self._readers[number])
+
+        if len(self._readers) == 1:
+            return [own(0)]
+        with ThreadPoolExecutor(len(self._readers)) as pool:
+            return list(pool.map(own, range(len(self._readers))))
+
+
+class _Reader:
+    """Reads the facts of the series that it was assigned."""
+
+    def __init__(self, connection: Connection, known_at: int) -> None:
+        self._connection = connection
+        self._known_at = known_at
+
+    def assign(self, members: Sequence[tuple[int, int]]) -> None:
+        """Read these series, given with their groups, from now on."""
+        _execute_all(self._connection, (
+            "DROP TABLE IF EXISTS temp.member",
+            "CREATE TEMP TABLE member (series_id INTEGER PRIMARY KEY, grp INTEGER NOT NULL)",
+        ))  # fmt: skip
+        if members:
+            self._connection.exec_driver_sql("INSERT INTO temp.member (series_id, grp) VALUES (?, ?)", list(members))
+
+    def columns(self, columns: Sequence[str], source: str, span: Span) -> IntArray:
+        """Return the rows that `source` joins to the series, shape (2 + columns, N).
 
         The first two are the series and its group; an unreported measure is `_UNREPORTED`.
         """
@@ -282,9 +318,8 @@ class SqlFacts:
                 row[:] = np.fromstring(",".join(text), dtype=np.int64, sep=",")
         return np.concatenate(parts, axis=1)
 
-    def _read(self, queries: Sequence[str], groups: Groups, span: Span, width: int) -> FloatArray:
+    def rows(self, queries: Sequence[str], span: Span, width: int) -> FloatArray:
         """Return the queries' rows, one query after another; a float holds every instant and exact sum among them."""
-        self._assign(groups)
         bounds = {"since": span.since, "until": span.until, "known_at": self._known_at}
         parts = [np.zeros((0, width))]
         for query in queries:
@@ -293,15 +328,6 @@ class SqlFacts:
             while chunk := cursor.fetchmany(_CHUNK):
                 parts.append(np.array(chunk, dtype=np.float64))
         return np.concatenate(parts)
-
-    def _assign(self, groups: Groups) -> None:
-        _execute_all(self._connection, (
-            "DROP TABLE IF EXISTS temp.member",
-            "CREATE TEMP TABLE member (series_id INTEGER PRIMARY KEY, grp INTEGER NOT NULL)",
-        ))  # fmt: skip
-        if groups:
-            members = sorted(groups.items())
-            self._connection.exec_driver_sql("INSERT INTO temp.member (series_id, grp) VALUES (?, ?)", members)
 
 
 def _first(now: IntArray, then: IntArray) -> IntArray:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+
+from sqlalchemy import Connection
 
 from connectors.contract import BudgetTarget, Entity, PerformanceRow
 from optimizer.agent.store import catalogue, facts, ledger, refits
@@ -17,6 +20,8 @@ from optimizer.plan.recommendation import Event, Intent, Record, State, Transiti
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import IngestReport, SnapshotQuery
+
+_MANY = 2_000
 
 
 def open_sql(url: str) -> SqlStore:
@@ -63,7 +68,8 @@ class SqlStore:
     def snapshot(self, query: SnapshotQuery) -> Snapshot:
         """See `Store.snapshot`."""
         known_at, budgets_at = to_instant(query.known_at), to_instant(query.budgets_at or query.known_at)
-        with self._database.read() as connection:
+        with self._readers() as connections:
+            connection = connections[0]
             known = Known(
                 series=catalogue.read_series(connection, known_at, query.today.toordinal()),
                 budgets=tuple(catalogue.read_budgets(connection, budgets_at).values()),
@@ -72,7 +78,18 @@ class SqlStore:
                 moves=ledger.moves(connection, to_instant(query.known_at - MOVES_WINDOW), known_at),
                 priors=refits.latest_priors(connection, known_at),
             )
-            return assemble(query, known, facts.SqlFacts(connection, known_at))
+            return assemble(query, known, facts.SqlFacts(connections, known_at))
+
+    @contextmanager
+    def _readers(self) -> Iterator[tuple[Connection, ...]]:
+        """Two connections for many series, one for few, of which a second thread would take longer to start."""
+        with self._database.read() as connection:
+            many = catalogue.count_series(connection) >= _MANY
+            if not many:
+                yield (connection,)
+        if many:
+            with self._database.read_alike() as connections:
+                yield connections
 
     def commit(self, transitions: Sequence[Transition]) -> None:
         """See `Store.commit`."""
