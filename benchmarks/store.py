@@ -162,7 +162,7 @@ def measure_sums(size: Size, store_file: Path, connection: sqlite3.Connection) -
         found = own.exec_driver_sql("SELECT id, campaign_id FROM series").all()
         campaigns = {name: place for place, name in enumerate(sorted({name for _, name in found}))}
         groups = {number: campaigns[name] for number, name in found}
-        facts = SqlFacts((own,), to_instant(FETCHED))
+        facts = SqlFacts(own, to_instant(FETCHED))
         ours, raws = [], []
         for _ in range(size.repeats):
             raws.append(seconds(lambda: connection.execute(RAW_SUMS, (first, until)).fetchall()))

@@ -228,12 +228,13 @@ class SqlFacts:
     """The facts as known at one instant, read within transactions that see one state, a thread for each.
 
     Args:
-        connections: In their transactions.
+        connection: In its transaction.
         known_at: The instant.
+        beside: Others that see the same.
     """
 
-    def __init__(self, connections: Sequence[Connection], known_at: int) -> None:
-        self._readers = [_Reader(connection, known_at) for connection in connections]
+    def __init__(self, connection: Connection, known_at: int, beside: Sequence[Connection] = ()) -> None:
+        self._readers = [_Reader(each, known_at) for each in (connection, *beside)]
         self._known_at = known_at
 
     def totals(self, groups: Groups, span: Span) -> Cells:

@@ -68,8 +68,7 @@ class SqlStore:
     def snapshot(self, query: SnapshotQuery) -> Snapshot:
         """See `Store.snapshot`."""
         known_at, budgets_at = to_instant(query.known_at), to_instant(query.budgets_at or query.known_at)
-        with self._readers() as connections:
-            connection = connections[0]
+        with self._readers() as (connection, *beside):
             known = Known(
                 series=catalogue.read_series(connection, known_at, query.today.toordinal()),
                 budgets=tuple(catalogue.read_budgets(connection, budgets_at).values()),
@@ -78,7 +77,7 @@ class SqlStore:
                 moves=ledger.moves(connection, to_instant(query.known_at - MOVES_WINDOW), known_at),
                 priors=refits.latest_priors(connection, known_at),
             )
-            return assemble(query, known, facts.SqlFacts(connections, known_at))
+            return assemble(query, known, facts.SqlFacts(connection, known_at, beside))
 
     @contextmanager
     def _readers(self) -> Iterator[tuple[Connection, ...]]:
