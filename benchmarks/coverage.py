@@ -41,7 +41,8 @@ from optimizer.goals import Goals
 from optimizer.plan.snapshot import FloatArray
 from optimizer.response.belief import CurvePosterior
 from optimizer.response.curves import CELLS, place, relative
-from optimizer.response.filter import Basis, Days, Dynamics, State, fold, start
+from optimizer.response.filter import fold
+from optimizer.response.scales import Basis, Days, Dynamics, State, start
 from simulations.market.play import Day
 from simulations.market.truth import Truth
 from simulations.oracle import expected

@@ -98,9 +98,7 @@ def _lines(
     moved = budget - case.snapshot.current
     pull = case.forecast.marginal(budget) - _price_of_money(case, plan)
     rates = explain.Rates.of(moved, change, spent=is_spent(case, budget))
-    effects = tuple(
-        explain.line_effect(change[:, k], float(mean[k]), float(moved[k]), rates) for k in range(len(moved))
-    )
+    effects = explain.line_effects(change, mean, moved, rates)
     turned = turns(case, plan, days, budget, effects, rates)
     lines = [
         explain.line(

@@ -12,7 +12,7 @@ from connectors.money import Money
 from optimizer import goals, guardrails
 from optimizer.allocate import solve
 from optimizer.decide.case import Case
-from optimizer.decide.market import Market, market, space, tabulated
+from optimizer.decide.market import Market, Space, market, space, tabulated
 from optimizer.decide.promises import asked_share, credited, judged, probability, uncertain_rows
 from optimizer.goals import Because, Box, GoalsError
 from optimizer.guardrails import BoolArray
@@ -197,7 +197,8 @@ def _approach(case: Case, aim: _Aim, box: Box, rng: np.random.Generator) -> _Fou
     nearness = -((grid - goal[:, None]) ** 2) / weight
     spent = min(float(goal.sum()), float(near.upper.sum()))
     whole = Row("spent", "the plan spends as much as its aim", -np.ones(len(goal)), -spent)
-    answer = solve(tabulated(case, choice, nearness, (*aim.rows, whole)))
+    rows = _needed((*aim.rows, whole), choice, nearness)
+    answer = solve(tabulated(case, choice, nearness, rows))
     if answer.collision is not None:
         return _today(case, aim, box, rng)
     if spent >= float(goal.sum()) * (1 - 1e-9):
@@ -205,6 +206,28 @@ def _approach(case: Case, aim: _Aim, box: Box, rng: np.random.Generator) -> _Fou
     paused = box.pausable & (answer.spend == 0.0)
     filled = replace(box, lower=np.clip(answer.spend, box.lower, box.upper), off=paused)
     return replace(_today(case, aim, filled, rng), box=box)
+
+
+def _needed(rows: tuple[Row, ...], choice: Space, objective: FloatArray) -> tuple[Row, ...]:
+    """The rows without those that cannot matter, where all of them bound the sum of all budgets from above or below.
+
+    With a concave objective, the best under both bounds is the best under that one of them which the best under none
+    breaks. One row is solved in closed form, two by a linear programme.
+    """
+    signs = [float(row.spend.flat[0]) if row.spend.size else 0.0 for row in rows]
+    alike = all(
+        row.outcome is None and abs(sign) == 1.0 and bool((row.spend == sign).all())
+        for row, sign in zip(rows, signs, strict=True)
+    )
+    if choice.apart.any() or not alike:
+        return rows
+    free = float(np.take_along_axis(choice.grid, objective.argmax(axis=1)[:, None], axis=1).sum())
+    least = max((-row.bound for row, sign in zip(rows, signs, strict=True) if sign < 0), default=-np.inf)
+    most = min((row.bound for row, sign in zip(rows, signs, strict=True) if sign > 0), default=np.inf)
+    if least > most:
+        return rows
+    side = -1.0 if free < least else 1.0
+    return tuple(row for row, sign in zip(rows, signs, strict=True) if sign == side) or rows
 
 
 def _today(case: Case, aim: _Aim, box: Box, rng: np.random.Generator) -> _Found:
@@ -320,10 +343,11 @@ def _unsure(case: Case, rows: list[Row]) -> Finding:
 def _closed(case: Case, box: Box) -> Box:
     """The box with every budget that a person fixed, or that a guard holds, closed around its amount."""
     at: dict[int, tuple[float, Because]] = {}
+    current = case.snapshot.current
     for k, target in enumerate(case.snapshot.targets):
         hold, amount = case.held[k], case.fixed.get(target.key)
         if amount is not None:
             at[k] = (amount.micros / 1e6, Because("fixed", f"set to {amount} by hand"))
         elif hold is not None:
-            at[k] = (float(case.snapshot.current[k]), Because(hold.code, hold.words))
+            at[k] = (float(current[k]), Because(hold.code, hold.words))
     return box.closed(at)

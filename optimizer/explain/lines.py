@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -17,6 +17,7 @@ from optimizer.plan.recommendation import Binding, Effect, Evidence, Line, Objec
 from optimizer.plan.snapshot import FloatArray, Target
 
 _NOTHING: Final = 1e-9
+_QUANTILES: Final = (0.025, 0.1, 0.9, 0.975)
 
 
 class Side(StrEnum):
@@ -114,24 +115,30 @@ def effect(draws: FloatArray, mean: float) -> Effect:
     Returns:
         Central 80% and 95% intervals (quantiles of the draws) and P(change < 0); ties at zero count as not worse.
     """
-    low95, low80, high80, high95 = (float(q) for q in np.quantile(draws, [0.025, 0.1, 0.9, 0.975]))
+    low95, low80, high80, high95 = (float(q) for q in np.quantile(draws, _QUANTILES))
     return Effect(float(mean), low80, high80, low95, high95, float((draws < 0).mean()))
 
 
-def line_effect(draws: FloatArray, mean: float, moved: float, rates: Rates) -> Effect:
-    """Sum up one line's change; its P(worse) weighs it against where its money comes from or goes to.
+def line_effects(draws: FloatArray, mean: FloatArray, moved: FloatArray, rates: Rates) -> tuple[Effect, ...]:
+    """Sum up each line's change; P(worse) of one weighs it against where its money comes from or goes to.
 
     Args:
-        draws: Shape (n,), draws of the change of the objective per day.
-        mean: Its exact posterior mean.
-        moved: Currency units a day that the line gains (or, negative, gives).
+        draws: Draws of the change of the objective per day, shape (n, K).
+        mean: Its exact posterior means, shape (K,).
+        moved: Currency units a day that each line gains (or, negative, gives), shape (K,).
         rates: What the plan's moves bring, draw by draw.
     """
-    if moved == 0:
-        return Effect(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    alone = effect(draws, mean)
-    against = rates.against(moved)
-    return alone if against is None else replace(alone, p_worse=float((draws < against * moved).mean()))
+    effects = [Effect(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)] * len(moved)
+    for up in (True, False):
+        lines = np.flatnonzero(moved > 0 if up else moved < 0)
+        own, against = draws[:, lines], rates.against(1.0 if up else -1.0)
+        needed = np.zeros_like(own) if against is None else against[:, None] * moved[lines]
+        low95, low80, high80, high95 = np.quantile(own, _QUANTILES, axis=0).tolist() if lines.size else [()] * 4
+        worse = (own < needed).mean(axis=0).tolist() if lines.size else ()
+        told = zip(mean[lines].tolist(), low80, high80, low95, high95, worse, strict=True)
+        for k, figures in zip(lines.tolist(), told, strict=True):
+            effects[k] = Effect(*figures)
+    return tuple(effects)
 
 
 def line(facts: LineFacts) -> Line:

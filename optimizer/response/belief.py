@@ -13,13 +13,13 @@ from optimizer.plan.problem import Outcome
 from optimizer.plan.snapshot import FloatArray, IntArray
 from optimizer.response.curves import LARGEST, Cells, relative
 from optimizer.response.delivery import Supply
-from optimizer.response.filter import State, weights
 from optimizer.response.history import BoolArray
 from optimizer.response.lift import Lift
 from optimizer.response.maturity import Maturity
 from optimizer.response.memory import Memory
 from optimizer.response.occasions import Effects, Factor
 from optimizer.response.rates import RatePosterior, choose
+from optimizer.response.scales import State, weights
 from optimizer.response.worth import Worth
 
 KNOTS: Final = np.arange(np.log(2e-3), np.log(LARGEST) + 0.06, 0.06)

@@ -65,16 +65,21 @@ class Cells:
         """
         if cell is None:
             log_u, cell = log_u[..., None], np.arange(len(self.slope))
-        half, slope, logistic = self.log_half[cell], self.slope[cell], self.logistic[cell]
-        return _log_height(log_u - half, slope, logistic) - _log_height(-half, slope, logistic)
+        at_one = _log_height(-self.log_half, self.slope, self.logistic)
+        log_z = log_u - self.log_half[cell]
+        height = _log_height(log_z, self.slope[cell], np.broadcast_to(self.logistic[cell], log_z.shape))
+        return height - at_one[cell]
 
 
 def _log_height(log_z: FloatArray, slope: FloatArray, logistic: BoolArray) -> FloatArray:
     """Return log h(z); the difference of two logistics is taken as a product, exact at the foot."""
-    hill = -np.log1p(np.exp(-slope * log_z))
-    z = np.exp(np.minimum(log_z, 20.0))
-    bend = -np.logaddexp(0.0, slope * (1.0 - z)) + np.log(-np.expm1(-slope * z))
-    return np.where(logistic, bend, hill)
+    height = np.empty(log_z.shape)
+    slope = np.broadcast_to(slope, log_z.shape)
+    hill = ~logistic
+    height[hill] = -np.log1p(np.exp(-slope[hill] * log_z[hill]))
+    z, slope = np.exp(np.minimum(log_z[logistic], 20.0)), slope[logistic]
+    height[logistic] = -np.logaddexp(0.0, slope * (1.0 - z)) + np.log(-np.expm1(-slope * z))
+    return height
 
 
 def grid_cells(hill: tuple[FloatArray, FloatArray], logistic: tuple[FloatArray, FloatArray]) -> Cells:

@@ -20,110 +20,39 @@ may be pooled over targets after the fold.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from scipy.special import gammaln
+import numpy.typing as npt
 
 from optimizer.plan.snapshot import FloatArray, IntArray
-from optimizer.response.history import BoolArray
+from optimizer.response.breaks import Seen, hinted, mixed
+from optimizer.response.scales import Basis, Days, Dynamics, State, drift
 
-BLOCK: Final = 256
-"""Targets folded together: their (BLOCK, J) arrays stay in the processor's cache."""
+BLOCK: Final = 1024
+"""Targets folded together: enough that a call of NumPy costs little for each, few enough for the processor's cache. Of
+few cells four times as many."""
+
+THREADS: Final = 2
+"""Blocks folded at the same time; NumPy gives the interpreter free while it computes."""
+
+STRETCH: Final = 14
+"""Days that are folded before what was kept out of the arrays is put back into them."""
+
+WIDE: Final = 32
+"""From so many cells on, those of one target lie together in memory, and rates are kept in single precision; of fewer,
+the targets of one cell lie together."""
+
+Table = npt.NDArray[np.floating[Any]]
 
 _FAR, _CHANCE = 3.0, 10.0
 """A count beyond so many times the forecast, and so many more, is not chance."""
 
-_NOTICED: Final = 0.02
-"""A break less probable than this is not looked into."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dynamics:
-    """How a scale moves.
-
-    Attributes:
-        drift: q, variance that log lambda gains a day.
-        fade: What is left of the evidence about cells after a day.
-        break_chance: Probability of a jump on any one day.
-        break_variance: Variance of log lambda that a jump adds.
-    """
-
-    drift: float
-    fade: float
-    break_chance: float
-    break_variance: float = 0.5
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Basis:
-    """What multiplies the scale in each cell, tabulated at the G points of `curves.GRID`.
-
-    Attributes:
-        log_g: Shape (G, J).
-        g: Its exponential, shape (G, J).
-        log_prior: Of the cells, shape (J,).
-    """
-
-    log_g: FloatArray
-    g: FloatArray
-    log_prior: FloatArray
-
-    @classmethod
-    def of(cls, log_g: FloatArray, log_prior: FloatArray) -> Basis:
-        """Make a basis from log g (G, J) and the log prior (J,)."""
-        return cls(log_g, np.exp(log_g), log_prior)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class State:
-    """Belief about K scales in J cells.
-
-    Attributes:
-        alpha: Gamma shape of the scale, shape (K,), common to the cells.
-        beta: Its rate in each cell, shape (K, J).
-        evidence: Faded log marginal likelihood of each cell up to a constant per target, shape (K, J).
-        begun: Targets that have had a day of exposure, shape (K,): before it, no time passes. What the others show
-            of a new target does not wear out while it does not exist.
-    """
-
-    alpha: FloatArray
-    beta: FloatArray
-    evidence: FloatArray
-    begun: BoolArray
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Days:
-    """Observations of K targets on T consecutive days.
-
-    Attributes:
-        place: Point of the basis of each day, shape (K, T).
-        count: Events, shape (K, T); zero on days that do not count.
-        exposure: What they are counted against, shape (K, T); zero on days that do not count.
-    """
-
-    place: IntArray
-    count: FloatArray
-    exposure: FloatArray
-
-
-def start(alpha: FloatArray, mean: FloatArray, cells: int) -> State:
-    """Return the belief before any day: lambda ~ Gamma(alpha, alpha / mean) in every cell.
-
-    Args:
-        alpha: Prior weight in events, shape (K,).
-        mean: Prior mean of the scale, shape (K,).
-        cells: J.
-    """
-    shape = (len(alpha), cells)
-    beta = np.broadcast_to((alpha / mean)[:, None], shape).copy()
-    return State(alpha, beta, np.zeros(shape), np.zeros(len(alpha), dtype=np.bool_))
-
 
 def fold(state: State, days: Days, excess: FloatArray, basis: Basis, dynamics: Dynamics) -> State:
-    """Fold days in order; folding a history in two pieces equals folding it at once.
+    """Fold days in order; folding a history in two pieces equals folding it at once, but for rounding.
 
     Args:
         state: Belief before the first day.
@@ -132,127 +61,176 @@ def fold(state: State, days: Days, excess: FloatArray, basis: Basis, dynamics: D
         basis: The J cells.
         dynamics: How the scale moves.
     """
-    blocks = []
-    for low in range(0, len(state.alpha), BLOCK):
-        part = slice(low, low + BLOCK)
-        block = State(state.alpha[part], state.beta[part], state.evidence[part], state.begun[part])
-        for day in range(days.place.shape[1]):
-            block = drift(block, dynamics)
-            exposed = days.exposure[part, day]
-            if exposed.any():
-                observed = _Observed(days.place[part, day], days.count[part, day], exposed)
-                block = _step(block, observed, excess[part], basis, dynamics)
-        blocks.append(block)
-    if not blocks:
-        return state
+    size = BLOCK if len(basis.log_prior) >= WIDE else 4 * BLOCK
+    parts = [slice(low, low + size) for low in range(0, len(state.alpha), size)]
+
+    tables = _Tables.of(basis)
+
+    def folded(part: slice) -> State:
+        return _fold_block(_part(state, part), _turned(days, part), _Rule(excess[part], basis, tables, dynamics))
+
+    if len(parts) < 2:
+        return folded(slice(None))
+    with ThreadPoolExecutor(THREADS) as pool:
+        blocks = list(pool.map(folded, parts))
     return State(
         *(np.concatenate([getattr(b, name) for b in blocks]) for name in ("alpha", "beta", "evidence", "begun"))
     )
 
 
-def drift(state: State, dynamics: Dynamics) -> State:
-    """Let one day pass."""
-    shrink = np.where(state.begun, 1.0 / (1.0 + dynamics.drift * state.alpha), 1.0)
-    return State(state.alpha * shrink, state.beta * shrink[:, None], state.evidence * dynamics.fade, state.begun)
+def _part(state: State, part: slice) -> State:
+    return State(state.alpha[part], state.beta[part], state.evidence[part], state.begun[part])
+
+
+def _turned(days: Days, part: slice) -> Days:
+    """Some targets' observations, a day to a row."""
+    return Days(
+        np.ascontiguousarray(days.place[part].T),
+        np.ascontiguousarray(days.count[part].T),
+        np.ascontiguousarray(days.exposure[part].T),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Observed:
-    """One day's places, counts and exposures, each of shape (K,)."""
+class _Tables:
+    """A basis as it is read each day: g in the precision of the rates, and the logarithm of just that, both (G, J)."""
 
-    place: IntArray
-    count: FloatArray
-    exposure: FloatArray
+    g: Table
+    log_g: FloatArray
 
-
-def _step(state: State, seen: _Observed, excess: FloatArray, basis: Basis, dynamics: Dynamics) -> State:
-    """Take in one day: the plain conjugate update, and again with a break where the day hints at one."""
-    g, log_g = basis.g[seen.place], basis.log_g[seen.place]
-    rows = np.arange(len(state.alpha))
-    lead = (state.evidence + basis.log_prior).argmax(axis=1)
-    rate = g[rows, lead] / state.beta[rows, lead]
-    mean = seen.exposure * state.alpha * rate
-    # The size of the day is the forecast's: were it the count's, low counts would weigh more and pull the level down.
-    # Only where no chance explains the count, it corrects a forecast that knows nothing yet.
-    size = np.clip(mean, (seen.count - _CHANCE) / _FAR, (seen.count + _CHANCE) * _FAR)
-    omega = 1.0 / (1.0 + excess * np.maximum(size, 0.0))
-    count, exposure = omega * seen.count, omega * seen.exposure
-    beta = state.beta + exposure[:, None] * g
-    gain = _gain(state.alpha, state.beta, beta, count, log_g)
-    plain = State(state.alpha + count, beta, state.evidence + gain, state.begun | (seen.exposure > 0))
-    chance = _break_probability(state.alpha, exposure * rate, count, dynamics)
-    jumped = np.flatnonzero((chance > _NOTICED) & (seen.exposure > 0))
-    if jumped.size:
-        day = _Observed(seen.place[jumped], count[jumped], exposure[jumped])
-        _mix(plain, state, jumped, day, basis, dynamics)
-    evidence = plain.evidence - plain.evidence.max(axis=1, keepdims=True)
-    return State(plain.alpha, plain.beta, evidence, plain.begun)
+    @classmethod
+    def of(cls, basis: Basis) -> _Tables:
+        if len(basis.log_prior) < WIDE:
+            return cls(basis.g, basis.log_g)
+        g = basis.g.astype(np.float32)
+        return cls(g, np.log(g.astype(np.float64)))
 
 
-def _gain(alpha: FloatArray, before: FloatArray, after: FloatArray, count: FloatArray, log_g: FloatArray) -> FloatArray:
-    """Return the log marginal of a count in each cell, up to a constant per target, shape (K, J).
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rule:
+    """What stays the same from day to day; `excess` is of shape (K,)."""
 
-    alpha log beta + y log e_j - (alpha + y) log(beta + e_j), of the Gamma-Poisson mixture.
+    excess: FloatArray
+    basis: Basis
+    tables: _Tables
+    dynamics: Dynamics
+
+
+def _fold_block(state: State, days: Days, rule: _Rule) -> State:
+    """Fold a block of targets, whose observations have a day to a row."""
+    exposed = (days.exposure > 0).any(axis=1)
+    for low in range(0, len(exposed), STRETCH):
+        stretch = range(low, min(low + STRETCH, len(exposed)))
+        if not exposed[low : low + STRETCH].any():
+            for _ in stretch:
+                state = drift(state, rule.dynamics)
+            continue
+        block = _Block(state, rule)
+        for day in stretch:
+            block.wait()
+            if exposed[day]:
+                block.take_in(Seen(days.place[day], days.count[day], days.exposure[day]))
+        state = block.state()
+    return state
+
+
+class _Block:
+    """A block of K targets while a stretch of days is folded into it.
+
+    Time shrinks all rates of a target, and fades all evidence, by one factor. These factors are kept apart, so that a
+    day without exposure costs nothing and any other reads and writes each array but a few times:
+
+        beta = kept x rates,    evidence = faded x scores + a constant of the target
+
+    Rates of many cells are kept in single precision, of which a logarithm takes a third of the time, the sums in
+    double precision. A logarithm that is a little off comes in once with each sign, and `kept` begins so that all are
+    near zero: after a year the evidence is within about a thousandth.
+
+    Of the marginal's alpha log beta + y log g - (alpha + y) log(beta + e g) the logarithms of the rates before the day
+    are those after the day before: each day takes one logarithm per cell.
     """
-    after = np.log(after)
-    gain: FloatArray = count[:, None] * (log_g - after) + alpha[:, None] * (np.log(before) - after)
-    return gain
+
+    def __init__(self, state: State, rule: _Rule) -> None:
+        targets, cells = state.beta.shape
+        self._rule, self._dynamics = rule, rule.dynamics
+        self._alpha, self._begun = state.alpha, state.begun
+        self._touched = np.zeros(targets, dtype=np.bool_)
+        self._kept, self._faded = state.beta.mean(axis=1), 1.0
+        self._drift = np.where(state.begun, rule.dynamics.drift, 0.0)
+        self._rows = np.arange(targets)
+        kind = rule.tables.g.dtype
+        self._rates = _laid(state.beta / self._kept[:, None]).astype(kind)
+        self._scores = _laid(state.evidence)
+        self._leads = np.empty_like(self._scores)
+        self._log = np.log(self._rates)
+        self._spare = np.empty_like(self._rates)
+        self._read, self._gains = np.empty((targets, cells), dtype=kind), np.empty((targets, cells))
+
+    def wait(self) -> None:
+        """Let one day pass; see `scales.drift`."""
+        shrink = 1.0 / (1.0 + self._drift * self._alpha)
+        self._alpha = self._alpha * shrink
+        self._kept *= shrink
+        self._faded *= self._dynamics.fade
+
+    def take_in(self, seen: Seen) -> None:
+        """Take in one day: the plain conjugate update, and with a break where the day hints at one."""
+        g = np.take(self._rule.tables.g, seen.place, axis=0, out=self._read, mode="clip").T
+        prior = self._rule.basis.log_prior / self._faded
+        lead = np.add(self._scores, prior[:, None], out=self._leads).argmax(axis=0)
+        rate = g[lead, self._rows] / (self._kept * self._rates[lead, self._rows])
+        mean = seen.exposure * self._alpha * rate
+        # The size of the day is the forecast's: were it the count's, low counts would weigh more and pull the level
+        # down. Only where no chance explains the count, it corrects a forecast that knows nothing yet.
+        size = np.minimum(np.maximum(mean, (seen.count - _CHANCE) / _FAR), (seen.count + _CHANCE) * _FAR)
+        omega = 1.0 / (1.0 + self._rule.excess * np.maximum(size, 0.0))
+        day = Seen(seen.place, omega * seen.count, omega * seen.exposure)
+        jumped = hinted(self._alpha, day.exposure * rate, day.count, self._dynamics)
+        if not jumped.size:
+            self._update(day, g)
+            return
+        told = Seen(day.place[jumped], day.count[jumped], day.exposure[jumped])
+        after = mixed(self._of(jumped), told, self._rule.basis, self._dynamics)
+        self._update(day, g)
+        self._put(jumped, after)
+
+    def state(self) -> State:
+        """Return the belief; evidence of targets that had a day is zero at its most likely cell."""
+        evidence = self._faded * self._scores
+        evidence -= np.where(self._touched, evidence.max(axis=0), 0.0)
+        beta, evidence = (np.ascontiguousarray(a.T) for a in (self._kept * self._rates, evidence))
+        return State(self._alpha, beta, evidence, self._begun | self._touched)
+
+    def _update(self, day: Seen, g: Table) -> None:
+        """The plain update of all targets; those without exposure stay as they are."""
+        kind = g.dtype
+        np.multiply(g, (day.exposure / self._kept).astype(kind), out=self._spare)
+        self._rates += self._spare
+        after = np.log(self._rates, out=self._spare)
+        change = np.subtract(self._log, after, out=self._log)
+        change *= (self._alpha / self._faded).astype(kind)
+        self._scores += change
+        gain = np.take(self._rule.tables.log_g, day.place, axis=0, out=self._gains, mode="clip").T
+        gain -= after
+        gain *= day.count / self._faded
+        self._scores += gain
+        self._log, self._spare = after, change
+        self._alpha = self._alpha + day.count
+        if not self._touched.all():
+            self._touched |= day.exposure > 0
+            self._drift[self._touched] = self._dynamics.drift
+
+    def _of(self, rows: IntArray) -> State:
+        beta = (self._kept[rows] * self._rates[:, rows]).T
+        return State(self._alpha[rows], beta, self._faded * self._scores[:, rows].T, self._touched[rows])
+
+    def _put(self, rows: IntArray, state: State) -> None:
+        self._alpha[rows] = state.alpha
+        rates = (state.beta / self._kept[rows, None]).T
+        self._rates[:, rows], self._log[:, rows] = rates, np.log(rates)
+        self._scores[:, rows] = state.evidence.T / self._faded
 
 
-def _break_probability(alpha: FloatArray, odds: FloatArray, count: FloatArray, dynamics: Dynamics) -> FloatArray:
-    """Return the posterior probability of a break under the leading cell, shape (K,).
-
-    Args:
-        alpha: Gamma shapes before the day, shape (K,).
-        odds: Exposure x g / beta, shape (K,).
-        count: Discounted count, shape (K,).
-        dynamics: With the chance and the variance of a break.
-    """
-    if dynamics.break_chance == 0.0:
-        return np.zeros(len(alpha))
-    loose = alpha / (1.0 + dynamics.break_variance * alpha)
-    against = _log_marginal(alpha, odds, count) - _log_marginal(loose, odds * alpha / loose, count)
-    prior = np.log(dynamics.break_chance / (1.0 - dynamics.break_chance))
-    probability: FloatArray = 1.0 / (1.0 + np.exp(np.clip(against - prior, -700.0, 700.0)))
-    return probability
-
-
-def _log_marginal(alpha: FloatArray, odds: FloatArray, count: FloatArray) -> FloatArray:
-    """Return the log of the negative binomial with shape alpha and odds e / beta, without its common factor."""
-    value: FloatArray = gammaln(alpha + count) - gammaln(alpha) + count * np.log(odds + 1e-300)
-    return value - (alpha + count) * np.log1p(odds)
-
-
-def _mix(plain: State, before: State, rows: IntArray, day: _Observed, basis: Basis, dynamics: Dynamics) -> None:
-    """Mix, for some rows of `plain`, the story of no break with that of one, and collapse both to one Gamma.
-
-    In each cell means and second moments of lambda are kept; the Gamma shape, common to the cells, keeps their mean
-    relative variance.
-    """
-    alpha, beta = before.alpha[rows], before.beta[rows]
-    loose = alpha / (1.0 + dynamics.break_variance * alpha)
-    wide = beta * (loose / alpha)[:, None]
-    g, log_g = basis.g[day.place], basis.log_g[day.place]
-    wider = wide + day.exposure[:, None] * g
-    const = [gammaln(a + day.count) - gammaln(a) for a in (alpha, loose)]
-    stay = const[0][:, None] + _gain(alpha, beta, plain.beta[rows], day.count, log_g) + np.log1p(-dynamics.break_chance)
-    jump = const[1][:, None] + _gain(loose, wide, wider, day.count, log_g) + np.log(dynamics.break_chance)
-    both = np.logaddexp(stay, jump)
-    share = np.exp(jump - both)
-    shapes = plain.alpha[rows][:, None], (loose + day.count)[:, None]
-    means = shapes[0] / plain.beta[rows], shapes[1] / wider
-    mean = (1.0 - share) * means[0] + share * means[1]
-    square = (1.0 - share) * means[0] ** 2 * (1.0 + 1.0 / shapes[0]) + share * means[1] ** 2 * (1.0 + 1.0 / shapes[1])
-    evidence = before.evidence[rows] + both
-    relative = (weights(evidence, basis.log_prior) * (square / mean**2 - 1.0)).sum(axis=1)
-    plain.alpha[rows] = 1.0 / np.maximum(relative, 1e-12)
-    plain.beta[rows] = plain.alpha[rows][:, None] / mean
-    plain.evidence[rows] = evidence
-
-
-def weights(evidence: FloatArray, log_prior: FloatArray) -> FloatArray:
-    """Return posterior cell probabilities, shape (K, J), from evidence (K, J) and log prior (J,) or (K, J)."""
-    score = evidence + log_prior
-    score = np.exp(score - score.max(axis=1, keepdims=True))
-    normalised: FloatArray = score / score.sum(axis=1, keepdims=True)
-    return normalised
+def _laid(table: FloatArray) -> FloatArray:
+    """A copy of a table (K, J) as (J, K), in memory as `WIDE` says."""
+    return table.copy().T if table.shape[1] >= WIDE else np.array(table.T, order="C")

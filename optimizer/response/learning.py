@@ -14,7 +14,7 @@ from optimizer.response.auctions import Volumes, told_supply
 from optimizer.response.belief import Belief, CurvePosterior
 from optimizer.response.curves import CELLS, GRID, place, relative
 from optimizer.response.delivery import learn_supply
-from optimizer.response.filter import Basis, Days, Dynamics, drift, fold, start, weights
+from optimizer.response.filter import fold
 from optimizer.response.funnel import CONVERSIONS, Funnel, Step, funnel
 from optimizer.response.history import BoolArray, History, read
 from optimizer.response.lift import learn_lift
@@ -22,6 +22,7 @@ from optimizer.response.maturity import learn_maturity
 from optimizer.response.memory import remember, retention
 from optimizer.response.occasions import RATES, Counted, Effects, Schedule, learn_effects
 from optimizer.response.prior import pooled_shapes, reference_spend, scale_prior, shape_prior
+from optimizer.response.scales import Basis, Days, Dynamics, drift, start, weights
 from optimizer.response.season import ELASTICITY, Local, excess_variance, shared_weekdays, weekday_factors
 from optimizer.response.worth import learn_worth
 

@@ -17,9 +17,10 @@ import numpy as np
 
 from optimizer.plan.snapshot import FloatArray, IntArray
 from optimizer.response.curves import GRID, place
-from optimizer.response.filter import Basis, Days, Dynamics, drift, fold, start, weights
+from optimizer.response.filter import fold
 from optimizer.response.funnel import Step
 from optimizer.response.history import BoolArray
+from optimizer.response.scales import Basis, Days, Dynamics, drift, start, weights
 
 ELASTICITIES: Final = np.array([-0.1, 0.0, 0.1, 0.2, 0.3, 0.45, 0.6])
 """epsilon, prior N(.05, .2^2) on these points."""
@@ -83,7 +84,8 @@ def choose(probability: FloatArray, n: int, rng: np.random.Generator) -> IntArra
     edges = np.cumsum(probability, axis=1) + np.arange(rows)[:, None]
     edges[:, -1] = np.arange(1, rows + 1)
     position = rng.random((n, rows)) + np.arange(rows)
-    chosen = np.searchsorted(edges.ravel(), position, side="right") - np.arange(rows) * cells
+    # One row after another: a search then finds the edges of its row in the processor's cache.
+    chosen = np.searchsorted(edges.ravel(), np.ascontiguousarray(position.T), side="right").T - np.arange(rows) * cells
     inside: IntArray = np.clip(chosen, 0, cells - 1)
     return inside
 

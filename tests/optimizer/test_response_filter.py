@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from optimizer.response.breaks import NOTICED, break_probability, hinted
 from optimizer.response.curves import (
     CELLS,
     GRID,
@@ -19,9 +20,10 @@ from optimizer.response.curves import (
     place,
     relative,
 )
-from optimizer.response.filter import BLOCK, Basis, Days, Dynamics, State, drift, fold, start, weights
+from optimizer.response.filter import BLOCK, fold
 from optimizer.response.learning import SHAPES, VOLUME
 from optimizer.response.prior import LEAST_SHAPE_WEIGHT, pooled_shapes
+from optimizer.response.scales import Basis, Days, Dynamics, State, drift, start, weights
 
 NOTHING = (np.empty(0), np.empty(0))
 AT_ONE = int(place(np.zeros(1))[0])
@@ -224,7 +226,7 @@ def test_folding_in_two_pieces_equals_folding_at_once(seed, cut):
     first, second = some_days(days, np.s_[:, :cut]), some_days(days, np.s_[:, cut:])
     pieces = fold(fold(begin(3, FEW), first, excess, FEW, VOLUME), second, excess, FEW, VOLUME)
     for name in ("alpha", "beta", "evidence"):
-        assert np.array_equal(getattr(whole, name), getattr(pieces, name))
+        assert np.allclose(getattr(whole, name), getattr(pieces, name), rtol=1e-11, atol=1e-11)
 
 
 def test_blocks_of_targets_do_not_change_the_result():
@@ -269,7 +271,62 @@ def test_steep_concave_and_logistic_truths_are_told_apart():
     assert weight[2, CELLS.logistic].sum() > 0.9
 
 
+def by_the_letter(state, days, excess, basis, dynamics):
+    """The update of docs/models.md without breaks, in double precision, day by day."""
+    alpha, beta, evidence = state.alpha, state.beta, state.evidence
+    begun = state.begun.copy()
+    for place_, count, exposure in zip(days.place.T, days.count.T, days.exposure.T, strict=True):
+        shrink = np.where(begun, 1 / (1 + dynamics.drift * alpha), 1.0)
+        alpha, beta, evidence = alpha * shrink, beta * shrink[:, None], evidence * dynamics.fade
+        lead = (evidence + basis.log_prior).argmax(axis=1)
+        g = basis.g[place_]
+        mean = exposure * alpha * np.take_along_axis(g / beta, lead[:, None], axis=1)[:, 0]
+        omega = 1 / (1 + excess * np.maximum(np.clip(mean, (count - 10) / 3, (count + 10) * 3), 0))
+        after = beta + (omega * exposure)[:, None] * g
+        gain = alpha[:, None] * np.log(beta) - (alpha + omega * count)[:, None] * np.log(after)
+        evidence = evidence + gain + (omega * count)[:, None] * basis.log_g[place_]
+        alpha, beta, begun = alpha + omega * count, after, begun | (exposure > 0)
+    return State(alpha, beta, evidence, begun)
+
+
+def test_a_long_fold_of_many_cells_is_the_formula_but_for_single_precision():
+    rng = np.random.default_rng(12)
+    excess, calm = np.full(40, 0.03), replace(VOLUME, break_chance=0.0)
+    exposure = rng.uniform(0.7, 1.3, (40, 200)) * (rng.random((40, 200)) < 0.9)
+    log_u = rng.normal(0, 0.4, (40, 200))
+    mean = 300 * exposure * np.exp(log_u) / (0.5 + np.exp(log_u))
+    days = Days(place(log_u), rng.poisson(mean).astype(float), exposure)
+    truth = by_the_letter(begin(40), days, excess, SHAPES, calm)
+    state = fold(begin(40), days, excess, SHAPES, calm)
+    assert np.allclose(state.alpha, truth.alpha, rtol=1e-3)
+    assert np.allclose(state.alpha[:, None] / state.beta, truth.alpha[:, None] / truth.beta, rtol=1e-4)
+    expected = weights(truth.evidence, CELLS.log_prior)
+    assert np.allclose(weights(state.evidence, CELLS.log_prior), expected, rtol=0, atol=3e-3)
+
+
+def test_a_fold_of_few_cells_is_the_formula_to_the_last_digits():
+    rng = np.random.default_rng(13)
+    days, excess, calm = random_days(rng, targets=9, days=100), np.full(9, 0.03), replace(VOLUME, break_chance=0.0)
+    truth, state = by_the_letter(begin(9, FEW), days, excess, FEW, calm), fold(begin(9, FEW), days, excess, FEW, calm)
+    assert np.allclose(state.alpha, truth.alpha, rtol=1e-12)
+    assert np.allclose(state.beta, truth.beta, rtol=1e-12)
+    expected = weights(truth.evidence, FEW.log_prior)
+    assert np.allclose(weights(state.evidence, FEW.log_prior), expected, rtol=0, atol=1e-10)
+
+
 # Breaks
+
+
+@pytest.mark.parametrize("chance", [5e-4, 2e-3, 4e-3, 0.013, 0.05])
+def test_no_break_is_overlooked(chance):
+    """Wherever gamma functions are spared, they would have found a break less probable than is looked into."""
+    dynamics = replace(VOLUME, break_chance=chance)
+    alpha, odds = (a.ravel() for a in np.meshgrid(np.geomspace(0.1, 1e5, 60), np.geomspace(1e-6, 1e5, 80)))
+    mean, sd = alpha * odds, np.sqrt(alpha * odds * (1 + odds))
+    for z in np.linspace(-5, 5, 101):
+        count = np.maximum(mean + z * sd, 0.0)
+        noticed = np.flatnonzero(break_probability(alpha, odds, count, dynamics) > NOTICED)
+        assert np.array_equal(hinted(alpha, odds, count, dynamics), noticed)
 
 
 def test_a_break_is_the_mixture_of_two_stories_collapsed_by_moments():

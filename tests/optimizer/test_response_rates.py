@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 from optimizer.response.belief import CurvePosterior
 from optimizer.response.curves import CELLS, grid_cells, place
-from optimizer.response.filter import Basis, Days, State, fold, start
+from optimizer.response.filter import fold
 from optimizer.response.funnel import Step
 from optimizer.response.learning import SHAPES, VOLUME
 from optimizer.response.rates import BASIS, CLICKS, CONVERSIONS, ELASTICITIES, learn_rate
+from optimizer.response.scales import Basis, Days, State, start
 
 ONE = grid_cells((np.ones(1), np.ones(1)), (np.empty(0), np.empty(0)))
 LEVEL = int(np.flatnonzero(ELASTICITIES == 0.0)[0])

@@ -8,11 +8,12 @@ import tracemalloc
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from connectors.contract import Account, BudgetKey, BudgetTarget, Entity, EntityKind, Level, PerformanceRow, Series
 from connectors.money import Money
-from optimizer.agent.store import SqlStore, open_sql
+from optimizer.agent.store import SqlStore, engine, open_sql, sql
 from optimizer.agent.store.engine import Database
 from optimizer.plan.recommendation import (
     BudgetIntent,
@@ -281,3 +282,60 @@ def test_a_snapshot_sees_one_state_while_others_write(store, path):
         assert connection.exec_driver_sql("SELECT spend FROM fact").scalar() == 1_000_000
     assert store.snapshot(query).digest() != before
     other.close()
+
+
+# Two readers
+
+
+def count(connection):
+    return connection.exec_driver_sql("SELECT COUNT(*) FROM fact").scalar_one()
+
+
+def test_two_readers_see_one_state_whatever_is_written_meanwhile(store, path):
+    store.ingest([row()])
+    with Database(path).read_alike() as connections:
+        store.ingest([row(day=DAY + timedelta(days=1))])
+        assert [count(connection) for connection in connections] == [1, 1]
+
+
+def test_a_write_between_the_two_is_noticed(store, path, monkeypatch):
+    """A commit after the first has looked and before the second has: they would not see the same."""
+    store.ingest([row()])
+    versions = []
+
+    def version(connection):
+        versions.append(engine_version(connection))
+        if len(versions) == 1:
+            store.ingest([row(day=DAY + timedelta(days=1))])
+        return versions[-1]
+
+    engine_version = engine._data_version
+    monkeypatch.setattr(engine, "_data_version", version)
+    with Database(path).read_alike() as connections:
+        assert [count(connection) for connection in connections] == [2, 2]
+    assert len(versions) == 4
+    assert versions[0] != versions[1] == versions[2] == versions[3]
+
+
+def test_where_others_never_cease_to_write_one_reader_does_it(store, path, monkeypatch):
+    versions = iter(range(100))
+    monkeypatch.setattr(engine, "_data_version", lambda _: next(versions))
+    with Database(path).read_alike() as connections:
+        assert len(connections) == 1
+
+
+def test_two_readers_find_what_one_finds(store, monkeypatch):
+    series = [replace(SERIES, campaign_id=f"c{k}") for k in range(7)]
+    store.ingest(row(1_000 + k, DAY, own) for k, own in enumerate(series))
+    store.ingest(row(2_000 + k, DAY, own, NOON + timedelta(days=1)) for k, own in enumerate(series[:3]))
+    budgets = [
+        BudgetTarget(SERIES.account, f"b{k}", "B", Level.CAMPAIGN, (f"c{k}",), Money(10_000_000, "USD"))
+        for k in range(6)
+    ]
+    store.note_budgets("ads", budgets, NOON)
+    query = SnapshotQuery(NOON + timedelta(days=2), DAY + timedelta(days=9), 30, "USD", "UTC")
+    alone = store.snapshot(query)
+    monkeypatch.setattr(sql, "_MANY", 1)
+    together = store.snapshot(query)
+    assert np.nansum(alone.panel.spend) > 0
+    assert together.digest() == alone.digest()

@@ -116,12 +116,20 @@ def _laid(place: IntArray, micros: FloatArray, shape: tuple[int, int]) -> FloatA
 
 def _budgets(layout: Layout, known: Known, span: Span) -> FloatArray:
     """Return the daily budget in force at the end of each account-local day, shape (K, T)."""
-    grid = np.full((len(layout.targets), span.until - span.since), np.nan)
-    for row, target in zip(grid, layout.targets, strict=True):
-        for instant, micros in known.amounts[target.key]:
-            start = max(local_day(instant, target.budget.account.time_zone) - span.since, 0)
-            row[start:] = np.nan if micros is None else micros / _MICROS
-    return grid
+    days = span.until - span.since
+    readings = [
+        (row, local_day(instant, target.budget.account.time_zone), np.nan if micros is None else micros)
+        for row, target in enumerate(layout.targets)
+        for instant, micros in known.amounts[target.key]
+    ]
+    row, day, micros = np.array(readings, dtype=np.float64).reshape(-1, 3).T
+    start = np.maximum(day - span.since, 0.0).astype(np.int64)
+    read = np.flatnonzero(start < days)
+    # The number of the reading in force, one at least: of those of one target and day the last, which is the largest.
+    number = np.zeros((len(layout.targets), days), dtype=np.int64)
+    np.maximum.at(number, (row[read].astype(np.int64), start[read]), read + 1)
+    amounts = np.concatenate([[np.nan], micros / _MICROS])
+    return amounts[np.maximum.accumulate(number, axis=1)]
 
 
 def _arm_panel(layout: Layout, facts: Facts, span: Span) -> ArmPanel | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, case, func, select, text, update
@@ -157,6 +159,11 @@ def _enter(
     ])  # fmt: skip
 
 
+def count_series(connection: Connection) -> int:
+    """Return the number of series."""
+    return int(connection.execute(select(func.count()).select_from(_SERIES)).scalar_one())
+
+
 def read_series(connection: Connection, known_at: int, today: int) -> list[KnownSeries]:
     """Return the series of which a row of a day before `today` was known."""
     accounts = _accounts(connection)
@@ -203,25 +210,28 @@ def read_budgets(connection: Connection, known_at: int) -> dict[BudgetKey, Budge
         .join(last, (last.c.budget == _READING.c.budget) & (last.c.read_at == _READING.c.read_at))
         .where(_READING.c.amount.is_not(None))
     )
-    found = (_budget(row, accounts[row.account]) for row in rows)
+    found = (_budget(row, accounts[row.account]) for row in rows.all())
     return {budget.key: budget for budget in found}
 
 
 def read_amounts(connection: Connection, known_at: int) -> dict[BudgetKey, list[tuple[int, int | None]]]:
     """Return the readings of each budget up to an instant, oldest first; None where it was no daily budget, or gone."""
     accounts = _accounts(connection)
+    keys = {
+        number: BudgetKey(accounts[account].connector, accounts[account].account_id, budget_id)
+        for number, account, budget_id in connection.execute(
+            select(_BUDGET.c.id, _BUDGET.c.account, _BUDGET.c.budget_id)
+        )
+    }
     rows = connection.execute(
-        select(_BUDGET.c.account, _BUDGET.c.budget_id, _READING.c.read_at, _READING.c.amount, _READING.c.kind)
-        .join(_READING, _READING.c.budget == _BUDGET.c.id)
+        select(_READING.c.budget, _READING.c.read_at, case((_READING.c.kind == BudgetKind.DAILY, _READING.c.amount)))
         .where(_READING.c.read_at <= known_at)
-        .order_by(_READING.c.read_at)
+        .order_by(_READING.c.budget, _READING.c.read_at)
     )
-    amounts: dict[BudgetKey, list[tuple[int, int | None]]] = {}
-    for number, budget_id, read_at, amount, kind in rows:
-        account = accounts[number]
-        key = BudgetKey(account.connector, account.account_id, budget_id)
-        amounts.setdefault(key, []).append((read_at, amount if kind == BudgetKind.DAILY else None))
-    return amounts
+    return {
+        keys[budget]: [(read_at, amount) for _, read_at, amount in readings]
+        for budget, readings in groupby(rows.all(), key=itemgetter(0))
+    }
 
 
 def _insert(connection: Connection) -> Any:

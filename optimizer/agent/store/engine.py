@@ -24,6 +24,8 @@ _BUSY_SECONDS = 10.0
 _RETRY_SECONDS = 0.01
 _SCHEME = "sqlite:///"
 _UNIQUE_VIOLATION = "23505"
+_ALIKE_TRIES = 3
+_FIX = "SELECT COUNT(*) FROM sqlite_master"  # the first read of a transaction settles which state it sees
 # FULL: a commit that was answered survives a loss of power; what stands here is what was done with money.
 _PRAGMAS = (
     "PRAGMA synchronous = FULL",
@@ -73,6 +75,16 @@ class SqlDatabase(ABC):
         """
         with self._transaction(self.READ) as connection:
             yield connection
+
+    @contextmanager
+    def read_alike(self) -> Iterator[tuple[Connection, ...]]:
+        """Open transactions as `read` does that all see one state, as many as threads can use; here one.
+
+        Raises:
+            StoreError: The database cannot be read.
+        """
+        with self.read() as connection:
+            yield (connection,)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -176,6 +188,26 @@ class Database(SqlDatabase):
         mend = next((mend for sign, mend in _MENDS if sign in said), "see docs/store.md")
         return f"the database says: {said}. Mend: {mend}"
 
+    @contextmanager
+    def read_alike(self) -> Iterator[tuple[Connection, ...]]:
+        """Open two transactions that see the same state; see `SqlDatabase.read_alike`.
+
+        Where others write so often that two such cannot be had, there is one.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        for _ in range(_ALIKE_TRIES):
+            with self.connect() as watch, self.read() as first, self.read() as second:
+                before = _data_version(watch)
+                for connection in (first, second):
+                    connection.exec_driver_sql(_FIX)
+                if _data_version(watch) == before:
+                    yield first, second
+                    return
+        with self.read() as connection:
+            yield (connection,)
+
     def seat(self) -> Seat:
         """See `SqlDatabase.seat`."""
         return FileSeat(self.path.with_name(f"{self.path.name}.lead"))
@@ -254,3 +286,9 @@ def _use_wal(connection: Any, deadline: float) -> None:
             time.sleep(_RETRY_SECONDS)
         else:
             return
+
+
+def _data_version(connection: Connection) -> int:
+    """A number that differs once any other connection has committed; to be asked outside of transactions."""
+    driver = connection.connection.driver_connection
+    return int(driver.execute("PRAGMA data_version").fetchone()[0]) if driver is not None else 0

@@ -6,7 +6,8 @@ then merged by a few statements under the write lock. Which series a total is fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import batched
 
@@ -21,7 +22,7 @@ from optimizer.agent.store.known import Cells, Groups, Revisions, Span
 from optimizer.agent.store.rules import too_large
 from optimizer.agent.store.staging import CHUNK, Stage, steps, version, write
 from optimizer.agent.store.timeline import Version
-from optimizer.plan.snapshot import FloatArray
+from optimizer.plan.snapshot import FloatArray, IntArray
 from optimizer.ports import IngestReport
 
 _MEASURES = "spend, conversions, value, impressions, clicks"
@@ -97,26 +98,14 @@ _TOTALS = tuple(
     f"SELECT m.grp, v.day, {_SUMS} FROM temp.member m JOIN {source} GROUP BY m.grp, v.day"  # noqa: S608
     for source in (_KNOWN_NOW, _KNOWN_THEN)
 )
-# Where each group is one series there is nothing to add up. A text of a whole column then reaches Python in a fraction
-# of the time that a row object for each day takes. All columns are listed in one order, whichever it is.
+# Where rows need not be added up by the database, a text of a whole column reaches Python in a fraction of the time
+# that a row object for each day takes. All columns are listed in one order, whichever it is.
 _UNREPORTED = -(2**63)
-_COLUMNS = ("day", *_MEASURES.split(", "))
-_LISTS = ", ".join(f"group_concat(IFNULL(v.{name}, {_UNREPORTED}))" for name in _COLUMNS)
-_LISTED = tuple(
-    f"SELECT m.grp, COUNT(*), {_LISTS} FROM temp.member m JOIN {source} GROUP BY m.series_id"  # noqa: S608
-    for source in (_KNOWN_NOW, _KNOWN_THEN)
-)
-_LISTED_CHUNK = 500
-_FIRST = "(SELECT MIN(x.known_from) FROM fact_revision x WHERE x.series_id = v.series_id AND x.day = v.day)"
+_OPTIONAL = ("value", "impressions", "clicks")
+_TOTALLED = ("day", *_MEASURES.split(", "))
+_STATED = ("day", "known_from", "conversions")
 _REPLACED = "fact_revision v ON v.series_id = m.series_id AND v.day >= :since AND v.day < :until"
-_REVISIONS = tuple(
-    f"SELECT m.grp, v.day, {first}, {then}, {change} FROM temp.member m JOIN {source} GROUP BY 1, 2, 3, 4"  # noqa: S608
-    for first, then, change, source in (
-        (f"COALESCE({_FIRST}, v.known_from)", "v.known_from", "SUM(v.conversions)", _KNOWN_NOW),
-        (_FIRST, "v.known_from", "SUM(v.conversions)", f"{_REPLACED} AND v.known_from <= :known_at"),
-        (_FIRST, "v.known_to", "-SUM(v.conversions)", f"{_REPLACED} AND v.known_to <= :known_at"),
-    )
-)
+_LISTED_CHUNK = 500
 
 
 def ingest(connection: Connection, rows: Iterable[PerformanceRow]) -> IngestReport:
@@ -178,50 +167,113 @@ def _history(connection: Connection, number: int, day: int) -> list[Version]:
 
 
 class SqlFacts:
-    """The facts as known at one instant, read within one transaction."""
+    """The facts as known at one instant, read within transactions that see one state, a thread for each.
 
-    def __init__(self, connection: Connection, known_at: int) -> None:
-        self._connection = connection
+    Args:
+        connection: In its transaction.
+        known_at: The instant.
+        beside: Others that see the same.
+    """
+
+    def __init__(self, connection: Connection, known_at: int, beside: Sequence[Connection] = ()) -> None:
+        self._readers = [_Reader(each, known_at) for each in (connection, *beside)]
         self._known_at = known_at
 
     def totals(self, groups: Groups, span: Span) -> Cells:
         """Return the totals of groups and days that have rows."""
         if len(set(groups.values())) == len(groups):
-            return self._listed(groups, span)
-        table = self._read(_TOTALS, groups, span, 7)
-        return Cells(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
+            table = self._columns(groups, _TOTALLED, (_KNOWN_NOW, _KNOWN_THEN), span)
+            measures = table[3:].astype(np.float64)
+            measures[table[3:] == _UNREPORTED] = np.nan
+            return Cells(table[1], table[2], measures.T)
+        added = np.concatenate(self._on_each(groups, lambda reader: reader.rows(_TOTALS, span, 7)))
+        return Cells(added[:, 0].astype(np.int64), added[:, 1].astype(np.int64), added[:, 2:])
 
     def auctions(self, groups: Groups, span: Span) -> Cells:
         """Return impressions to be had and those lost to the budget, where they are told."""
-        told = self._connection.exec_driver_sql(auctions.ANY).scalar_one()
-        table = self._read((auctions.TOTALS,), groups, span, 4) if told else np.zeros((0, 4))
+        table = np.zeros((0, 4))
+        if self._readers[0].knows(auctions.ANY):
+            table = np.concatenate(self._on_each(groups, lambda reader: reader.rows((auctions.TOTALS,), span, 4)))
         return Cells(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
 
     def revisions(self, groups: Groups, span: Span) -> Revisions:
         """Return how the conversions of groups and days came to be known."""
-        table = self._read(_REVISIONS, groups, span, 5)
-        group, day, first, known_from = table[:, :4].astype(np.int64).T
-        return Revisions(group, day, first, known_from, table[:, 4])
+        now = self._columns(groups, _STATED, (_KNOWN_NOW,), span)
+        then = self._columns(groups, (*_STATED, "known_to"), (f"{_REPLACED} AND v.known_from <= :known_at",), span)
+        first = _first(now, then)
+        ended = then[5] <= self._known_at
+        until = then[:, ended]
+        return _summed(
+            group=np.concatenate([now[1], then[1], until[1]]),
+            day=np.concatenate([now[2], then[2], until[2]]),
+            first=np.concatenate([first, first[now.shape[1] :][ended]]),
+            known_from=np.concatenate([now[3], then[3], until[5]]),
+            change=np.concatenate([now[4], then[4], -until[4]]),
+        )
 
-    def _listed(self, groups: Groups, span: Span) -> Cells:
-        """The facts of groups of a single series each."""
-        self._assign(groups)
+    def _columns(self, groups: Groups, columns: Sequence[str], sources: Sequence[str], span: Span) -> IntArray:
+        """The rows of the groups' series in some sources, one source after another; see `_Reader.columns`."""
+        found = self._on_each(groups, lambda reader: [reader.columns(columns, source, span) for source in sources])
+        return np.concatenate([part for parts in found for part in parts], axis=1)
+
+    def _on_each[T](self, groups: Groups, work: Callable[[_Reader], T]) -> list[T]:
+        """Do something on each connection for its part of the groups' series."""
+        members = sorted(groups.items())
+        size = -(-len(members) // len(self._readers))
+
+        def own(number: int) -> T:
+            self._readers[number].assign(members[number * size : (number + 1) * size])
+            return work(self._readers[number])
+
+        if len(self._readers) == 1:
+            return [own(0)]
+        with ThreadPoolExecutor(len(self._readers)) as pool:
+            return list(pool.map(own, range(len(self._readers))))
+
+
+class _Reader:
+    """Reads the facts of the series that it was assigned."""
+
+    def __init__(self, connection: Connection, known_at: int) -> None:
+        self._connection = connection
+        self._known_at = known_at
+
+    def assign(self, members: Sequence[tuple[int, int]]) -> None:
+        """Read these series, given with their groups, from now on."""
+        _execute_all(self._connection, (
+            "DROP TABLE IF EXISTS temp.member",
+            "CREATE TEMP TABLE member (series_id INTEGER PRIMARY KEY, grp INTEGER NOT NULL)",
+        ))  # fmt: skip
+        if members:
+            self._connection.exec_driver_sql("INSERT INTO temp.member (series_id, grp) VALUES (?, ?)", list(members))
+
+    def columns(self, columns: Sequence[str], source: str, span: Span) -> IntArray:
+        """Return the rows that `source` joins to the series, shape (2 + columns, N).
+
+        The first two are the series and its group; an unreported measure is `_UNREPORTED`.
+        """
+        lists = ", ".join(
+            f"group_concat(IFNULL(v.{name}, {_UNREPORTED}))" if name in _OPTIONAL else f"group_concat(v.{name})"
+            for name in columns
+        )
+        query = f"SELECT m.series_id, m.grp, COUNT(*), {lists} FROM temp.member m JOIN {source} GROUP BY m.series_id"  # noqa: S608
         bounds = {"since": span.since, "until": span.until, "known_at": self._known_at}
-        parts = [np.zeros((1 + len(_COLUMNS), 0), dtype=np.int64)]
-        for query in _LISTED:
-            cursor = self._connection.exec_driver_sql(query, bounds).cursor
-            while chunk := cursor.fetchmany(_LISTED_CHUNK):
-                group, count, *texts = zip(*chunk, strict=True)
-                columns = [np.fromstring(",".join(text), dtype=np.int64, sep=",") for text in texts]
-                parts.append(np.stack([np.repeat(np.array(group), np.array(count)), *columns]))
-        table = np.concatenate(parts, axis=1)
-        measures = table[2:].astype(np.float64)
-        measures[table[2:] == _UNREPORTED] = np.nan
-        return Cells(table[0], table[1], measures.T)
+        parts = [np.zeros((2 + len(columns), 0), dtype=np.int64)]
+        cursor = self._connection.exec_driver_sql(query, bounds).cursor
+        while chunk := cursor.fetchmany(_LISTED_CHUNK):
+            series, group, count, *texts = zip(*chunk, strict=True)
+            parts.append(np.empty((2 + len(columns), sum(count)), dtype=np.int64))
+            parts[-1][:2] = np.repeat(np.array([series, group]), np.array(count), axis=1)
+            for row, text in zip(parts[-1][2:], texts, strict=True):
+                row[:] = np.fromstring(",".join(text), dtype=np.int64, sep=",")
+        return np.concatenate(parts, axis=1)
 
-    def _read(self, queries: Sequence[str], groups: Groups, span: Span, width: int) -> FloatArray:
+    def knows(self, query: str) -> bool:
+        """Return what a query says that answers with one truth value."""
+        return bool(self._connection.exec_driver_sql(query).scalar_one())
+
+    def rows(self, queries: Sequence[str], span: Span, width: int) -> FloatArray:
         """Return the queries' rows, one query after another; a float holds every instant and exact sum among them."""
-        self._assign(groups)
         bounds = {"since": span.since, "until": span.until, "known_at": self._known_at}
         parts = [np.zeros((0, width))]
         for query in queries:
@@ -231,14 +283,33 @@ class SqlFacts:
                 parts.append(np.array(chunk, dtype=np.float64))
         return np.concatenate(parts)
 
-    def _assign(self, groups: Groups) -> None:
-        _execute_all(self._connection, (
-            "DROP TABLE IF EXISTS temp.member",
-            "CREATE TEMP TABLE member (series_id INTEGER PRIMARY KEY, grp INTEGER NOT NULL)",
-        ))  # fmt: skip
-        if groups:
-            members = sorted(groups.items())
-            self._connection.exec_driver_sql("INSERT INTO temp.member (series_id, grp) VALUES (?, ?)", members)
+
+def _first(now: IntArray, then: IntArray) -> IntArray:
+    """Return the instant at which each row's series and day were first stated, of `now` and `then`, shape (N + M,)."""
+    stated = np.concatenate([now[3], then[3]])
+    # Series and day as one number; only those that were restated have a first statement other than their own.
+    key = np.concatenate([now[0], then[0]]) * 2**23 + np.concatenate([now[2], then[2]])
+    restated, place = np.unique(key[now.shape[1] :], return_inverse=True)
+    earliest = np.full(restated.size, np.iinfo(np.int64).max)
+    np.minimum.at(earliest, place, then[3])
+    at = np.minimum(np.searchsorted(restated, key), max(restated.size - 1, 0))
+    if not restated.size:
+        return stated
+    first: IntArray = np.where(restated[at] == key, earliest[at], stated)
+    return first
+
+
+def _summed(group: IntArray, day: IntArray, first: IntArray, known_from: IntArray, change: IntArray) -> Revisions:
+    """Add up the changes of one group, day, first statement and instant."""
+    key = np.stack([group, day, first, known_from])
+    code = np.zeros(group.size, dtype=np.int64)
+    for column in key:
+        distinct, place = np.unique(column, return_inverse=True)
+        code = np.unique(code * max(distinct.size, 1) + place, return_inverse=True)[1]
+    last = np.zeros(code.max(initial=-1) + 1, dtype=np.int64)
+    last[code] = np.arange(code.size)
+    group, day, first, known_from = key[:, last]
+    return Revisions(group, day, first, known_from, np.bincount(code, weights=change, minlength=last.size))
 
 
 def _execute_all(connection: Connection, statements: Iterable[str]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
 
@@ -32,10 +33,12 @@ _INGEST: Final[Mapping[str, Callable[[Connection, Iterable[PerformanceRow]], Ing
     "sqlite": facts.ingest,
     "postgresql": facts_postgres.ingest,
 }
-_FACTS: Final[Mapping[str, Callable[[Connection, int], Facts]]] = {
+_FACTS: Final[Mapping[str, Callable[[Connection, int, Sequence[Connection]], Facts]]] = {
     "sqlite": facts.SqlFacts,
-    "postgresql": facts_postgres.PostgresFacts,
+    "postgresql": lambda connection, known_at, _beside: facts_postgres.PostgresFacts(connection, known_at),
 }
+
+_MANY = 2_000
 
 
 def open_sql(url: str) -> SqlStore:
@@ -90,7 +93,7 @@ class SqlStore:
     def snapshot(self, query: SnapshotQuery) -> Snapshot:
         """See `Store.snapshot`."""
         known_at, budgets_at = to_instant(query.known_at), to_instant(query.budgets_at or query.known_at)
-        with self._database.read() as connection:
+        with self._readers() as (connection, *beside):
             known = Known(
                 series=catalogue.read_series(connection, known_at, query.today.toordinal()),
                 budgets=tuple(catalogue.read_budgets(connection, budgets_at).values()),
@@ -102,7 +105,18 @@ class SqlStore:
                 switches=ledger.switches(connection, to_instant(query.known_at - MOVES_WINDOW), known_at),
                 experiments=experiments.newest(connection, ALL_EXPERIMENTS),
             )
-            return assemble(query, known, _FACTS[connection.dialect.name](connection, known_at))
+            return assemble(query, known, _FACTS[connection.dialect.name](connection, known_at, beside))
+
+    @contextmanager
+    def _readers(self) -> Iterator[tuple[Connection, ...]]:
+        """Two connections for many series, one for few, of which a second thread would take longer to start."""
+        with self._database.read() as connection:
+            many = catalogue.count_series(connection) >= _MANY
+            if not many:
+                yield (connection,)
+        if many:
+            with self._database.read_alike() as connections:
+                yield connections
 
     def commit(self, transitions: Sequence[Transition]) -> None:
         """See `Store.commit`."""
