@@ -6,17 +6,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from bandits import crossed, dispersion, pooling, thompson
 from bandits.dispersion import Dispersion
 from bandits.evidence import Evidence, answered, daily_exposure, gather, refuse_negative
-from bandits.groups import FloatArray, Groups, IntArray
+from bandits.groups import BoolArray, FloatArray, Groups, IntArray
 from bandits.labels import Labels
 from bandits.pooling import Hyperprior, Rates
 from bandits.posterior import GammaPoisson
-
-BoolArray = npt.NDArray[np.bool_]
 
 _DRAWN_AT_ONCE: Final = 2_000_000  # numbers held while drawing: 16 MB an array
 
