@@ -77,7 +77,7 @@ def choose_gamma(
     maturity = maturity[kept] if maturity.ndim == 2 else maturity
     n = answered(exposure[kept], successes[kept], maturity)
     y = np.where(n > 0, np.maximum(np.nan_to_num(successes[kept]), 0.0), 0.0)
-    table = np.array([_scores(n, y, groups, gamma) for gamma in candidates])
+    table = _scores(n, y, groups, tried)
     best = table.argmax(axis=1)
     scores = table[np.arange(tried.size), best]
     chosen = int((scores + _log_prior(tried)).argmax())
@@ -90,29 +90,31 @@ def _log_prior(gamma: FloatArray) -> FloatArray:
     return np.asarray(-0.5 * (np.log2(rate / -np.log(_USUAL)) / _PRIOR_SD) ** 2)
 
 
-def _scores(n: FloatArray, y: FloatArray, groups: Groups, gamma: float) -> FloatArray:
-    """Sum of log predictive probabilities of the days under each dispersion, (D,), less terms of y alone."""
-    scores = np.zeros(len(_DISPERSIONS))
-    known_n, known_y = np.zeros(groups.arms), np.zeros(groups.arms)
+def _scores(n: FloatArray, y: FloatArray, groups: Groups, gamma: FloatArray) -> FloatArray:
+    """Sum of log predictive probabilities of the days by discount and dispersion, (C, D), less terms of y alone."""
+    scores = np.zeros((gamma.size, len(_DISPERSIONS)))
+    known_n, known_y = np.zeros((gamma.size, groups.arms)), np.zeros((gamma.size, groups.arms))
     for day in range(n.shape[1]):
         seen = np.flatnonzero(n[:, day] > 0)
         if day >= _FIRST and seen.size:
             a, b = _believed(known_n, known_y, groups)
-            mean, counted = n[seen, day] * a[seen] / b[seen], y[seen, day]
-            for i, extra in enumerate(_DISPERSIONS):
-                size = 1 / (1 / a[seen] + extra)
-                scores[i] += _log_negative_binomial(counted, mean, size)
-        known_n, known_y = gamma * known_n + n[:, day], gamma * known_y + y[:, day]
+            mean = n[seen, day] * a[:, seen] / b[:, seen]
+            size = 1 / (1 / a[:, seen, np.newaxis] + np.array(_DISPERSIONS))
+            scores += _log_negative_binomial(y[seen, day, np.newaxis], mean[:, :, np.newaxis], size)
+        known_n = gamma[:, np.newaxis] * known_n + n[:, day]
+        known_y = gamma[:, np.newaxis] * known_y + y[:, day]
     return scores
 
 
 def _believed(n: FloatArray, y: FloatArray, groups: Groups) -> tuple[FloatArray, FloatArray]:
-    """Shape and rate of each arm's gamma posterior around its group's rate so far, (A,) each."""
-    overall = (y.sum() + 0.5) / (n.sum() + 0.5) if n.sum() > 0 else 1.0
+    """Shape and rate of each arm's gamma posterior around its group's rate so far, (C, A) each."""
+    total = n.sum(axis=1, keepdims=True)
+    overall = np.where(total > 0, (y.sum(axis=1, keepdims=True) + 0.5) / (total + 0.5), 1.0)
     rate = (groups.sum(y) + _GROUP_WEIGHT) / (groups.sum(n) + _GROUP_WEIGHT / overall)
     return _STRENGTH + y, groups.spread(_STRENGTH / rate) + n
 
 
-def _log_negative_binomial(y: FloatArray, mean: FloatArray, size: FloatArray) -> float:
+def _log_negative_binomial(y: FloatArray, mean: FloatArray, size: FloatArray) -> FloatArray:
+    """Log probabilities of counts (A, 1) for means (C, A, 1) and sizes (C, A, D), summed over the arms: (C, D)."""
     terms = special.gammaln(size + y) - special.gammaln(size) + size * np.log(size / (size + mean))
-    return float((terms + special.xlogy(y, mean / (size + mean))).sum())
+    return np.asarray((terms + special.xlogy(y, mean / (size + mean))).sum(axis=1))
