@@ -130,7 +130,8 @@ def believe(
     sway = dispersion.measure(exposure, successes, groups, maturity)
     folded, weight = answered(exposure, successes, maturity), settings.gamma**age
     worth = sway.worth(folded, weight, _crude_rate(evidence, groups))
-    rates = learn_rates(evidence.weighed(worth), groups, labels, settings.hyperprior)
+    plain = gather(exposure, successes, age=age, maturity=maturity, gamma=1.0)
+    rates = learn_rates(evidence.weighed(worth), plain.weighed(worth), groups, labels, settings.hyperprior)
     posterior = pooling.swayed(rates.arms(), groups.spread(sway.of_levels(folded, weight, groups)))
     low, high = posterior.interval(0.9)
     daily = groups.spread(daily_exposure(exposure, groups, age, settings.gamma) / _at_least_one(groups, runs))
@@ -143,19 +144,32 @@ def believe(
     return ArmBelief(posterior.mean, low, high, p_best, share, enough, posterior, sway)
 
 
-def learn_rates(evidence: Evidence, groups: Groups, labels: Labels, hyperprior: Hyperprior) -> Rates:
-    """Learn the prior and the joint posterior of the arms' rates, through common labels where they tell anything."""
-    pool = pooling.learn_pool(evidence, groups, hyperprior)
+def learn_rates(evidence: Evidence, plain: Evidence, groups: Groups, labels: Labels, hyperprior: Hyperprior) -> Rates:
+    """Learn the prior and the joint posterior of the arms' rates, through common labels where they tell anything.
+
+    Args:
+        evidence: What the rates are learnt from, shape (A,).
+        plain: The same without forgetting, from which the prior is learnt. Discounted counts vary less than their mean
+            (sum g^2 m of sum g m), and arms would look too alike.
+        groups: Of the A arms.
+        labels: Of the A arms.
+        hyperprior: Of the prior.
+    """
+    pool = pooling.learn_pool(plain, groups, hyperprior)
     factors = crossed.telling(groups, labels.factors)
     if not factors:
         return pooling.condition(evidence, groups, pool)
-    return crossed.condition(evidence, groups, factors, pool, crossed.learn_division(evidence, groups, factors, pool))
+    division = crossed.learn_division(plain, groups, factors, pool)
+    return crossed.condition(evidence, groups, factors, pool, division)
 
 
 def _crude_rate(evidence: Evidence, groups: Groups) -> FloatArray:
     """Successes over exposure of each arm's whole group, 0 without exposure, shape (A,)."""
-    total = groups.sum(evidence.exposure)
-    return groups.spread(np.divide(groups.sum(evidence.successes), total, out=np.zeros_like(total), where=total > 0))
+    return groups.spread(_ratio(groups.sum(evidence.successes), groups.sum(evidence.exposure)))
+
+
+def _ratio(values: FloatArray, over: FloatArray) -> FloatArray:
+    return np.divide(values, over, out=np.zeros_like(values), where=over > 0)
 
 
 def _at_least_one(groups: Groups, runs: BoolArray) -> FloatArray:

@@ -11,7 +11,8 @@ interaction keeps the arms conjugate given x, as in `pooling`).
 
 How much arms of a group differ in all is learnt by `pooling.learn_pool`. How that variance divides between the
 factors and what is the arm's own is averaged over a grid of divisions, each weighed by the Laplace approximation of its
-marginal likelihood: with little evidence the parts are near even, and none is put at zero by chance.
+marginal likelihood and by what it leaves to the arm itself: with little evidence most is the arm's own, and no part is
+put at zero by chance.
 """
 
 from __future__ import annotations
@@ -144,7 +145,7 @@ def learn_division(evidence: Evidence, groups: Groups, factors: Sequence[IntArra
     scores, start = np.empty(len(parts)), _start(evidence, design, pool)
     for i, each in enumerate(parts):
         start, scores[i] = _log_evidence(evidence, design, pool, Division(tuple(each)), start)
-    weight = np.exp(scores - scores.max())
+    weight = np.exp(scores - scores.max()) * (1 - parts.sum(axis=1))
     return Division(tuple(float(part) for part in weight @ parts / weight.sum()))
 
 

@@ -20,16 +20,14 @@ from typing import Final
 import numpy as np
 from scipy import special
 
+from bandits.dispersion import predicted, sample
 from bandits.evidence import answered
 from bandits.groups import FloatArray, Groups
 
-CANDIDATES: Final = (1.0, 0.995, 0.99, 0.98, 0.97, 0.95, 0.92, 0.88)
+CANDIDATES: Final = (1.0, 0.995, 0.99, 0.98, 0.97, 0.95, 0.92, 0.88, 0.82)
 _USUAL: Final = 0.99  # what is assumed without evidence
 _PRIOR_SD: Final = 1.0  # of log2 of the rate of forgetting around the usual one
 _DISPERSIONS: Final = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
-_STRENGTH: Final = 16.0  # of the group's rate as an arm's prior; the median of `Hyperprior`
-_GROUP_WEIGHT: Final = 2.0  # successes that the portfolio's rate is worth to a group
-_SAMPLE: Final = 200  # groups that are looked at
 _FIRST: Final = 3  # the days before predict nothing yet
 
 
@@ -58,7 +56,7 @@ def choose_gamma(
     *,
     candidates: tuple[float, ...] = CANDIDATES,
 ) -> Forgetting:
-    """Choose what a day's evidence keeps of its weight each day, from all groups or an even sample of 200.
+    """Choose what a day's evidence keeps of its weight each day, from all groups or an even sample of them.
 
     Args:
         exposure: n >= 0 of consecutive days, oldest first, shape (A, T); nan where there is no row.
@@ -73,7 +71,7 @@ def choose_gamma(
     tried = np.array(candidates, dtype=np.float64)
     if tried.size == 0 or not ((tried > 0) & (tried <= 1)).all():
         raise ValueError(f"candidates must be above 0 and at most 1, not {candidates}")
-    groups, kept = groups.thinned(_SAMPLE) if groups.arms else (groups, np.zeros(0, dtype=np.int64))
+    groups, kept = sample(groups)
     maturity = maturity[kept] if maturity.ndim == 2 else maturity
     n = answered(exposure[kept], successes[kept], maturity)
     y = np.where(n > 0, np.maximum(np.nan_to_num(successes[kept]), 0.0), 0.0)
@@ -97,21 +95,13 @@ def _scores(n: FloatArray, y: FloatArray, groups: Groups, gamma: FloatArray) -> 
     for day in range(n.shape[1]):
         seen = np.flatnonzero(n[:, day] > 0)
         if day >= _FIRST and seen.size:
-            a, b = _believed(known_n, known_y, groups)
+            a, b = predicted(known_n, known_y, groups)
             mean = n[seen, day] * a[:, seen] / b[:, seen]
             size = 1 / (1 / a[:, seen, np.newaxis] + np.array(_DISPERSIONS))
             scores += _log_negative_binomial(y[seen, day, np.newaxis], mean[:, :, np.newaxis], size)
         known_n = gamma[:, np.newaxis] * known_n + n[:, day]
         known_y = gamma[:, np.newaxis] * known_y + y[:, day]
     return scores
-
-
-def _believed(n: FloatArray, y: FloatArray, groups: Groups) -> tuple[FloatArray, FloatArray]:
-    """Shape and rate of each arm's gamma posterior around its group's rate so far, (C, A) each."""
-    total = n.sum(axis=1, keepdims=True)
-    overall = np.where(total > 0, (y.sum(axis=1, keepdims=True) + 0.5) / (total + 0.5), 1.0)
-    rate = (groups.sum(y) + _GROUP_WEIGHT) / (groups.sum(n) + _GROUP_WEIGHT / overall)
-    return _STRENGTH + y, groups.spread(_STRENGTH / rate) + n
 
 
 def _log_negative_binomial(y: FloatArray, mean: FloatArray, size: FloatArray) -> FloatArray:

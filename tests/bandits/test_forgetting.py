@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bandits import forgetting
+from bandits import dispersion
 from bandits.forgetting import choose_gamma
 from bandits.groups import FloatArray, Groups
 
@@ -74,7 +74,7 @@ def test_the_score_is_the_predictive_probability() -> None:
         for day in (3, 4):
             weight = 0.9 ** np.arange(day - 1, -1, -1)
             n, y = exposure[0, :day] @ weight, successes[0, :day] @ weight
-            overall = (y + 0.5) / (n + 0.5)
+            overall = (y + 0.5) / n
             a, b = 16 + y, 16 * (n + 2 / overall) / (y + 2) + n
             mean, size = exposure[0, day] * a / b, 1 / (1 / a + extra)
             total += stats.nbinom.logpmf(successes[0, day], size, size / (size + mean))
@@ -86,7 +86,7 @@ def test_the_score_is_the_predictive_probability() -> None:
 
 def test_many_groups_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     exposure, successes, groups = rows(0.0, 7, groups=30)
-    monkeypatch.setattr(forgetting, "_SAMPLE", 15)
+    monkeypatch.setattr(dispersion, "_SAMPLE_GROUPS", 15)
     half = choose_gamma(exposure, successes, groups, np.ones((groups.arms, DAYS)))
     kept = groups.index % 2 == 0
     again = choose_gamma(exposure[kept], successes[kept], Groups.of(groups.index[kept]), np.ones(DAYS))
