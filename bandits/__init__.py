@@ -6,5 +6,6 @@ This package imports no other package of the project, so that it can be read, te
 from __future__ import annotations
 
 from bandits.belief import ArmBelief, BanditSettings, believe
+from bandits.labels import Labels
 
-__all__ = ["ArmBelief", "BanditSettings", "believe"]
+__all__ = ["ArmBelief", "BanditSettings", "Labels", "believe"]

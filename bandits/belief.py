@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from bandits import pooling, thompson
-from bandits.evidence import daily_exposure, gather, refuse_negative
-from bandits.groups import FloatArray, Groups, IntArray
-from bandits.pooling import Hyperprior, PooledRates
+from bandits import crossed, dispersion, pooling, thompson
+from bandits.dispersion import Dispersion
+from bandits.evidence import Evidence, answered, daily_exposure, gather, refuse_negative
+from bandits.groups import BoolArray, FloatArray, Groups, IntArray
+from bandits.labels import Labels
+from bandits.pooling import Hyperprior, Rates
+from bandits.posterior import GammaPoisson
 
 _DRAWN_AT_ONCE: Final = 2_000_000  # numbers held while drawing: 16 MB an array
 
@@ -61,14 +63,16 @@ class BanditSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ArmBelief:
-    """What is believed of A arms, each field of shape (A,).
+    """What is believed of A arms, each array of shape (A,).
 
     Attributes:
         mean: Posterior mean of successes per unit of exposure.
         low90, high90: Ends of its central 90% interval.
-        p_best: Posterior probability that the arm is the best of its group.
-        share: The advised share of the group, and the propensity to log once it is in force.
+        p_best: Posterior probability that the arm is the best of those of its group that run; 0 of a retired one.
+        share: The advised share of the group, and the propensity to log once it is in force; 0 of a retired one.
         enough: Whether the evidence is enough to prefer the arm or not.
+        posterior: The arms' marginal posteriors, to be multiplied by others (`products`).
+        dispersion: What single days were found to vary beyond chance.
     """
 
     mean: FloatArray
@@ -76,7 +80,9 @@ class ArmBelief:
     high90: FloatArray
     p_best: FloatArray
     share: FloatArray
-    enough: npt.NDArray[np.bool_]
+    enough: BoolArray
+    posterior: GammaPoisson
+    dispersion: Dispersion
 
 
 def believe(
@@ -89,6 +95,8 @@ def believe(
     share_now: FloatArray,
     rng: np.random.Generator,
     settings: BanditSettings | None = None,
+    labels: Labels | None = None,
+    retired: BoolArray | None = None,
 ) -> ArmBelief:
     """Learn the rate of every arm from its days and its peers, and share out each group.
 
@@ -100,47 +108,98 @@ def believe(
         age: Days since each column's day, shape (T,).
         maturity: What is reported by now of a day's successes over what will stand in the end, finite and >= 0, shape
             (T,) or (A, T); above one where a platform takes successes back.
-        share_now: Share of its group's delivery that each arm has now, shape (A,); a group is scaled to a sum of 1, and
-            one that is 0 throughout is taken to be starting, free of `largest_step`.
+        share_now: Share of its group's delivery that each arm has now, shape (A,); a group is scaled to a sum of 1 over
+            the arms that run, and one that is 0 throughout is taken to be starting, free of `largest_step`.
         rng: Drawn from; the same state gives the same belief.
         settings: The defaults of `BanditSettings` if None.
+        labels: Creatives, audiences and families that arms have in common; None if arms share nothing but the group.
+        retired: Arms that have stopped, shape (A,): the group learns from them, and they get no share. None: all run.
 
     Raises:
         ValueError: An argument is not as above; names the arm where there is one.
     """
-    settings = settings or BanditSettings()
+    settings, labels = settings or BanditSettings(), labels or Labels()
     groups = Groups.of(group)
+    runs = np.ones(groups.arms, dtype=np.bool_) if retired is None else ~retired
     evidence = gather(exposure, successes, age=age, maturity=maturity, gamma=settings.gamma)
-    for name, values in (("exposure", evidence.exposure), ("share_now", share_now)):
+    for name, values in (("exposure", evidence.exposure), ("share_now", share_now), ("retired", runs)):
         if values.shape != (groups.arms,):
             raise ValueError(f"group names {groups.arms} arms, {name} has {values.shape[:1]}")
     refuse_negative(share_now, "share_now")
-    rates = pooling.condition(evidence, groups, pooling.learn_pool(evidence, groups, settings.hyperprior))
-    marginal = rates.arms()
-    low, high = marginal.interval(0.9)
-    expected = evidence.exposure * rates.group_rate
-    ahead = settings.horizon * groups.spread(daily_exposure(exposure, groups, age, settings.gamma) / groups.sizes)
-    temper = settings.temper * np.sqrt(rates.learnable(ahead))
-    p_best, share = _draw_shares(rates, marginal.mean, temper, settings.draws, rng)
+    labels.check(np.asarray(group))
+    sway = dispersion.measure(exposure, successes, groups, maturity)
+    folded, weight = answered(exposure, successes, maturity), settings.gamma**age
+    worth = sway.worth(folded, weight, _crude_rate(evidence, groups))
+    plain = gather(exposure, successes, age=age, maturity=maturity, gamma=1.0)
+    rates = learn_rates(evidence.weighed(worth), plain.weighed(worth), groups, labels, settings.hyperprior)
+    posterior = pooling.swayed(rates.arms(), groups.spread(sway.of_levels(folded, weight, groups)))
+    low, high = posterior.interval(0.9)
+    daily = groups.spread(daily_exposure(exposure, groups, age, settings.gamma) / _at_least_one(groups, runs))
+    temper = settings.temper * np.sqrt(rates.learnable(settings.horizon * worth * daily))
+    p_best, share = _draw_shares(rates, posterior.mean, runs, temper, settings.draws, rng)
+    expected = rates.evidence.exposure * rates.group_rate
+    floor = np.where(expected < settings.new_below, settings.floor, 0.0)
+    share[runs] = _limited(share[runs], Groups.of(groups.index[runs]), floor[runs], share_now[runs], settings)
+    enough = expected >= settings.enough_from
+    return ArmBelief(posterior.mean, low, high, p_best, share, enough, posterior, sway)
+
+
+def learn_rates(evidence: Evidence, plain: Evidence, groups: Groups, labels: Labels, hyperprior: Hyperprior) -> Rates:
+    """Learn the prior and the joint posterior of the arms' rates, through common labels where they tell anything.
+
+    Args:
+        evidence: What the rates are learnt from, shape (A,).
+        plain: The same without forgetting, from which the prior is learnt. Discounted counts vary less than their mean
+            (sum g^2 m of sum g m), and arms would look too alike.
+        groups: Of the A arms.
+        labels: Of the A arms.
+        hyperprior: Of the prior.
+    """
+    pool = pooling.learn_pool(plain, groups, hyperprior)
+    factors = crossed.telling(groups, labels.factors)
+    if not factors:
+        return pooling.condition(evidence, groups, pool)
+    division = crossed.learn_division(plain, groups, factors, pool)
+    return crossed.condition(evidence, groups, factors, pool, division)
+
+
+def _crude_rate(evidence: Evidence, groups: Groups) -> FloatArray:
+    """Successes over exposure of each arm's whole group, 0 without exposure, shape (A,)."""
+    return groups.spread(_ratio(groups.sum(evidence.successes), groups.sum(evidence.exposure)))
+
+
+def _ratio(values: FloatArray, over: FloatArray) -> FloatArray:
+    return np.divide(values, over, out=np.zeros_like(values), where=over > 0)
+
+
+def _at_least_one(groups: Groups, runs: BoolArray) -> FloatArray:
+    """Number of arms that run in each group, or 1 where none does, shape (G,)."""
+    return np.maximum(groups.sum(runs.astype(np.float64)), 1.0)
+
+
+def _limited(
+    share: FloatArray, groups: Groups, floor: FloatArray, share_now: FloatArray, settings: BanditSettings
+) -> FloatArray:
+    """Hold shares to the floors (parts of an equal share) and the largest step; all of the arms that run."""
     total = groups.spread(groups.sum(share_now))
-    share = thompson.within_limits(
+    return thompson.within_limits(
         share,
         groups,
-        floor=np.where(expected < settings.new_below, settings.floor, 0.0) * thompson.uniform(groups),
+        floor=floor * thompson.uniform(groups),
         share_now=share_now / np.where(total > 0, total, 1.0),
         largest_step=settings.largest_step,
     )
-    return ArmBelief(marginal.mean, low, high, p_best, share, expected >= settings.enough_from)
 
 
 def _draw_shares(
-    rates: PooledRates, mean: FloatArray, temper: FloatArray, n: int, rng: np.random.Generator
+    rates: Rates, mean: FloatArray, runs: BoolArray, temper: FloatArray, n: int, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
     """P(best) and tempered shares from the same n draws, a block of them at a time so that memory stays bounded."""
-    p_best, share = np.zeros_like(mean), np.zeros_like(mean)
-    block = max(1, _DRAWN_AT_ONCE // max(mean.size, 1))
+    p_best, share = np.zeros(runs.size), np.zeros(runs.size)
+    groups, mean, temper = Groups.of(rates.groups.index[runs]), mean[runs], temper[runs]
+    block = max(1, _DRAWN_AT_ONCE // max(runs.size, 1))
     for done in range(0, n, block):
-        draws = rates.draws(min(block, n - done), rng)
-        p_best += len(draws) * thompson.thompson(draws, rates.groups)
-        share += len(draws) * thompson.tempered(draws, mean, rates.groups, temper)
+        draws = rates.draws(min(block, n - done), rng)[:, runs]
+        p_best[runs] += len(draws) * thompson.thompson(draws, groups)
+        share[runs] += len(draws) * thompson.tempered(draws, mean, groups, temper)
     return p_best / n, share / n

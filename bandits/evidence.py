@@ -37,6 +37,10 @@ class Evidence:
         if self.successes.ndim != 1 or self.successes.shape != self.exposure.shape:
             raise ValueError(f"successes {self.successes.shape} and exposure {self.exposure.shape} must both be (A,)")
 
+    def weighed(self, weight: FloatArray) -> Evidence:
+        """Return the evidence that counts for that part of itself, >= 0, shape (A,)."""
+        return Evidence(weight * self.successes, weight * self.exposure)
+
 
 def gather(
     exposure: FloatArray, successes: FloatArray, *, age: FloatArray, maturity: FloatArray, gamma: float
@@ -56,11 +60,36 @@ def gather(
         ValueError: A shape or a value is not as above; names the arm where there is one.
     """
     _check_days(exposure, successes, age, maturity, gamma)
-    known = ~np.isnan(exposure + successes)
     weight = gamma**age
-    folded = (np.where(known, exposure, 0.0) * maturity) @ weight
-    counted = np.where(known, successes, 0.0) @ weight
+    folded = answered(exposure, successes, maturity) @ weight
+    counted = np.where(np.isnan(exposure + successes), 0.0, successes) @ weight
     return Evidence(np.where(folded > 0, np.maximum(counted, 0.0), 0.0), folded)
+
+
+def answered(exposure: FloatArray, successes: FloatArray, maturity: FloatArray) -> FloatArray:
+    """Return n F, the exposure of each day that its reported successes answer for; 0 without a row; shape (A, T).
+
+    Arguments are those of `gather`.
+    """
+    return np.where(np.isnan(exposure + successes), 0.0, exposure) * maturity
+
+
+def refuse_excess(successes: FloatArray, trials: FloatArray) -> None:
+    """Hold successes against the trials that bound them, such as conversions of clicks; shape (A,) or (A, T) each.
+
+    For sums that are known in full: platforms credit a conversion to the day of its click, but may count a click
+    on another day than its impression. Not for impressions or spend, which bound no conversions.
+
+    Raises:
+        ValueError: There are more successes than trials, or one of them is negative; names the arm.
+    """
+    for name, values in (("successes", successes), ("trials", trials)):
+        refuse_negative(np.nan_to_num(values), name)
+    over = np.argwhere(successes > trials * (1 + 1e-9))
+    if over.size:
+        at = tuple(int(i) for i in over[0])
+        day = f", day {at[1]}" if len(at) > 1 else ""
+        raise ValueError(f"arm {at[0]}{day}: {successes[at]:g} successes are more than {trials[at]:g} trials")
 
 
 def daily_exposure(exposure: FloatArray, groups: Groups, age: FloatArray, gamma: float) -> FloatArray:

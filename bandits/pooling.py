@@ -15,8 +15,9 @@ keep nu from running away when a few conversions cannot tell it, and nu is cappe
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from scipy import optimize, special
@@ -25,8 +26,8 @@ from bandits.evidence import Evidence
 from bandits.groups import FloatArray, Groups
 from bandits.posterior import GammaPoisson
 
-_HERMITE_NODES, _HERMITE_WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
-_WEIGHTS: Final = _HERMITE_WEIGHTS / _HERMITE_WEIGHTS.sum()
+NODES, _HERMITE_WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
+WEIGHTS: Final = _HERMITE_WEIGHTS / _HERMITE_WEIGHTS.sum()
 _FIT_GROUPS: Final = 1_000  # three numbers are learnt: more groups than this sharpen them no further
 
 
@@ -78,6 +79,37 @@ class Pool:
             raise ValueError(f"a pool needs a finite location and positive spread and strength: {self}")
 
 
+class Rates(Protocol):
+    """The joint posterior of the rates of A arms."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """What it was learnt from."""
+        ...
+
+    @property
+    def groups(self) -> Groups:
+        """Of the arms."""
+        ...
+
+    @property
+    def group_rate(self) -> FloatArray:
+        """The typical rate of each arm's group, shape (A,)."""
+        ...
+
+    def arms(self) -> GammaPoisson:
+        """Return each arm's marginal posterior, as the gamma distribution with its mean and variance."""
+        ...
+
+    def learnable(self, ahead: FloatArray) -> FloatArray:
+        """Return the part of each arm's posterior variance that more exposure would resolve, shape (A,)."""
+        ...
+
+    def draws(self, n: int, rng: np.random.Generator) -> FloatArray:
+        """Return n joint draws of the rates, shape (n, A)."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PooledRates:
     """The joint posterior of the arms' rates; draws of one group share the draw of its mu.
@@ -106,14 +138,8 @@ class PooledRates:
 
         Integrates over log mu_g by 9-point Gauss-Hermite quadrature.
         """
-        shape = self.strength + self.evidence.successes
-        first, second = np.zeros_like(shape), np.zeros_like(shape)
-        for node, weight in zip(_HERMITE_NODES, _WEIGHTS, strict=True):
-            rate = self._pseudo_exposure(np.exp(self.log_rate + node * self.log_sd))
-            first += weight * shape / rate
-            second += weight * shape * (shape + 1) / rate**2
-        variance = second - first**2
-        return GammaPoisson(first**2 / variance, first / variance)
+        rates = (self._pseudo_exposure(np.exp(self.log_rate + node * self.log_sd)) for node in NODES)
+        return mixed(self.strength + self.evidence.successes, rates, WEIGHTS)
 
     def learnable(self, ahead: FloatArray) -> FloatArray:
         """Return the part of each arm's posterior variance that more exposure would resolve, in [0, 1], shape (A,).
@@ -135,6 +161,33 @@ class PooledRates:
 
     def _pseudo_exposure(self, group_rate: FloatArray) -> FloatArray:
         return self.groups.spread(self.strength / group_rate) + self.evidence.exposure
+
+
+def mixed(shape: FloatArray, rates: Iterable[FloatArray], weights: FloatArray) -> GammaPoisson:
+    """Return the gamma distributions with the mean and variance of mixtures of Gamma(shape, rate) over the rates.
+
+    Args:
+        shape: Of all parts of an arm's mixture, shape (A,).
+        rates: Of each of M parts in turn, shape (A,).
+        weights: Of the parts, which sum to 1, shape (M,).
+    """
+    first, second = np.zeros_like(shape), np.zeros_like(shape)
+    for rate, weight in zip(rates, weights, strict=True):
+        first += weight * shape / rate
+        second += weight * shape * (shape + 1) / rate**2
+    variance = second - first**2
+    return GammaPoisson(first**2 / variance, first / variance)
+
+
+def swayed(rates: GammaPoisson, variance: FloatArray) -> GammaPoisson:
+    """Return rates times an independent log-normal factor of mean 1, as gamma distributions of the same moments.
+
+    Args:
+        rates: Of A arms.
+        variance: Of the factor's logarithm, >= 0, shape (A,).
+    """
+    relative = np.expm1(variance) + np.exp(variance) / rates.shape
+    return GammaPoisson(1 / relative, 1 / (relative * rates.mean))
 
 
 def learn_pool(evidence: Evidence, groups: Groups, hyperprior: Hyperprior) -> Pool:

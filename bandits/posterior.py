@@ -83,23 +83,27 @@ class BetaBinomial:
 
     def interval(self, level: float) -> tuple[FloatArray, FloatArray]:
         """Return the ends of the central interval of that probability, each of shape (A,)."""
-        low, high = _tails(level)
+        low, high = tails(level)
         return special.betaincinv(self.alpha, self.beta, low), special.betaincinv(self.alpha, self.beta, high)
 
     def draws(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Return n independent draws, shape (n, A)."""
         return rng.beta(self.alpha, self.beta, size=(n, self.alpha.size))
 
-    def to_json(self) -> str:
-        """Return the state as versioned JSON, the same bytes for the same state."""
-        return state.dump("beta-binomial", alpha=self.alpha, beta=self.beta)
+    def to_json(self, *, gamma: float | None = None) -> str:
+        """Return the state as versioned JSON, the same bytes for the same state.
+
+        Args:
+            gamma: What a day's evidence kept of its weight each day in what is stored; None if it is not known.
+        """
+        return state.dump("beta-binomial", gamma=gamma, alpha=self.alpha, beta=self.beta)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read what `to_json` wrote.
 
         Raises:
-            ValueError: The text is no such state, or of another version.
+            ValueError: The text is no such state, or of a version that cannot be read.
         """
         return cls(*state.load(text, "beta-binomial", ("alpha", "beta")))
 
@@ -143,23 +147,27 @@ class GammaPoisson:
 
     def interval(self, level: float) -> tuple[FloatArray, FloatArray]:
         """Return the ends of the central interval of that probability, each of shape (A,)."""
-        low, high = _tails(level)
+        low, high = tails(level)
         return special.gammaincinv(self.shape, low) / self.rate, special.gammaincinv(self.shape, high) / self.rate
 
     def draws(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Return n independent draws, shape (n, A)."""
         return rng.standard_gamma(self.shape, size=(n, self.shape.size)) / self.rate
 
-    def to_json(self) -> str:
-        """Return the state as versioned JSON, the same bytes for the same state."""
-        return state.dump("gamma-poisson", shape=self.shape, rate=self.rate)
+    def to_json(self, *, gamma: float | None = None) -> str:
+        """Return the state as versioned JSON, the same bytes for the same state.
+
+        Args:
+            gamma: What a day's evidence kept of its weight each day in what is stored; None if it is not known.
+        """
+        return state.dump("gamma-poisson", gamma=gamma, shape=self.shape, rate=self.rate)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read what `to_json` wrote.
 
         Raises:
-            ValueError: The text is no such state, or of another version.
+            ValueError: The text is no such state, or of a version that cannot be read.
         """
         return cls(*state.load(text, "gamma-poisson", ("shape", "rate")))
 
@@ -186,7 +194,7 @@ class NormalInverseGamma:
 
     def __post_init__(self) -> None:
         _check(count=self.count, shape=self.shape, scale=self.scale)
-        _check_finite(self.location, "location")
+        check_finite(self.location, "location")
         if self.location.shape != self.count.shape:
             raise ValueError(f"location {self.location.shape} must have the shape of count, {self.count.shape}")
 
@@ -202,7 +210,7 @@ class NormalInverseGamma:
             ValueError: A statistic is negative or nan, or the squares are less than total^2 / n; names the arm.
         """
         _check_statistics(self.count, weight=weight, squares=squares)
-        _check_finite(total, "total")
+        check_finite(total, "total")
         average = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
         spread = squares - average * total
         off = np.flatnonzero((spread < -1e-9 * (1 + squares)) | ((weight == 0) & (total != 0)))
@@ -230,7 +238,7 @@ class NormalInverseGamma:
 
     def interval(self, level: float) -> tuple[FloatArray, FloatArray]:
         """Return the ends of the central interval of mu of that probability, each of shape (A,)."""
-        reach = special.stdtrit(2 * self.shape, _tails(level)[1])
+        reach = special.stdtrit(2 * self.shape, tails(level)[1])
         half = reach * np.sqrt(self.scale / (self.shape * self.count))
         return self.location - half, self.location + half
 
@@ -240,22 +248,31 @@ class NormalInverseGamma:
         variance = self.scale / rng.standard_gamma(self.shape, size=size)
         return self.location + rng.standard_normal(size) * np.sqrt(variance / self.count)
 
-    def to_json(self) -> str:
-        """Return the state as versioned JSON, the same bytes for the same state."""
+    def to_json(self, *, gamma: float | None = None) -> str:
+        """Return the state as versioned JSON, the same bytes for the same state.
+
+        Args:
+            gamma: What a day's evidence kept of its weight each day in what is stored; None if it is not known.
+        """
         parts = {"location": self.location, "count": self.count, "shape": self.shape, "scale": self.scale}
-        return state.dump("normal-inverse-gamma", **parts)
+        return state.dump("normal-inverse-gamma", gamma=gamma, **parts)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read what `to_json` wrote.
 
         Raises:
-            ValueError: The text is no such state, or of another version.
+            ValueError: The text is no such state, or of a version that cannot be read.
         """
         return cls(*state.load(text, "normal-inverse-gamma", ("location", "count", "shape", "scale")))
 
 
-def _tails(level: float) -> tuple[float, float]:
+def tails(level: float) -> tuple[float, float]:
+    """Return the probabilities at the ends of a central interval.
+
+    Raises:
+        ValueError: The level is not between 0 and 1.
+    """
     if not 0 < level < 1:
         raise ValueError(f"the level of an interval must be between 0 and 1, not {level}")
     return (1 - level) / 2, (1 + level) / 2
@@ -278,7 +295,8 @@ def _check_statistics(parameter: FloatArray, **statistics: FloatArray) -> None:
         refuse_negative(values, name)
 
 
-def _check_finite(values: FloatArray, name: str) -> None:
+def check_finite(values: FloatArray, name: str) -> None:
+    """Raise ValueError that names the first arm whose value is nan or infinite."""
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         raise ValueError(f"arm {bad[0]}: {name} must be finite, not {values[bad[0]]:g}")

@@ -9,13 +9,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from bandits import believe
+from bandits import BanditSettings, Labels, believe
 from bandits.experiment import Experiment, Kind
+from bandits.forgetting import choose_gamma
+from bandits.groups import BoolArray, Groups
+from bandits.wear import Wear, wear_out
 from optimizer.plan.recommendation import ArmShare, Finding, Severity
 from optimizer.plan.snapshot import Arm, ArmPanel, FloatArray, IntArray, Snapshot
 from optimizer.response import Belief
 
 _RECENT_DAYS: Final = 7
+_RUNNING_DAYS: Final = 28  # an ad that did not deliver in these has stopped
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,29 +35,35 @@ def arm_shares(snapshot: Snapshot, belief: Belief, rng: np.random.Generator) -> 
     """Learn every arm's rate and share out each target that has two arms or more, by target, best first.
 
     A rate is conversions per impression where all arms report impressions, else per click, else per unit spent:
-    the first measure that lies nearest to the ad's own doing. Arms of an experiment that runs are left out, with the
-    part of their target that they have.
+    the first measure that lies nearest to the ad's own doing. Ads of these targets that have stopped are learnt from,
+    and get no share and no row. Ads with the same creative or audience in one account learn from one another. Arms of an
+    experiment that runs are left out, with the part of their target that they have.
     """
     panel = snapshot.arms
     if panel is None:
         return ()
     taken = in_experiment(snapshot)
-    chosen = _compared(panel, taken)
+    chosen, stopped = _compared(panel, taken)
     if chosen.size == 0:
         return ()
-    exposure = _exposure(panel, chosen, snapshot.currency)
+    exposure = _exposure(panel, chosen, stopped, snapshot.currency)
     group = np.array([panel.arms[a].target for a in chosen], dtype=np.int64)
     age = np.arange(panel.spend.shape[1], 0, -1)
-    recent = np.nansum(exposure.daily[:, -_RECENT_DAYS:], axis=1)
+    recent = np.where(stopped, 0.0, np.nansum(exposure.daily[:, -_RECENT_DAYS:], axis=1))
+    conversions, maturity = panel.conversions[chosen], belief.maturity(age)[group]
     believed = believe(
         exposure.daily,
-        panel.conversions[chosen],
+        conversions,
         group=group,
         age=age.astype(np.float64),
-        maturity=belief.maturity(age)[group],
+        maturity=maturity,
         share_now=recent,
         rng=rng,
+        settings=BanditSettings(gamma=choose_gamma(exposure.daily, conversions, Groups.of(group), maturity).gamma),
+        labels=_labels(snapshot, panel, chosen),
+        retired=stopped,
     )
+    worn = _worn(panel, chosen, exposure, maturity)
     free = _free(panel, taken, len(snapshot.targets))[group]
     now = free * recent / np.maximum(_by_group(recent, group), 1e-12)
     shares = [
@@ -69,8 +79,10 @@ def arm_shares(snapshot: Snapshot, belief: Belief, rng: np.random.Generator) -> 
             high90=float(believed.high90[i]) * exposure.scale,
             metric=exposure.metric,
             enough=bool(believed.enough[i]),
+            worn=worn[i],
         )
         for i, a in enumerate(chosen)
+        if not stopped[i]
     ]
     return tuple(sorted(shares, key=lambda arm: (arm.key, -arm.share, arm.arm_id)))
 
@@ -125,24 +137,71 @@ def _free(panel: ArmPanel, taken: npt.NDArray[np.bool_], targets: int) -> FloatA
     return part
 
 
-def _compared(panel: ArmPanel, taken: npt.NDArray[np.bool_]) -> IntArray:
-    """Indices of the free arms that delivered in the last 28 days and have a rival, in the order of their targets."""
-    alive = (np.nansum(panel.spend[:, -28:], axis=1) > 0) & ~taken
+def _compared(panel: ArmPanel, taken: BoolArray) -> tuple[IntArray, BoolArray]:
+    """Indices of the free arms of targets that have rivals running, by target, and which of them have stopped.
+
+    An arm runs if it delivered in the last 28 days; one that never delivered is left out.
+    """
+    runs = (np.nansum(panel.spend[:, -_RUNNING_DAYS:], axis=1) > 0) & ~taken
+    ran = (np.nansum(panel.spend, axis=1) > 0) & ~taken
     target = np.array([arm.target for arm in panel.arms], dtype=np.int64)
-    rivals = np.bincount(target[alive], minlength=int(target.max(initial=0)) + 1)
-    chosen = np.flatnonzero(alive & (rivals[target] > 1))
+    rivals = np.bincount(target[runs], minlength=int(target.max(initial=0)) + 1)
+    chosen = np.flatnonzero(ran & (rivals[target] > 1))
     ordered: IntArray = chosen[np.argsort(target[chosen], kind="stable")]
-    return ordered
+    return ordered, ~runs[ordered]
 
 
-def _exposure(panel: ArmPanel, chosen: IntArray, currency: str) -> _Exposure:
+def _labels(snapshot: Snapshot, panel: ArmPanel, chosen: IntArray) -> Labels:
+    """Creatives and audiences as numbers: one number for one id of one account, -1 where there is none."""
+    arms = [panel.arms[a] for a in chosen]
+    accounts = [snapshot.targets[arm.target].key for arm in arms]
+
+    def numbered(ids: list[str | None]) -> IntArray:
+        seen: dict[tuple[str, str, str], int] = {}
+        return np.array(
+            [
+                -1 if name is None else seen.setdefault((key.connector, key.account_id, name), len(seen))
+                for key, name in zip(accounts, ids, strict=True)
+            ],
+            dtype=np.int64,
+        )
+
+    return Labels(
+        creative=numbered([arm.creative_id for arm in arms]), audience=numbered([arm.audience_id for arm in arms])
+    )
+
+
+def _worn(panel: ArmPanel, chosen: IntArray, exposure: _Exposure, maturity: FloatArray) -> list[str | None]:
+    """What is to be said of each arm that is past its peak; None of the others.
+
+    Told by clicks per impression where all arms report both, which are many and known at once, else by conversions.
+    """
+    shown, clicks = panel.impressions[chosen], panel.clicks[chosen]
+    group = np.array([panel.arms[a].target for a in chosen], dtype=np.int64)
+    impressions, clicked = np.nansum(shown, axis=1), np.nansum(clicks, axis=1)
+    if ((impressions > 0) & (clicked <= impressions)).all() and clicked.any():
+        found, what = wear_out(shown, clicks, group=group, maturity=np.ones(shown.shape[1])), "click rate"
+    else:
+        found = wear_out(exposure.daily, panel.conversions[chosen], group=group, maturity=maturity)
+        what = "conversion rate"
+    return [_worn_words(found, i, what) if found.worn[i] else None for i in range(chosen.size)]
+
+
+def _worn_words(found: Wear, i: int, what: str) -> str:
+    return (
+        f"past its peak: about {found.lost[i]:.0%} of its first {what} is gone "
+        f"(90% sure of {found.low90[i]:.0%} to {found.high90[i]:.0%})"
+    )
+
+
+def _exposure(panel: ArmPanel, chosen: IntArray, stopped: BoolArray, currency: str) -> _Exposure:
     ways = (
         (panel.impressions, "conversions per 1,000 impressions", 1000.0),
         (panel.clicks, "conversions per 100 clicks", 100.0),
         (panel.spend, f"conversions per 100 {currency}", 100.0),
     )
     for measure, metric, scale in ways[:-1]:
-        if (np.nansum(measure[chosen], axis=1) > 0).all():
+        if (np.nansum(measure[chosen[~stopped]], axis=1) > 0).all():
             return _Exposure(measure[chosen], metric, scale)
     measure, metric, scale = ways[-1]
     return _Exposure(measure[chosen], metric, scale)

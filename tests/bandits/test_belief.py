@@ -7,6 +7,7 @@ import pytest
 
 from bandits import ArmBelief, BanditSettings, believe, thompson
 from bandits.groups import Groups
+from bandits.labels import Labels
 
 NAN = np.nan
 
@@ -118,9 +119,49 @@ def test_drawing_in_blocks_needs_no_more_memory(monkeypatch: pytest.MonkeyPatch)
     assert np.add.reduceat(blocks.p_best, [0, 2]) == pytest.approx([1, 1])
 
 
+def test_retired_arms_inform_the_group_and_get_nothing() -> None:
+    exposure = np.array([[2000.0] * 8 + [NAN] * 2] * 3 + [[NAN] * 8 + [500.0] * 2] * 2)
+    successes = np.where(np.isnan(exposure), NAN, exposure * np.array([[0.04], [0.05], [0.045], [0.03], [0.03]]))
+    retired = np.array([True, True, True, False, False])
+    belief = run(exposure, successes, [0] * 5, retired=retired, share_now=np.array([9.0, 0, 0, 1, 1]))
+    young = run(exposure[3:], successes[3:], [0] * 2)
+    assert (belief.share[:3] == 0).all()
+    assert (belief.p_best[:3] == 0).all()
+    assert belief.share[3:] == pytest.approx([0.5, 0.5], abs=0.1)
+    assert belief.p_best.sum() == pytest.approx(1)
+    assert (belief.mean[3:] > 1.03 * young.mean).all()  # lifted by those that went before
+    assert belief.mean[0] == pytest.approx(0.04, rel=0.05)
+
+
+def test_a_group_whose_arms_are_all_retired_has_no_shares() -> None:
+    belief = run(np.full((3, 4), 500.0), np.full((3, 4), 9.0), [0, 0, 1], retired=np.array([True, True, False]))
+    assert belief.share.tolist() == [0, 0, 1]
+    assert belief.p_best.tolist() == [0, 0, 1]
+
+
+def test_a_new_ad_with_a_proven_creative_gets_more_than_one_with_a_poor_creative() -> None:
+    exposure = np.array([[2000.0] * 5, [NAN] * 5, [2000.0] * 5, [NAN] * 5])
+    successes = exposure * np.array([[0.04], [0], [0.02], [0]])
+    creative, audience = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
+    alone = run(exposure, successes, [0] * 4)
+    shared = run(exposure, successes, [0] * 4, labels=Labels(creative=creative, audience=audience))
+    assert alone.mean[1] == pytest.approx(alone.mean[3])
+    assert shared.mean[1] > 1.05 * shared.mean[3]
+    assert shared.p_best[1] > alone.p_best[1] > shared.p_best[3]
+
+
+def test_the_posterior_that_is_told_has_the_moments_that_are_told() -> None:
+    belief = run(np.full((2, 4), 500.0), [[9.0] * 4, [12.0] * 4], [0, 0])
+    assert (belief.posterior.mean == belief.mean).all()
+    assert (belief.posterior.interval(0.9)[0] == belief.low90).all()
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        ({"labels": Labels(arm=np.array([3, 3]))}, "arm 3 stands twice"),
+        ({"labels": Labels(arm=np.array([3, 3])), "group": [0, 1]}, "arm 3 is in two groups"),
+        ({"retired": np.array([True])}, "group names 2 arms, retired has"),
         ({"group": [1, 0]}, "arm 1: arms must be sorted by group"),
         ({"group": [0, 0, 0], "share_now": np.zeros(3)}, "group names 3 arms, exposure has"),
         ({"share_now": np.ones(3)}, "group names 2 arms, share_now has"),

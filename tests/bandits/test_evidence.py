@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bandits.evidence import Evidence, daily_exposure, gather
+from bandits.evidence import Evidence, answered, daily_exposure, gather, refuse_excess
 from bandits.groups import Groups
 
 NAN = np.nan
@@ -131,3 +131,28 @@ def test_groups_that_are_not_sorted_are_refused() -> None:
         Groups.of(np.array([0, 1, 0]))
     with pytest.raises(ValueError, match="one integer per arm"):
         Groups.of(np.array([0.5, 1.0]))
+
+
+def test_what_is_answered_for_is_nothing_without_a_row() -> None:
+    exposure, successes = np.array([[10.0, 20.0, NAN]]), np.array([[1.0, NAN, 2.0]])
+    assert answered(exposure, successes, np.full(3, 0.5)).tolist() == [[5, 0, 0]]
+
+
+def test_weighed_evidence_counts_in_part() -> None:
+    half = Evidence(np.array([4.0, 1.0]), np.array([10.0, 6.0])).weighed(np.array([0.5, 1.0]))
+    assert (half.successes.tolist(), half.exposure.tolist()) == ([2, 1], [5, 6])
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "words"),
+    [
+        ([1.0, 5.0], [1.0, 4.0], "arm 1: 5 successes are more than 4 trials"),
+        ([[1.0, 0], [NAN, 3]], [[2.0, 1], [0, 2]], "arm 1, day 1: 3 successes are more than 2 trials"),
+        ([1.0, -1], [1.0, 4.0], "arm 1: successes must be finite and not negative, not -1"),
+        ([1.0, 1], [-2.0, 4.0], "arm 0: trials must be finite and not negative, not -2"),
+    ],
+)
+def test_more_conversions_than_clicks_are_refused(successes: list, trials: list, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        refuse_excess(np.array(successes), np.array(trials))
+    refuse_excess(np.array([NAN, 2.0]), np.array([3.0, 2.0]))

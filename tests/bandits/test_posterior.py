@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
+from bandits import state
 from bandits.posterior import BetaBinomial, GammaPoisson, NormalInverseGamma, Posterior
 
 ONES = np.ones(2)
@@ -116,7 +117,7 @@ def test_json_is_byte_stable(a: np.ndarray, b: np.ndarray, location: np.ndarray,
 
 def test_json_is_written_plainly() -> None:
     text = GammaPoisson(np.array([1.5]), np.array([100.0])).to_json()
-    assert text == '{"kind":"gamma-poisson","parameters":{"rate":[100.0],"shape":[1.5]},"version":1}'
+    assert text == '{"gamma":null,"kind":"gamma-poisson","parameters":{"rate":[100.0],"shape":[1.5]},"version":2}'
 
 
 def _with(**changes: object) -> str:
@@ -129,7 +130,12 @@ def _with(**changes: object) -> str:
         ("{", "must be JSON"),
         ("[1]", "JSON object"),
         (_with(kind="beta-binomial"), "'beta-binomial', not of 'gamma-poisson'"),
-        (_with(version=0), "version 0; only version 1"),
+        (_with(version=0), "version 0; versions 1 to 2 can be read"),
+        (_with(version="2"), "version '2'; versions 1 to 2"),
+        (_with(version=True), "version True; versions 1 to 2"),
+        (_with(version=3), "version 3, written by a newer program; this one reads versions up to 2: update it"),
+        ('{"kind":"gamma-poisson","version":2,"parameters":{"shape":[1.0],"rate":[1.0]}}', "names its gamma"),
+        (GammaPoisson(ONES, ONES).to_json()[:-9], "must be JSON"),
         (_with(parameters={"shape": [1.0]}), "exactly the parameters shape, rate"),
         (_with(parameters={"shape": [1.0], "rate": ["x"]}), "'rate' of a state must be a list of numbers"),
         (_with(parameters={"shape": [1.0], "rate": [float("nan")]}), "arm 0: rate must be finite and positive"),
@@ -139,6 +145,34 @@ def _with(**changes: object) -> str:
 def test_broken_states_are_refused(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         GammaPoisson.from_json(text)
+
+
+VERSION_1 = '{"kind":"gamma-poisson","parameters":{"rate":[100.0,0.1],"shape":[1.5,2.0]},"version":1}'
+
+
+def test_a_state_of_version_1_is_migrated() -> None:
+    old = GammaPoisson.from_json(VERSION_1)
+    assert (old.rate.tolist(), old.shape.tolist()) == ([100.0, 0.1], [1.5, 2.0])
+    assert state.forgetting(VERSION_1) is None
+    assert old.to_json(gamma=None) == VERSION_1.replace('{"kind', '{"gamma":null,"kind').replace(":1}", ":2}")
+
+
+def test_a_state_tells_how_it_forgets() -> None:
+    for posterior in POSTERIORS:
+        assert isinstance(posterior, BetaBinomial | GammaPoisson | NormalInverseGamma)
+        text = posterior.to_json(gamma=0.98)
+        assert state.forgetting(text) == 0.98
+        assert type(posterior).from_json(text).to_json(gamma=0.98) == text
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1.5, float("nan")])
+def test_an_impossible_gamma_is_refused(gamma: float) -> None:
+    with pytest.raises(ValueError, match="gamma must be above 0 and at most 1"):
+        GammaPoisson(ONES, ONES).to_json(gamma=gamma)
+    with pytest.raises(ValueError, match="gamma must be above 0 and at most 1"):
+        state.forgetting(_with(gamma=gamma))
+    with pytest.raises(ValueError, match="must be a number or null, not 'x'"):
+        state.forgetting(_with(gamma="x"))
 
 
 def test_impossible_statistics_name_the_arm() -> None:

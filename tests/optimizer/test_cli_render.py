@@ -330,6 +330,14 @@ def test_arms_stand_under_their_budgets_with_the_largest_shift_first() -> None:
     assert "conversions per 1,000 impressions" in text
 
 
+def test_a_worn_ad_is_told_under_its_row() -> None:
+    words = "past its peak: about 40% of its first click rate is gone (90% sure of 30% to 50%)"
+    arms = (replace(arm("E", "Video calm", 0.5, 0.2), worn=words), arm("E", "Carousel", 0.5, 0.8))
+    rows = [row.strip() for row in shown(render.record(record(replace(decision(*PLAN), arms=arms))), 140).splitlines()]
+    at = next(i for i, row in enumerate(rows) if row.startswith("Video calm"))
+    assert rows[at + 1] == words
+
+
 def test_more_arms_than_fit_are_counted() -> None:
     many = tuple(arm("E", f"ad {number}", 0.02, 0.02) for number in range(50))
     text = told(replace(decision(*PLAN), arms=many))

@@ -156,8 +156,11 @@ def arms(shown: Sequence[ArmShare], names: Mapping[BudgetKey, str]) -> Renderabl
     for key, members in groupby(listed, key=lambda arm: arm.key):
         above[row] = _name(names.get(key, str(key)))
         row += len(list(members))
+    below = {i: Text(f"    {clean(arm.worn)}", style="dim") for i, arm in enumerate(listed, start=1) if arm.worn}
     rest = len(ordered) - len(listed)
-    return Group(Annotated(table, above), *([Text(f"and {rest} more (--json shows all)", style="dim")] if rest else []))
+    return Group(
+        Annotated(table, above, below), *([Text(f"and {rest} more (--json shows all)", style="dim")] if rest else [])
+    )
 
 
 def ads(shown: Sequence[AdLine], unit: str, names: Mapping[BudgetKey, str]) -> RenderableType:
