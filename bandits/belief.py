@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from bandits import pooling, thompson
+from bandits import limits, pooling
 from bandits.evidence import daily_exposure, gather, refuse_negative
 from bandits.groups import FloatArray, Groups, IntArray
-from bandits.pooling import Hyperprior, PooledRates
-
-_DRAWN_AT_ONCE: Final = 2_000_000  # numbers held while drawing: 16 MB an array
+from bandits.policy import Outlook, Policy, TemperedThompson, share_out
+from bandits.pooling import Hyperprior
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +24,12 @@ class BanditSettings:
         horizon: Days ahead over which learning is to pay: about as long as a creative runs, >= 0.
         floor: Least share of a new arm, as a part of an equal share, in [0, 1].
         new_below: An arm is new until this many successes were to be expected of it at its group's rate.
-        enough_from: The same, for the evidence to be enough to prefer an arm or not.
+        enough_from: The same, for the evidence to be enough to prefer an arm or not; until then it keeps a floor that
+            falls as evidence comes in.
         largest_step: Largest absolute change of an arm's share from one day to the next, in (0, 1].
         draws: Joint posterior draws behind the shares; a share's Monte Carlo error is at most .5 / sqrt(draws).
         hyperprior: Of the pooled prior.
+        policy: What turns belief into shares; None is tempered Thompson sampling with `temper` and `horizon`.
 
     Raises:
         ValueError: A setting is out of its range.
@@ -44,6 +44,7 @@ class BanditSettings:
     largest_step: float = 0.5
     draws: int = 400
     hyperprior: Hyperprior = field(default_factory=Hyperprior)
+    policy: Policy | None = None
 
     def __post_init__(self) -> None:
         for name in ("temper", "floor"):
@@ -57,6 +58,11 @@ class BanditSettings:
                 raise ValueError(f"{name} must be finite and not negative, not {getattr(self, name)}")
         if self.draws < 1:
             raise ValueError(f"draws must be at least 1, not {self.draws}")
+
+    @property
+    def rule(self) -> Policy:
+        """The policy that is meant."""
+        return self.policy or TemperedThompson(self.temper, self.horizon)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,6 +95,7 @@ def believe(
     share_now: FloatArray,
     rng: np.random.Generator,
     settings: BanditSettings | None = None,
+    pinned: FloatArray | None = None,
 ) -> ArmBelief:
     """Learn the rate of every arm from its days and its peers, and share out each group.
 
@@ -104,6 +111,7 @@ def believe(
             one that is 0 throughout is taken to be starting, free of `largest_step`.
         rng: Drawn from; the same state gives the same belief.
         settings: The defaults of `BanditSettings` if None.
+        pinned: Shares that a person fixed, nan where an arm is free, shape (A,); None for no pins.
 
     Raises:
         ValueError: An argument is not as above; names the arm where there is one.
@@ -119,28 +127,17 @@ def believe(
     marginal = rates.arms()
     low, high = marginal.interval(0.9)
     expected = evidence.exposure * rates.group_rate
-    ahead = settings.horizon * groups.spread(daily_exposure(exposure, groups, age, settings.gamma) / groups.sizes)
-    temper = settings.temper * np.sqrt(rates.learnable(ahead))
-    p_best, share = _draw_shares(rates, marginal.mean, temper, settings.draws, rng)
+    daily = groups.spread(daily_exposure(exposure, groups, age, settings.gamma) / groups.sizes)
+    advice = share_out(settings.rule, Outlook(groups, marginal, rates, daily), settings.draws, rng)
     total = groups.spread(groups.sum(share_now))
-    share = thompson.within_limits(
-        share,
+    share = limits.within_limits(
+        advice.share,
         groups,
-        floor=np.where(expected < settings.new_below, settings.floor, 0.0) * thompson.uniform(groups),
+        floor=limits.floors(
+            expected, groups, floor=settings.floor, new_below=settings.new_below, enough_from=settings.enough_from
+        ),
         share_now=share_now / np.where(total > 0, total, 1.0),
         largest_step=settings.largest_step,
+        pinned=pinned,
     )
-    return ArmBelief(marginal.mean, low, high, p_best, share, expected >= settings.enough_from)
-
-
-def _draw_shares(
-    rates: PooledRates, mean: FloatArray, temper: FloatArray, n: int, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray]:
-    """P(best) and tempered shares from the same n draws, a block of them at a time so that memory stays bounded."""
-    p_best, share = np.zeros_like(mean), np.zeros_like(mean)
-    block = max(1, _DRAWN_AT_ONCE // max(mean.size, 1))
-    for done in range(0, n, block):
-        draws = rates.draws(min(block, n - done), rng)
-        p_best += len(draws) * thompson.thompson(draws, rates.groups)
-        share += len(draws) * thompson.tempered(draws, mean, rates.groups, temper)
-    return p_best / n, share / n
+    return ArmBelief(marginal.mean, low, high, advice.p_best, share, expected >= settings.enough_from)
