@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from bandits import believe
+from bandits import BanditSettings, believe
+from optimizer.goals import Sharing
 from optimizer.plan.recommendation import ArmShare
 from optimizer.plan.snapshot import Arm, ArmPanel, FloatArray, IntArray, Snapshot
 from optimizer.response import Belief
@@ -24,7 +25,7 @@ class _Exposure:
     scale: float
 
 
-def arm_shares(snapshot: Snapshot, belief: Belief, rng: np.random.Generator) -> tuple[ArmShare, ...]:
+def arm_shares(snapshot: Snapshot, belief: Belief, sharing: Sharing, rng: np.random.Generator) -> tuple[ArmShare, ...]:
     """Learn every arm's rate and share out each target that has two arms or more, by target, best first.
 
     A rate is conversions per impression where all arms report impressions, else per click, else per unit spent:
@@ -48,6 +49,11 @@ def arm_shares(snapshot: Snapshot, belief: Belief, rng: np.random.Generator) -> 
         maturity=belief.maturity(age)[group],
         share_now=recent,
         rng=rng,
+        settings=BanditSettings(
+            policy=sharing.policy.policy(sharing.horizon_days),
+            floor=sharing.floor,
+            largest_step=sharing.largest_step,
+        ),
     )
     now = recent / np.maximum(_by_group(recent, group), 1e-12)
     shares = [

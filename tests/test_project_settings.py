@@ -101,7 +101,7 @@ def test_the_sample_at_the_root_is_the_one_that_is_packaged() -> None:
 def test_every_default_is_written_out_in_the_sample() -> None:
     tables = tomllib.loads(sample())
     written = {f"{name}.{key}" for name, table in tables.items() for key in table}
-    single = {"portfolio", "goal", "guardrails", "approval", "store", "refit"}
+    single = {"portfolio", "goal", "bandits", "guardrails", "approval", "store", "refit"}
     defaults = Settings().model_dump(include=single, exclude_none=True)
     assert written == {f"{name}.{key}" for name, table in defaults.items() for key in table}
 

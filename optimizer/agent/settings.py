@@ -25,6 +25,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from bandits.policy import Rule
 from connectors.money import Money
 from optimizer.agent.settings_errors import SettingsError, environment_problems, from_validation
 from optimizer.agent.settings_refit import LiftTestTable, RefitTable, read_lift_tests, repeated
@@ -42,7 +43,7 @@ from optimizer.agent.settings_types import (
     Text,
     Zone,
 )
-from optimizer.goals import Explore, Goals, GoalsError, Limit, Pin
+from optimizer.goals import Explore, Goals, GoalsError, Limit, Pin, Sharing
 from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import Objective
 
@@ -113,6 +114,22 @@ class GoalTable(Table):
     )
     switching_cost: NotNegative = Field(
         0.0, description="Least gain of a unit moved, as a share of what a unit brings on average; 0 for any gain."
+    )
+
+
+class BanditsTable(Table):
+    """`[bandits]`: how a budget is shared out between its ads."""
+
+    policy: Rule = Field(
+        Rule.TEMPERED,
+        description="The rule of the shares: tempered, thompson, top-two, epsilon-greedy, upper-bound or uniform.",
+    )
+    horizon_days: NotNegative = Field(
+        14.0, description="Days over which learning about an ad is to pay, as `tempered` reckons it; 0 for none."
+    )
+    floor: Share = Field(0.1, description="Least share of a new ad, as a part of an equal share, 0 to 1.")
+    largest_step: PositiveShare = Field(
+        0.5, description="Largest change of an ad's share of its budget in a day, above 0 and at most 1."
     )
 
 
@@ -244,6 +261,7 @@ class Settings(BaseSettings):
 
     portfolio: PortfolioTable = PortfolioTable()
     goal: GoalTable = GoalTable()
+    bandits: BanditsTable = BanditsTable()
     guardrails: GuardrailsTable = GuardrailsTable()
     approval: ApprovalTable = ApprovalTable()
     store: StoreTable = StoreTable()
@@ -377,6 +395,7 @@ def _goals(settings: Settings) -> Goals:
         risk_aversion=goal.risk_aversion,
         risk_tail=goal.risk_tail,
         switching_cost=goal.switching_cost,
+        sharing=Sharing(**settings.bandits.model_dump()),
     )
 
 
