@@ -38,10 +38,10 @@ class BanditSettings:
     gamma: float = 0.99
     temper: float = 0.4
     horizon: float = 14.0
-    floor: float = 0.1
+    floor: float = 0.05
     new_below: float = 1.0
     enough_from: float = 5.0
-    largest_step: float = 0.5
+    largest_step: float = 0.7
     draws: int = 400
     hyperprior: Hyperprior = field(default_factory=Hyperprior)
     policy: Policy | None = None

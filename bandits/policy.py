@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from bandits import thompson
 from bandits.groups import FloatArray, Groups, IntArray
@@ -34,6 +35,29 @@ class Joint(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """The joint posterior of some of the arms, such as those that still run.
+
+    Attributes:
+        whole: The joint posterior of all.
+        chosen: Which arms, shape (A,); B of them.
+    """
+
+    whole: Joint
+    chosen: npt.NDArray[np.bool_]
+
+    def draws(self, n: int, rng: np.random.Generator) -> FloatArray:
+        """Return n joint draws, shape (n, B)."""
+        return self.whole.draws(n, rng)[:, self.chosen]
+
+    def learnable(self, ahead: FloatArray) -> FloatArray:
+        """Return what further exposure of these arms, and of no other, would resolve, shape (B,)."""
+        spread = np.zeros(self.chosen.size)
+        spread[self.chosen] = ahead
+        return self.whole.learnable(spread)[self.chosen]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Outlook:
     """What a policy may look at.
 
@@ -41,7 +65,8 @@ class Outlook:
         groups: Of the A arms.
         marginal: The posterior of each arm's rate.
         joint: The joint posterior that draws come from.
-        daily: The exposure that an equal share of its group would give each arm in a day, shape (A,).
+        daily: The exposure, counted at what it is worth, that an equal share of its group would give each arm in a
+            day, shape (A,).
 
     Raises:
         ValueError: `daily` is not of shape (A,).

@@ -330,8 +330,9 @@ def measure(arms: int, groups_of_arms: int) -> dict[str, float]:
         Evidence(0.99 * past.successes + day.successes, 0.99 * past.exposure + day.exposure)
 
     def bare_update() -> None:
-        y = 0.99 * past.successes + np.where(np.isnan(clicks[:, 0]), 0, clicks[:, 0])
-        n = 0.99 * past.exposure + np.where(np.isnan(seen[:, 0]), 0, seen[:, 0]) * late
+        weight = 0.99**today
+        y = 0.99 * past.successes + np.where(np.isnan(clicks), 0, clicks) @ weight
+        n = 0.99 * past.exposure + (np.where(np.isnan(seen), 0, seen) * late) @ weight
         assert (y >= 0).all()
         assert (n >= 0).all()
 
@@ -405,10 +406,10 @@ def main() -> None:
     print(f"{tests} tests x seeds {seeds} (defaults were chosen on {TUNED}), {DAYS} days, {DRAWS} draws")
     shown = RIVALS | {ADVISED: outlay(settings)}
     if not asked.quick:
-        shown |= {f"Outlay's limits, {rule.value}": advised(rule) for rule in SHOWN_RULES}
         shown["Outlay, free of floors and steps"] = outlay(BanditSettings(draws=DRAWS, floor=0.0, largest_step=1.0))
     ours, leads = compare(shown, tests, seeds, WITHIN)
     if not asked.quick:
+        table({f"Outlay's limits, {rule.value}": advised(rule) for rule in SHOWN_RULES}, tests, seeds[:1], WITHIN)
         for within in (0.12, 0.48):
             compare(RIVALS | {ADVISED: outlay(settings)}, tests, seeds[:1], within)
     bars = []

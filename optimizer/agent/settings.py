@@ -127,9 +127,9 @@ class BanditsTable(Table):
     horizon_days: NotNegative = Field(
         14.0, description="Days over which learning about an ad is to pay, as `tempered` reckons it; 0 for none."
     )
-    floor: Share = Field(0.1, description="Least share of a new ad, as a part of an equal share, 0 to 1.")
+    floor: Share = Field(0.05, description="Least share of a new ad, as a part of an equal share, 0 to 1.")
     largest_step: PositiveShare = Field(
-        0.5, description="Largest change of an ad's share of its budget in a day, above 0 and at most 1."
+        0.7, description="Largest change of an ad's share of its budget in a day, above 0 and at most 1."
     )
 
 

@@ -161,8 +161,8 @@ class Sharing:
 
     policy: Rule = Rule.TEMPERED
     horizon_days: float = 14.0
-    floor: float = 0.1
-    largest_step: float = 0.5
+    floor: float = 0.05
+    largest_step: float = 0.7
 
     def __post_init__(self) -> None:
         _between("bandits.largest_step", self.largest_step, 0.0, 1.0)

@@ -11,6 +11,7 @@ from bandits.groups import FloatArray, Groups
 from bandits.policy import (
     EpsilonGreedy,
     Outlook,
+    Part,
     Policy,
     Rule,
     TemperedThompson,
@@ -88,6 +89,16 @@ def test_top_two_keeps_a_challenger_when_the_best_is_beyond_doubt() -> None:
     clear = outlook([900.0, 100.0, 100.0], [1000.0] * 3, Groups.of(np.zeros(3, dtype=np.int64)))
     assert shares(TopTwo(draws=400), clear, 400) == pytest.approx([0.5, 0.25, 0.25], abs=0.01)
     assert shares(Thompson(), clear, 400) == pytest.approx([1, 0, 0])
+
+
+def test_a_part_is_the_posterior_of_the_arms_that_were_chosen() -> None:
+    whole = outlook([6.0, 900.0, 4.0], [100.0, 100.0, 100.0], Groups.of(np.zeros(3, dtype=np.int64)))
+    part = Part(whole.joint, np.array([True, False, True]))
+    some = part.draws(5, np.random.default_rng(1))
+    assert (some == whole.joint.draws(5, np.random.default_rng(1))[:, [0, 2]]).all()
+    assert part.learnable(np.array([100.0, 300.0])) == pytest.approx([0.5, 0.75])
+    seen = Outlook(PAIR, NEAR.marginal, part, np.full(2, 10.0))
+    assert share_out(Thompson(), seen, DRAWS, np.random.default_rng(3)).share[0] == pytest.approx(BETTER, abs=ERROR)
 
 
 def test_epsilon_and_uniform_by_hand() -> None:
