@@ -126,7 +126,7 @@ def main() -> None:
     """Run both parts and print the bars."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer logs, under 50 s")
-    bars = simulated(300 if parser.parse_args().quick else 2_000)
+    bars = simulated(300 if parser.parse_args().quick else 1_000)
     if DATA.is_dir():
         print(f"\nOpen Bandit data, clicks per 100 choices; Thompson's probabilities from {SHOWN:,} draws, seed {SEED}")
         head = f"{'shop':<7}{'policy':<10}{'by':<7}{'value':>7}{'95% interval':>16}"
