@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
 
 import numpy as np
 
-from bandits import crossed, dispersion, pooling, thompson
+from bandits import crossed, dispersion, limits, pooling
 from bandits.dispersion import Dispersion
 from bandits.evidence import Evidence, answered, daily_exposure, gather, refuse_negative
 from bandits.groups import BoolArray, FloatArray, Groups, IntArray
 from bandits.labels import Labels
+from bandits.policy import Advice, Outlook, Part, Policy, TemperedThompson, share_out
 from bandits.pooling import Hyperprior, Rates
 from bandits.posterior import GammaPoisson
-
-_DRAWN_AT_ONCE: Final = 2_000_000  # numbers held while drawing: 16 MB an array
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +26,12 @@ class BanditSettings:
         horizon: Days ahead over which learning is to pay: about as long as a creative runs, >= 0.
         floor: Least share of a new arm, as a part of an equal share, in [0, 1].
         new_below: An arm is new until this many successes were to be expected of it at its group's rate.
-        enough_from: The same, for the evidence to be enough to prefer an arm or not.
+        enough_from: The same, for the evidence to be enough to prefer an arm or not; until then it keeps a floor that
+            falls as evidence comes in.
         largest_step: Largest absolute change of an arm's share from one day to the next, in (0, 1].
         draws: Joint posterior draws behind the shares; a share's Monte Carlo error is at most .5 / sqrt(draws).
         hyperprior: Of the pooled prior.
+        policy: What turns belief into shares; None is tempered Thompson sampling with `temper` and `horizon`.
 
     Raises:
         ValueError: A setting is out of its range.
@@ -40,12 +40,13 @@ class BanditSettings:
     gamma: float = 0.99
     temper: float = 0.4
     horizon: float = 14.0
-    floor: float = 0.1
+    floor: float = 0.05
     new_below: float = 1.0
     enough_from: float = 5.0
-    largest_step: float = 0.5
+    largest_step: float = 0.7
     draws: int = 400
     hyperprior: Hyperprior = field(default_factory=Hyperprior)
+    policy: Policy | None = None
 
     def __post_init__(self) -> None:
         for name in ("temper", "floor"):
@@ -59,6 +60,11 @@ class BanditSettings:
                 raise ValueError(f"{name} must be finite and not negative, not {getattr(self, name)}")
         if self.draws < 1:
             raise ValueError(f"draws must be at least 1, not {self.draws}")
+
+    @property
+    def rule(self) -> Policy:
+        """The policy that is meant."""
+        return self.policy or TemperedThompson(self.temper, self.horizon)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,6 +103,7 @@ def believe(
     settings: BanditSettings | None = None,
     labels: Labels | None = None,
     retired: BoolArray | None = None,
+    pinned: FloatArray | None = None,
 ) -> ArmBelief:
     """Learn the rate of every arm from its days and its peers, and share out each group.
 
@@ -114,6 +121,7 @@ def believe(
         settings: The defaults of `BanditSettings` if None.
         labels: Creatives, audiences and families that arms have in common; None if arms share nothing but the group.
         retired: Arms that have stopped, shape (A,): the group learns from them, and they get no share. None: all run.
+        pinned: Shares that a person fixed, nan where an arm is free, shape (A,); None for no pins.
 
     Raises:
         ValueError: An argument is not as above; names the arm where there is one.
@@ -135,11 +143,15 @@ def believe(
     posterior = pooling.swayed(rates.arms(), groups.spread(sway.of_levels(folded, weight, groups)))
     low, high = posterior.interval(0.9)
     daily = groups.spread(daily_exposure(exposure, groups, age, settings.gamma) / _at_least_one(groups, runs))
-    temper = settings.temper * np.sqrt(rates.learnable(settings.horizon * worth * daily))
-    p_best, share = _draw_shares(rates, posterior.mean, runs, temper, settings.draws, rng)
     expected = rates.evidence.exposure * rates.group_rate
-    floor = np.where(expected < settings.new_below, settings.floor, 0.0)
-    share[runs] = _limited(share[runs], Groups.of(groups.index[runs]), floor[runs], share_now[runs], settings)
+    running = Groups.of(groups.index[runs])
+    marginal = GammaPoisson(posterior.shape[runs], posterior.rate[runs])
+    outlook = Outlook(running, marginal, Part(rates, runs), (worth * daily)[runs])
+    advice = share_out(settings.rule, outlook, settings.draws, rng)
+    pins = None if pinned is None else pinned[runs]
+    p_best, share = np.zeros(groups.arms), np.zeros(groups.arms)
+    p_best[runs] = advice.p_best
+    share[runs] = _limited(advice, running, expected[runs], share_now[runs], pins, settings)
     enough = expected >= settings.enough_from
     return ArmBelief(posterior.mean, low, high, p_best, share, enough, posterior, sway)
 
@@ -178,28 +190,22 @@ def _at_least_one(groups: Groups, runs: BoolArray) -> FloatArray:
 
 
 def _limited(
-    share: FloatArray, groups: Groups, floor: FloatArray, share_now: FloatArray, settings: BanditSettings
+    advice: Advice,
+    groups: Groups,
+    expected: FloatArray,
+    share_now: FloatArray,
+    pinned: FloatArray | None,
+    settings: BanditSettings,
 ) -> FloatArray:
-    """Hold shares to the floors (parts of an equal share) and the largest step; all of the arms that run."""
+    """Hold the shares of the arms that run to floors, the largest step and pins."""
     total = groups.spread(groups.sum(share_now))
-    return thompson.within_limits(
-        share,
+    return limits.within_limits(
+        advice.share,
         groups,
-        floor=floor * thompson.uniform(groups),
+        floor=limits.floors(
+            expected, groups, floor=settings.floor, new_below=settings.new_below, enough_from=settings.enough_from
+        ),
         share_now=share_now / np.where(total > 0, total, 1.0),
         largest_step=settings.largest_step,
+        pinned=pinned,
     )
-
-
-def _draw_shares(
-    rates: Rates, mean: FloatArray, runs: BoolArray, temper: FloatArray, n: int, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray]:
-    """P(best) and tempered shares from the same n draws, a block of them at a time so that memory stays bounded."""
-    p_best, share = np.zeros(runs.size), np.zeros(runs.size)
-    groups, mean, temper = Groups.of(rates.groups.index[runs]), mean[runs], temper[runs]
-    block = max(1, _DRAWN_AT_ONCE // max(runs.size, 1))
-    for done in range(0, n, block):
-        draws = rates.draws(min(block, n - done), rng)[:, runs]
-        p_best[runs] += len(draws) * thompson.thompson(draws, groups)
-        share[runs] += len(draws) * thompson.tempered(draws, mean, groups, temper)
-    return p_best / n, share / n

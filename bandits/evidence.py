@@ -106,6 +106,8 @@ def daily_exposure(exposure: FloatArray, groups: Groups, age: FloatArray, gamma:
 
 def refuse_negative(values: FloatArray, name: str) -> None:
     """Raise ValueError that names the first arm (first axis) with a negative, nan or infinite value."""
+    if values.size == 0 or (values.min() >= 0 and values.max() < np.inf):  # nan is neither
+        return
     bad = np.argwhere(~(np.isfinite(values) & (values >= 0)))
     if bad.size:
         at = tuple(int(i) for i in bad[0])
@@ -135,4 +137,7 @@ def _check_days(
 
 def _extremes(values: FloatArray) -> tuple[float, float]:
     """Least and largest of the values that are not nan, and of 0; no copy is made."""
-    return np.fmin.reduce(values, axis=None, initial=0.0), np.fmax.reduce(values, axis=None, initial=0.0)
+    lowest, highest = values.min(initial=0.0), values.max(initial=0.0)
+    if np.isnan(lowest):
+        return np.fmin.reduce(values, axis=None, initial=0.0), np.fmax.reduce(values, axis=None, initial=0.0)
+    return lowest, highest

@@ -6,9 +6,15 @@ With action a_i, reward r_i and propensity p_i of N logged rows, a target policy
     SNIPS   sum w_i r_i / sum w_i                Swaminathan and Joachims (2015), NIPS 28, section 4
     DR      1/N sum [sum_a pi_i(a) q(a) + w_i (r_i - q(a_i))]    Dudik, Langford and Li (2011), ICML 28, section 3
 
-q is a model of the reward: here the mean of each arm, shrunk towards that of all. It is cross-fitted, so that no row
-is judged by a mean that it is part of (Chernozhukov et al. 2018, Econometrics Journal 21, C1-C68). IPS and DR are
-unbiased where every arm that the target chooses had a propensity above zero; SNIPS is biased by O(1/N).
+q is a model of the reward: here the mean of each arm, shrunk towards that of all as far as the arms look alike
+(`credible`). It is cross-fitted, so that no row is judged by a mean that it is part of (Chernozhukov et al. 2018,
+Econometrics Journal 21, C1-C68). IPS and DR are unbiased where every arm that the target chooses had a propensity above
+zero; SNIPS is biased by O(1/N).
+
+Rewards that are rare and never below zero, such as clicks, make w r a weighted sum of counts, and the estimate skewed:
+the few rows that decide may just be missing. Its interval is that of Fay and Feuer (1997), Statistics in Medicine 16,
+791-801: from the gamma distributions with the estimate's mean and variance, and with those of the estimate after one
+more rewarded row of the largest weight. With many rewarded rows it is the normal one.
 """
 
 from __future__ import annotations
@@ -18,6 +24,7 @@ from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from bandits import thompson
 from bandits.belief import BanditSettings, believe
@@ -25,9 +32,11 @@ from bandits.groups import FloatArray, Groups, IntArray
 
 FOLDS: Final = 5
 PRIOR_ROWS: Final = 10.0
-"""Rows that the mean of all arms counts for in the mean of one."""
+"""Rows that the mean of all arms counts for in the mean of one, for the greedy policy."""
 
 _NORMAL_95: Final = 1.959964
+_TAIL: Final = 0.025
+_FEWEST_ROWS, _MOST_ROWS = 1.0, 1e6  # bounds of what the mean of all arms may count for in DR's model
 _SUM_OF_SHARES: Final = 1e-6
 
 
@@ -106,20 +115,34 @@ class Shares:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean reward per row with its standard error and the normal 95% interval."""
+    """A mean reward per row with its standard error and 95% interval.
+
+    Attributes:
+        value: The estimate.
+        se: Its standard error.
+        counted: The part of it that is a weighted sum of rewards >= 0, whose noise is that of the estimate.
+        one_more: What one more rewarded row of the largest weight would add; 0 asks for the normal interval.
+    """
 
     value: float
     se: float
+    counted: float = 0.0
+    one_more: float = 0.0
 
     @property
     def low95(self) -> float:
         """Lower end of the 95% interval."""
-        return self.value - _NORMAL_95 * self.se
+        if self.one_more == 0:
+            return self.value - _NORMAL_95 * self.se
+        return self.value - self.counted + _gamma_quantile(self.counted, self.se**2, _TAIL)
 
     @property
     def high95(self) -> float:
         """Upper end of the 95% interval."""
-        return self.value + _NORMAL_95 * self.se
+        if self.one_more == 0:
+            return self.value + _NORMAL_95 * self.se
+        mean, variance = self.counted + self.one_more, self.se**2 + self.one_more**2
+        return self.value - self.counted + _gamma_quantile(mean, variance, 1 - _TAIL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +153,8 @@ class Weighting:
         ips, snips: The estimates.
         effective: Kish's effective sample size, (sum w)^2 / sum w^2: how many rows of the target's own would say as
             much; 0 where no row has weight.
-        rewarded: The same of the rows whose reward is not zero. Below about ten the normal intervals are too short:
-            the few rows that decide may just be missing.
+        rewarded: The same of the rows whose reward is not zero. Below about ten a normal interval is too short: the few
+            rows that decide may just be missing.
         mean_weight: Mean of the weights before clipping; 1 but for chance where propensities and target are right and
             the log has every arm that the target chooses.
         largest_weight: The largest before clipping.
@@ -170,9 +193,11 @@ def weigh(log: Log, chosen: FloatArray, clip: float = np.inf) -> Weighting:
     value = float(weight @ log.reward) / total if total > 0 else np.nan
     # Delta method for a ratio of means: Owen, Monte Carlo theory, methods and examples (2013), equation 9.9.
     error = float(np.sqrt(((weight * (log.reward - value)) ** 2).sum())) / total if total > 0 else np.nan
+    one_more = _one_more(log, float(weight.max()))
+    ips = _mean(weight * log.reward)
     return Weighting(
-        ips=_mean(weight * log.reward),
-        snips=Estimate(value, error),
+        ips=Estimate(ips.value, ips.se, ips.value, one_more / log.rows),
+        snips=Estimate(value, error, value, one_more / total if total > 0 else 0.0),
         effective=_effective(weight),
         rewarded=_effective(weight[log.reward != 0]),
         mean_weight=_mean(raw),
@@ -184,7 +209,8 @@ def weigh(log: Log, chosen: FloatArray, clip: float = np.inf) -> Weighting:
 def doubly_robust(log: Log, target: Shares, clip: float = np.inf) -> tuple[Estimate, Estimate]:
     """Estimate a target's value, and its gain over the policy that wrote the log, doubly robustly.
 
-    The gain is estimated from the same rows, so that what both have in common cancels.
+    The gain is estimated from the same rows, so that what both have in common cancels. Its interval is the normal one,
+    too short where few rows are rewarded: rewards count in it with either sign.
 
     Args:
         log: Rows that are independent of each other given their propensities.
@@ -203,7 +229,9 @@ def doubly_robust(log: Log, target: Shares, clip: float = np.inf) -> tuple[Estim
         model = _arm_means(log, ~held)
         expected = (target.table @ model)[target.segment[held]]
         terms[held] = expected + weight[held] * (log.reward[held] - model[log.action[held]])
-    return _mean(terms), _mean(terms - log.reward)
+    value, counted = _mean(terms), float((weight * log.reward).mean())
+    one_more = _one_more(log, float(weight.max())) / log.rows
+    return Estimate(value.value, value.se, counted, one_more), _mean(terms - log.reward)
 
 
 def unsupported(log: Log, target: Shares) -> float:
@@ -295,16 +323,55 @@ def _clipped(weight: FloatArray, clip: float) -> FloatArray:
     return np.minimum(weight, clip)
 
 
+def _one_more(log: Log, weight: float) -> float:
+    """What a further rewarded row of this weight would add to sum w r; 0 where rewards may be below zero."""
+    if log.reward.min() < 0:
+        return 0.0
+    largest = float(log.reward.max())
+    return weight * (largest if largest > 0 else 1.0)
+
+
+def _gamma_quantile(mean: float, variance: float, part: float) -> float:
+    """Quantile of the gamma distribution with this mean and variance; 0 where both are."""
+    if not (mean > 0 and variance > 0):
+        return mean
+    return float(special.gammaincinv(mean**2 / variance, part)) * variance / mean
+
+
 def _arm_means(log: Log, used: npt.NDArray[np.bool_]) -> FloatArray:
     action, reward = log.action[used], log.reward[used]
     count = np.bincount(action, minlength=log.arms).astype(np.float64)
-    return _shrunk(count, np.bincount(action, weights=reward, minlength=log.arms))
+    total = np.bincount(action, weights=reward, minlength=log.arms)
+    return _shrunk(count, total, credible(count, total, float(((reward - reward.mean()) ** 2).sum())))
 
 
-def _shrunk(count: FloatArray, total: FloatArray) -> FloatArray:
-    """Means by arm, shape (A,), each shrunk towards the mean of all by `PRIOR_ROWS` rows."""
+def credible(count: FloatArray, total: FloatArray, around: float) -> float:
+    """Return the rows that the mean of all arms should count for in the mean of one: variance within over that between.
+
+    Moments as in Buhlmann and Straub (1970), Mitteilungen der Vereinigung schweizerischer Versicherungsmathematiker
+    70, 111-133; for rewards of 0 and 1 this is alpha + beta of the Beta prior of a Beta-Binomial.
+
+    Args:
+        count: Rows of each arm, shape (A,).
+        total: Their rewards, shape (A,).
+        around: Sum of squares of all rewards around their mean.
+    """
+    seen = count > 0
+    rows, arms = float(count.sum()), int(seen.sum())
+    means = total[seen] / count[seen]
+    between = float((count[seen] * (means - total.sum() / rows) ** 2).sum())
+    spare = rows - float((count**2).sum()) / rows
+    if rows <= arms or spare <= 0:
+        return PRIOR_ROWS
+    within = max(around - between, 0.0) / (rows - arms)
+    apart = (between - (arms - 1) * within) / spare
+    return float(np.clip(within / apart, _FEWEST_ROWS, _MOST_ROWS)) if apart > 0 else _MOST_ROWS
+
+
+def _shrunk(count: FloatArray, total: FloatArray, rows: float = PRIOR_ROWS) -> FloatArray:
+    """Means by arm, shape (A,), each shrunk towards the mean of all by so many rows."""
     pool = total.sum() / max(float(count.sum()), 1.0)
-    means: FloatArray = (total + PRIOR_ROWS * pool) / (count + PRIOR_ROWS)
+    means: FloatArray = (total + rows * pool) / (count + rows)
     return means
 
 

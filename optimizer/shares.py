@@ -14,6 +14,7 @@ from bandits.experiment import Experiment, Kind
 from bandits.forgetting import choose_gamma
 from bandits.groups import BoolArray, Groups
 from bandits.wear import Wear, wear_out
+from optimizer.goals import Sharing
 from optimizer.plan.recommendation import ArmShare, Finding, Severity
 from optimizer.plan.snapshot import Arm, ArmPanel, FloatArray, IntArray, Snapshot
 from optimizer.response import Belief
@@ -31,13 +32,13 @@ class _Exposure:
     scale: float
 
 
-def arm_shares(snapshot: Snapshot, belief: Belief, rng: np.random.Generator) -> tuple[ArmShare, ...]:
+def arm_shares(snapshot: Snapshot, belief: Belief, sharing: Sharing, rng: np.random.Generator) -> tuple[ArmShare, ...]:
     """Learn every arm's rate and share out each target that has two arms or more, by target, best first.
 
     A rate is conversions per impression where all arms report impressions, else per click, else per unit spent:
     the first measure that lies nearest to the ad's own doing. Ads of these targets that have stopped are learnt from,
-    and get no share and no row. Ads with the same creative or audience in one account learn from one another. Arms of an
-    experiment that runs are left out, with the part of their target that they have.
+    and get no share and no row. Ads with the same creative or audience in one account learn from one another. Arms
+    of an experiment that runs are left out, with the part of their target that they have.
     """
     panel = snapshot.arms
     if panel is None:
@@ -59,7 +60,12 @@ def arm_shares(snapshot: Snapshot, belief: Belief, rng: np.random.Generator) -> 
         maturity=maturity,
         share_now=recent,
         rng=rng,
-        settings=BanditSettings(gamma=choose_gamma(exposure.daily, conversions, Groups.of(group), maturity).gamma),
+        settings=BanditSettings(
+            gamma=choose_gamma(exposure.daily, conversions, Groups.of(group), maturity).gamma,
+            policy=sharing.policy.policy(sharing.horizon_days),
+            floor=sharing.floor,
+            largest_step=sharing.largest_step,
+        ),
         labels=_labels(snapshot, panel, chosen),
         retired=stopped,
     )

@@ -104,6 +104,7 @@ def test_every_default_is_written_out_in_the_sample() -> None:
     single = {
         "portfolio",
         "goal",
+        "bandits",
         "guardrails",
         "ads",
         "approval",

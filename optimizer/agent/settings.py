@@ -26,6 +26,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from bandits.policy import Rule
 from connectors.money import Money
 from optimizer.agent.settings_calendar import EventTable, HolidaysTable
 from optimizer.agent.settings_daemon import AutonomyTable, DaemonTable, NotifyTable, WindowsTable
@@ -45,7 +46,7 @@ from optimizer.agent.settings_types import (
     Text,
     Zone,
 )
-from optimizer.goals import Counting, Explore, Goals, GoalsError, Limit, Pin
+from optimizer.goals import Counting, Explore, Goals, GoalsError, Limit, Pin, Sharing
 from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import Objective
 from optimizer.rotation import Rotation
@@ -124,6 +125,22 @@ class GoalTable(Table):
     counts: Counting = Field(
         Counting.ATTRIBUTED,
         description="Which conversions the objective counts: attributed, or incremental as lift tests tell.",
+    )
+
+
+class BanditsTable(Table):
+    """`[bandits]`: how a budget is shared out between its ads."""
+
+    policy: Rule = Field(
+        Rule.TEMPERED,
+        description="The rule of the shares: tempered, thompson, top-two, epsilon-greedy, upper-bound or uniform.",
+    )
+    horizon_days: NotNegative = Field(
+        14.0, description="Days over which learning about an ad is to pay, as `tempered` reckons it; 0 for none."
+    )
+    floor: Share = Field(0.05, description="Least share of a new ad, as a part of an equal share, 0 to 1.")
+    largest_step: PositiveShare = Field(
+        0.7, description="Largest change of an ad's share of its budget in a day, above 0 and at most 1."
     )
 
 
@@ -288,6 +305,7 @@ class Settings(BaseSettings):
 
     portfolio: PortfolioTable = PortfolioTable()
     goal: GoalTable = GoalTable()
+    bandits: BanditsTable = BanditsTable()
     guardrails: GuardrailsTable = GuardrailsTable()
     ads: AdsTable = AdsTable()
     approval: ApprovalTable = ApprovalTable()
@@ -429,6 +447,7 @@ def _goals(settings: Settings) -> Goals:
         risk_tail=goal.risk_tail,
         switching_cost=goal.switching_cost,
         counts=goal.counts,
+        sharing=Sharing(**settings.bandits.model_dump()),
     )
 
 

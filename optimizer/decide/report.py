@@ -60,7 +60,7 @@ def report(
         expected_now=float(mean[:, 0].sum()),
         expected_then=float(mean[:, 1].sum()),
         findings=tuple(sorted(noticed, key=lambda finding: _WORST_FIRST.index(finding.severity))),
-        arms=arm_shares(snapshot, case.forecast.belief, rng),
+        arms=arm_shares(snapshot, case.forecast.belief, wanted.sharing, rng),
         envelopes=goals.envelopes(wanted, snapshot.targets, case.ceiling),
         bindings=_portfolio_bindings(case, plan, units(proposed), counted),
         promises=_promises(case, units(proposed), rng),

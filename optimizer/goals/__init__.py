@@ -3,7 +3,7 @@
 from optimizer.goals.constraints import envelopes, rows, unmatched
 from optimizer.goals.room import Because, Box, box, wide_box
 from optimizer.goals.rounding import to_quantum
-from optimizer.goals.wishes import Counting, Explore, Goals, GoalsError, Limit, Pin, Scope, ScopeKind
+from optimizer.goals.wishes import Counting, Explore, Goals, GoalsError, Limit, Pin, Scope, ScopeKind, Sharing
 from optimizer.plan.problem import TOTAL
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Pin",
     "Scope",
     "ScopeKind",
+    "Sharing",
     "box",
     "envelopes",
     "rows",

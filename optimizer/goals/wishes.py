@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
+from bandits.policy import Rule
 from connectors.contract import AdKey
 from connectors.money import Money, exponent
 from optimizer.plan.recommendation import Objective, content_hash
@@ -173,6 +174,32 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True)
+class Sharing:
+    """How a budget is shared out between its ads (docs/bandits.md).
+
+    Attributes:
+        policy: The rule.
+        horizon_days: Days over which learning about an ad is to pay, as the tempered rule reckons it; 0 for none.
+        floor: Least share of a new ad, as a part of an equal share, 0 to 1.
+        largest_step: Largest absolute change of an ad's share from one day to the next, above 0 and at most 1.
+
+    Raises:
+        GoalsError: A value is out of its range.
+    """
+
+    policy: Rule = Rule.TEMPERED
+    horizon_days: float = 14.0
+    floor: float = 0.05
+    largest_step: float = 0.7
+
+    def __post_init__(self) -> None:
+        _between("bandits.largest_step", self.largest_step, 0.0, 1.0)
+        for name, value, most in (("horizon_days", self.horizon_days, math.inf), ("floor", self.floor, 1.0)):
+            if not (0.0 <= value <= most and math.isfinite(value)):
+                raise GoalsError(f"bandits.{name} must not be {value!r}. Mend: correct it in config.toml")
+
+
+@dataclass(frozen=True, slots=True)
 class Goals:
     """Everything that a marketer asks of a plan.
 
@@ -193,6 +220,7 @@ class Goals:
         switching_cost: What moving one currency unit from one budget to another must bring at least, as a share of
             what a unit brings on average now; 0 moves for any gain.
         counts: Which conversions the objective counts; ROAS floors and CPA ceilings are about attributed ones.
+        sharing: How each budget is shared out between its ads.
     """
 
     currency: str
@@ -212,6 +240,7 @@ class Goals:
     risk_tail: float = 0.2
     switching_cost: float = 0.0
     counts: Counting = Counting.ATTRIBUTED
+    sharing: Sharing = field(default_factory=Sharing)
 
     @property
     def counts_value(self) -> bool:

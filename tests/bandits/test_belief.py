@@ -112,7 +112,7 @@ def test_belief_follows_a_permutation_within_the_group() -> None:
 def test_drawing_in_blocks_needs_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     data = (np.full((4, 4), 100.0), np.random.default_rng(1).poisson(2, (4, 4)), [0, 0, 1, 1])
     whole = run(*data)
-    monkeypatch.setattr("bandits.belief._DRAWN_AT_ONCE", 24)
+    monkeypatch.setattr("bandits.policy._DRAWN_AT_ONCE", 24)
     blocks = run(*data)
     assert blocks.mean == pytest.approx(whole.mean)
     assert blocks.share == pytest.approx(whole.share, abs=6 * np.sqrt(0.5 / 400))

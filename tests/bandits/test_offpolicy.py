@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from bandits import offpolicy
 from bandits.groups import FloatArray, IntArray
@@ -60,6 +61,65 @@ def test_the_doubly_robust_estimate_by_hand() -> None:
 def test_an_interval_is_the_normal_one() -> None:
     found = Estimate(1.0, 0.5)
     assert (found.low95, found.high95) == pytest.approx((1 - 0.979982, 1 + 0.979982))
+
+
+@pytest.mark.parametrize("count", [1, 4, 30])
+def test_an_interval_of_equal_weights_is_that_of_a_poisson_count(count: int) -> None:
+    """Garwood (1936): chi-squared quantiles with 2 y and 2 y + 2 degrees of freedom."""
+    found = Estimate(float(count), count**0.5, counted=float(count), one_more=1.0)
+    assert found.low95 == pytest.approx(stats.chi2.ppf(0.025, 2 * count) / 2)
+    assert found.high95 == pytest.approx(stats.chi2.ppf(0.975, 2 * count + 2) / 2)
+    moved = Estimate(count + 2.0, count**0.5, counted=float(count), one_more=1.0)
+    assert (moved.low95, moved.high95) == pytest.approx((found.low95 + 2, found.high95 + 2))
+
+
+def test_no_reward_at_all_still_leaves_room_above() -> None:
+    log = log_of(np.array([0, 1, 2, 0]), np.zeros(4))
+    found = offpolicy.weigh(log, np.array([0.1, 0.6, 0.3, 0.1]))  # the largest weight is 2
+    assert (found.ips.value, found.ips.low95) == (0.0, 0.0)
+    assert found.ips.high95 == pytest.approx(2 / 4 * -np.log(0.025))
+
+
+def test_rewards_below_zero_have_normal_intervals() -> None:
+    log = log_of(np.array([0, 1, 2, 0]), np.array([1.0, -1.0, 2.0, 0.0]))
+    for found in (offpolicy.weigh(log, log.propensity).ips, offpolicy.doubly_robust(log, Shares.fixed(LOGGED, 4))[0]):
+        assert found.high95 - found.value == pytest.approx(1.959964 * found.se)
+        assert found.value - found.low95 == pytest.approx(1.959964 * found.se)
+
+
+def test_intervals_cover_where_few_rows_are_rewarded() -> None:
+    """Ten rewards a log, and a target that cares for an arm with one of them: a normal interval misses too often."""
+    rng = np.random.default_rng(12)
+    arms, rows, logs = 10, 500, 1_500
+    target, truth = Shares.fixed(np.array([0.91, *[0.01] * 9]), rows), 0.02
+    held = np.zeros((logs, 4))
+    for number in range(logs):
+        action = rng.integers(0, arms, rows)
+        log = Log(action, (rng.random(rows) < truth).astype(np.float64), np.full(rows, 1 / arms), arms)
+        weighting = offpolicy.weigh(log, target.chosen(action))
+        robust = offpolicy.doubly_robust(log, target)[0]
+        normal = Estimate(weighting.ips.value, weighting.ips.se)
+        every = (weighting.ips, weighting.snips, robust, normal)
+        held[number] = [found.low95 <= truth <= found.high95 for found in every]
+    error = np.sqrt(0.95 * 0.05 / logs)
+    assert (held[:, :3].mean(axis=0) > 0.95 - 5.5 * error).all()
+    assert held[:, 3].mean() < 0.9
+
+
+def test_the_model_believes_arms_as_far_as_they_look_apart() -> None:
+    """The mean of all weighs as many rows as the variance within arms is times that between them."""
+    rng = np.random.default_rng(8)
+    rate = np.repeat(rng.beta(20, 80, 400), 500)
+    arm = np.repeat(np.arange(400), 500)
+
+    def rows(reward: FloatArray) -> float:
+        count, total = np.bincount(arm).astype(np.float64), np.bincount(arm, weights=reward)
+        return offpolicy.credible(count, total, float(((reward - reward.mean()) ** 2).sum()))
+
+    apart = rows((rng.random(arm.size) < rate).astype(np.float64))
+    assert apart == pytest.approx(100, rel=0.6), "alpha + beta, whose error is about 10%"
+    assert rows(np.tile([0.0, 1.0], arm.size // 2)) == 1e6, "less apart than chance alone would have them"
+    assert rows(arm.astype(np.float64)) == 1.0
 
 
 @given(st.integers(0, 2**32))

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import optimize
 
 from bandits import thompson
 from bandits.groups import Groups
@@ -60,65 +59,6 @@ def test_temper_runs_from_greedy_to_thompson() -> None:
     draws, mean = rng.normal(size=(500, 6)), np.array([0.1, 0, 0, 0.1, 0, 0])
     assert (thompson.tempered(draws, mean, GROUPS, np.array(0.0)) == [1, 0, 0, 1, 0, 1]).all()
     assert (thompson.tempered(draws, mean, GROUPS, np.array(1.0)) == thompson.thompson(draws, GROUPS)).all()
-
-
-@given(st.integers(0, 2**32), st.floats(0.01, 1), st.floats(0, 1))
-def test_limits_hold_jointly(seed: int, step: float, floor_of_equal: float) -> None:
-    rng = np.random.default_rng(seed)
-    groups = Groups.of(np.sort(rng.integers(0, 4, 12)))
-
-    def shares() -> np.ndarray:
-        raw = rng.gamma(0.3, size=12) * (rng.random(12) < 0.8) + 1e-12
-        return raw / groups.spread(groups.sum(raw))
-
-    asked, now = shares(), shares()
-    floor = floor_of_equal * thompson.uniform(groups) * (rng.random(12) < 0.5)
-    got = thompson.within_limits(asked, groups, floor=floor, share_now=now, largest_step=step)
-    assert groups.sum(got) == pytest.approx(np.ones(groups.starts.size), abs=1e-9)
-    assert (got >= -1e-12).all()
-    assert (np.abs(got - now) <= step + 1e-9).all()
-    least = np.clip(floor, np.maximum(now - step, 0), np.minimum(now + step, 1))
-    possible = groups.spread(groups.sum(least)) <= 1
-    assert (got >= least - 1e-9)[possible].all()
-
-
-def test_shares_within_their_limits_are_left_alone() -> None:
-    asked = np.array([0.6, 0.4, 0.2, 0.3, 0.5, 1.0])
-    now = np.array([0.5, 0.5, 0.3, 0.3, 0.4, 1.0])
-    got = thompson.within_limits(asked, GROUPS, floor=np.full(6, 0.1), share_now=now, largest_step=0.2)
-    assert got == pytest.approx(asked, abs=1e-12)
-
-
-def test_limits_by_hand() -> None:
-    groups = Groups.of(np.zeros(3, dtype=np.int64))
-    asked, now = np.array([1.0, 0.0, 0.0]), np.array([0.4, 0.6, 0.0])
-    got = thompson.within_limits(asked, groups, floor=np.array([0, 0, 0.1]), share_now=now, largest_step=0.25)
-    assert got == pytest.approx([0.55, 0.35, 0.1])
-
-
-def test_floors_give_way_to_the_step() -> None:
-    groups = Groups.of(np.zeros(4, dtype=np.int64))
-    now, floor = np.array([1.0, 0, 0, 0]), np.array([0, 0.1, 0.1, 0.2])
-    got = thompson.within_limits(now, groups, floor=floor, share_now=now, largest_step=0.1)
-    assert got == pytest.approx([0.9, 0.1 / 3, 0.1 / 3, 0.1 / 3])
-    got = thompson.within_limits(now, groups, floor=floor, share_now=np.zeros(4), largest_step=0.1)
-    assert got == pytest.approx([0.6, 0.1, 0.1, 0.2])
-
-
-def test_limits_give_the_nearest_shares() -> None:
-    rng, groups = np.random.default_rng(3), Groups.of(np.zeros(5, dtype=np.int64))
-    asked, now, floor = rng.dirichlet(np.ones(5)), rng.dirichlet(np.ones(5)), np.full(5, 0.04)
-    got = thompson.within_limits(asked, groups, floor=floor, share_now=now, largest_step=0.12)
-    best = optimize.minimize(
-        lambda s: ((s - asked) ** 2).sum(),
-        now,
-        jac=lambda s: 2 * (s - asked),
-        bounds=list(zip(np.clip(floor, now - 0.12, now + 0.12), now + 0.12, strict=True)),
-        constraints={"type": "eq", "fun": lambda s: s.sum() - 1},
-        method="SLSQP",
-        options={"ftol": 1e-14},
-    )
-    assert got == pytest.approx(best.x, abs=1e-5)
 
 
 def test_parts_outside_zero_and_one_are_refused() -> None:

@@ -85,7 +85,10 @@ def _doubts(verdict: Verdict) -> Iterator[str]:
     weighting, mean = verdict.weighting, verdict.weighting.mean_weight
     name = clean(verdict.policy)
     if weighting.rewarded < _FEW:
-        yield f"{name}: only {weighting.rewarded:.1f} rewarded rows speak of it; its intervals are too short."
+        yield (
+            f"{name}: only {weighting.rewarded:.1f} rewarded rows speak of it; a normal interval, as that of its gain, "
+            "is too short."
+        )
     if abs(mean.value - 1) > max(_SURE * mean.se, 1e-3):
         yield (
             f"{name}: its weights average {mean.value:.3f} ± {mean.se:.3f} where they should average 1: the "
