@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 from connectors.contract import BudgetTarget, Entity, PerformanceRow, Series
-from optimizer.plan.priors import ResponsePriors
+from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import Snapshot
@@ -168,6 +168,10 @@ class Store(Protocol):
 
         A snapshot of that time carries them.
         """
+        ...
+
+    def latest_ad_priors(self, known_at: datetime) -> AdPriors | None:
+        """Return the priors of ads that stood then, as `latest_priors` does those of the response."""
         ...
 
     def close(self) -> None:

@@ -7,7 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from bandits import believe
+from bandits import BanditSettings, believe
+from bandits.hierarchy import informed
+from optimizer.plan.priors import AdPriors
 from optimizer.plan.recommendation import ArmShare
 from optimizer.plan.snapshot import Arm, ArmPanel, FloatArray, IntArray, Snapshot
 from optimizer.response import Belief
@@ -48,6 +50,7 @@ def arm_shares(snapshot: Snapshot, belief: Belief, rng: np.random.Generator) -> 
         maturity=belief.maturity(age)[group],
         share_now=recent,
         rng=rng,
+        settings=_settings(snapshot.ad_priors, panel.conversions[chosen]),
     )
     now = recent / np.maximum(_by_group(recent, group), 1e-12)
     shares = [
@@ -67,6 +70,24 @@ def arm_shares(snapshot: Snapshot, belief: Belief, rng: np.random.Generator) -> 
         for i, a in enumerate(chosen)
     ]
     return tuple(sorted(shares, key=lambda arm: (arm.key, -arm.share, arm.arm_id)))
+
+
+def _settings(learnt: AdPriors | None, conversions: FloatArray) -> BanditSettings:
+    """Those of the package, informed by what the slow tier learnt of ads where it did."""
+    plain = BanditSettings()
+    if learnt is None:
+        return plain
+    days = np.isfinite(conversions)
+    daily = np.nansum(conversions, axis=1)[days.any(axis=1)] / days.sum(axis=1)[days.any(axis=1)]
+    strength, spread, drift = learnt.log_strength, learnt.log_spread, learnt.log_drift
+    return informed(
+        plain,
+        log_strength=(strength.mean, strength.sd),
+        log_spread=None if spread is None else (spread.mean, spread.sd),
+        drift=None if drift is None else float(np.exp(drift.mean)),
+        excess=learnt.excess,
+        daily=float(np.median(daily)) if daily.size else 0.0,
+    )
 
 
 def _compared(panel: ArmPanel) -> IntArray:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from connectors.contract import BudgetKey, BudgetTarget
 from connectors.money import Money
-from optimizer.plan.priors import ResponsePriors
+from optimizer.plan.priors import AdPriors, ResponsePriors
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -150,6 +150,7 @@ class Snapshot:
         freshness: By account.
         unbudgeted: Campaigns that spent in the panel's last 28 days but draw on no readable budget.
         priors: What the slow tier last believed of the channels; None before its first fit.
+        ad_priors: What it last believed of ads; None before its first fit of them.
     """
 
     known_at: datetime
@@ -164,6 +165,7 @@ class Snapshot:
     freshness: tuple[Freshness, ...] = ()
     unbudgeted: tuple[str, ...] = ()
     priors: ResponsePriors | None = None
+    ad_priors: AdPriors | None = None
 
     @property
     def current(self) -> FloatArray:
@@ -208,6 +210,8 @@ def _parts(snapshot: Snapshot) -> Iterable[bytes]:
     plain = (snapshot.known_at, snapshot.today, snapshot.currency, snapshot.time_zone, snapshot.targets)
     rest = (snapshot.moves, snapshot.freshness, snapshot.unbudgeted, snapshot.priors)
     yield json.dumps([repr(plain), repr(rest)]).encode()
+    if snapshot.ad_priors is not None:
+        yield repr(snapshot.ad_priors).encode()
     yield from _arrays(snapshot.panel)
     for triangle in snapshot.delays:
         yield triangle.group.encode()

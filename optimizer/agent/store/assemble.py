@@ -54,6 +54,7 @@ def assemble(query: SnapshotQuery, known: Known, facts: Facts) -> Snapshot:
         freshness=_freshness(known),
         unbudgeted=unbudgeted,
         priors=known.priors,
+        ad_priors=known.ad_priors,
     )
 
 

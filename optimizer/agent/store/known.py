@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from connectors.contract import BudgetKey, BudgetTarget, Entity, EntityKind, Series
-from optimizer.plan.priors import ResponsePriors
+from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.snapshot import BudgetMove, FloatArray, IntArray
 
 EntityKey = tuple[str, str, EntityKind, str]
@@ -43,6 +43,7 @@ class Known:
         amounts: Every reading of each budget, as (instant, daily micros) by instant; None where it was not daily.
         moves: Our acknowledged changes in the window that a snapshot tells of.
         priors: Those of the last refit that passed.
+        ad_priors: Those of the last refit of ads that passed.
     """
 
     series: Sequence[KnownSeries]
@@ -51,6 +52,7 @@ class Known:
     entities: Mapping[EntityKey, Entity]
     moves: Sequence[BudgetMove]
     priors: ResponsePriors | None
+    ad_priors: AdPriors | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

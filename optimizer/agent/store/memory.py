@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from operator import attrgetter, itemgetter
@@ -38,7 +38,7 @@ from optimizer.agent.store.rules import (
 )
 from optimizer.agent.store.timeline import Clash, Measures, Version, fold, in_force
 from optimizer.approval import OPEN
-from optimizer.plan.priors import ResponsePriors
+from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import BudgetMove, Snapshot
@@ -120,6 +120,7 @@ class MemoryStore:
             entities=self._entities,
             moves=self._moves(query.known_at),
             priors=self.latest_priors(query.known_at),
+            ad_priors=self.latest_ad_priors(query.known_at),
         )
         return assemble(query, known, _MemoryFacts(self._histories, known_at))
 
@@ -192,8 +193,14 @@ class MemoryStore:
 
     def latest_priors(self, known_at: datetime) -> ResponsePriors | None:
         """See `Store.latest_priors`."""
-        found = (r.priors for r in self.refits(len(self._refits)) if r.priors is not None and r.fitted_at <= known_at)
-        return next(found, None)
+        return next((p for p in self._priors(known_at) if isinstance(p, ResponsePriors)), None)
+
+    def latest_ad_priors(self, known_at: datetime) -> AdPriors | None:
+        """See `Store.latest_ad_priors`."""
+        return next((p for p in self._priors(known_at) if isinstance(p, AdPriors)), None)
+
+    def _priors(self, known_at: datetime) -> Iterator[ResponsePriors | AdPriors | None]:
+        return (refit.priors for refit in self.refits(len(self._refits)) if refit.fitted_at <= known_at)
 
     def close(self) -> None:
         """See `Store.close`; there is nothing to release."""

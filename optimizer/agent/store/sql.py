@@ -12,7 +12,7 @@ from optimizer.agent.store.engine import Database, sqlite_path
 from optimizer.agent.store.instants import to_instant
 from optimizer.agent.store.known import Known
 from optimizer.agent.store.migrate import bring_up_to_date
-from optimizer.plan.priors import ResponsePriors
+from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import Snapshot
@@ -71,6 +71,7 @@ class SqlStore:
                 entities=catalogue.read_entities(connection),
                 moves=ledger.moves(connection, to_instant(query.known_at - MOVES_WINDOW), known_at),
                 priors=refits.latest_priors(connection, known_at),
+                ad_priors=refits.latest_ad_priors(connection, known_at),
             )
             return assemble(query, known, facts.SqlFacts(connection, known_at))
 
@@ -123,6 +124,11 @@ class SqlStore:
         """See `Store.latest_priors`."""
         with self._database.read() as connection:
             return refits.latest_priors(connection, to_instant(known_at))
+
+    def latest_ad_priors(self, known_at: datetime) -> AdPriors | None:
+        """See `Store.latest_ad_priors`."""
+        with self._database.read() as connection:
+            return refits.latest_ad_priors(connection, to_instant(known_at))
 
     def close(self) -> None:
         """See `Store.close`."""
