@@ -55,6 +55,7 @@ class Fitted[P: (ResponsePriors, AdPriors)]:
         notes: What was left out, in sentences.
         idata: The draws as ArviZ data (`xarray.DataTree`), or None.
         priors: Those of the record.
+        ads: The same of ads, beside that of the response; None where there are none.
     """
 
     record: RefitRecord
@@ -62,10 +63,11 @@ class Fitted[P: (ResponsePriors, AdPriors)]:
     notes: tuple[str, ...]
     idata: Any | None
     priors: P | None
+    ads: Fitted[AdPriors] | None = None
 
 
 def compute(house: House, today: date, order: Order, progress: Progress) -> Fitted[ResponsePriors]:
-    """Fit the slow tier to what the store knows; writes nothing.
+    """Fit the slow tier to what the store knows, budgets and then ads; writes nothing.
 
     The priors of before are kept out of the evidence: they were learnt from the same days, which would count twice.
 
@@ -73,7 +75,7 @@ def compute(house: House, today: date, order: Order, progress: Progress) -> Fitt
         AskMarketer: The store knows of no budget to learn about.
     """
     began, before = house.clock.now(), house.store.latest_priors(house.clock.now())
-    seen = _seen(house, today)
+    seen = replace(cycle.snapshot(house, today), priors=None, ad_priors=None)
     if not seen.targets:
         raise AskMarketer("the store knows of no budget yet", mend="read the platforms with `outlay plan` first.")
     tests, left_out = lifts_of(order.tests, seen)
@@ -81,16 +83,16 @@ def compute(house: House, today: date, order: Order, progress: Progress) -> Fitt
     now = house.clock.now()
     priors = None if answer.priors is None else replace(answer.priors, fitted_at=now)
     record = _record(house, order, seen, (answer, priors), (MODEL, began, now))
-    return Fitted(record, before, (*left_out, *answer.notes), answer.idata, priors)
+    ads = _compute_ads(house, seen, order, progress)
+    return Fitted(record, before, (*left_out, *answer.notes), answer.idata, priors, ads)
 
 
-def compute_ads(house: House, today: date, order: Order, progress: Progress) -> Fitted[AdPriors] | None:
-    """Fit the slow tier's model of ads; writes nothing. None where no row names an ad.
+def _compute_ads(house: House, seen: Snapshot, order: Order, progress: Progress) -> Fitted[AdPriors] | None:
+    """Fit the model of ads; None where no row names an ad.
 
     Its verdict is its own: the response of budgets may pass where ads do not, and the other way round.
     """
     began, before = house.clock.now(), house.store.latest_ad_priors(house.clock.now())
-    seen = _seen(house, today)
     # Draws of its own, whatever the other model took.
     answer = fit_ads(seen, order.sampling, np.random.default_rng([order.seed, 1]), progress)
     if answer is None:
@@ -131,8 +133,8 @@ def place(database: Path) -> Iterator[Path]:
         yield folder
 
 
-def keep[P: (ResponsePriors, AdPriors)](house: House, fitted: Fitted[P], folder: Path, files: int) -> None:
-    """Write the draws, record the refit, and delete the files of older draws; inside `place`.
+def keep(house: House, fitted: Fitted[ResponsePriors], folder: Path, files: int) -> None:
+    """Write the draws, record the refit, that of ads after it, and delete older files of draws; inside `place`.
 
     Args:
         house: The wired house.
@@ -144,21 +146,22 @@ def keep[P: (ResponsePriors, AdPriors)](house: House, fitted: Fitted[P], folder:
         AskMarketer: The draws cannot be written.
         StoreError: The record cannot; the draws are taken away again.
     """
-    record = fitted.record
-    path = folder.parent / record.file
-    if fitted.idata is not None:
-        _write(record, fitted.idata, path)
-    try:
-        house.store.record_refit(record)
-    except StoreError:
-        if fitted.idata is not None:
-            path.unlink(missing_ok=True)
-        raise
+    _keep(house, fitted.record, fitted.idata, folder)
+    if fitted.ads is not None:
+        _keep(house, fitted.ads.record, fitted.ads.idata, folder)
     _prune(house, folder, files)
 
 
-def _seen(house: House, today: date) -> Snapshot:
-    return replace(cycle.snapshot(house, today), priors=None, ad_priors=None)
+def _keep(house: House, record: RefitRecord, idata: Any | None, folder: Path) -> None:
+    path = folder.parent / record.file
+    if idata is not None:
+        _write(record, idata, path)
+    try:
+        house.store.record_refit(record)
+    except StoreError:
+        if idata is not None:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _record[P: (ResponsePriors, AdPriors)](

@@ -27,7 +27,7 @@ from optimizer.agent.settings import RefitTable
 from optimizer.agent.standing import Standing, standing
 from optimizer.agent.store.engine import sqlite_file
 from optimizer.plan.priors import AdPriors, ResponsePriors
-from optimizer.refit import Progress, Sampling
+from optimizer.refit import Sampling
 
 _COMMAND: Final = "outlay refit"
 _FIRST: Final = "compiling the model"  # which takes as long as some thousand draws
@@ -54,33 +54,25 @@ def refit(config: Path, as_of: str | None, seed: int | None, draws: int | None, 
         today = house.today() if as_of is None else _day(as_of)
         late = today < house.today() and house.store.latest_priors(house.clock.now()) is not None
         with nullcontext() if dry_run or late else refitting.place(database) as folder:
-            fitted, ads = _compute(house, today, order, quiet)
+            fitted = _compute(house, today, order, quiet)
             if folder is not None:
                 refitting.keep(house, fitted, folder, settings.refit.keep)
-                if ads is not None:
-                    refitting.keep(house, ads, folder, settings.refit.keep)
         stands = standing(house.store, house.clock.now(), settings.refit.every_days)
     draws_file = database.parent / fitted.record.file if fitted.record.file and folder is not None else None
     answer = _answer(fitted, order, stands, draws_file, today if late else None)
-    return answer if ads is None else _with_ads(answer, ads)
+    return answer if fitted.ads is None else _with_ads(answer, fitted.ads)
 
 
-def _compute(
-    house: House, today: date, order: Order, quiet: bool
-) -> tuple[Fitted[ResponsePriors], Fitted[AdPriors] | None]:
+def _compute(house: House, today: date, order: Order, quiet: bool) -> Fitted[ResponsePriors]:
     sampling = order.sampling
     with _stoppable() as go_on, nullcontext(_silence) if quiet else progress() as tell:
 
-        def step(what: str, first: str) -> Progress:
-            def told(done: int, of: int) -> None:
-                go_on()
-                tell(done, of, what if done else first)
-
-            return told
+        def step(done: int, of: int) -> None:
+            go_on()
+            tell(done, of, "sampling" if done else _FIRST)
 
         tell(0, sampling.chains * (sampling.tune + sampling.draws), _FIRST)
-        fitted = refitting.compute(house, today, order, step("sampling", _FIRST))
-        return fitted, refitting.compute_ads(house, today, order, step("sampling ads", f"{_FIRST} of ads"))
+        return refitting.compute(house, today, order, step)
 
 
 def _silence(done: int, of: int, what: str) -> None:
