@@ -26,7 +26,7 @@ from bandits.posterior import GammaPoisson
 
 NUMBERS: Final = "numbers"
 _BASE_SD: Final = 3.0
-_EFFECT, _EFFECT_SD = 0.2, 1.0  # median of a block's standard deviation, and the deviation of its logarithm
+_EFFECT, _EFFECT_SD = 0.1, 1.5  # median of a block's standard deviation, and the deviation of its logarithm
 _LIMITS: Final = (log(0.005), log(3.0))
 
 

@@ -17,14 +17,14 @@ from typing import Final
 
 from bandits.belief import BanditSettings
 
-LEAST_GAMMA: Final = 0.9
-"""However fast rates seem to move, half of a day's weight lasts a week."""
+LEAST_GAMMA: Final = 0.97
+"""However fast rates move: shares lose by forgetting faster (docs/bandit-slow-tier.md has what was measured)."""
 
 _LEAST_SD, _MOST_SD = 0.05, 2.0
 
 
 def forgetting(drift: float, *, daily: float, excess: float) -> float:
-    """Return gamma, what a day's evidence keeps of its weight each day, in [`LEAST_GAMMA`, 1].
+    """Return gamma, what a day's evidence keeps of its weight each day, in (0, 1].
 
     Args:
         drift: Standard deviation by which an arm's log rate moves in a day, >= 0.
@@ -41,7 +41,7 @@ def forgetting(drift: float, *, daily: float, excess: float) -> float:
         return 1.0
     ratio = drift**2 / (1 / daily + excess)
     gain = 2 * ratio / (sqrt(ratio**2 + 4 * ratio) + ratio)  # of two forms of K the one without cancellation
-    return max(1 - gain, LEAST_GAMMA)
+    return 1 - gain
 
 
 def informed(
@@ -60,7 +60,7 @@ def informed(
         log_strength: Mean and standard deviation of log nu. A nu above the base's cap is taken to be at the cap: the
             cap guards against ads that look alike by chance.
         log_spread: Mean and standard deviation of the log of the spread between groups; None keeps the base's.
-        drift: As in `forgetting`; None keeps the base's gamma.
+        drift: As in `forgetting`; None keeps the base's gamma. Gamma is at least `LEAST_GAMMA`.
         excess: As in `forgetting`.
         daily: As in `forgetting`.
 
@@ -76,7 +76,7 @@ def informed(
     )
     if log_spread is not None:
         prior = replace(prior, spread=exp(log_spread[0]), spread_sd=_within(log_spread[1]))
-    gamma = base.gamma if drift is None else forgetting(drift, daily=daily, excess=excess)
+    gamma = base.gamma if drift is None else max(forgetting(drift, daily=daily, excess=excess), LEAST_GAMMA)
     return replace(base, hyperprior=prior, gamma=gamma)
 
 

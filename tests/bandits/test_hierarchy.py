@@ -45,12 +45,12 @@ def test_no_other_gamma_tracks_a_wandering_rate_better() -> None:
     assert error(best) < min(error(best - 0.06), error(best + 0.06))
 
 
-def test_gamma_goes_from_one_to_its_floor() -> None:
+def test_gamma_falls_from_one() -> None:
     assert forgetting(0.0, daily=5.0, excess=0.0) == 1.0
     assert forgetting(0.1, daily=0.0, excess=0.0) == 1.0
     falling = [forgetting(drift, daily=2.0, excess=0.1) for drift in (0.001, 0.01, 0.05, 2.0)]
     assert falling == sorted(falling, reverse=True)
-    assert falling[-1] == LEAST_GAMMA
+    assert 0 < falling[-1] < 0.3
     assert 1 - forgetting(1e-9, daily=1.0, excess=0.0) == pytest.approx(1e-9, rel=1e-6)
 
 
@@ -74,7 +74,8 @@ def learnt(**changes: object) -> BanditSettings:
 def test_settings_start_from_what_was_learnt() -> None:
     prior = learnt().hyperprior
     assert (prior.strength, prior.strength_sd, prior.spread, prior.spread_sd) == pytest.approx((30.0, 0.2, 0.5, 0.3))
-    assert learnt().gamma == forgetting(0.05, daily=2.0, excess=0.1)
+    assert learnt(drift=0.01).gamma == forgetting(0.01, daily=2.0, excess=0.1) > LEAST_GAMMA
+    assert learnt(drift=0.5).gamma == LEAST_GAMMA
     assert replace(learnt(), hyperprior=PLAIN.hyperprior, gamma=PLAIN.gamma) == PLAIN
 
 
