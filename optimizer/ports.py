@@ -15,7 +15,7 @@ from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
-from optimizer.plan.priors import ResponsePriors
+from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import Snapshot
@@ -311,6 +311,10 @@ class Store(Office, Protocol):
 
         A snapshot of that time carries them.
         """
+        ...
+
+    def latest_ad_priors(self, known_at: datetime) -> AdPriors | None:
+        """Return the priors of ads that stood then, as `latest_priors` does those of the response."""
         ...
 
     def register_experiment(self, record: ExperimentRecord) -> None:

@@ -13,8 +13,10 @@ from bandits import BanditSettings, Labels, believe
 from bandits.experiment import Experiment, Kind
 from bandits.forgetting import choose_gamma
 from bandits.groups import BoolArray, Groups
+from bandits.hierarchy import informed
 from bandits.wear import Wear, wear_out
 from optimizer.goals import Sharing
+from optimizer.plan.priors import AdPriors
 from optimizer.plan.recommendation import ArmShare, Finding, Severity
 from optimizer.plan.snapshot import Arm, ArmPanel, FloatArray, IntArray, Snapshot
 from optimizer.response import Belief
@@ -60,11 +62,15 @@ def arm_shares(snapshot: Snapshot, belief: Belief, sharing: Sharing, rng: np.ran
         maturity=maturity,
         share_now=recent,
         rng=rng,
-        settings=BanditSettings(
-            gamma=choose_gamma(exposure.daily, conversions, Groups.of(group), maturity).gamma,
-            policy=sharing.policy.policy(sharing.horizon_days),
-            floor=sharing.floor,
-            largest_step=sharing.largest_step,
+        settings=_settings(
+            BanditSettings(
+                gamma=choose_gamma(exposure.daily, conversions, Groups.of(group), maturity).gamma,
+                policy=sharing.policy.policy(sharing.horizon_days),
+                floor=sharing.floor,
+                largest_step=sharing.largest_step,
+            ),
+            snapshot.ad_priors,
+            conversions,
         ),
         labels=_labels(snapshot, panel, chosen),
         retired=stopped,
@@ -91,6 +97,23 @@ def arm_shares(snapshot: Snapshot, belief: Belief, sharing: Sharing, rng: np.ran
         if not stopped[i]
     ]
     return tuple(sorted(shares, key=lambda arm: (arm.key, -arm.share, arm.arm_id)))
+
+
+def _settings(plain: BanditSettings, learnt: AdPriors | None, conversions: FloatArray) -> BanditSettings:
+    """How ads are learnt from, informed by what the slow tier learnt of them where it did."""
+    if learnt is None:
+        return plain
+    days = np.isfinite(conversions)
+    daily = np.nansum(conversions, axis=1)[days.any(axis=1)] / days.sum(axis=1)[days.any(axis=1)]
+    strength, spread, drift = learnt.log_strength, learnt.log_spread, learnt.log_drift
+    return informed(
+        plain,
+        log_strength=(strength.mean, strength.sd),
+        log_spread=None if spread is None else (spread.mean, spread.sd),
+        drift=None if drift is None else float(np.exp(drift.mean)),
+        excess=learnt.excess,
+        daily=float(np.median(daily)) if daily.size else 0.0,
+    )
 
 
 def standing_aside(snapshot: Snapshot) -> Iterator[Finding]:

@@ -20,11 +20,11 @@ from optimizer.agent import cycle
 from optimizer.agent.cycle import House
 from optimizer.agent.settings import LiftTestTable
 from optimizer.goals import ScopeKind
-from optimizer.plan.priors import ResponsePriors
+from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import StoreError
-from optimizer.refit import MODEL, LiftTest, Progress, Refit, Sampling, fit
+from optimizer.refit import AD_MODEL, MODEL, LiftTest, Progress, Refit, Sampling, fit, fit_ads
 from simulations import disk
 from simulations.runs.folder import alone
 
@@ -46,7 +46,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fitted:
+class Fitted[P: (ResponsePriors, AdPriors)]:
     """A refit that was computed and not yet kept.
 
     Attributes:
@@ -54,16 +54,20 @@ class Fitted:
         before: The priors that stood when it began.
         notes: What was left out, in sentences.
         idata: The draws as ArviZ data (`xarray.DataTree`), or None.
+        priors: Those of the record.
+        ads: The same of ads, beside that of the response; None where there are none.
     """
 
     record: RefitRecord
-    before: ResponsePriors | None
+    before: P | None
     notes: tuple[str, ...]
     idata: Any | None
+    priors: P | None
+    ads: Fitted[AdPriors] | None = None
 
 
-def compute(house: House, today: date, order: Order, progress: Progress) -> Fitted:
-    """Fit the slow tier to what the store knows; writes nothing.
+def compute(house: House, today: date, order: Order, progress: Progress) -> Fitted[ResponsePriors]:
+    """Fit the slow tier to what the store knows, budgets and then ads; writes nothing.
 
     The priors of before are kept out of the evidence: they were learnt from the same days, which would count twice.
 
@@ -71,13 +75,32 @@ def compute(house: House, today: date, order: Order, progress: Progress) -> Fitt
         AskMarketer: The store knows of no budget to learn about.
     """
     began, before = house.clock.now(), house.store.latest_priors(house.clock.now())
-    seen = replace(cycle.snapshot(house, today), priors=None)
+    seen = replace(cycle.snapshot(house, today), priors=None, ad_priors=None)
     if not seen.targets:
         raise AskMarketer("the store knows of no budget yet", mend="read the platforms with `outlay plan` first.")
     tests, left_out = lifts_of(order.tests, seen)
     answer = fit(seen, tests, order.sampling, np.random.default_rng(order.seed), progress)
-    record = _record(house, order, seen, answer, began)
-    return Fitted(record, before, (*left_out, *answer.notes), answer.idata)
+    now = house.clock.now()
+    priors = None if answer.priors is None else replace(answer.priors, fitted_at=now)
+    record = _record(house, order, seen, (answer, priors), (MODEL, began, now))
+    ads = _compute_ads(house, seen, order, progress)
+    return Fitted(record, before, (*left_out, *answer.notes), answer.idata, priors, ads)
+
+
+def _compute_ads(house: House, seen: Snapshot, order: Order, progress: Progress) -> Fitted[AdPriors] | None:
+    """Fit the model of ads; None where no row names an ad.
+
+    Its verdict is its own: the response of budgets may pass where ads do not, and the other way round.
+    """
+    began, before = house.clock.now(), house.store.latest_ad_priors(house.clock.now())
+    # Draws of its own, whatever the other model took.
+    answer = fit_ads(seen, order.sampling, np.random.default_rng([order.seed, 1]), progress)
+    if answer is None:
+        return None
+    now = house.clock.now()
+    priors = None if answer.priors is None else replace(answer.priors, fitted_at=now)
+    record = _record(house, order, seen, (answer, priors), (AD_MODEL, began, now))
+    return Fitted(record, before, answer.notes, answer.idata, priors)
 
 
 def lifts_of(tests: Sequence[LiftTestTable], seen: Snapshot) -> tuple[tuple[LiftTest, ...], tuple[str, ...]]:
@@ -110,8 +133,8 @@ def place(database: Path) -> Iterator[Path]:
         yield folder
 
 
-def keep(house: House, fitted: Fitted, folder: Path, files: int) -> None:
-    """Write the draws, record the refit, and delete the files of older draws; inside `place`.
+def keep(house: House, fitted: Fitted[ResponsePriors], folder: Path, files: int) -> None:
+    """Write the draws, record the refit, that of ads after it, and delete older files of draws; inside `place`.
 
     Args:
         house: The wired house.
@@ -123,27 +146,34 @@ def keep(house: House, fitted: Fitted, folder: Path, files: int) -> None:
         AskMarketer: The draws cannot be written.
         StoreError: The record cannot; the draws are taken away again.
     """
-    record = fitted.record
-    path = folder.parent / record.file
-    if fitted.idata is not None:
-        _write(record, fitted.idata, path)
-    try:
-        house.store.record_refit(record)
-    except StoreError:
-        if fitted.idata is not None:
-            path.unlink(missing_ok=True)
-        raise
+    _keep(house, fitted.record, fitted.idata, folder)
+    if fitted.ads is not None:
+        _keep(house, fitted.ads.record, fitted.ads.idata, folder)
     _prune(house, folder, files)
 
 
-def _record(house: House, order: Order, seen: Snapshot, answer: Refit, began: datetime) -> RefitRecord:
-    now, evidence = house.clock.now(), seen.digest()
-    name = f"{_PREFIX}{now:%Y%m%d-%H%M%S}-{evidence[:8]}"
-    priors = None if answer.priors is None else replace(answer.priors, fitted_at=now)
+def _keep(house: House, record: RefitRecord, idata: Any | None, folder: Path) -> None:
+    path = folder.parent / record.file
+    if idata is not None:
+        _write(record, idata, path)
+    try:
+        house.store.record_refit(record)
+    except StoreError:
+        if idata is not None:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _record[P: (ResponsePriors, AdPriors)](
+    house: House, order: Order, seen: Snapshot, found: tuple[Refit[P], P | None], fit_of: tuple[str, datetime, datetime]
+) -> RefitRecord:
+    (answer, priors), (model, began, now) = found, fit_of
+    evidence = seen.digest()
+    name = f"{_PREFIX}{now:%Y%m%d-%H%M%S}-{evidence[:8]}{'-ads' if model == AD_MODEL else ''}"
     return RefitRecord(
         refit_id=name,
         fitted_at=now,
-        model=MODEL,
+        model=model,
         code_version=house.code_version,
         seed=order.seed,
         evidence=evidence,
@@ -196,9 +226,10 @@ def _write(record: RefitRecord, idata: Any, path: Path) -> None:
 
 
 def _prune(house: House, folder: Path, files: int) -> None:
-    """Delete all files of draws but those of the newest refits and of the one whose priors are in force."""
+    """Delete all files of draws but those of the newest refits and of those whose priors are in force."""
     refits = house.store.refits(_ALL)
-    in_force = [refit.file for refit in refits if refit.passed][:1]
+    passed = [[r.file for r in refits if r.passed and r.about_ads is ads] for ads in (False, True)]
+    in_force = [file for files_of in passed for file in files_of[:1]]
     wanted = {Path(file).name for file in [*in_force, *[refit.file for refit in refits if refit.file][:files]]}
     for draws in folder.glob(f"{_PREFIX}*.nc"):
         if draws.name not in wanted:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from optimizer.plan.priors import ResponsePriors
+from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.refits import RefitRecord
 from optimizer.ports import Store
 
@@ -19,12 +19,16 @@ class Standing:
         priors: Those in force; None before the first refit that passed.
         last: The last refit, passed or refused; None before the first.
         due: When the next one is; None before the first, which is due at any time.
+        ad_priors: Those of ads in force; None before the first refit of ads that passed.
+        last_of_ads: The last refit of ads; None before the first.
     """
 
     now: datetime
     priors: ResponsePriors | None
     last: RefitRecord | None
     due: datetime | None
+    ad_priors: AdPriors | None = None
+    last_of_ads: RefitRecord | None = None
 
     @property
     def overdue(self) -> bool:
@@ -34,7 +38,8 @@ class Standing:
 
 def standing(store: Store, now: datetime, every_days: int) -> Standing:
     """Ask a store; a refused refit is due again as late as one that passed, since a day changes little."""
-    newest = store.refits(limit=1)
-    last = newest[0] if newest else None
+    newest = store.refits()
+    last = next((refit for refit in newest if not refit.about_ads), None)
+    last_of_ads = next((refit for refit in newest if refit.about_ads), None)
     due = None if last is None else last.fitted_at + timedelta(days=every_days)
-    return Standing(now, store.latest_priors(now), last, due)
+    return Standing(now, store.latest_priors(now), last, due, store.latest_ad_priors(now), last_of_ads)

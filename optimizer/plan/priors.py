@@ -69,3 +69,60 @@ class ResponsePriors:
     def of(self, channel: str) -> ChannelPrior | None:
         """The prior of a channel, or None."""
         return next((prior for prior in self.channels if prior.channel == channel), None)
+
+
+@dataclass(frozen=True, slots=True)
+class AdLevel:
+    """How far the labels of one level of ads lie apart.
+
+    Attributes:
+        name: `platform`, `account`, `campaign`, `creative`, `audience` or `ad`.
+        labels: How many there were.
+        log_sd: Log of the standard deviation of their effects on log rates.
+    """
+
+    name: str
+    labels: int
+    log_sd: Spread
+
+
+@dataclass(frozen=True, slots=True)
+class AdMean:
+    """The typical rate of one budget's ads: log of conversions per unit of exposure; `budget` is its key as text."""
+
+    budget: str
+    log_rate: Spread
+
+
+@dataclass(frozen=True, slots=True)
+class AdPriors:
+    """What is believed of ads before their own days; passed its checks.
+
+    Attributes:
+        fitted_at: Aware UTC.
+        model: Name and version of the model that it is from.
+        metric: The exposure that rates are of: `impression`, `click` or a currency.
+        log_strength: Log of nu; 1 / sqrt(nu) is the relative spread of rates within a budget.
+        log_spread: Log of the standard deviation of log rates between budgets; None where too few were fitted.
+        log_drift: Log of the standard deviation by which an ad's log rate moves in a day; None with too few weeks.
+        excess: Relative variance of a day's rate around its mean beyond chance, >= 0.
+        levels: From coarse to fine; told for people to read.
+        means: Of the fitted budgets; told for people to read, since the fast tier has the days that they are from.
+
+    Raises:
+        ValueError: The excess is negative or not finite.
+    """
+
+    fitted_at: datetime
+    model: str
+    metric: str
+    log_strength: Spread
+    log_spread: Spread | None
+    log_drift: Spread | None
+    excess: float
+    levels: tuple[AdLevel, ...] = ()
+    means: tuple[AdMean, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.excess < math.inf:
+            raise ValueError(f"the excess of ads must be finite and not negative, not {self.excess!r}")

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from optimizer.plan.priors import ResponsePriors
+from optimizer.plan.priors import AdPriors, ResponsePriors
 
 _DIGEST_LENGTH: Final = 64
+ADS: Final = "ads-hierarchy"
+"""Models of this family, each version of it, are of ads; all others are of the response of budgets."""
+
 _SEEDS: Final = 2**63  # what a database holds
 
 
@@ -60,7 +63,7 @@ class RefitRecord:
     evidence: str
     seconds: float
     checks: tuple[Check, ...]
-    priors: ResponsePriors | None
+    priors: ResponsePriors | AdPriors | None
     file: str = ""
 
     def __post_init__(self) -> None:
@@ -74,11 +77,18 @@ class RefitRecord:
         if self.priors is not None:
             self._agree(where, self.priors)
 
-    def _agree(self, where: str, priors: ResponsePriors) -> None:
+    def _agree(self, where: str, priors: ResponsePriors | AdPriors) -> None:
         if (priors.fitted_at, priors.fitted_at.tzinfo, priors.model) != (self.fitted_at, UTC, self.model):
             raise ValueError(f"{where}: its priors are of another time or model")
+        if isinstance(priors, AdPriors) is not self.about_ads:
+            raise ValueError(f"{where}: its priors are not what its model {self.model!r} is of")
         if not all(check.passed for check in self.checks):
             raise ValueError(f"{where}: priors must not be handed on when a check failed")
+
+    @property
+    def about_ads(self) -> bool:
+        """Whether it is of ads, not of the response of budgets."""
+        return self.model.partition("/")[0] == ADS
 
     @property
     def passed(self) -> bool:

@@ -19,7 +19,7 @@ from bandits.experiment import Experiment
 from connectors.contract import AdKey, AdState, BudgetKey, BudgetTarget, EntityStatus
 from connectors.money import Money
 from optimizer.plan.calendar import Occasion
-from optimizer.plan.priors import ResponsePriors
+from optimizer.plan.priors import AdPriors, ResponsePriors
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -173,6 +173,7 @@ class Snapshot:
         switches: Our acknowledged pauses and resumes of the last 30 days, oldest first.
         experiments: Those registered and not closed, by name; shares keep clear of their arms.
         occasions: Known events, past and to come: sales, launches, public holidays.
+        ad_priors: What it last believed of ads; None before its first fit of them.
     """
 
     known_at: datetime
@@ -191,6 +192,7 @@ class Snapshot:
     switches: tuple[AdSwitch, ...] = ()
     experiments: tuple[Experiment, ...] = ()
     occasions: tuple[Occasion, ...] = ()
+    ad_priors: AdPriors | None = None
 
     @property
     def current(self) -> FloatArray:
@@ -237,6 +239,8 @@ def _parts(snapshot: Snapshot) -> Iterable[bytes]:
     yield json.dumps([repr(plain), repr(rest)]).encode()
     if snapshot.occasions:  # without any, evidence keeps the digest that it had before events were known
         yield repr(snapshot.occasions).encode()
+    if snapshot.ad_priors is not None:
+        yield repr(snapshot.ad_priors).encode()
     yield from _arrays(snapshot.panel)
     for triangle in snapshot.delays:
         yield triangle.group.encode()

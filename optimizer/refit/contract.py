@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from optimizer.plan.priors import ResponsePriors
+from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.problem import Outcome
 from optimizer.plan.refits import Check
 
@@ -104,7 +104,7 @@ class LiftTest:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Refit:
+class Refit[P: (ResponsePriors, AdPriors)]:
     """What came of a refit.
 
     Attributes:
@@ -120,7 +120,7 @@ class Refit:
 
     idata: Any | None
     checks: tuple[Check, ...]
-    priors: ResponsePriors | None
+    priors: P | None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -23,7 +23,7 @@ from optimizer.agent.trail import entries
 from optimizer.approval import STEPS
 from optimizer.plan.audit import prove
 from optimizer.plan.basis import Basis
-from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
+from optimizer.plan.priors import AdLevel, AdMean, AdPriors, ChannelPrior, ResponsePriors, Spread
 from optimizer.plan.recommendation import (
     BudgetIntent,
     Decision,
@@ -38,7 +38,7 @@ from optimizer.plan.recommendation import (
     State,
     Transition,
 )
-from optimizer.plan.refits import Check, RefitRecord
+from optimizer.plan.refits import ADS, Check, RefitRecord
 from optimizer.ports import ConflictingRows, IngestReport, NotFound, SnapshotQuery, StateConflict, StoreError
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -120,6 +120,15 @@ def refit(refit_id="F-1", at=NOON, *, half=0.5, passed=True, **changes):
     file = f"refits/{refit_id}.nc"
     plain = RefitRecord(refit_id, at, "hierarchy/1", "0.1", 2**62, "a" * 64, 12.75, checks, priors, file)
     return replace(plain, **changes)
+
+
+def refit_of_ads(refit_id="F-2", at=NOON + timedelta(days=1), *, passed=True):
+    """A refit of the slow tier's model of ads."""
+    some = Spread(-0.5, 1 / 3)
+    levels, means = (AdLevel("ad", 8, some),), (AdMean("files/shop/b", Spread(-4.0, 0.1)),)
+    priors = AdPriors(at, f"{ADS}/1", "impression", some, None, Spread(-3.0, 0.2), 0.1, levels, means)
+    plain = refit(refit_id, at, passed=passed, model=f"{ADS}/1", priors=None)
+    return replace(plain, priors=priors if passed else None)
 
 
 def begun(store, *made, rec_id="R-1"):
@@ -555,6 +564,20 @@ class TestRefits:
             store.record_refit(refit(name, half=half))
         assert [r.refit_id for r in store.refits()] == ["F-a", "F-b"]
         assert self.known(store, NOON) == refit("F-a", half=2.0).priors
+
+    def test_priors_of_ads_stand_beside_those_of_the_response(self, store):
+        ads, day = refit_of_ads(), timedelta(days=1)
+        store.record_refit(refit())
+        store.record_refit(ads)
+        store.record_refit(refit_of_ads("F-3", NOON + 2 * day, passed=False))
+        assert [(r.refit_id, r.about_ads, r.passed) for r in store.refits()] == [
+            ("F-3", True, False), ("F-2", True, True), ("F-1", False, True),
+        ]  # fmt: skip
+        assert store.refits()[1] == ads
+        for at, of_ads in ((NOON, None), (NOON + day, ads.priors), (NOON + 3 * day, ads.priors)):
+            snapshot = store.snapshot(SnapshotQuery(at, date(2026, 3, 1), 5, "USD", "UTC"))
+            assert (store.latest_ad_priors(at), snapshot.ad_priors) == (of_ads, of_ads)
+            assert self.known(store, at) == refit().priors
 
     def test_a_refit_recorded_late_does_not_undo_a_younger_one(self, store):
         store.record_refit(refit("F-2", NOON + timedelta(days=7), half=2.0))

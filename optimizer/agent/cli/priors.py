@@ -13,7 +13,7 @@ from rich.text import Text
 from optimizer.agent.cli.answers import finite
 from optimizer.agent.cli.tables import clean, figures_table
 from optimizer.agent.standing import Standing
-from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
+from optimizer.plan.priors import AdPriors, ChannelPrior, ResponsePriors, Spread
 from optimizer.plan.recommendation import adapter
 from optimizer.plan.refits import Check, RefitRecord
 
@@ -22,6 +22,10 @@ _LEGEND: Final = (
     "Median and 80% interval over a channel's campaigns. half-saturation: the spend that brings half of the most, in "
     "multiples of a campaign's usual spend; slope: of the Hill curve; carry-over: share of a day's effect that comes "
     "later; lift: incremental conversions per attributed one."
+)
+_ADS_LEGEND: Final = (
+    "Median and 80% interval. spread: by how much rates differ, 0.25 is a quarter; a day's drift: by how much an ad's "
+    "rate moves in a day; excess: variance of a day's rate around its mean beyond chance, relative."
 )
 _NONE: Final = "-"
 
@@ -56,6 +60,21 @@ def compared(before: ResponsePriors | None, after: ResponsePriors) -> Renderable
     return Group(figures_table(columns), Text(_LEGEND, style="dim"))
 
 
+def of_ads(before: AdPriors | None, after: AdPriors) -> RenderableType:
+    """One line for each number that plans start from, before and now."""
+    pair = (before, after)
+    columns = {
+        "ads": ["before", "now"],
+        "spread within a budget": [
+            _log_cell(p.log_strength if p else None, lambda log: math.exp(-log / 2)) for p in pair
+        ],
+        "between budgets": [_log_cell(p.log_spread if p else None, math.exp) for p in pair],
+        "a day's drift": [_log_cell(p.log_drift if p else None, math.exp) for p in pair],
+        "excess": [_NONE if p is None else f"{p.excess:.3f}" for p in pair],
+    }
+    return Group(figures_table(columns), Text(_ADS_LEGEND, style="dim"))
+
+
 def standing_words(found: Standing) -> Iterator[str]:
     """Sentences for `outlay status`."""
     if found.priors is None:
@@ -65,11 +84,23 @@ def standing_words(found: Standing) -> Iterator[str]:
         yield f"Priors: fitted {found.priors.fitted_at:%Y-%m-%d %H:%M} UTC by {found.priors.model}, for {names}."
     if found.last is not None and not found.last.passed:
         yield f"The refit of {found.last.fitted_at:%Y-%m-%d %H:%M} UTC was refused: {' '.join(found.last.objections)}"
+    yield from _ads_words(found)
     if found.due is None:
         yield "Next: outlay refit"
     else:
         verb = "was" if found.overdue else "is"
         yield f"The next refit {verb} due on {found.due:%Y-%m-%d}{': outlay refit' if found.overdue else '.'}"
+
+
+def _ads_words(found: Standing) -> Iterator[str]:
+    """What stands of ads; nothing where none was ever fitted."""
+    fitted, last = found.ad_priors, found.last_of_ads
+    if fitted is not None:
+        yield f"Priors of ads: fitted {fitted.fitted_at:%Y-%m-%d %H:%M} UTC by {fitted.model}."
+    if last is not None and not last.passed:
+        stand = "plain ones stand" if fitted is None else "those of before stand"
+        when = f"{last.fitted_at:%Y-%m-%d %H:%M} UTC"
+        yield f"The refit of ads of {when} was refused, {stand}: {' '.join(last.objections)}"
 
 
 def standing_data(found: Standing) -> dict[str, Any]:
@@ -79,6 +110,8 @@ def standing_data(found: Standing) -> dict[str, Any]:
         "last": None if found.last is None else record_data(found.last),
         "due": None if found.due is None else found.due.isoformat(),
         "overdue": found.overdue,
+        "ad_priors": None if found.ad_priors is None else priors_data(found.ad_priors),
+        "last_of_ads": None if found.last_of_ads is None else record_data(found.last_of_ads),
     }
 
 
@@ -99,9 +132,9 @@ def record_data(record: RefitRecord) -> dict[str, Any]:
     }
 
 
-def priors_data(priors: ResponsePriors) -> dict[str, Any]:
+def priors_data(priors: ResponsePriors | AdPriors) -> dict[str, Any]:
     """Priors as plain values."""
-    data: dict[str, Any] = adapter(ResponsePriors).dump_python(priors, mode="json")
+    data: dict[str, Any] = adapter(type(priors)).dump_python(priors, mode="json")
     return data
 
 
@@ -121,6 +154,14 @@ def _cell(
         return _NONE
     low, middle, high = (unit(spread.mean + k * spread.sd) for k in (-_EIGHTY, 0.0, _EIGHTY))
     return f"{middle:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _log_cell(spread: Spread | None, unit: Callable[[float], float]) -> str:
+    """Median and 80% interval of what a logarithm is believed of, the lower end first whichever way the unit turns."""
+    if spread is None:
+        return _NONE
+    low, middle, high = (unit(spread.mean + k * spread.sd) for k in (-_EIGHTY, 0.0, _EIGHTY))
+    return f"{middle:.3f} [{min(low, high):.3f}, {max(low, high):.3f}]"
 
 
 def _share(value: float) -> float:

@@ -26,6 +26,7 @@ from optimizer.agent.refitting import Fitted, Order
 from optimizer.agent.settings import RefitTable
 from optimizer.agent.standing import Standing, standing
 from optimizer.agent.store.places import file_beside
+from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.refit import Sampling
 
 _COMMAND: Final = "outlay refit"
@@ -58,10 +59,11 @@ def refit(config: Path, as_of: str | None, seed: int | None, draws: int | None, 
                 refitting.keep(house, fitted, folder, settings.refit.keep)
         stands = standing(house.store, house.clock.now(), settings.refit.every_days)
     draws_file = database.parent / fitted.record.file if fitted.record.file and folder is not None else None
-    return _answer(fitted, order, stands, draws_file, today if late else None)
+    answer = _answer(fitted, order, stands, draws_file, today if late else None)
+    return answer if fitted.ads is None else _with_ads(answer, fitted.ads)
 
 
-def _compute(house: House, today: date, order: Order, quiet: bool) -> Fitted:
+def _compute(house: House, today: date, order: Order, quiet: bool) -> Fitted[ResponsePriors]:
     sampling = order.sampling
     with _stoppable() as go_on, nullcontext(_silence) if quiet else progress() as tell:
 
@@ -129,7 +131,9 @@ def _day(text: str) -> date:
         ) from None
 
 
-def _answer(fitted: Fitted, order: Order, stands: Standing, file: Path | None, past: date | None) -> Answer:
+def _answer(
+    fitted: Fitted[ResponsePriors], order: Order, stands: Standing, file: Path | None, past: date | None
+) -> Answer:
     record, lost = fitted.record, _lost(fitted)
     kept = stands.last is not None and stands.last.refit_id == record.refit_id
     parts: list[RenderableType] = [
@@ -137,8 +141,8 @@ def _answer(fitted: Fitted, order: Order, stands: Standing, file: Path | None, p
         section("Checks", priors.checks(record.checks)),
         section("Left out", *map(bullet, fitted.notes)),
     ]
-    if record.priors is not None:
-        parts.append(section("Priors", priors.compared(fitted.before, record.priors)))
+    if fitted.priors is not None:
+        parts.append(section("Priors", priors.compared(fitted.before, fitted.priors)))
     if lost:
         parts.append(section("Without priors now", *map(bullet, lost)))
     parts += [Text(), Text(" ".join(_verdict(fitted, stands, kept, past)), style="bold")]
@@ -155,21 +159,47 @@ def _answer(fitted: Fitted, order: Order, stands: Standing, file: Path | None, p
     return Answer(Group(*parts), data, Exit.FINE if record.passed else Exit.BLOCKED)
 
 
+def _with_ads(answer: Answer, ads: Fitted[AdPriors]) -> Answer:
+    """The answer with what came of the ads; too few of them to fit anything is no failure."""
+    record = ads.record
+    parts: list[RenderableType] = [
+        answer.shown,
+        Text(),
+        Text(f"Ads, refit {record.refit_id}, in {record.seconds:,.0f} s.", style="bold"),
+        section("Checks", priors.checks(record.checks)),
+        section("Left out", *map(bullet, ads.notes)),
+    ]
+    if ads.priors is not None:
+        parts.append(section("Priors", priors.of_ads(ads.before, ads.priors)))
+    parts += [Text(), Text(_verdict_of_ads(ads), style="bold")]
+    data = {**answer.data, "ads": priors.record_data(record) | {"notes": list(ads.notes)}}
+    failed = not record.passed and ads.idata is not None
+    return Answer(Group(*parts), data, Exit.BLOCKED if failed else answer.code)
+
+
+def _verdict_of_ads(ads: Fitted[AdPriors]) -> str:
+    if ads.record.passed:
+        return "All checks passed: shares of ads start from this."
+    if ads.before is None:
+        return "A check failed: shares of ads start from the plain prior."
+    return f"A check failed: for ads the priors of {ads.before.fitted_at:%Y-%m-%d %H:%M} UTC stand."
+
+
 def _amount(order: Order) -> str:
     sampling = order.sampling
     drawn = f"{sampling.chains} chains of {sampling.tune:,} + {sampling.draws:,} draws"
     return f"{drawn}, at most {sampling.days} days, seed {order.seed}"
 
 
-def _lost(fitted: Fitted) -> tuple[str, ...]:
+def _lost(fitted: Fitted[ResponsePriors]) -> tuple[str, ...]:
     """The channels that had priors before and have none in those that were fitted now."""
-    before, now = fitted.before, fitted.record.priors
+    before, now = fitted.before, fitted.priors
     if before is None or now is None:
         return ()
     return tuple(prior.channel for prior in before.channels if now.of(prior.channel) is None)
 
 
-def _verdict(fitted: Fitted, stands: Standing, kept: bool, past: date | None) -> Iterator[str]:
+def _verdict(fitted: Fitted[ResponsePriors], stands: Standing, kept: bool, past: date | None) -> Iterator[str]:
     if not fitted.record.passed:
         yield "A check failed: nothing is handed to the learning."
         if fitted.before is None:

@@ -59,6 +59,7 @@ def assemble(query: SnapshotQuery, known: Known, facts: Facts) -> Snapshot:
         experiments=tuple(
             sorted((e.plan for e in known.experiments if e.open_at(query.known_at)), key=lambda plan: plan.name)
         ),
+        ad_priors=known.ad_priors,
     )
 
 

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from connectors.contract import AdState, BudgetKey, BudgetTarget, Entity, EntityKind, Series
-from optimizer.plan.experiments import ExperimentRecord
+from connectors.contract import BudgetKey, BudgetTarget, Entity, EntityKind, Series
 from optimizer.plan.priors import ResponsePriors
-from optimizer.plan.snapshot import AdSwitch, BudgetMove, FloatArray, IntArray
+from optimizer.plan.snapshot import BudgetMove, FloatArray, IntArray
 
 EntityKey = tuple[str, str, EntityKind, str]
 """Connector, account, kind and id."""
@@ -47,6 +46,7 @@ class Known:
         amounts: Every reading of each budget, as (instant, daily micros) by instant; None where it was not daily.
         moves: Our acknowledged changes in the window that a snapshot tells of.
         priors: Those of the last refit that passed.
+        ad_priors: Those of the last refit of ads that passed.
         ads: Each ad whose status can be set, as read last.
         switches: Our acknowledged pauses and resumes in the window that a snapshot tells of.
         experiments: All that were ever registered; which of them were open then is seen from their times.
@@ -58,6 +58,7 @@ class Known:
     entities: Mapping[EntityKey, Entity]
     moves: Sequence[BudgetMove]
     priors: ResponsePriors | None
+    ad_priors: AdPriors | None
     ads: Sequence[AdState] = ()
     switches: Sequence[AdSwitch] = ()
     experiments: Sequence[ExperimentRecord] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from operator import attrgetter, itemgetter
@@ -47,7 +47,7 @@ from optimizer.approval import OPEN
 from optimizer.plan.audit import GENESIS, Entry, sealed
 from optimizer.plan.basis import Basis
 from optimizer.plan.experiments import Closing, ExperimentRecord
-from optimizer.plan.priors import ResponsePriors
+from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.recommendation import AdIntent, BudgetIntent, Event, Intent, Record, State, Transition, content_hash
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import AdSwitch, BudgetMove, Snapshot
@@ -154,6 +154,7 @@ class MemoryStore(MemoryOffice):
             ads=self._ads(budgets_at),
             switches=self._switches(query.known_at),
             experiments=self._experiments,
+            ad_priors=self.latest_ad_priors(query.known_at),
         )
         return assemble(query, known, _MemoryFacts(self._histories, self._auctions, known_at))
 
@@ -240,8 +241,14 @@ class MemoryStore(MemoryOffice):
 
     def latest_priors(self, known_at: datetime) -> ResponsePriors | None:
         """See `Store.latest_priors`."""
-        found = (r.priors for r in self.refits(len(self._refits)) if r.priors is not None and r.fitted_at <= known_at)
-        return next(found, None)
+        return next((p for p in self._priors(known_at) if isinstance(p, ResponsePriors)), None)
+
+    def latest_ad_priors(self, known_at: datetime) -> AdPriors | None:
+        """See `Store.latest_ad_priors`."""
+        return next((p for p in self._priors(known_at) if isinstance(p, AdPriors)), None)
+
+    def _priors(self, known_at: datetime) -> Iterator[ResponsePriors | AdPriors | None]:
+        return (refit.priors for refit in self.refits(len(self._refits)) if refit.fitted_at <= known_at)
 
     def register_experiment(self, record: ExperimentRecord) -> None:
         """See `Store.register_experiment`."""

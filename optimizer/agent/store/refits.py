@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
+from datetime import UTC
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection
 from sqlmodel import Session, col, select
 
 from optimizer.agent.store import tables as t
 from optimizer.agent.store.instants import from_instant, to_instant
 from optimizer.agent.store.rules import same_refit
-from optimizer.plan.priors import ChannelPrior, ResponsePriors
+from optimizer.plan.priors import AdPriors, ChannelPrior, ResponsePriors
 from optimizer.plan.recommendation import adapter
-from optimizer.plan.refits import Check, RefitRecord
+from optimizer.plan.refits import ADS, Check, RefitRecord
 
 _CHANNELS = tuple[ChannelPrior, ...]
+_AD_MODELS = f"{ADS}/"
+_ABOUT_ADS = col(t.Refit.model).startswith(_AD_MODELS)
 
 
 def record(connection: Connection, refit: RefitRecord) -> None:
@@ -37,15 +41,28 @@ def newest(connection: Connection, limit: int) -> tuple[RefitRecord, ...]:
 
 def latest_priors(connection: Connection, known_at: int) -> ResponsePriors | None:
     """Return the priors that stood at an instant; see `Store.latest_priors`."""
+    row = _latest(connection, known_at, ~_ABOUT_ADS)
+    return None if row is None or row.priors is None else _response(row, row.priors)
+
+
+def latest_ad_priors(connection: Connection, known_at: int) -> AdPriors | None:
+    """Return the priors of ads that stood at an instant; see `Store.latest_ad_priors`."""
+    row = _latest(connection, known_at, _ABOUT_ADS)
+    return None if row is None or row.priors is None else _ads(row.priors)
+
+
+def _latest(connection: Connection, known_at: int, of: ColumnElement[bool]) -> t.Refit | None:
     statement = (
         select(t.Refit)
-        .where(col(t.Refit.passed), t.Refit.fitted_at <= known_at)
+        .where(col(t.Refit.passed), t.Refit.fitted_at <= known_at, of)
         .order_by(col(t.Refit.fitted_at).desc(), col(t.Refit.id).desc())
         .limit(1)
     )
     with Session(connection) as session:
         row = session.exec(statement).one_or_none()
-        return None if row is None else _priors(row)
+        if row is not None:
+            session.expunge(row)
+        return row
 
 
 def _columns(refit: RefitRecord) -> dict[str, Any]:
@@ -59,7 +76,7 @@ def _columns(refit: RefitRecord) -> dict[str, Any]:
         "seconds": refit.seconds,
         "passed": refit.passed,
         "checks": _json([_plain(check) for check in refit.checks]),
-        "priors": None if refit.priors is None else _json(_channels(refit.priors)),
+        "priors": None if refit.priors is None else _json(_dumped(refit.priors)),
         "file": refit.file,
     }
 
@@ -71,15 +88,26 @@ def _record(row: t.Refit) -> RefitRecord:
     )  # fmt: skip
 
 
-def _priors(row: t.Refit) -> ResponsePriors | None:
-    """The priors of a row; their time and model stand in its columns."""
+def _priors(row: t.Refit) -> ResponsePriors | AdPriors | None:
     if row.priors is None:
         return None
-    channels: tuple[ChannelPrior, ...] = adapter(_CHANNELS).validate_json(row.priors)
+    return _ads(row.priors) if row.model.startswith(_AD_MODELS) else _response(row, row.priors)
+
+
+def _response(row: t.Refit, text: str) -> ResponsePriors:
+    """The priors of a row; their time and model stand in its columns."""
+    channels: tuple[ChannelPrior, ...] = adapter(_CHANNELS).validate_json(text)
     return ResponsePriors(from_instant(row.fitted_at), row.model, channels)
 
 
-def _channels(priors: ResponsePriors) -> Any:
+def _ads(text: str) -> AdPriors:
+    priors: AdPriors = adapter(AdPriors).validate_json(text)
+    return replace(priors, fitted_at=priors.fitted_at.astimezone(UTC))
+
+
+def _dumped(priors: ResponsePriors | AdPriors) -> Any:
+    if isinstance(priors, AdPriors):
+        return adapter(AdPriors).dump_python(priors, mode="json")
     return adapter(_CHANNELS).dump_python(priors.channels, mode="json")
 
 

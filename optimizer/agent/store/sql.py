@@ -22,7 +22,7 @@ from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
-from optimizer.plan.priors import ResponsePriors
+from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import Snapshot
@@ -104,6 +104,7 @@ class SqlStore:
                 ads=tuple(statuses.read(connection, budgets_at).values()),
                 switches=ledger.switches(connection, to_instant(query.known_at - MOVES_WINDOW), known_at),
                 experiments=experiments.newest(connection, ALL_EXPERIMENTS),
+                ad_priors=refits.latest_ad_priors(connection, known_at),
             )
             return assemble(query, known, _FACTS[connection.dialect.name](connection, known_at, beside))
 
@@ -178,6 +179,11 @@ class SqlStore:
         """See `Store.latest_priors`."""
         with self._database.read() as connection:
             return refits.latest_priors(connection, to_instant(known_at))
+
+    def latest_ad_priors(self, known_at: datetime) -> AdPriors | None:
+        """See `Store.latest_ad_priors`."""
+        with self._database.read() as connection:
+            return refits.latest_ad_priors(connection, to_instant(known_at))
 
     def take_lead(self, holder: str, now: datetime, until: datetime) -> Lease | None:
         """See `Store.take_lead`; who can lock the file beside the database knows that the last leader is gone."""
