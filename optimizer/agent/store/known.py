@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from connectors.contract import BudgetKey, BudgetTarget, Entity, EntityKind, Series
-from optimizer.plan.priors import ResponsePriors
-from optimizer.plan.snapshot import BudgetMove, FloatArray, IntArray
+from connectors.contract import AdState, BudgetKey, BudgetTarget, Entity, EntityKind, Series
+from optimizer.plan.experiments import ExperimentRecord
+from optimizer.plan.priors import AdPriors, ResponsePriors
+from optimizer.plan.snapshot import AdSwitch, BudgetMove, FloatArray, IntArray
 
 EntityKey = tuple[str, str, EntityKind, str]
 """Connector, account, kind and id."""
