@@ -117,6 +117,9 @@ def _schedule(snapshot: Snapshot, history: History) -> Schedule:
 
 def _effects(calendar: Schedule, steps: Funnel, setting: _Setting) -> tuple[Effects, Effects, Effects]:
     """What events do to the volume, to clicks per impression and to conversions per click."""
+    if not calendar.occasions:
+        none = Effects.none(calendar)
+        return none, none, none
     exposed = _of_volume(steps.late, setting.complete) * setting.season * steps.spend**ELASTICITY
     clicks, conversions = (
         learn_effects(
@@ -152,8 +155,9 @@ def _ordinary(count: FloatArray, exposure: FloatArray) -> FloatArray:
 
 def _discounted(step: Step, effects: Effects, setting: _Setting) -> Step:
     """The step with its events accounted for."""
-    expected = _ordinary(step.count, _shown(step, setting))
-    count, exposure = effects.discounted(step.count, step.exposure, expected)
+    count, exposure = effects.discounted(
+        step.count, step.exposure, lambda: _ordinary(step.count, _shown(step, setting))
+    )
     return replace(step, count=count, exposure=exposure)
 
 
@@ -170,8 +174,11 @@ def _curves(
     mature = np.where(steps.spend > 0, _of_volume(steps.late, setting.complete), 0.0)
     volume, exposure = steps.volume.sum(axis=1), (mature * steps.spend).sum(axis=1)
     alpha, mean = scale_prior(volume, exposure, reference, channel, steps.measure)
-    expected = _ordinary(steps.volume, mature * setting.season * steps.spend**ELASTICITY)
-    days = Days(place(log_u), *effects[0].discounted(steps.volume, mature * setting.season, expected))
+    exposed = mature * setting.season
+    counted = effects[0].discounted(
+        steps.volume, exposed, lambda: _ordinary(steps.volume, exposed * steps.spend**ELASTICITY)
+    )
+    days = Days(place(log_u), *counted)
     state = fold(start(alpha, mean, len(CELLS.slope)), days, setting.noise, SHAPES, VOLUME)
     state = drift(state, VOLUME)
     # The slow tier's curves are of conversions; a curve of impressions or clicks bends elsewhere.

@@ -55,7 +55,7 @@ def remember(history: History, theta: FloatArray) -> tuple[FloatArray, Memory]:
     """Return felt spend by day, shape (K, T), and what is left of it; before the first day spend was as on it."""
     spend = np.nan_to_num(history.spend)
     felt = spend.copy()
-    for day in range(1, spend.shape[1]):
+    for day in range(1, spend.shape[1] if theta.any() else 0):
         felt[:, day] = (1.0 - theta) * spend[:, day] + theta * felt[:, day - 1]
     stock = felt[:, -1].copy() if spend.shape[1] else np.zeros(len(theta))
     return felt, Memory(theta, stock)

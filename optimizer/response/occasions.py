@@ -12,7 +12,7 @@ Posteriors are normal, in closed form, level by level.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -122,8 +122,14 @@ class Effects:
     own: FloatArray
     seen: IntArray
 
+    @classmethod
+    def none(cls, schedule: Schedule) -> Effects:
+        """Return what no event does."""
+        nothing = np.zeros(schedule.covers.shape)
+        return cls(schedule, nothing, nothing, nothing, np.zeros(len(nothing), dtype=np.int64))
+
     def discounted(
-        self, count: FloatArray, exposure: FloatArray, expected: FloatArray
+        self, count: FloatArray, exposure: FloatArray, expected: Callable[[], FloatArray]
     ) -> tuple[FloatArray, FloatArray]:
         """Return counts and exposures as a filter may take them, each (K, T): events accounted for, and less sure.
 
@@ -133,12 +139,12 @@ class Effects:
         Args:
             count: Shape (K, T).
             exposure: What it is counted against, shape (K, T).
-            expected: The count that an ordinary day would have, shape (K, T).
+            expected: Asked for the count that an ordinary day would have, shape (K, T), if there is an event.
         """
         if not self.schedule.occasions:
             return count, exposure
         factor, variance = self.past()
-        sure = 1.0 / (1.0 + variance * factor * expected)
+        sure = 1.0 / (1.0 + variance * factor * expected())
         return count * sure, exposure * factor * sure
 
     def past(self) -> tuple[FloatArray, FloatArray]:
