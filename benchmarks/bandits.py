@@ -41,7 +41,8 @@ WITHIN, BETWEEN, MEDIAN_CTR = 0.24, 0.71, 0.018
 VOLUMES = (60, 200, 1_200)
 DAYS = 14
 DRAWS = 400  # of every policy: the default of BanditSettings
-JUDGED, TUNED = [1, 2, 3], [101, 102, 103]  # seeds of these figures, and of those on which defaults were chosen
+JUDGED = [1, 2, 3]  # seeds of these figures
+TUNED = [101, 102, 103, 104, 105, 106]  # seeds on which defaults were chosen
 LEAST = (22.0, 38.0, 67.0)  # % of the achievable gain, by volume
 SHARED = 64
 BARE = ", bare numpy"
@@ -395,13 +396,13 @@ def advised(rule: Rule) -> Policy:
 def main() -> None:
     """Run everything and print the bars."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer tests, under 50 s")
+    parser.add_argument("--quick", action="store_true", help="fewer tests, under 50 s; bars are loosened")
     parser.add_argument("--scale", nargs=2, type=int, metavar=("ARMS", "GROUPS"), help="only time so many arms")
     asked = parser.parse_args()
     if asked.scale:
         print(json.dumps(measure(*asked.scale)))
         return
-    tests, seeds = (250, JUDGED[:2]) if asked.quick else (2_000, JUDGED)
+    tests, seeds = (250, JUDGED[:1]) if asked.quick else (2_000, JUDGED)
     settings = BanditSettings(draws=DRAWS)
     print(f"{tests} tests x seeds {seeds} (defaults were chosen on {TUNED}), {DAYS} days, {DRAWS} draws")
     shown = RIVALS | {ADVISED: outlay(settings)}
@@ -417,15 +418,16 @@ def main() -> None:
         slack = round(2 * figure[1], 2) if asked.quick else 0.0
         bars.append(_at_least(f"gain at {volume} a day, % (standard error {figure[1]:.1f})", figure[0], bar - slack))
         for name in ("epsilon .1", "flat Thompson"):
-            words = f"points over {name} at {volume} a day: ahead by 2 paired SE"
-            bars.append(_at_least(words, ahead[name].points, round(2 * ahead[name].error, 2)))
+            words = f"points over {name} at {volume} a day: {'not behind' if asked.quick else 'ahead'} by 2 paired SE"
+            bars.append(_at_least(words, ahead[name].points, round((-2 if asked.quick else 2) * ahead[name].error, 2)))
         best = min(ahead.values(), key=lambda lead: lead.points)
         words = f"points over the best rival ({best.rival}) at {volume} a day: not behind by more than 2 paired SE"
         bars.append(_at_least(words, best.points, round(-2 * best.error, 2)))
     bars.append(_at_least("points from delay correction", delay_gain(settings, tests // 2, seeds), 10.0))
-    covered, covered_leaders = coverage(settings, max(tests, 1_000), seeds)
-    bars.append(_at_most("distance of coverage from 90%, all arms", abs(covered - 90), 2.0))
-    bars.append(_at_most("distance of coverage from 90%, leaders", abs(covered_leaders - 90), 2.0))
+    covered, covered_leaders = coverage(settings, max(tests, 750), seeds)
+    far = 4.0 if asked.quick else 2.0
+    bars.append(_at_most("distance of coverage from 90%, all arms", abs(covered - 90), far))
+    bars.append(_at_most("distance of coverage from 90%, leaders", abs(covered_leaders - 90), far))
     bars += scale_bars(scale(1_000_000, 10_000))
     print(json.dumps({"bars": bars}))
     sys.exit(0 if all(bar["holds"] for bar in bars) else 1)
