@@ -11,29 +11,23 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
-import numpy as np
-
 from connectors.contract import AdKey, AdState, BudgetKey, BudgetTarget, Connector, zone
 from connectors.errors import RetryLater
 from connectors.money import Money
 from optimizer import approval
 from optimizer.agent.calendar import Calendar
+from optimizer.agent.deciding import Surroundings, decided
 from optimizer.agent.tenure import Tenure
-from optimizer.decide import decide
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
 from optimizer.plan.basis import Basis
-from optimizer.plan.recommendation import Finding, Record, Severity, State, Transition, to_json
+from optimizer.plan.recommendation import Record, State, Transition, to_json
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import Clock, IngestReport, Notifier, SnapshotQuery, Store
 from optimizer.rotation import Rotation
 
 _OPEN: Final = frozenset({State.PROPOSED, State.APPROVED})
 _BY_POLICY: Final = frozenset({State.APPROVED, State.APPLYING, State.APPLIED, State.VERIFIED, State.FAILED})
-_OBSERVED: Final = Finding(
-    "observing", Severity.BLOCK, "portfolio", "The agent only observes: nothing is proposed.",
-    'Set [autonomy] mode = "recommend" to let it propose.',
-)  # fmt: skip
 _ALL: Final = 1_000_000
 _READS: Final = 4
 _PAUSE_SECONDS: Final = 5.0
@@ -139,13 +133,14 @@ def propose(house: House, today: date, *, seed: int | None = None) -> Record:
     """
     seed = secrets.randbits(32) if seed is None else seed
     now = house.clock.now()
-    rng = np.random.default_rng(seed)
-    decision = decide(snapshot(house, today, now), house.goals, house.guards, now, rng, rotation=house.rotation)
-    if house.autonomy.mode is approval.Mode.OBSERVE:
-        decision = replace(decision, findings=(*decision.findings, _OBSERVED))
+    seen = snapshot(house, today, now)
+    around = _surroundings(house, seen)
+    decision = decided(seen, house.goals, house.guards, around, now, seed, {})
     step = approval.issue(decision, now=now, valid_for=house.valid_for, seed=seed, code_version=house.code_version)
     older = house.store.records(_OPEN, limit=_ALL) if step.record.state is State.PROPOSED else ()
-    house.store.commit((*approval.supersede(older, step.record.recommendation, now), _with_basis(house, step, now)))
+    house.store.commit(
+        (*approval.supersede(older, step.record.recommendation, now), _with_basis(house, step, around, now))
+    )
     return step.record
 
 
@@ -174,9 +169,9 @@ def edit(
     now = house.clock.now()
     old = record.recommendation
     fixed = dict(old.fixed) | {key: live[key].amount for key in keep if key in live} | dict(amounts)
-    rng = np.random.default_rng(old.seed)
     seen = snapshot(house, old.decision.as_of, now)
-    decision = decide(seen, house.goals, house.guards, now, rng, fixed=fixed, rotation=house.rotation)
+    around = _surroundings(house, seen)
+    decision = decided(seen, house.goals, house.guards, around, now, old.seed, fixed)
     outcome = approval.revise(
         record,
         decision,
@@ -189,7 +184,7 @@ def edit(
     )
     if isinstance(outcome, approval.Refusal):
         raise Refused(outcome)
-    house.store.commit((*outcome[:-1], _with_basis(house, outcome[-1], now)))
+    house.store.commit((*outcome[:-1], _with_basis(house, outcome[-1], around, now)))
     return outcome[-1].record
 
 
@@ -290,9 +285,14 @@ def _ads(house: House, name: str, connector: Connector) -> Sequence[AdState]:
     return ads
 
 
-def _with_basis(house: House, step: Transition, known_at: datetime) -> Transition:
+def _surroundings(house: House, seen: Snapshot) -> Surroundings:
+    return Surroundings(house.rotation, seen.occasions, house.autonomy.mode is approval.Mode.OBSERVE)
+
+
+def _with_basis(house: House, step: Transition, around: Surroundings, known_at: datetime) -> Transition:
     """Have kept with a new revision what it was decided from, so that it can be computed again."""
-    return replace(step, basis=Basis(known_at, house.history_days, to_json(house.goals), to_json(house.guards)))
+    said = (to_json(house.goals), to_json(house.guards), to_json(around))
+    return replace(step, basis=Basis(known_at, house.history_days, *said))
 
 
 def announce(house: House, record: Record) -> None:

@@ -11,10 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import numpy as np
-
 from optimizer.agent.cycle import House
-from optimizer.decide import decide
+from optimizer.agent.deciding import Surroundings, decided
 from optimizer.goals import Goals
 from optimizer.guardrails import GUARDRAIL_VERSION, Guardrails
 from optimizer.plan.basis import Basis
@@ -86,10 +84,10 @@ def recompute(house: House, rec_id: str, revision: int | None = None) -> Recompu
         )
         raise StoreError(f"{name} {why}; it cannot be recomputed")
     wanted, guards = _read(Goals, basis.goals, name), _read(Guardrails, basis.guards, name)
+    around = _read(Surroundings, basis.around, name)
     told = stored.decision
     seen = house.store.snapshot(SnapshotQuery(basis.known_at, told.as_of, basis.days, told.currency, told.time_zone))
-    rng = np.random.default_rng(stored.seed)
-    decision = decide(seen, wanted, guards, stored.created_at, rng, fixed=dict(stored.fixed))
+    decision = decided(seen, wanted, guards, around, stored.created_at, stored.seed, dict(stored.fixed))
     again = replace(stored, decision=decision, plan_hash="")
     again = replace(again, plan_hash=content_hash(again))
     found = _differences(json.loads(to_json(stored)), json.loads(to_json(again)))

@@ -15,9 +15,11 @@ class Basis:
         days: Length of the history.
         goals: The goals as canonical JSON.
         guards: The guardrails as canonical JSON.
+        around: What else the settings say, as canonical JSON.
     """
 
     known_at: datetime
     days: int
     goals: str
     guards: str
+    around: str

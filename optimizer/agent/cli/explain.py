@@ -92,6 +92,7 @@ def _data(made: Recommendation, basis: Basis | None) -> dict[str, Any]:
         kept = {
             "known_at": basis.known_at.isoformat(), "days": basis.days,
             "goals": json.loads(basis.goals), "guards": json.loads(basis.guards),
+            "around": json.loads(basis.around),
         }  # fmt: skip
     return {
         "rec_id": made.rec_id,

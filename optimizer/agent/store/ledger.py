@@ -106,8 +106,8 @@ def basis(connection: Connection, rec_id: str, revision: int) -> Basis | None:
         row = session.get(t.Basis, (rec_id, revision))
         if row is None:
             return None
-        goals, guards = (session.get_one(t.Setting, digest).content for digest in (row.goals, row.guards))
-        return Basis(from_instant(row.known_at), row.days, goals, guards)
+        said = (session.get_one(t.Setting, digest).content for digest in (row.goals, row.guards, row.around))
+        return Basis(from_instant(row.known_at), row.days, *said)
 
 
 def intents(connection: Connection, rec_id: str, revision: int) -> tuple[Intent, ...]:
@@ -171,15 +171,16 @@ def _find(session: Session, rec_id: str, revision: int | None) -> t.Recommendati
 
 def _keep(session: Session, made: Recommendation, kept: Basis) -> None:
     """Keep what a revision was decided from; goals and guardrails of many stand once."""
-    digests = [hashlib.sha256(content.encode()).hexdigest() for content in (kept.goals, kept.guards)]
-    for digest, content in zip(digests, (kept.goals, kept.guards), strict=True):
+    contents = (kept.goals, kept.guards, kept.around)
+    digests = [hashlib.sha256(content.encode()).hexdigest() for content in contents]
+    for digest, content in zip(digests, contents, strict=True):
         if session.get(t.Setting, digest) is None:
             session.add(t.Setting(digest=digest, content=content))
             session.flush()
-    goals, guards = digests
+    goals, guards, around = digests
     known_at = to_instant(kept.known_at)
     session.add(t.Basis(rec_id=made.rec_id, revision=made.revision, known_at=known_at, days=kept.days,
-                        goals=goals, guards=guards))  # fmt: skip
+                        goals=goals, guards=guards, around=around))  # fmt: skip
 
 
 def _open_beside(session: Session, own: Recommendation) -> Intent | None:

@@ -249,6 +249,7 @@ class Basis(Table, table=True):
     days: int
     goals: str = Field(foreign_key="setting.digest")
     guards: str = Field(foreign_key="setting.digest")
+    around: str = Field(foreign_key="setting.digest")
 
 
 class Event(Table, table=True):

@@ -31,8 +31,10 @@ def upgrade() -> None:
         sa.Column("days", sa.Integer(), nullable=False),
         sa.Column("goals", sa.String(), nullable=False),
         sa.Column("guards", sa.String(), nullable=False),
+        sa.Column("around", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["goals"], ["setting.digest"], name=op.f("fk_basis_goals_setting")),
         sa.ForeignKeyConstraint(["guards"], ["setting.digest"], name=op.f("fk_basis_guards_setting")),
+        sa.ForeignKeyConstraint(["around"], ["setting.digest"], name=op.f("fk_basis_around_setting")),
         sa.PrimaryKeyConstraint("rec_id", "revision", name=op.f("pk_basis")),
         sqlite_with_rowid=False,
     )

@@ -1,0 +1,69 @@
+"""A decision with all that the settings say of it: the one place where they meet, now or when it is made again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+
+from connectors.contract import BudgetKey
+from connectors.money import Money
+from optimizer.decide import decide
+from optimizer.goals import Goals
+from optimizer.guardrails import Guardrails
+from optimizer.plan.calendar import Occasion
+from optimizer.plan.recommendation import Decision, Finding, Severity
+from optimizer.plan.snapshot import Snapshot
+from optimizer.rotation import Rotation
+
+_OBSERVED: Final = Finding(
+    "observing", Severity.BLOCK, "portfolio", "The agent only observes: nothing is proposed.",
+    'Set [autonomy] mode = "recommend" to let it propose.',
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a decision rests on beside evidence, goals and guardrails; kept with it.
+
+    Attributes:
+        rotation: The written limits of switching ads.
+        occasions: Known events, past and to come.
+        observes: Whether nothing may be proposed at all.
+    """
+
+    rotation: Rotation = field(default_factory=Rotation)
+    occasions: tuple[Occasion, ...] = ()
+    observes: bool = False
+
+
+def decided(
+    seen: Snapshot,
+    wanted: Goals,
+    guards: Guardrails,
+    around: Surroundings,
+    now: datetime,
+    seed: int,
+    fixed: Mapping[BudgetKey, Money],
+) -> Decision:
+    """Decide; see `optimizer.decide.decide`.
+
+    Args:
+        seen: The evidence, with or without events.
+        wanted: The goals.
+        guards: The guardrails.
+        around: Everything else that the settings say.
+        now: Aware UTC.
+        seed: Of the generator.
+        fixed: Lines that a person set.
+
+    Raises:
+        GoalsError: A fixed amount breaks a limit of its line, or names no budget.
+    """
+    known = replace(seen, occasions=around.occasions)
+    rng = np.random.default_rng(seed)
+    decision = decide(known, wanted, guards, now, rng, fixed=fixed, rotation=around.rotation)
+    return replace(decision, findings=(*decision.findings, _OBSERVED)) if around.observes else decision
