@@ -475,7 +475,7 @@ class TestLedger:
 
 class TestWhatWasDecidedFrom:
     def test_a_revision_keeps_what_it_was_decided_from(self, store):
-        kept = Basis(NOON + timedelta(microseconds=1), 400, '{"currency":"USD"}', "{}")
+        kept = Basis(NOON + timedelta(microseconds=1), 400, '{"currency":"USD"}', "{}", "{}")
         store.commit(
             [replace(step(recommendation("R-1")), basis=kept), replace(step(recommendation("R-2")), basis=kept)]
         )
@@ -486,7 +486,7 @@ class TestWhatWasDecidedFrom:
             store.basis("R-1", 2)
 
     def test_a_step_that_was_refused_keeps_nothing(self, store):
-        kept = Basis(NOON, 400, "{}", "{}")
+        kept = Basis(NOON, 400, "{}", "{}", "{}")
         late = step(recommendation("R-9"), State.APPROVED, State.PROPOSED)
         with pytest.raises(StateConflict):
             store.commit([replace(step(recommendation("R-1")), basis=kept), late])
