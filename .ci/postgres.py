@@ -70,10 +70,10 @@ class Server:
         self.url = ""
         self._make()
 
-    def start(self) -> None:
-        """Start it on a free port; another one if somebody takes that meanwhile."""
+    def start(self, at: int | None = None) -> None:
+        """Start it on a free port, another one if somebody takes that meanwhile; or again on one that it had."""
         for _ in range(_TRIES):
-            port = free_port()
+            port = at or free_port()
             self._process = self._begin(port)
             if self._answers(port):
                 self.url = f"postgresql://outlay:{self._password}@127.0.0.1:{port}/postgres"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -96,3 +97,21 @@ class Server:
 
 def _driven(address: str):
     return make_url(address).set(drivername="postgresql+psycopg")
+
+
+@contextmanager
+def own_server(folder: Path):
+    """Yield a server that may be stopped and started again, as the runner makes them; skip if none can be."""
+    spec = importlib.util.spec_from_file_location("postgres_runner", _RUNNER)
+    runner = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(runner)
+    found = runner.programs()
+    if found is None:
+        pytest.skip("no PostgreSQL server programs here")
+    folder.mkdir()
+    server = runner.Server(found, folder, False)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()

@@ -99,8 +99,8 @@ def _read[T](kind: type[T], text: str, name: str) -> T:
     try:
         return from_json(kind, text)
     except ValueError as error:
-        words = f"{name}: its {kind.__name__.lower()} cannot be read by this version: {error}"
-        raise StoreError(f"{words}. Mend: use the version that made it, or a nearer one") from None
+        words = f"{name}: its {kind.__name__.lower()} cannot be read by this version"
+        raise StoreError(f"{words}. Mend: use the version that made it, or a nearer one") from error
 
 
 def _causes(house: House, stored: Recommendation, again: Recommendation) -> tuple[str, ...]:

@@ -61,6 +61,12 @@ class TestProof:
         del made[place]
         assert prove(made).broken.number == place + 2
 
+    def test_a_gap_that_was_closed_by_hand_is_found(self):
+        made = chain(4)
+        del made[1]
+        made[1] = replace(made[1], previous=made[0].hash)
+        assert prove(made).broken.number == 3
+
     def test_what_was_removed_at_the_end_is_found_by_the_kept_head_only(self):
         made = chain(5)
         assert prove(made[:4]).broken is None

@@ -93,7 +93,9 @@ def transition(number, revision, state, before, intents):
     rec_id = f"R{number}"
     made = Recommendation(rec_id, revision, None, START, START, "outlay", 1, "0.1", decision, f"h{number}")
     named = tuple(replace(i, rec_id=rec_id, revision=revision) for i in intents)
-    basis = Basis(START + timedelta(hours=number), 90, f"goals {revision}", "guards", "around") if before is None else None
+    basis = (
+        Basis(START + timedelta(hours=number), 90, f"goals {revision}", "guards", "around") if before is None else None
+    )
     return Transition(Record(made, state), before, Event(rec_id, revision, START, "x", state.value, ""), named, basis)
 
 

@@ -1,9 +1,11 @@
 """What only the store on a PostgreSQL server has: passwords, locks of its own, a server that goes away."""
 
+import tempfile
 import threading
 import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -19,10 +21,18 @@ from optimizer.agent.store.tables import Table
 from optimizer.plan.recommendation import BudgetIntent, IntentState, State
 from optimizer.ports import StateConflict, StoreError
 from tests.optimizer.test_store_sql import step
+from tests.postgres_server import own_server
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = date(2026, 2, 20)
 SERIES = Series(Account("ads", "1", "USD", "UTC"), "c1", "search")
+IDLE_SESSIONS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()"
+)
+END_SESSIONS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE application_name = 'outlay' AND datname = current_database()"
+)
 
 
 @pytest.fixture
@@ -113,8 +123,7 @@ def test_a_slow_platform_holds_no_lock_and_no_transaction(store, postgres, bare)
     def rows():
         for n in range(3):
             other.commit([step(f"R{n}")])
-            held = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
-            assert bare.execute(held).fetchone() == (0,)
+            assert bare.execute(IDLE_SESSIONS).fetchone() == (0,)
             yield row(n, DAY + timedelta(days=n))
 
     assert store.ingest(rows()).new == 3
@@ -140,18 +149,33 @@ def test_a_reading_that_fails_leaves_nothing_behind(store, bare):
 
 def _end_in_the_midst(store, bare):
     with store._database.write() as connection:
-        bare.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'outlay'")
+        bare.execute(END_SESSIONS)
         connection.exec_driver_sql("SELECT 1")
 
 
 def test_connections_that_broke_are_replaced(store, bare):
     store.ingest([row()])
-    bare.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'outlay'")
+    bare.execute(END_SESSIONS)
     assert store.ingest([row()]).unchanged == 1
     with pytest.raises(StoreError, match=r"wait until the server is up.*refused") as caught:
         _end_in_the_midst(store, bare)
     assert "password" not in str(caught.value)
     store.commit([step("R")])
+
+
+def test_a_server_that_was_restarted_is_found_again():
+    with tempfile.TemporaryDirectory(prefix="outlay-restart-") as folder:
+        Path(folder).chmod(0o755)  # the server's user is not this one
+        with own_server(Path(folder) / "server") as server:
+            store = open_sql(server.url)
+            store.commit([step("R")])
+            server.stop()
+            with pytest.raises(StoreError, match=r"Mend: (start the server|wait until the server is up)"):
+                store.records()
+            server.start(make_url(server.url).port)
+            assert [record.recommendation.rec_id for record in store.records()] == ["R"]
+            store.commit([step("S")])
+            store.close()
 
 
 def test_of_two_who_take_the_same_step_exactly_one_wins(store, postgres):

@@ -20,7 +20,7 @@ from optimizer.agent.store.catalogue import number_series
 from optimizer.agent.store.engine import transaction
 from optimizer.agent.store.known import Cells, Groups, Revisions, Span
 from optimizer.agent.store.rules import too_large
-from optimizer.agent.store.staging import CHUNK, Stage, steps, version, write
+from optimizer.agent.store.staging import CHUNK, Entries, Stage, entries, steps, version
 from optimizer.agent.store.timeline import Version
 from optimizer.plan.snapshot import FloatArray, IntArray
 from optimizer.ports import IngestReport
@@ -157,9 +157,15 @@ def _restate(connection: Connection, series: dict[int, Series]) -> int:
     restated = 0
     with connection.exec_driver_sql(_STATEMENTS) as statements:
         for chunk in batched(steps(statements, series, partial(_history, connection)), CHUNK):
-            write(connection, chunk, (_RESTATE, _REMEMBER, _CUT))
+            _write(connection, entries(chunk))
             restated += len(chunk)
     return restated
+
+
+def _write(connection: Connection, written: Entries) -> None:
+    for statement, rows in ((_RESTATE, written.restate), (_REMEMBER, written.remember), (_CUT, written.cut)):
+        if rows:
+            connection.exec_driver_sql(statement, rows)
 
 
 def _history(connection: Connection, number: int, day: int) -> list[Version]:

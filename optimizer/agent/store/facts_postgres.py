@@ -22,7 +22,7 @@ from optimizer.agent.store.engine import transaction
 from optimizer.agent.store.known import Cells, Groups, Revisions, Span
 from optimizer.agent.store.postgres import PostgresDatabase
 from optimizer.agent.store.rules import too_large
-from optimizer.agent.store.staging import CHUNK, Stage, steps, version, write
+from optimizer.agent.store.staging import CHUNK, Entries, Stage, entries, steps, version
 from optimizer.agent.store.timeline import Version
 from optimizer.plan.snapshot import FloatArray
 from optimizer.ports import IngestReport
@@ -34,13 +34,14 @@ _STATISTICS_FROM = 10_000  # new rows from which on the planner must hear of the
 _NAMES: Final = ("spend", "conversions", "value", "impressions", "clicks")
 _MEASURES = ", ".join(_NAMES)
 _TYPED = ", ".join(f"{name} bigint" for name in _NAMES)
-_DROP = "DROP TABLE IF EXISTS pg_temp.reading, pg_temp.numbered, pg_temp.touched, pg_temp.auction"
+_DROP = "DROP TABLE IF EXISTS pg_temp.reading, pg_temp.numbered, pg_temp.touched, pg_temp.restated, pg_temp.auction"
 _CREATE = (
     "CREATE TEMP TABLE auction (local int, day int, known_from bigint, eligible bigint, lost bigint)",
     f"CREATE TEMP TABLE reading (local int, day int, known_from bigint, {_TYPED})",
     "CREATE TEMP TABLE numbered (local int PRIMARY KEY, series_id int NOT NULL)",
     f"CREATE TEMP TABLE touched (local int, day int, series_id int, known_from bigint, {_TYPED}, "
     "PRIMARY KEY (local, day))",
+    f"CREATE TEMP TABLE restated (series_id int, day int, known_from bigint, {_TYPED})",
 )
 _STATED = ", ".join(f"r.{name}" for name in _NAMES)
 _STAGE = f"COPY pg_temp.reading (local, day, known_from, {_MEASURES}) FROM STDIN"
@@ -79,10 +80,11 @@ _HISTORY = f"""
     ORDER BY known_from
 """  # noqa: S608
 _PLACES = ", ".join("%s" for _ in _NAMES)
-_RESTATE = (
-    f"UPDATE fact SET known_from = %s, {', '.join(f'{name} = %s' for name in _NAMES)} "  # noqa: S608
-    "WHERE series_id = %s AND day = %s"
-)
+_RESTATED = f"COPY pg_temp.restated (known_from, {_MEASURES}, series_id, day) FROM STDIN"
+_RESTATE = f"""
+    UPDATE fact f SET known_from = r.known_from, {", ".join(f"{name} = r.{name}" for name in _NAMES)}
+    FROM pg_temp.restated r WHERE f.series_id = r.series_id AND f.day = r.day
+"""  # noqa: S608
 _REMEMBER = (
     f"INSERT INTO fact_revision (known_from, {_MEASURES}, known_to, series_id, day) "  # noqa: S608
     f"VALUES (%s, {_PLACES}, %s, %s, %s)"
@@ -186,10 +188,34 @@ def _restate(connection: Connection, series: dict[int, Series]) -> int:
     restated = 0
     options = {"stream_results": True, "max_row_buffer": CHUNK}
     with connection.exec_driver_sql(_STATEMENTS, execution_options=options) as statements:
-        for chunk in batched(steps(statements, series, partial(_history, connection)), CHUNK):
-            write(connection, chunk, (_RESTATE, _REMEMBER, _CUT))
+        for chunk in batched(steps(statements, series, partial(_history, connection)), _COPIED):
+            _write(connection, entries(chunk))
             restated += len(chunk)
     return restated
+
+
+def _write(connection: Connection, written: Entries) -> None:
+    for rows in _rounds(written.restate):
+        with _driven(connection, _RESTATED) as copy:
+            for row in rows:
+                copy.write_row(row)
+        _execute_all(connection, ("ANALYZE pg_temp.restated", _RESTATE, "TRUNCATE pg_temp.restated"))
+    for statement, parameters in ((_REMEMBER, written.remember), (_CUT, written.cut)):
+        if parameters:
+            connection.exec_driver_sql(statement, parameters)
+
+
+def _rounds(restate: Sequence[tuple[int | None, ...]]) -> list[list[tuple[int | None, ...]]]:
+    """Part rows so that none names a key twice: each round is one UPDATE, and a key's versions follow one another."""
+    met: dict[tuple[int | None, ...], int] = {}
+    rounds: list[list[tuple[int | None, ...]]] = []
+    for row in restate:
+        place = met.get(row[-2:], 0)
+        met[row[-2:]] = place + 1
+        if place == len(rounds):
+            rounds.append([])
+        rounds[place].append(row)
+    return rounds
 
 
 def _history(connection: Connection, number: int, day: int) -> list[Version]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
-
-from sqlalchemy import Connection
 
 from connectors.contract import PerformanceRow, Series
 from optimizer.agent.store import auctions
@@ -99,25 +98,30 @@ def steps(
         yield from ((number, day, step) for step in entered)
 
 
-def write(connection: Connection, entered: Sequence[tuple[int, int, Step]], told: tuple[str, str, str]) -> None:
-    """Write steps: the newest replaces the fact (its trigger keeps the old one), an older one is remembered.
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """What is written of some steps, in this order.
 
-    Args:
-        connection: In a transaction.
-        entered: Series' number, day and step.
-        told: The statements that replace a fact, remember a version, and end an earlier one where it begins.
+    Attributes:
+        restate: The newest version of a series and day: it replaces the fact, whose trigger keeps the old one.
+        remember: An older version with the instant at which the next one begins.
+        cut: The instant at which an earlier version ends now, and which one.
     """
-    restate: list[tuple[int | None, ...]] = []
-    remember: list[tuple[int | None, ...]] = []
-    cut: list[tuple[int | None, ...]] = []
+
+    restate: list[tuple[int | None, ...]]
+    remember: list[tuple[int | None, ...]]
+    cut: list[tuple[int | None, ...]]
+
+
+def entries(entered: Sequence[tuple[int, int, Step]]) -> Entries:
+    """Return what is written of steps, each with its series' number and day."""
+    found = Entries([], [], [])
     for number, day, step in entered:
         stated = (step.version.known_from, *step.version.measures)
         if step.following is None:
-            restate.append((*stated, number, day))
+            found.restate.append((*stated, number, day))
             continue
-        remember.append((*stated, step.following.known_from, number, day))
+        found.remember.append((*stated, step.following.known_from, number, day))
         if step.previous is not None:
-            cut.append((step.version.known_from, number, day, step.previous.known_from))
-    for statement, parameters in zip(told, (restate, remember, cut), strict=True):
-        if parameters:
-            connection.exec_driver_sql(statement, parameters)
+            found.cut.append((step.version.known_from, number, day, step.previous.known_from))
+    return found
