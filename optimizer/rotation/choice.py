@@ -59,13 +59,14 @@ def switches(crew: Sequence[Member], left: int, rotation: Rotation) -> list[Memb
         rotation: The limits.
     """
     running = sum(ad.runs for ad in crew)
-    weak, spare = _weak(crew, rotation), _spare(crew, rotation)
+    weak, waiting = _weak(crew, rotation), _waiting(crew)
     chosen: list[Member] = []
+    while waiting and left > 0 and 0 < running < rotation.keep_running:
+        chosen.append(waiting.pop(0))
+        running, left = running + 1, left - 1
+    spare = _better(waiting, crew, rotation)
     while left > 0 and running:
-        if spare and running < rotation.keep_running:
-            chosen.append(spare.pop(0))
-            running, left = running + 1, left - 1
-        elif weak and spare and left >= 2:
+        if weak and spare and left >= 2:
             chosen += [spare.pop(0), weak.pop(0)]
             left -= 2
         elif weak and running > rotation.keep_running:
@@ -92,20 +93,15 @@ def _weak(crew: Sequence[Member], rotation: Rotation) -> list[Member]:
     return sorted(found, key=lambda ad: (ad.rate, ad.key))
 
 
-def _spare(crew: Sequence[Member], rotation: Rotation) -> list[Member]:
-    """Ads that we paused and that deserve more than the worst that runs, the most deserving first."""
+def _waiting(crew: Sequence[Member]) -> list[Member]:
+    """Ads that we paused, with enough evidence of what they bring, the most deserving first."""
+    found = [ad for ad in crew if not ad.runs and ad.ours and ad.free and ad.arm is not None and ad.arm.enough]
+    return sorted(found, key=lambda ad: (-ad.share, ad.key))
+
+
+def _better(waiting: Sequence[Member], crew: Sequence[Member], rotation: Rotation) -> list[Member]:
+    """Those of them that deserve more than the worst that runs, and enough to take another's place."""
     judged = [ad for ad in crew if ad.arm is not None]
     equal = sum(ad.share for ad in judged) / max(len(judged), 1)
     worst = min((ad.share for ad in judged if ad.runs), default=math.inf)
-    found = [
-        ad
-        for ad in judged
-        if not ad.runs
-        and ad.ours
-        and ad.free
-        and ad.arm is not None
-        and ad.arm.enough
-        and ad.share > worst
-        and ad.share >= rotation.resume_above * equal
-    ]
-    return sorted(found, key=lambda ad: (-ad.share, ad.key))
+    return [ad for ad in waiting if ad.share > worst and ad.share >= rotation.resume_above * equal]
