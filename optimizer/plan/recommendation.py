@@ -220,6 +220,7 @@ class ArmShare:
         rate, low90, high90: Posterior mean and 90% interval of `metric`.
         metric: What the rate is, such as `conversions per 1,000 impressions`.
         enough: False while the evidence is too thin to prefer it or not.
+        worn: Where it is past its peak, how much of its first rate is gone; None where it is not, or was not asked.
     """
 
     key: BudgetKey
@@ -233,6 +234,7 @@ class ArmShare:
     high90: float
     metric: str
     enough: bool
+    worn: Annotated[str | None, _LATER] = None
 
 
 @dataclass(frozen=True, slots=True)

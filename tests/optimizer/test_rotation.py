@@ -146,6 +146,16 @@ def test_an_ad_that_we_paused_is_exchanged_for_one_that_deserves_less() -> None:
     assert found[1].moved == Money.of("10.00", "EUR"), "what it spent a day"
 
 
+def test_an_ad_that_is_past_its_peak_is_exchanged_but_never_only_paused() -> None:
+    strong = (FOUR[0], replace(FOUR[1], worn="past its peak: about 40% of its first rate is gone"), arm("c", 0.3, 0.3))
+    found = lines(seen(*WITH_SPARE, switches=(ours("d"),)), *strong, SPARE)
+    assert done(found) == [("d", "resume"), ("b", "pause")]
+    assert found[1].reason.endswith("; past its peak: about 40% of its first rate is gone")
+    assert lines(seen(*WITH_SPARE), *strong, SPARE) == ()
+    better = replace(SPARE, share=0.24)
+    assert lines(seen(*WITH_SPARE, switches=(ours("d"),)), *strong, better, rotation=Rotation(resume_above=0.76)) == ()
+
+
 def test_an_exchange_needs_two_changes() -> None:
     one = Rotation(max_changes=1)
     assert done(lines(seen(*WITH_SPARE, switches=(ours("d"),)), *FOUR[:3], SPARE, rotation=one)) == [("c", "pause")]
