@@ -28,7 +28,7 @@ from optimizer.plan.recommendation import (
     State,
     Transition,
 )
-from optimizer.plan.running import NO_ADS
+from optimizer.plan.running import NO_ADS, crews
 
 Live = Mapping[BudgetKey, BudgetTarget]
 Ads = Mapping[AdKey, AdState]
@@ -150,10 +150,12 @@ def sendable(
         return Blocked(ahead, late)
     both = (*envelopes.bounds(record.recommendation.decision), *limits)
     lines = {line.key: line for line in ad_lines(chosen(record))}
+    crew = crews(live.values(), ads.values()) if any(isinstance(intent, AdIntent) for intent in ahead) else {}
     obstacles: list[Refusal] = []
     for intent in ahead:
         if isinstance(intent, AdIntent):
-            found = _darkens(intent, lines[intent.key], current, live, ads)
+            line = lines[intent.key]
+            found = _darkens(intent, line, current, crew.get(line.target, ()))
         else:
             found = _overrun(intent, current, both, live)
         if found is None:
@@ -332,8 +334,10 @@ def _levels(live: Live) -> dict[BudgetKey, int]:
     return {key: target.amount.micros for key, target in live.items()}
 
 
-def _darkens(intent: AdIntent, line: AdLine, current: Mapping[LineKey, Intent], live: Live, ads: Ads) -> Refusal | None:
-    found = switching.darkens(intent, line, current, live, ads)
+def _darkens(
+    intent: AdIntent, line: AdLine, current: Mapping[LineKey, Intent], crew: Sequence[AdState]
+) -> Refusal | None:
+    found = switching.darkens(intent, line, current, crew)
     return None if found is None else Refusal(Code.LAST_AD, f"No further pause fits: {found}.", _LATER)
 
 

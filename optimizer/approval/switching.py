@@ -62,17 +62,15 @@ def darkened(lines: Iterable[AdLine], live: Live, ads: Ads) -> Refusal | None:
     return None
 
 
-def darkens(intent: AdIntent, line: AdLine, current: Mapping[LineKey, Intent], live: Live, ads: Ads) -> str | None:
+def darkens(intent: AdIntent, line: AdLine, current: Mapping[LineKey, Intent], crew: Sequence[AdState]) -> str | None:
     """Say why a switch may not be sent now, or None: a pause waits for the ads that are to run instead.
 
     Args:
         intent: A planned one.
         line: The line that it carries out.
         current: Every intent of the revision that counts.
-        live: All budgets of the portfolio, read now.
-        ads: All of its ads, read now.
+        crew: The ads that draw on the line's budget, read now.
     """
-    crew = crews(live.values(), ads.values()).get(line.target, ())
     if intent.key not in {ad.key for ad in crew}:
         return f"{line.name} does not draw on {line.target} any more"
     if intent.target is EntityStatus.ACTIVE:

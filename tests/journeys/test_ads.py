@@ -77,7 +77,7 @@ def test_ads_are_proposed_approved_in_part_written_verified_and_restored(outlay:
     assert set(proposed.values()) == {"paused"}
 
     shown = outlay("show", name, "-c", config)
-    assert f"Ads: {len(proposed)} to be paused, 0 to be resumed." in shown.out
+    assert f"Ads: {len(proposed)} to be paused, 0 to be resumed: +" in shown.out
     for words in (*proposed, "pause", "P(worse)", "of the exposure and deserves", f"outlay approve {name}"):
         assert words in shown.out
     assert "nan" not in shown.out

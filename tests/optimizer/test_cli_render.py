@@ -167,8 +167,8 @@ def ad_lines() -> tuple[AdLine, ...]:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_figure_of_the_ads_is_cut(width: int) -> None:
     text = shown(render.record(record(replace(decision(*PLAN), ads=ad_lines()))), width)
-    assert "Ads: 1 to be paused, 1 to be resumed." in " ".join(text.split())
-    table = text[text.index("\nAds") :].splitlines()
+    assert "Ads: 1 to be paused, 1 to be resumed: +1,234.50 conversions a day beside" in " ".join(text.split())
+    table = text[text.index("\nAds\n") :].splitlines()
     for name, words in (("ad-1", ("pause", "1,234.56", "8%")), ("ad-2", ("resume",))):
         (row,) = [row for row in table if f" {name} " in row]
         assert all(f" {each}" in row for each in words), row
@@ -180,7 +180,7 @@ def test_no_figure_of_the_ads_is_cut(width: int) -> None:
 
 def test_ads_alone_are_told_without_a_table_of_budgets() -> None:
     text = told(replace(decision(line("a", 10_000, 10_000)), ads=ad_lines()))
-    assert "Ads: 1 to be paused, 1 to be resumed. Leave every budget as it is." in text
+    assert "those of the budgets. Leave every budget as it is." in text
     assert "Nothing to change" not in text
     assert "outlay approve" in text
 

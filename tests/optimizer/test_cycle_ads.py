@@ -344,4 +344,5 @@ def test_a_notice_says_how_many_ads_wait() -> None:
     it = rig()
     it.house = replace(it.house, notifier=Noted())
     record = it.proposed()
-    assert told[0].startswith(f"{len(lines(record))} ads, ")
+    assert told[0].startswith(f"{len(lines(record))} ads, +0.00 conversions a day expected, +")
+    assert " by ads; outlay show " in told[0]
