@@ -18,9 +18,11 @@ from connectors.money import Money, exponent
 
 _NEEDED: Final = ("budget_id", "campaign_ids", "amount", "currency")
 _KNOWN: Final = ("account_id", "budget_id", "name", "campaign_ids", "amount", "currency")
-_EXTRA: Final = ("minimum", "quantum", "kind", "shared")
+_EXTRA: Final = ("minimum", "quantum", "kind", "shared", "ad_group_ids")
 _YES: Final = frozenset({"true", "yes", "1"})
 _NO: Final = frozenset({"", "false", "no", "0"})
+_COVERS: Final = {Level.CAMPAIGN: "campaign_ids", Level.AD_GROUP: "ad_group_ids"}
+_WORDS: Final = {"campaign_ids": "campaign", "ad_group_ids": "ad group"}
 _LARGEST: Final = 2**63 - 1  # micros that a database holds
 
 
@@ -121,7 +123,8 @@ def held(document: Document, accounts: Sequence[Account], options: Options) -> l
     owners: dict[tuple[str, str, str], str] = {}
     for record in document.records:
         target = _target(document, record, by_id, options)
-        for column, name in (("budget_id", target.budget_id), *(("campaign_ids", item) for item in target.covers)):
+        members = _COVERS[target.holder]
+        for column, name in (("budget_id", target.budget_id), *((members, item) for item in target.covers)):
             key = (target.account.account_id, column, name)
             if key in owners:
                 raise _twice(document, record, column, name, owners[key])
@@ -146,12 +149,13 @@ def _target(document: Document, record: Record, accounts: Mapping[str, Account],
     account = _account(document, record, accounts)
     quantum = _money(document, record, "quantum", account)
     minimum = _money(document, record, "minimum", account)
+    holder, covers = _covered(document, record)
     target = BudgetTarget(
         account=account,
         budget_id=filled(document, record, "budget_id"),
         name=document.cell(record, "name") or document.cell(record, "budget_id"),
-        holder=Level.CAMPAIGN,
-        covers=_campaigns(document, record),
+        holder=holder,
+        covers=covers,
         amount=_amount(document, record, account),
         kind=_kind(document, record),
         shared=_shared(document, record),
@@ -209,11 +213,21 @@ def filled(document: Document, record: Record, column: str) -> str:
     raise document.bad(record, column, "is empty", "fill it in, or remove the row.")
 
 
-def _campaigns(document: Document, record: Record) -> tuple[str, ...]:
-    parts = [part.strip() for part in filled(document, record, "campaign_ids").split(";")]
+def _covered(document: Document, record: Record) -> tuple[Level, tuple[str, ...]]:
+    """What draws on a budget: campaigns, or the ad groups that the row names instead."""
+    if not document.cell(record, "ad_group_ids"):
+        return Level.CAMPAIGN, _ids(document, record, "campaign_ids", "campaign")
+    if document.cell(record, "campaign_ids"):
+        words = "is filled in beside campaign_ids"
+        raise document.bad(record, "ad_group_ids", words, "name what holds the budget: campaigns or ad groups.")
+    return Level.AD_GROUP, _ids(document, record, "ad_group_ids", "ad group")
+
+
+def _ids(document: Document, record: Record, column: str, what: str) -> tuple[str, ...]:
+    parts = [part.strip() for part in filled(document, record, column).split(";")]
     if found := tuple(dict.fromkeys(part for part in parts if part)):
         return found
-    raise document.bad(record, "campaign_ids", "names no campaign", "write the ids, separated by semicolons.")
+    raise document.bad(record, column, f"names no {what}", "write the ids, separated by semicolons.")
 
 
 def _money(document: Document, record: Record, column: str, account: Account) -> Money | None:
@@ -265,8 +279,9 @@ def _shared(document: Document, record: Record) -> bool:
 def _twice(document: Document, record: Record, column: str, name: str, owner: str) -> BadInput:
     if column == "budget_id":
         return document.bad(record, column, f"{name!r} stands there twice", "remove one of the rows.")
-    words = f"campaign {name!r} draws on budget {owner!r} already"
-    return document.bad(record, column, words, "name each campaign in one budget only.")
+    what = _WORDS[column]
+    words = f"{what} {name!r} draws on budget {owner!r} already"
+    return document.bad(record, column, words, f"name each {what} in one budget only.")
 
 
 def plain(money: Money) -> str:

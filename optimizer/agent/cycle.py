@@ -301,8 +301,9 @@ def announce(house: House, record: Record) -> None:
         return
     recommendation, decision = record.recommendation, record.recommendation.decision
     changed = approval.counted(approval.chosen(record))
+    by_ads = "" if decision.by_ads is None else f", {decision.by_ads:+,.2f} by ads"
     house.notifier.tell(
         f"{house.name}: {recommendation.rec_id} waits for approval",
-        f"{changed}, {decision.total.mean:+,.2f} {decision.unit} expected; "
+        f"{changed}, {decision.total.mean:+,.2f} {decision.unit} expected{by_ads}; "
         f"outlay show {recommendation.rec_id}; valid until {recommendation.valid_until:%Y-%m-%d %H:%M} UTC",
     )

@@ -114,6 +114,7 @@ def _history(house: House, market: SimulatedConnector, tell: Tell) -> None:
         tell(f"reading the morning of {reading.morning:%Y-%m-%d}", 0.4 * min(number / 60, 1.0))
         house.store.ingest(reading.rows)
     house.store.note_budgets(_NAME, market.budgets(), market.now)
+    house.store.note_ads(_NAME, market.ads(), market.now)
 
 
 def _another_day(house: House, clock: SetClock, market: SimulatedConnector, *, seed: int, last: bool) -> int:

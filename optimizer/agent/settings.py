@@ -186,14 +186,15 @@ class AdsTable(Table):
         2, ge=0, description="Most switches of one budget's ads over 24 hours; an exchange is two; 0 proposes none."
     )
     pause_below: Share = Field(
-        0.25, description="An ad that deserves less than this part of an equal share may be paused, 0 to 1 ..."
+        0.75, description="An ad that deserves less than this part of an equal share may be paused, 0 to 1 ..."
     )
     pause_p_best: Share = Field(
         0.05, description="... if it is the best of its budget with less than this probability, 0 to 1."
     )
     keep_running: int = Field(2, ge=1, description="Ads of one budget that go on running where there are so many.")
     resume_above: Positive = Field(
-        1.0, description="An ad that Outlay paused is resumed only if it deserves this part of an equal share, or more."
+        1.0,
+        description="A paused ad takes another's place only if it deserves this part of an equal share, or more.",
     )
     cool_down_hours: NotNegative = Field(72.0, description="Hours for which an ad that was switched is left alone.")
 

@@ -285,7 +285,8 @@ def _following(
     """What is to be done next, by the limits of this moment."""
     now, limits = house.clock.now(), _limits(house, record, intents, live, seen)
     if not isinstance(limits, approval.Refusal):
-        return approval.sendable(record, intents, live.budgets, now, limits=limits, ads=live.ads)
+        keep = house.rotation.keep_running
+        return approval.sendable(record, intents, live.budgets, now, limits=limits, ads=live.ads, keep=keep)
     left = tuple(intent for intent in intents if intent.state is IntentState.PLANNED)
     return approval.Blocked(left, limits) if left else approval.sendable(record, intents, live.budgets, now)
 

@@ -28,7 +28,7 @@ from optimizer.plan.recommendation import (
     State,
     Transition,
 )
-from optimizer.plan.running import NO_ADS
+from optimizer.plan.running import NO_ADS, crews
 
 Live = Mapping[BudgetKey, BudgetTarget]
 Ads = Mapping[AdKey, AdState]
@@ -121,6 +121,7 @@ def sendable(
     *,
     limits: Sequence[envelopes.Bounds] = (),
     ads: Ads = NO_ADS,
+    keep: int = 1,
 ) -> Intent | Waiting | Blocked | None:
     """Choose the next write, so that no ceiling is passed at any instant whatever becomes of the open ones.
 
@@ -135,6 +136,7 @@ def sendable(
         now: Aware UTC.
         limits: Limits on sums as they stand now (`recheck`), besides those that the plan was made with.
         ads: All ads of the portfolio, read now.
+        keep: How many ads of a budget must go on running as the settings stand now; a rollback restores what ran.
 
     Returns:
         The intent to send; what to wait for; what to cancel; or None when nothing is left to send.
@@ -150,10 +152,13 @@ def sendable(
         return Blocked(ahead, late)
     both = (*envelopes.bounds(record.recommendation.decision), *limits)
     lines = {line.key: line for line in ad_lines(chosen(record))}
+    crew = crews(live.values(), ads.values()) if any(isinstance(intent, AdIntent) for intent in ahead) else {}
+    floor = keep if record.recommendation.parent_id is None else 1
     obstacles: list[Refusal] = []
     for intent in ahead:
         if isinstance(intent, AdIntent):
-            found = _darkens(intent, lines[intent.key], current, live, ads)
+            line = lines[intent.key]
+            found = _darkens(intent, line, current, crew.get(line.target, ()), floor)
         else:
             found = _overrun(intent, current, both, live)
         if found is None:
@@ -332,8 +337,10 @@ def _levels(live: Live) -> dict[BudgetKey, int]:
     return {key: target.amount.micros for key, target in live.items()}
 
 
-def _darkens(intent: AdIntent, line: AdLine, current: Mapping[LineKey, Intent], live: Live, ads: Ads) -> Refusal | None:
-    found = switching.darkens(intent, line, current, live, ads)
+def _darkens(
+    intent: AdIntent, line: AdLine, current: Mapping[LineKey, Intent], crew: Sequence[AdState], keep: int
+) -> Refusal | None:
+    found = switching.darkens(intent, line, current, crew, keep)
     return None if found is None else Refusal(Code.LAST_AD, f"No further pause fits: {found}.", _LATER)
 
 

@@ -62,17 +62,18 @@ def darkened(lines: Iterable[AdLine], live: Live, ads: Ads) -> Refusal | None:
     return None
 
 
-def darkens(intent: AdIntent, line: AdLine, current: Mapping[LineKey, Intent], live: Live, ads: Ads) -> str | None:
+def darkens(
+    intent: AdIntent, line: AdLine, current: Mapping[LineKey, Intent], crew: Sequence[AdState], keep: int = 1
+) -> str | None:
     """Say why a switch may not be sent now, or None: a pause waits for the ads that are to run instead.
 
     Args:
         intent: A planned one.
         line: The line that it carries out.
         current: Every intent of the revision that counts.
-        live: All budgets of the portfolio, read now.
-        ads: All of its ads, read now.
+        crew: The ads that draw on the line's budget, read now.
+        keep: How many must run by the settings of now, if so many did; the plan's own number holds, too.
     """
-    crew = crews(live.values(), ads.values()).get(line.target, ())
     if intent.key not in {ad.key for ad in crew}:
         return f"{line.name} does not draw on {line.target} any more"
     if intent.target is EntityStatus.ACTIVE:
@@ -80,7 +81,7 @@ def darkens(intent: AdIntent, line: AdLine, current: Mapping[LineKey, Intent], l
     switches = {each.key: each for each in current.values() if isinstance(each, AdIntent)}
     planned_from = {ad.key for ad in crew if _base(ad, switches) is EntityStatus.ACTIVE}
     sure = {ad.key for ad in crew if ad.status is EntityStatus.ACTIVE and not _may_stop(switches.get(ad.key))}
-    least, left = _least(line.least, len(planned_from)), len(sure - {intent.key})
+    least, left = _least(max(line.least, keep), len(planned_from)), len(sure - {intent.key})
     return f"{line.name}: {_left(left, least)}" if left < least else None
 
 

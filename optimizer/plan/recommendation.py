@@ -418,6 +418,12 @@ class Decision:
         return any(line.changes for line in self.all_lines)
 
     @property
+    def by_ads(self) -> float | None:
+        """What the ads' lines should bring together, beside `total`; None where nothing is known of any."""
+        known = [line.effect.mean for line in self.ads if line.effect is not None]
+        return sum(known) if known else None
+
+    @property
     def all_lines(self) -> tuple[Line | AdLine, ...]:
         """The lines of budgets, then those of ads."""
         return (*self.lines, *self.ads)

@@ -51,7 +51,7 @@ def switches(crew: Sequence[Member], left: int, rotation: Rotation) -> list[Memb
     """Choose the ads of one budget to be switched, resumes first.
 
     A budget of which nothing runs was switched off by somebody, and stays so. A free place is filled, a weak ad is
-    exchanged for a paused one that deserves more, or else paused if enough run.
+    exchanged for a paused one that deserves more, or else paused if enough run. One that is worn is exchanged only.
 
     Args:
         crew: The ads of the budget.
@@ -59,20 +59,24 @@ def switches(crew: Sequence[Member], left: int, rotation: Rotation) -> list[Memb
         rotation: The limits.
     """
     running = sum(ad.runs for ad in crew)
-    weak, spare = _weak(crew, rotation), _spare(crew, rotation)
+    weak, waiting = _weak(crew, rotation), _waiting(crew)
     chosen: list[Member] = []
+    while waiting and left > 0 and 0 < running < rotation.keep_running:
+        chosen.append(waiting.pop(0))
+        running, left = running + 1, left - 1
+    spare, worn = _better(waiting, crew, rotation), _worn(crew, weak)
     while left > 0 and running:
-        if spare and running < rotation.keep_running:
-            chosen.append(spare.pop(0))
-            running, left = running + 1, left - 1
-        elif weak and spare and left >= 2:
-            chosen += [spare.pop(0), weak.pop(0)]
+        tired = next((ad for ad in (*weak, *worn) if spare and ad.share < spare[0].share), None)
+        if tired is not None and left >= 2:
+            chosen += [spare.pop(0), tired]
             left -= 2
         elif weak and running > rotation.keep_running:
-            chosen.append(weak.pop(0))
+            tired = weak[0]
+            chosen.append(tired)
             running, left = running - 1, left - 1
         else:
             break
+        weak, worn = ([ad for ad in ads if ad is not tired] for ads in (weak, worn))
     return sorted(chosen, key=lambda ad: (ad.runs, ad.key))
 
 
@@ -92,20 +96,21 @@ def _weak(crew: Sequence[Member], rotation: Rotation) -> list[Member]:
     return sorted(found, key=lambda ad: (ad.rate, ad.key))
 
 
-def _spare(crew: Sequence[Member], rotation: Rotation) -> list[Member]:
-    """Ads that we paused and that deserve more than the worst that runs, the most deserving first."""
+def _worn(crew: Sequence[Member], weak: Sequence[Member]) -> list[Member]:
+    """The other running ads that are past their peak, the least deserving first."""
+    found = [ad for ad in crew if ad.runs and ad.free and ad not in weak and ad.arm is not None and ad.arm.worn]
+    return sorted(found, key=lambda ad: (ad.share, ad.key))
+
+
+def _waiting(crew: Sequence[Member]) -> list[Member]:
+    """Ads that we paused, with enough evidence of what they bring, the most deserving first."""
+    found = [ad for ad in crew if not ad.runs and ad.ours and ad.free and ad.arm is not None and ad.arm.enough]
+    return sorted(found, key=lambda ad: (-ad.share, ad.key))
+
+
+def _better(waiting: Sequence[Member], crew: Sequence[Member], rotation: Rotation) -> list[Member]:
+    """Those of them that deserve more than the worst that runs, and enough to take another's place."""
     judged = [ad for ad in crew if ad.arm is not None]
     equal = sum(ad.share for ad in judged) / max(len(judged), 1)
     worst = min((ad.share for ad in judged if ad.runs), default=math.inf)
-    found = [
-        ad
-        for ad in judged
-        if not ad.runs
-        and ad.ours
-        and ad.free
-        and ad.arm is not None
-        and ad.arm.enough
-        and ad.share > worst
-        and ad.share >= rotation.resume_above * equal
-    ]
-    return sorted(found, key=lambda ad: (-ad.share, ad.key))
+    return [ad for ad in waiting if ad.share > worst and ad.share >= rotation.resume_above * equal]

@@ -20,7 +20,7 @@ class Rotation:
         pause_below: An ad that deserves less than this part of an equal share may be paused.
         pause_p_best: ... if it is the best of its budget with less than this probability.
         keep_running: Ads of one budget that go on running where there are so many; never less than one.
-        resume_above: A paused ad is resumed only if it deserves at least this part of an equal share.
+        resume_above: A paused ad takes the place of another only if it deserves at least this part of an equal share.
         cool_down_hours: An ad that we switched is left alone for so long.
 
     Raises:
@@ -28,7 +28,7 @@ class Rotation:
     """
 
     max_changes: int = 2
-    pause_below: float = 0.25
+    pause_below: float = 0.75
     pause_p_best: float = 0.05
     keep_running: int = 2
     resume_above: float = 1.0

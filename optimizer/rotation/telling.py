@@ -105,7 +105,8 @@ def _reason(ad: Member, arm: ArmShare, beside: float | None) -> str:
     against = "" if beside is None else f", against {beside:.3g} of those that run"
     believed = f"{arm.rate:.3g} {arm.metric}{against}; it is the best with a probability of {arm.p_best:.0%}"
     if ad.runs:
-        return f"has {arm.share_now:.0%} of the exposure and deserves {arm.share:.0%}: {believed}"
+        worn = f"; {arm.worn}" if arm.worn else ""
+        return f"has {arm.share_now:.0%} of the exposure and deserves {arm.share:.0%}: {believed}{worn}"
     return f"paused by us, deserves {arm.share:.0%} of the exposure: {believed}"
 
 

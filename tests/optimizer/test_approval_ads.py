@@ -259,6 +259,18 @@ def test_a_pause_under_way_counts_as_done_for_the_next():
     assert isinstance(following(step, ads("xy", "wz"), x=IntentState.ACKNOWLEDGED), Blocked), "a stale reading"
 
 
+def test_more_ads_that_must_run_since_the_approval_hold_back_the_pause():
+    step = begun(approved(replace(STILL, ads=(ad_line("x", "paused"),))))
+    assert following(step, SEEN).key == ad_key("x")
+
+    def strict(record):
+        return approval.sendable(record, current(step), LIVE, NOW, ads=SEEN, keep=3)
+
+    refusal(strict(step.record).refusal, Code.LAST_AD)
+    child = replace(step.record, recommendation=replace(step.record.recommendation, parent_id="R-0"))
+    assert strict(child).key == ad_key("x"), "a rollback restores what ran before"
+
+
 def test_a_blocked_raise_does_not_keep_ads_from_being_switched():
     step = begun(approved(EXCHANGE))
     outcome = approval.sendable(step.record, current(step, a=IntentState.REFUSED), LIVE, NOW, ads=SEEN)

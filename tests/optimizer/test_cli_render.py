@@ -13,11 +13,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
-from connectors.contract import BudgetKey
+from connectors.contract import AdKey, BudgetKey, EntityStatus
 from connectors.money import Money
 from optimizer.agent.cli import answers, render, screen
 from optimizer.explain import figure
 from optimizer.plan.recommendation import (
+    AdIntent,
+    AdLine,
     ArmShare,
     Binding,
     BudgetIntent,
@@ -149,6 +151,55 @@ def test_no_figure_of_a_plan_is_cut(width: int) -> None:
     for words in (*figures(made.total), "12%"):
         assert words in stanza(text, "  total")
     assert "P(worse)" in text
+
+
+def ad_lines() -> tuple[AdLine, ...]:
+    effect = Effect(1234.5, -0.25, 23456.78, -1.0, 2.0, 0.08)
+    shared = (Money.of("1234.56", "EUR"), 0.2, 0.04, 0.01, 3, 2)
+    name, reason = f"{LONG[:60]}\x1b[2J[red]", "has 20% of the exposure and deserves 4%"
+    ad = AdLine(AdKey("shop", "1", "ad-1"), key(PLAN[0].name), name, EntityStatus.ACTIVE, EntityStatus.PAUSED, "",
+                *shared, effect, EVIDENCE, reason)  # fmt: skip
+    back = replace(ad, key=AdKey("shop", "1", "ad-2"), name="Spring", current=EntityStatus.PAUSED,
+                   proposed=EntityStatus.ACTIVE, effect=None, reason="paused by us, deserves 30%")  # fmt: skip
+    return back, ad
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_figure_of_the_ads_is_cut(width: int) -> None:
+    text = shown(render.record(record(replace(decision(*PLAN), ads=ad_lines()))), width)
+    assert "Ads: 1 to be paused, 1 to be resumed: +1,234.50 conversions a day beside" in " ".join(text.split())
+    table = text[text.index("\nAds\n") :].splitlines()
+    for name, words in (("ad-1", ("pause", "1,234.56", "8%")), ("ad-2", ("resume",))):
+        (row,) = [row for row in table if f" {name} " in row]
+        assert all(f" {each}" in row for each in words), row
+    for figures in ("+1,234.50", "[-0.25, +23,456.78]"):
+        assert len([row for row in table if f" {figures}" in row]) == 1
+    assert "\x1b" not in text
+    assert "has 20% of the exposure and deserves 4%" in text
+
+
+def test_ads_alone_are_told_without_a_table_of_budgets() -> None:
+    text = told(replace(decision(line("a", 10_000, 10_000)), ads=ad_lines()))
+    assert "those of the budgets. Leave every budget as it is." in text
+    assert "Nothing to change" not in text
+    assert "outlay approve" in text
+
+
+def test_what_is_written_of_the_shares_is_said() -> None:
+    made = replace(decision(*PLAN), arms=arm_shares())
+    assert "Advice, not written" in told(made)
+    assert "What is written of it stands under Ads" in told(replace(made, ads=ad_lines()))
+
+
+def test_writes_of_ads_are_told_by_name_and_status() -> None:
+    back, paused = ad_lines()
+    made = record(replace(decision(*PLAN), ads=(back, paused)))
+    write = AdIntent("k", "R-1", 1, back.key, back.current, back.proposed, 0, IntentState.SENDING, note="no answer")
+    text = shown(render.intents(made, [write]), 100)
+    (row,) = [row for row in text.splitlines() if row.startswith("1. Spring")]
+    assert row.split()[-3:] == ["paused", "active", "sending"]
+    assert "budget or ad" in text
+    assert "Spring: paused -> active" in shown(render.approved([back]), 100)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -301,6 +301,28 @@ def test_a_switched_ad_rests_and_a_person_s_pause_is_not_undone() -> None:
     assert {ad.ad_id: ad.status for ad in seen.ads} == it.statuses()
 
 
+def test_a_free_place_is_filled_with_an_ad_that_we_paused() -> None:
+    it = rig()
+    record = it.approved()
+    writing.apply(it.house, record.recommendation.rec_id)
+    budget = lines(record)[0].target
+    it.market.advance(4)
+    it.house.clock.at = it.market.now
+    challenger = next(
+        ad.ad_id
+        for ad in it.market.ads()
+        if f"b{ad.campaign_id}" == budget.budget_id and ad.status is ACTIVE and ad.ad_id not in wanted(record)
+    )
+    it.market.switch(challenger, PAUSED)
+    cycle.pull(it.house, it.market.today)
+    again = it.approved()
+    (resumed,) = [line for line in lines(again) if line.target == budget]
+    assert (resumed.proposed, resumed.key.ad_id in wanted(record)) == (ACTIVE, True)
+    assert writing.apply(it.house, again.recommendation.rec_id).state is State.APPLIED
+    assert it.statuses()[resumed.key.ad_id] is ACTIVE
+    assert it.statuses()[challenger] is PAUSED
+
+
 def test_a_connector_that_cannot_switch_ads_is_not_asked_for_them() -> None:
     class Reads:
         def __init__(self, inner: Watched) -> None:
@@ -327,4 +349,5 @@ def test_a_notice_says_how_many_ads_wait() -> None:
     it = rig()
     it.house = replace(it.house, notifier=Noted())
     record = it.proposed()
-    assert told[0].startswith(f"{len(lines(record))} ads, ")
+    assert told[0].startswith(f"{len(lines(record))} ads, +0.00 conversions a day expected, +")
+    assert " by ads; outlay show " in told[0]

@@ -87,7 +87,7 @@ def test_the_champion_and_a_challenger_go_on_running() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"enough": False}, {"p_best": 0.06}, {"share": 0.2}], ids=["new", "may be best", "deserves it"]
+    "change", [{"enough": False}, {"p_best": 0.06}, {"share": 0.4}], ids=["new", "may be best", "deserves it"]
 )
 def test_without_evidence_or_reason_nothing_is_paused(change: dict[str, object]) -> None:
     assert done(lines(seen(*RUN[:3]), *FOUR[:2], replace(FOUR[2], **change))) == []
@@ -146,6 +146,16 @@ def test_an_ad_that_we_paused_is_exchanged_for_one_that_deserves_less() -> None:
     assert found[1].moved == Money.of("10.00", "EUR"), "what it spent a day"
 
 
+def test_an_ad_that_is_past_its_peak_is_exchanged_but_never_only_paused() -> None:
+    strong = (FOUR[0], replace(FOUR[1], worn="past its peak: about 40% of its first rate is gone"), arm("c", 0.3, 0.3))
+    found = lines(seen(*WITH_SPARE, switches=(ours("d"),)), *strong, SPARE)
+    assert done(found) == [("d", "resume"), ("b", "pause")]
+    assert found[1].reason.endswith("; past its peak: about 40% of its first rate is gone")
+    assert lines(seen(*WITH_SPARE), *strong, SPARE) == ()
+    better = replace(SPARE, share=0.24)
+    assert lines(seen(*WITH_SPARE, switches=(ours("d"),)), *strong, better, rotation=Rotation(resume_above=0.76)) == ()
+
+
 def test_an_exchange_needs_two_changes() -> None:
     one = Rotation(max_changes=1)
     assert done(lines(seen(*WITH_SPARE, switches=(ours("d"),)), *FOUR[:3], SPARE, rotation=one)) == [("c", "pause")]
@@ -156,11 +166,12 @@ def test_with_the_least_that_may_run_an_exchange_is_possible_and_a_pause_is_not(
     assert done(lines(seen(*two, switches=(ours("d"),)), FOUR[0], FOUR[2], SPARE)) == [("d", "resume"), ("c", "pause")]
 
 
-def test_a_free_place_is_filled() -> None:
-    one = (ad("a"), ad("d", PAUSED))
-    found = lines(seen(*one, switches=(ours("d"),)), FOUR[0], replace(SPARE, share=0.8))
+def test_a_free_place_is_filled_by_the_best_that_we_paused_so_that_there_is_a_challenger() -> None:
+    one = (ad("a"), ad("c", PAUSED), ad("d", PAUSED))
+    found = lines(seen(*one, switches=(ours("c"), ours("d"))), FOUR[0], FOUR[2], replace(SPARE, share=0.2))
     assert done(found) == [("d", "resume")]
     assert (found[0].running, found[0].least) == (1, 1)
+    assert done(lines(seen(*one, switches=(ours("c"),)), FOUR[0], FOUR[2], SPARE)) == [("c", "resume")]
 
 
 @pytest.mark.parametrize(
@@ -223,7 +234,7 @@ def test_an_ad_draws_on_the_budget_held_nearest_to_it() -> None:
         {"pause_below": 1.5},
         {"pause_p_best": float("nan")},
         {"keep_running": 0},
-        {"resume_above": 0.25},
+        {"resume_above": 0.75},
     ],
 )
 def test_limits_that_make_no_sense_are_refused(change: dict[str, float]) -> None:

@@ -9,10 +9,12 @@ import pytest
 
 from connectors.contract import (
     Account,
+    AdState,
     BudgetKey,
     BudgetTarget,
     Entity,
     EntityKind,
+    EntityStatus,
     Level,
     PerformanceRow,
     Series,
@@ -25,6 +27,7 @@ from optimizer.plan.audit import prove
 from optimizer.plan.basis import Basis
 from optimizer.plan.priors import AdLevel, AdMean, AdPriors, ChannelPrior, ResponsePriors, Spread
 from optimizer.plan.recommendation import (
+    AdIntent,
     BudgetIntent,
     Decision,
     Effect,
@@ -515,6 +518,127 @@ class TestWhatWasDecidedFrom:
         assert [entry.event.rec_id for entry in walked] == [f"R-{n}" for n in range(5)]
         assert (store.audit(2, 1), store.audit(5)) == ((walked[2],), ())
         assert prove(walked).broken is None
+
+
+AD = AdState(ACCOUNT, "a1", "Ad", "c1", "g1", EntityStatus.ACTIVE, "e1")
+PAUSED = replace(AD, status=EntityStatus.PAUSED, etag="e2")
+
+
+def ad_intent(key="k1", ad=AD.key, order=0, state=IntentState.PLANNED, **changes):
+    plain = AdIntent(key, "R-1", 1, ad, EntityStatus.ACTIVE, EntityStatus.PAUSED, order, state)
+    return replace(plain, **changes)
+
+
+class TestAds:
+    def known(self, store, at=NOON + timedelta(days=30)):
+        return store.snapshot(SnapshotQuery(at, date(2026, 3, 1), 5, "USD", "UTC")).ads
+
+    def test_statuses_are_known_from_when_they_were_read(self, store):
+        other = replace(AD, ad_id="a0", ad_group_id=None, name="")
+        store.note_ads("ads", [AD, other], NOON)
+        store.note_ads("ads", [PAUSED, other], NOON + timedelta(hours=2))
+        assert self.known(store, NOON - timedelta(microseconds=1)) == ()
+        assert self.known(store, NOON + timedelta(hours=1)) == (other, AD)
+        assert self.known(store) == (other, PAUSED)
+
+    def test_an_older_reading_goes_into_the_history_only(self, store):
+        store.note_ads("ads", [PAUSED], NOON)
+        store.note_ads("ads", [AD], NOON - timedelta(hours=1))
+        assert self.known(store, NOON - timedelta(minutes=1)) == (AD,)
+        assert self.known(store) == (PAUSED,)
+
+    def test_of_two_readings_of_one_instant_the_later_holds(self, store):
+        for read in (AD, PAUSED, replace(AD, name="New")):
+            store.note_ads("ads", [read], NOON)
+            assert self.known(store) == (read,)
+
+    def test_an_ad_that_is_not_read_any_more_has_left_until_it_comes_back(self, store):
+        store.note_ads("ads", [AD], NOON)
+        store.note_ads("other", [], NOON + timedelta(hours=1))
+        assert self.known(store) == (AD,)
+        store.note_ads("ads", [], NOON + timedelta(hours=2))
+        assert self.known(store) == ()
+        assert self.known(store, NOON + timedelta(hours=1)) == (AD,)
+        store.note_ads("ads", [AD], NOON + timedelta(hours=3))
+        assert self.known(store) == (AD,)
+
+    def test_many_ads_are_taken_in_at_once(self, store):
+        many = [replace(AD, ad_id=f"{n:04}") for n in range(700)]
+        store.note_ads("ads", many, NOON)
+        changed = [replace(ad, status=EntityStatus.PAUSED) for ad in many[:650]]
+        store.note_ads("ads", [*changed, *many[650:]], NOON)
+        assert self.known(store) == (*changed, *many[650:])
+
+    @pytest.mark.parametrize(
+        ("ads", "words"),
+        [
+            ([replace(AD, account=replace(ACCOUNT, connector="x"))], "read as one of 'ads'"),
+            ([AD, PAUSED], "read twice"),
+            ([replace(AD, account=replace(ACCOUNT, currency="EUR"))], "currency"),
+        ],
+    )
+    def test_what_cannot_be_is_refused_and_nothing_kept(self, store, ads, words):
+        store.note_ads("ads", [AD], NOON)
+        with pytest.raises(StoreError, match=words):
+            store.note_ads("ads", [*ads, replace(AD, ad_id="a9")], NOON + timedelta(hours=1))
+        assert self.known(store) == (AD,)
+
+    def test_ads_are_part_of_the_evidence_of_a_plan(self, store):
+        def digest():
+            return store.snapshot(SnapshotQuery(NOON, date(2026, 3, 1), 5, "USD", "UTC")).digest()
+
+        digests = [digest()]
+        for read in (AD, PAUSED):
+            store.note_ads("ads", [read], NOON)
+            digests.append(digest())
+        assert len(set(digests)) == 3
+
+    def test_a_write_of_an_ad_is_stored_beside_one_of_a_budget_of_the_same_id(self, store):
+        both = (intent("k0", BudgetKey("ads", "1", "a1")), ad_intent(order=1))
+        begun(store, *both)
+        assert store.intents("R-1", 1) == both
+        assert store.open_intents() == both
+
+    def test_an_ad_has_one_open_intent_at_most(self, store):
+        begun(store, ad_intent())
+        with pytest.raises(StateConflict, match="ads/1/ads/a1"):
+            store.commit([step(recommendation(), State.APPLYING, State.APPLYING, [ad_intent("k2")])])
+        closed = ad_intent(state=IntentState.CANCELLED, updated_at=NOON)
+        store.advance(ad_intent(), closed, sent(closed))
+        store.commit([step(recommendation(), State.APPLYING, State.APPLYING, [ad_intent("k2", order=1)])])
+
+    @pytest.mark.parametrize(
+        "after",
+        [
+            ad_intent(target=EntityStatus.ACTIVE),
+            ad_intent(base=EntityStatus.PAUSED),
+            ad_intent(ad=replace(AD.key, ad_id="a2")),
+            intent(),
+        ],
+    )
+    def test_a_write_of_an_ad_stays_itself(self, store, after):
+        begun(store, ad_intent())
+        moved = replace(after, state=IntentState.SENDING)
+        with pytest.raises(StoreError, match="cannot become another one"):
+            store.advance(ad_intent(), moved, sent(moved))
+
+    def test_switches_are_told_from_when_the_platform_acknowledged_them(self, store):
+        begun(store, ad_intent(), intent("k0", order=1))
+        done = ad_intent(state=IntentState.ACKNOWLEDGED, updated_at=NOON)
+        store.advance(ad_intent(), done, sent(done))
+
+        def switches(at):
+            snapshot = store.snapshot(SnapshotQuery(at, date(2026, 3, 1), 5, "USD", "UTC"))
+            assert snapshot.moves == ()
+            return [(s.key, s.at, s.before, s.after) for s in snapshot.switches]
+
+        assert switches(NOON - timedelta(microseconds=1)) == []
+        assert switches(NOON) == [(AD.key, NOON, EntityStatus.ACTIVE, EntityStatus.PAUSED)]
+        assert switches(NOON + timedelta(days=31)) == []
+
+    def test_approved_ads_come_back_as_they_were(self, store):
+        store.commit([step(recommendation(), approved_lines=(KEY, AD.key), approvals=("ann",))])
+        assert store.record("R-1").approved_lines == (KEY, AD.key)
 
 
 class TestRefits:

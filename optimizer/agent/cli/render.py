@@ -262,9 +262,10 @@ def _arms(decision: Decision) -> Group:
 
 
 def _switched(decision: Decision) -> str:
-    """How many ads are paused and resumed, as a sentence with a blank behind it."""
+    """How many ads are paused and resumed and what that should bring, as a sentence with a blank behind it."""
     resumed = sum(line.proposed is EntityStatus.ACTIVE for line in decision.ads)
-    return f"Ads: {len(decision.ads) - resumed} to be paused, {resumed} to be resumed. "
+    gain = "" if decision.by_ads is None else f": {decision.by_ads:+,.2f} {decision.unit} beside those of the budgets"
+    return f"Ads: {len(decision.ads) - resumed} to be paused, {resumed} to be resumed{gain}. "
 
 
 def _names(decision: Decision) -> dict[BudgetKey, str]:

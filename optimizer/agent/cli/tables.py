@@ -167,28 +167,44 @@ def ads(shown: Sequence[AdLine], unit: str, names: Mapping[BudgetKey, str]) -> R
     """The ads to be paused and resumed, by budget, with what each brings and the reason under it."""
     listed = shown[:SHOWN_LINES]
     effects = [line.effect for line in listed]
-    table = _sheet(
-        "ad",
-        [_name(f"  {'+' if line.proposed is EntityStatus.ACTIVE else '-'} {line.name}") for line in listed],
-        [
-            ("id", [line.key.ad_id for line in listed]),
-            ("to do", ["resume" if line.proposed is EntityStatus.ACTIVE else "pause" for line in listed]),
-            ("a day", [f"{line.moved.micros / 1e6:,.2f}" for line in listed]),
-            ("P(worse)", [f"{e.p_worse:.0%}" if e else "" for e in effects]),
-            (unit.replace(" a day", "\na day"), [f"{e.mean:+,.2f}" if e else "" for e in effects]),
-            ("80%\nsure", [interval(e.low80, e.high80) if e else "" for e in effects]),
-        ],
-    )
-    above, below, row = {}, {}, 1
-    for key, members in groupby(listed, key=lambda line: line.target):
-        above[row] = _name(names.get(key, str(key)))
-        for line in members:
-            below[row] = Text(f"      {clean(line.reason)}", style="dim")
-            row += 1
+    texts = [_name(f"  {_sign(line)} {line.name}") for line in listed]
+    plain: list[Figures] = [
+        ("id", [clean(line.key.ad_id) for line in listed]),
+        ("to do", ["resume" if line.proposed is EntityStatus.ACTIVE else "pause" for line in listed]),
+        ("a day", [f"{line.moved.micros / 1e6:,.2f}" for line in listed]),
+        ("P(worse)", [f"{e.p_worse:.0%}" if e else "" for e in effects]),
+    ]
+    means = [f"{e.mean:+,.2f}" if e else "" for e in effects]
+    sure = [interval(e.low80, e.high80) if e else "" for e in effects]
+    wide = [*plain, (unit.replace(" a day", "\na day"), means), ("80%\nsure", sure)]
+    above = _heads(listed, names)
+    reasons = {row: Text(f"      {clean(line.reason)}", style="dim") for row, line in enumerate(listed, start=1)}
+    notes = {
+        row: Text(f"      {mean} {unit}, 80% {low_high}\n") + reasons[row] if mean else reasons[row]
+        for row, (mean, low_high) in enumerate(zip(means, sure, strict=True), start=1)
+    }
     rest = len(shown) - len(listed)
     return Group(
-        Annotated(table, above, below), *([Text(f"and {rest} more (--json shows all)", style="dim")] if rest else [])
+        Fitting(
+            Annotated(_sheet("ad", texts, wide), above, reasons),
+            Annotated(_sheet("ad", texts, plain), above, notes),
+            needed=min(_FAIR_NAME, _width(texts)) + sum(_GAP + _column_width(column) for column in wide),
+        ),
+        *([Text(f"and {rest} more (--json shows all)", style="dim")] if rest else []),
     )
+
+
+def _sign(line: AdLine) -> str:
+    return "+" if line.proposed is EntityStatus.ACTIVE else "-"
+
+
+def _heads(lines: Sequence[AdLine], names: Mapping[BudgetKey, str]) -> dict[int, Text]:
+    """The name of each budget above the first of its ads."""
+    found, row = {}, 1
+    for key, members in groupby(lines, key=lambda line: line.target):
+        found[row] = _name(names.get(key, str(key)))
+        row += len(list(members))
+    return found
 
 
 def history(events: Sequence[Event]) -> Table:
