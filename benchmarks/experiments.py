@@ -4,6 +4,7 @@ Every experiment is looked at each morning from the seventh day on, and once mor
 has arms that do not differ; whatever is declared of one is an error. All rules see the same counts:
 
 - Outlay: `bandits.stopping`, a fifth of the error rate for the looks before the last one, the rest for that.
+- e alone: the same e-values at the whole error rate, without a last look; may go on for ever.
 - fixed: a two-sided z-test at the planned end only, at 5% (Bonferroni over the arms).
 - naive: the same z-test every morning, stopping when it says so.
 - P(best): stops when an arm's probability of beating the control passes 95% (or falls under 5%), flat prior.
@@ -28,7 +29,7 @@ from pathlib import Path
 import numpy as np
 from scipy import special
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where this file hides nothing, for the package
+sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, in which bandits.py hides the package
 
 from bandits import sizing, stopping
 from bandits.experiment import EARLY, Metric
@@ -169,7 +170,7 @@ def _play_block(
     tally: Tally, exposure: FloatArray, successes: FloatArray, lift: float, days: int, tempered: bool
 ) -> None:
     n, arms = exposure.shape[:2]
-    stopped = {rule: np.full(n, np.inf) for rule in ("Outlay", "naive", "P(best)", "loss")}
+    stopped = {rule: np.full(n, np.inf) for rule in ("Outlay", "e alone", "naive", "P(best)", "loss")}
     wrong = {rule: np.zeros(n, dtype=bool) for rule in stopped}
     escaped = np.zeros(n, dtype=bool)
     truth = np.where(np.arange(1, arms) == 1, lift, 0.0) * np.ones((n, 1))
@@ -186,6 +187,7 @@ def _play_block(
         loss, ahead = _loss(lead, se)
         says = {
             "Outlay": (stopping.merged(log_e) >= -log(EARLY * ALPHA)).any(axis=1),
+            "e alone": (stopping.merged(log_e) >= -log(ALPHA)).any(axis=1),
             "naive": (np.abs(z) > -special.ndtri(ALPHA / 2 / (arms - 1))).any(axis=1),
             "P(best)": bayes.any(axis=1),
             "loss": loss < CARING * EFFECT,
@@ -237,7 +239,7 @@ def nulls(runs: int) -> dict[str, Tally]:
         Case("clicks, 30% of 300 a day", clicks(300, 0.3), share=0.5),
         Case("revenue, log-normal values", values(50.0)),
     ]
-    rules = ("fixed", "naive", "P(best)", "loss", "Outlay")
+    rules = ("fixed", "naive", "P(best)", "loss", "e alone", "Outlay")
     print(f"Null experiments, {DAYS} days, looked at daily from day {FIRST_LOOK}: % in which a difference is declared")
     print(f"{'case':<44}{'runs':>8}" + "".join(f"{rule:>9}" for rule in rules) + f"{'escaped':>9}{'cpu s':>7}")
     found = {}
@@ -249,7 +251,7 @@ def nulls(runs: int) -> dict[str, Tally]:
         print(f"{case.name:<44}{tally.runs:>8,}{shown}{escaped:>9.2f}{time.process_time() - begun:>7.1f}", flush=True)
         found[case.name] = tally
     bare = play(Case("", counts(200.0, spread=0.2)), max(200, runs // 4), SEED, tempered=False)
-    print(f"{'own days swing, dispersion taken as 1':<44}{bare.runs:>8,}{'':>36}{bare.rate('Outlay'):>9.2f}")
+    print(f"{'own days swing, dispersion taken as 1':<44}{bare.runs:>8,}{'':>45}{bare.rate('Outlay'):>9.2f}")
     found["untempered"] = bare
     return found
 
@@ -267,7 +269,7 @@ def powers(runs: int) -> tuple[dict[float, Tally], dict[float, Tally], sizing.Si
         f"\nPlanned for a lift of {EFFECT:.0%}: fixed test {planned.fixed_days} days at 80%; the rule that may stop "
         f"early {planned.days} days, {planned.expected_days:.1f} expected"
     )
-    print(f"{'true lift, planned days':<32}" + "".join(f"{r:>24}" for r in ("fixed", "naive", "Outlay")))
+    print(f"{'true lift, planned days':<32}" + "".join(f"{r:>24}" for r in ("fixed", "naive", "e alone", "Outlay")))
     length = planned.days or DAYS
     short, long = {}, {}
     for lift in (0.5 * EFFECT, EFFECT, 2 * EFFECT):
@@ -276,7 +278,8 @@ def powers(runs: int) -> tuple[dict[float, Tally], dict[float, Tally], sizing.Si
             tally = play(case, runs, SEED + days, days=days)
             into[lift] = tally
             shown = "".join(
-                f"{tally.rate(r):>11.1f}% {tally.mean_days(r):>6.1f} days" for r in ("fixed", "naive", "Outlay")
+                f"{tally.rate(r):>11.1f}% {tally.mean_days(r):>6.1f} days"
+                for r in ("fixed", "naive", "e alone", "Outlay")
             )
             print(f"{lift:>6.0%}, {days} days{'':<17}{shown}", flush=True)
     return short, long, planned
