@@ -150,7 +150,8 @@ def watch(house: House, record: ExperimentRecord, as_of: date | None = None) -> 
     if moment < last:
         return _read(house, record, moment, last=False)
     seen = _read(house, record, last, last=True)
-    if seen.rows.day.size and np.isfinite(seen.rows.impressions[:, seen.rows.day == plan.last_day.toordinal()]).any():
+    exposure: FloatArray = getattr(seen.rows, plan.metric.exposure)
+    if np.isfinite(exposure[:, seen.rows.day == plan.last_day.toordinal()]).any():
         return seen
     return _read(house, record, moment, last=True)
 
