@@ -36,6 +36,8 @@ def hinted(alpha: FloatArray, odds: FloatArray, count: FloatArray, dynamics: Dyn
     if dynamics.break_chance == 0.0:
         return np.zeros(0, dtype=np.int64)
     rows = np.flatnonzero((odds > 0) & ~_quiet(alpha, odds, count, dynamics))
+    if not rows.size:
+        return rows
     chance = break_probability(alpha[rows], odds[rows], count[rows], dynamics)
     return rows[chance > NOTICED]
 
