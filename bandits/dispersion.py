@@ -75,7 +75,7 @@ def measure(exposure: FloatArray, successes: FloatArray, groups: Groups, maturit
 
     Args:
         exposure: As `evidence.gather` takes it, shape (A, T).
-        successes: Likewise.
+        successes: Likewise; days on which more was taken back than came count as days of nothing.
         groups: Of the A arms.
         maturity: As `evidence.gather` takes it, shape (T,) or (A, T).
     """
@@ -85,7 +85,7 @@ def measure(exposure: FloatArray, successes: FloatArray, groups: Groups, maturit
     n, y = exposure[kept], successes[kept]
     known = ~np.isnan(n + y)
     n = np.where(known, n, 0.0) * (maturity[kept] if maturity.ndim == 2 else maturity)
-    y = np.where(known, y, 0.0)
+    y = np.where(known, np.maximum(y, 0.0), 0.0)
     arms = _of_arms(n, y, groups)
     total = n.sum(axis=1, keepdims=True)
     mean = n * _part(y.sum(axis=1, keepdims=True), total)

@@ -60,9 +60,10 @@ def gather(
         ValueError: A shape or a value is not as above; names the arm where there is one.
     """
     _check_days(exposure, successes, age, maturity, gamma)
+    known = ~np.isnan(exposure + successes)
     weight = gamma**age
-    folded = answered(exposure, successes, maturity) @ weight
-    counted = np.where(np.isnan(exposure + successes), 0.0, successes) @ weight
+    folded = (np.where(known, exposure, 0.0) * maturity) @ weight
+    counted = np.where(known, successes, 0.0) @ weight
     return Evidence(np.where(folded > 0, np.maximum(counted, 0.0), 0.0), folded)
 
 

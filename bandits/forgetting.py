@@ -3,9 +3,12 @@
 For each candidate gamma and each day d in turn, what is known before d predicts the counts of d:
 
     theta_a | days before d ~ Gamma(a, b),   a = nu + Y,  b = nu / mu + N      discounted sums; mu: the group so far
-    y_ad ~ NegBin(mean m = n F a / b, size k),   1 / k = 1 / a + dispersion
+    y_ad ~ NegBin(mean m = n F s a / b, size k),   1 / k = 1 / a + dispersion + what is unsure about s
 
-and the logarithms of these probabilities add up (prequential: A. P. Dawid 1984, JRSS A 147, 278-292; forgetting
+with s the day factor that the other arms of the group show on d itself: shares follow the order of a group's arms, and
+what befalls all of them alike is no reason to forget which was ahead. An arm without rivals has s = 1, and says little.
+
+The logarithms of these probabilities add up (prequential: A. P. Dawid 1984, JRSS A 147, 278-292; forgetting
 factors by one-step-ahead predictive density: West and Harrison, Bayesian Forecasting and Dynamic Models, 2nd edition,
 section 6.3). `dispersion` keeps days that merely vary from being taken for change: it is fitted together with gamma, by
 the same score, and thrown away. The choice is the candidate with the best sum of score and a prior that says what a
@@ -28,6 +31,7 @@ CANDIDATES: Final = (1.0, 0.995, 0.99, 0.98, 0.97, 0.95, 0.92, 0.88, 0.82)
 _USUAL: Final = 0.99  # what is assumed without evidence
 _PRIOR_SD: Final = 1.0  # of log2 of the rate of forgetting around the usual one
 _DISPERSIONS: Final = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
+_DAY_WEIGHT: Final = 16.0  # successes that "a day like any other" counts beside those of the other arms
 _FIRST: Final = 3  # the days before predict nothing yet
 
 
@@ -96,8 +100,11 @@ def _scores(n: FloatArray, y: FloatArray, groups: Groups, gamma: FloatArray) -> 
         seen = np.flatnonzero(n[:, day] > 0)
         if day >= _FIRST and seen.size:
             a, b = predicted(known_n, known_y, groups)
-            mean = n[seen, day] * a[:, seen] / b[:, seen]
-            size = 1 / (1 / a[:, seen, np.newaxis] + np.array(_DISPERSIONS))
+            mean = n[:, day] * a / b
+            others = groups.spread(groups.sum(mean)) - mean + _DAY_WEIGHT
+            counted = groups.spread(groups.sum(y[:, day])) - y[:, day] + _DAY_WEIGHT
+            mean = (mean * counted / others)[:, seen]
+            size = 1 / ((1 / a + 1 / others)[:, seen, np.newaxis] + np.array(_DISPERSIONS))
             scores += _log_negative_binomial(y[seen, day, np.newaxis], mean[:, :, np.newaxis], size)
         known_n = gamma[:, np.newaxis] * known_n + n[:, day]
         known_y = gamma[:, np.newaxis] * known_y + y[:, day]

@@ -39,6 +39,7 @@ _STRENGTH: Final = 4.0  # of the group's rate as the prior of a first rate: it s
 _LEAST_DAYS: Final = 1e-3  # relative variance of day factors, at least
 _PAIRS: Final = _SCALES.size * len(_FLOORS)
 _PRIOR: Final = np.array([0.5] + [0.5 / _PAIRS] * _PAIRS)
+_AT_ONCE: Final = 30_000  # numbers of an array while the grid is walked: a quarter of a MB
 _FITS: Final = 10  # of the ads' levels and the group's days to one another
 _ROUNDS: Final = 3  # day factors and wear are told apart in turn
 
@@ -93,13 +94,22 @@ def wear_out(
     rate = groups.sum(y.sum(axis=1)) / np.maximum(groups.sum(n.sum(axis=1)), 1e-300)
     prior = _STRENGTH / np.maximum(groups.spread(rate), 1e-300)
     seen, left = _seen(np.nan_to_num(exposure)), np.ones_like(n)
+    weight = np.empty((groups.arms, 1 + _PAIRS))
     # Both before any wear is taken out: a campaign's decline is taken for demand before it is taken for wear.
     days, weeks = measure(n, y, groups, np.ones(n.shape[1])).days, _weekly(n, y, groups).days
     for _ in range(_ROUNDS):
         arms = measure(n * left, y, groups, np.ones(n.shape[1])).arms
-        weight = _posterior(*_weighed(n, y, left, groups, Dispersion(arms, days), weeks), seen, prior)
-        left = _expected(weight, seen)
+        weighed = _weighed(n, y, left, groups, Dispersion(arms, days), weeks)
+        for part in _blocks(n.shape):
+            weight[part] = _posterior(*(each[part] for each in (*weighed, seen, prior)))
+            left[part] = _expected(weight[part], seen[part])
     return _told(weight, counts_from, level)
+
+
+def _blocks(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Rows of an array, as many at a time as a processor's cache holds."""
+    rows = max(1, _AT_ONCE // max(shape[1], 1))
+    return (slice(start, start + rows) for start in range(0, shape[0], rows))
 
 
 def _seen(shown: FloatArray) -> FloatArray:

@@ -133,6 +133,16 @@ def test_retired_arms_inform_the_group_and_get_nothing() -> None:
     assert belief.mean[0] == pytest.approx(0.04, rel=0.05)
 
 
+def test_conversions_taken_back_in_masses_leave_a_belief() -> None:
+    successes = np.full((2, 6), 3.0)
+    successes[0, 2:4] = -90.0
+    belief = run(np.full((2, 6), 500.0), successes, [0, 0])
+    for values in (belief.mean, belief.low90, belief.high90, belief.share):
+        assert np.isfinite(values).all()
+        assert (values >= 0).all()
+    assert belief.share.sum() == pytest.approx(1)
+
+
 def test_a_group_whose_arms_are_all_retired_has_no_shares() -> None:
     belief = run(np.full((3, 4), 500.0), np.full((3, 4), 9.0), [0, 0, 1], retired=np.array([True, True, False]))
     assert belief.share.tolist() == [0, 0, 1]

@@ -51,7 +51,15 @@ def test_delay_is_not_taken_for_change() -> None:
     maturity = np.linspace(1.0, 0.3, DAYS)
     reported = np.random.default_rng(6).binomial(successes.astype(int), maturity).astype(float)
     assert choose_gamma(exposure, reported, groups, maturity).gamma >= 0.98
-    assert choose_gamma(exposure, reported, groups, np.ones(DAYS)).gamma < 0.97
+
+
+def test_what_befalls_whole_groups_is_no_reason_to_forget_their_order() -> None:
+    exposure, _, groups = rows(0.0, 8)
+    rng = np.random.default_rng(9)
+    rate = 0.018 * np.exp(rng.normal(0, 0.24, (groups.arms, 1)))
+    common = np.exp(np.cumsum(rng.normal(0, 0.08, (60, DAYS)), axis=1))[groups.index]
+    successes = rng.poisson(exposure * rate * common).astype(float)
+    assert choose_gamma(exposure, successes, groups, np.ones(DAYS)).gamma >= 0.98
 
 
 def test_without_evidence_the_usual_discount_stands() -> None:
@@ -76,7 +84,7 @@ def test_the_score_is_the_predictive_probability() -> None:
             n, y = exposure[0, :day] @ weight, successes[0, :day] @ weight
             overall = (y + 0.5) / n
             a, b = 16 + y, 16 * (n + 2 / overall) / (y + 2) + n
-            mean, size = exposure[0, day] * a / b, 1 / (1 / a + extra)
+            mean, size = exposure[0, day] * a / b, 1 / (1 / a + extra + 1 / 16)
             total += stats.nbinom.logpmf(successes[0, day], size, size / (size + mean))
             total += np.log(np.arange(1, successes[0, day] + 1)).sum()  # y!, which is left out
         expected.append(total)
