@@ -55,6 +55,9 @@ def informed(
 ) -> BanditSettings:
     """Return settings that start from what was learnt; what was not learnt stays as it is in `base`.
 
+    Where arms differ more than `base` assumes, the temper is scaled by sqrt(nu / nu of base): the spread of the draws
+    of a new arm, in which exploring is measured, stays what the temper was chosen for.
+
     Args:
         base: The settings without.
         log_strength: Mean and standard deviation of log nu. A nu above the base's cap is taken to be at the cap: the
@@ -74,10 +77,11 @@ def informed(
     prior = replace(
         prior, strength=min(exp(min(log_strength[0], 50.0)), prior.strength_cap), strength_sd=_within(log_strength[1])
     )
+    temper = base.temper * min(sqrt(prior.strength / base.hyperprior.strength), 1.0)
     if log_spread is not None:
         prior = replace(prior, spread=exp(log_spread[0]), spread_sd=_within(log_spread[1]))
     gamma = base.gamma if drift is None else max(forgetting(drift, daily=daily, excess=excess), LEAST_GAMMA)
-    return replace(base, hyperprior=prior, gamma=gamma)
+    return replace(base, hyperprior=prior, gamma=gamma, temper=temper)
 
 
 def _within(sd: float) -> float:

@@ -79,6 +79,11 @@ def test_settings_start_from_what_was_learnt() -> None:
     assert replace(learnt(), hyperprior=PLAIN.hyperprior, gamma=PLAIN.gamma) == PLAIN
 
 
+def test_where_ads_differ_more_the_draws_of_a_new_one_spread_no_wider() -> None:
+    unlike = learnt(log_strength=(np.log(4.0), 0.2))
+    assert unlike.temper / np.sqrt(4.0) == pytest.approx(PLAIN.temper / np.sqrt(PLAIN.hyperprior.strength))
+
+
 def test_what_was_not_learnt_stays_and_ads_never_look_more_alike_than_the_cap() -> None:
     kept = learnt(log_spread=None, drift=None, log_strength=(9.0, 1e-9))
     cap = Hyperprior().strength_cap
