@@ -36,7 +36,7 @@ def main() -> int:
     tally = _side_by_side(kills)
     seconds = time.perf_counter() - began
     with tempfile.TemporaryDirectory() as folder:
-        naive = NaiveCampaign(Path(folder) / "shop", SEED).run(40 if words.quick else 500)
+        naive = NaiveCampaign(Path(folder) / "shop", SEED).run(min(500, max(40, kills // 8)))
     _print(tally, naive, seconds)
     bars = [{"name": kind, "value": len(tally.wrong[kind]), "bar": 0, "holds": not tally.wrong[kind]} for kind in KINDS]
     least, asked = min(tally.kills[point] for point in POINTS), min(200, kills // 50)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -84,15 +85,21 @@ class Campaign:
         self.report = folder / "killed"
         (folder / ".outlay").mkdir(parents=True)
         (folder / "config.toml").write_text(worker.CONFIG.format(port=self.server.port))
-        open_sql(self.url).close()
+        self.store = open_sql(self.url)
         bootstrap.registry.build = worker.build
 
     def run(self, kills: int) -> Tally:
         """Kill until there were so many, let the last plan end, and judge."""
+        self._prepared()
+        self._agent(None)
+        gc.freeze()  # what is there now is written by no child: fewer pages to copy
         while self.tally.kills.total() < kills:
             state = self._prepared()
             self._agent(self._point(state))
         for _ in range(20):
+            if self._ended(self.store.records(limit=1)[0]):
+                break
+            self.store.close()
             self._agent(None)
         self._judge()
         self.server.close()
@@ -100,21 +107,19 @@ class Campaign:
 
     def _prepared(self) -> State:
         """See to it that an approved plan is there; now and then a person edits, or throws the switch."""
-        store = open_sql(self.url)
-        try:
+        store = self.store
+        newest = store.records(limit=1)
+        if not newest or self._ended(newest[0]):
+            self._approve(store)
             newest = store.records(limit=1)
-            if not newest or self._ended(newest[0]):
-                self._approve(store)
-                newest = store.records(limit=1)
-            if self.chance.random() < 0.02:
-                body = {"budget": self.chance.choice(NAMES), "factor": 0.9, "after": self.chance.random() * 0.1}
-                self.server.ask("/edit", body)
-            if self.chance.random() < 0.02:
-                for on in (True, False):
-                    store.throw_brake(Brake(on, self.clock.now(), "mia", "checkout is down"))
-            return newest[0].state
-        finally:
-            store.close()
+        if self.chance.random() < 0.02:
+            body = {"budget": self.chance.choice(NAMES), "factor": 0.9, "after": self.chance.random() * 0.1}
+            self.server.ask("/edit", body)
+        if self.chance.random() < 0.02:
+            for on in (True, False):
+                store.throw_brake(Brake(on, self.clock.now(), "mia", "checkout is down"))
+        store.close()  # no connection may cross a fork
+        return newest[0].state
 
     def _ended(self, record: Record) -> bool:
         return record.state in ENDED
@@ -150,7 +155,7 @@ class Campaign:
         nth = self.chance.choice((1, 1, 2)) if point in _WRITE else 1
         child = os.fork()
         if child == 0:
-            _be_the_agent(self.folder, self.origin, Trap(point or "", nth, self.report))
+            _be_the_agent(self.folder, self.origin, Trap(point or "", nth, self.report), self.store)
         if point == "any":
             time.sleep(self.chance.random() * 0.3)
             os.kill(child, signal.SIGKILL)
@@ -190,9 +195,8 @@ class NaiveCampaign(Campaign):
 
     def _agent(self, point: str | None) -> None:
         self.report.unlink(missing_ok=True)
-        store = open_sql(self.url)
-        record = store.records(limit=1)[0]
-        store.close()
+        record = self.store.records(limit=1)[0]
+        self.store.close()
         child = os.fork()
         if child == 0:
             at = self.chance.choice(("call:sent", "call:answered", "", "")) if point else ""
@@ -266,9 +270,9 @@ def _of_shop(plan: Decision) -> Decision:
     return replace(plan, lines=lines, envelopes=envelopes, time_zone="UTC", as_of=as_of)
 
 
-def _be_the_agent(folder: Path, origin: float, trap: Trap) -> None:
+def _be_the_agent(folder: Path, origin: float, trap: Trap, store: Store) -> None:
     """In the child: never return."""
-    _guarded(folder, lambda: worker.work(folder, origin, trap))
+    _guarded(folder, lambda: worker.work(folder, origin, trap, store))
 
 
 def _guarded(folder: Path, act: Callable[[], None]) -> None:

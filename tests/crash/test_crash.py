@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
-import pytest
-
-from tests.crash.campaign import Campaign, NaiveCampaign
-from tests.crash.worker import POINTS
-
-KILLS = int(os.environ.get("OUTLAY_KILLS", "1000"))
-PARTS = 4  # side by side where there are processors
+ROOT = Path(__file__).resolve().parent.parent.parent
+KILLS = os.environ.get("OUTLAY_KILLS", "1000")
 
 
-@pytest.mark.parametrize("seed", range(PARTS))
-def test_whenever_the_agent_is_killed_each_write_happens_once(tmp_path: Path, seed: int) -> None:
-    tally = Campaign(tmp_path / "shop", seed).run(KILLS // PARTS)
-    assert {kind: found[:3] for kind, found in tally.wrong.items()} == {kind: [] for kind in tally.wrong}
-    assert tally.effects > 0
-    assert tally.plans["verified"] > 0
-    for point in POINTS:
-        assert tally.kills[point] >= KILLS // PARTS // 50, f"{point} was hit {tally.kills[point]} times"
-
-
-def test_an_agent_without_an_outbox_is_caught_by_the_same_judge(tmp_path: Path) -> None:
-    tally = NaiveCampaign(tmp_path / "shop", 7).run(150)
-    assert tally.wrong["drift overwritten"]
-    assert tally.wrong["double effects"]
+def test_whenever_the_agent_is_killed_each_write_happens_once_and_without_an_outbox_not() -> None:
+    """In a process of its own: forking one that holds as much as a test runner takes several times as long."""
+    words = [sys.executable, str(ROOT / "benchmarks" / "crash.py"), "--kills", KILLS]
+    ran = subprocess.run(words, capture_output=True, text=True, check=False)
+    print(ran.stdout)
+    assert ran.stdout, ran.stderr
+    bars = json.loads(ran.stdout.splitlines()[-1])["bars"]
+    assert len(bars) == 7
+    assert [bar for bar in bars if not bar["holds"]] == []

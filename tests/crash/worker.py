@@ -220,8 +220,22 @@ def build(_kind: str, context: Any) -> LoopbackConnector:
     return LoopbackConnector(int(context.options["port"]))
 
 
-def work(folder: Path, origin: float, trap: Trap, looks: int = 60) -> None:
+class Inherited:
+    """A store that the parent made, in a child of its own connections; what its statements compile to is inherited."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def close(self) -> None:
+        self._store.close()
+
+
+def work(folder: Path, origin: float, trap: Trap, store: Any, looks: int = 60) -> None:
     """Be the agent until all is done, or until the trap springs."""
+    bootstrap.open_sql = lambda _url: Inherited(store)
 
     @contextmanager
     def trapped_house(config: Path, clock: Any = None) -> Iterator[House]:
