@@ -8,6 +8,7 @@ import pytest
 
 from bandits.experiment import Experiment, Kind, Metric, Share
 from optimizer.agent.experiments import rows_of
+from optimizer.goals import Sharing
 from optimizer.plan.snapshot import Arm, ArmPanel
 from optimizer.response import learn
 from optimizer.shares import arm_shares, in_experiment, standing_aside
@@ -44,7 +45,7 @@ def experiment(seen, *ids, kind=Kind.AD, target=0, first=None):
 
 def shares(seen, belief, *experiments):
     given = replace(seen, experiments=experiments)
-    return {arm.arm_id: arm for arm in arm_shares(given, belief, np.random.default_rng(1))}
+    return {arm.arm_id: arm for arm in arm_shares(given, belief, Sharing(), np.random.default_rng(1))}
 
 
 def test_the_arms_of_an_experiment_are_left_out_and_the_others_share_the_rest(seen, belief):
