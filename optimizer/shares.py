@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -62,16 +62,7 @@ def arm_shares(snapshot: Snapshot, belief: Belief, sharing: Sharing, rng: np.ran
         maturity=maturity,
         share_now=recent,
         rng=rng,
-        settings=_settings(
-            BanditSettings(
-                gamma=choose_gamma(exposure.daily, conversions, Groups.of(group), maturity).gamma,
-                policy=sharing.policy.policy(sharing.horizon_days),
-                floor=sharing.floor,
-                largest_step=sharing.largest_step,
-            ),
-            snapshot.ad_priors,
-            conversions,
-        ),
+        settings=_settings(snapshot.ad_priors, sharing, exposure.daily, conversions, Groups.of(group), maturity),
         labels=_labels(snapshot, panel, chosen),
         retired=stopped,
     )
@@ -99,8 +90,20 @@ def arm_shares(snapshot: Snapshot, belief: Belief, sharing: Sharing, rng: np.ran
     return tuple(sorted(shares, key=lambda arm: (arm.key, -arm.share, arm.arm_id)))
 
 
-def _settings(plain: BanditSettings, learnt: AdPriors | None, conversions: FloatArray) -> BanditSettings:
-    """How ads are learnt from, informed by what the slow tier learnt of them where it did."""
+def _settings(
+    learnt: AdPriors | None,
+    sharing: Sharing,
+    exposure: FloatArray,
+    conversions: FloatArray,
+    groups: Groups,
+    maturity: FloatArray,
+) -> BanditSettings:
+    """How ads are learnt from: what the slow tier learnt of them has the say, and gamma is from the days without it."""
+    plain = BanditSettings(
+        policy=sharing.policy.policy(sharing.horizon_days), floor=sharing.floor, largest_step=sharing.largest_step
+    )
+    if learnt is None or learnt.log_drift is None:
+        plain = replace(plain, gamma=choose_gamma(exposure, conversions, groups, maturity).gamma)
     if learnt is None:
         return plain
     days = np.isfinite(conversions)
@@ -112,7 +115,8 @@ def _settings(plain: BanditSettings, learnt: AdPriors | None, conversions: Float
         log_spread=None if spread is None else (spread.mean, spread.sd),
         drift=None if drift is None else float(np.exp(drift.mean)),
         excess=learnt.excess,
-        daily=float(np.median(daily)) if daily.size else 0.0,
+        # Platforms take conversions back, even more than came.
+        daily=max(float(np.median(daily)), 0.0) if daily.size else 0.0,
     )
 
 
