@@ -162,6 +162,8 @@ def _taken(snapshot: Snapshot, experiments: Iterable[Experiment]) -> BoolArray:
         for target in experiment.targets
         for arm in experiment.ids
     }
+    if not taken:
+        return np.zeros(len(arms), dtype=np.bool_)
     return np.array([not taken.isdisjoint(_identities(arm, snapshot)) for arm in arms], dtype=np.bool_)
 
 
