@@ -220,8 +220,8 @@ def _measures(of: Experiment) -> Iterable[str]:
 
 
 def _days(of: Experiment) -> Iterable[str]:
-    if of.least_days < 1 or of.settle_days < 0:
-        yield "least_days must be at least 1 and settle_days at least 0"
+    if of.least_days < 1 or not 0 <= of.settle_days <= _LONGEST_DAYS:
+        yield f"least_days must be at least 1 and settle_days at least 0 and at most {_LONGEST_DAYS}"
     if not max(2, of.least_days) <= of.days <= _LONGEST_DAYS:
         yield (
             f"it lasts from {of.first_day} to {of.last_day}, {of.days} days; it must last {max(2, of.least_days)} "

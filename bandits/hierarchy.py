@@ -16,6 +16,7 @@ from math import exp, isfinite, sqrt
 from typing import Final
 
 from bandits.belief import BanditSettings
+from bandits.policy import TemperedThompson
 
 LEAST_GAMMA: Final = 0.97
 """However fast rates move: shares lose by forgetting faster (docs/bandit-slow-tier.md has what was measured)."""
@@ -55,8 +56,8 @@ def informed(
 ) -> BanditSettings:
     """Return settings that start from what was learnt; what was not learnt stays as it is in `base`.
 
-    Where arms differ more than `base` assumes, the temper is scaled by sqrt(nu / nu of base): the spread of the draws
-    of a new arm, in which exploring is measured, stays what the temper was chosen for.
+    Where arms differ more than `base` assumes, the temper is scaled by sqrt(nu / nu of base), in a tempered policy too:
+    the spread of the draws of a new arm, in which exploring is measured, stays what the temper was chosen for.
 
     Args:
         base: The settings without.
@@ -77,11 +78,13 @@ def informed(
     prior = replace(
         prior, strength=min(exp(min(log_strength[0], 50.0)), prior.strength_cap), strength_sd=_within(log_strength[1])
     )
-    temper = base.temper * min(sqrt(prior.strength / base.hyperprior.strength), 1.0)
+    part, policy = min(sqrt(prior.strength / base.hyperprior.strength), 1.0), base.policy
+    if isinstance(policy, TemperedThompson):
+        policy = replace(policy, constant=policy.constant * part)
     if log_spread is not None:
         prior = replace(prior, spread=exp(log_spread[0]), spread_sd=_within(log_spread[1]))
     gamma = base.gamma if drift is None else max(forgetting(drift, daily=daily, excess=excess), LEAST_GAMMA)
-    return replace(base, hyperprior=prior, gamma=gamma, temper=temper)
+    return replace(base, hyperprior=prior, gamma=gamma, temper=base.temper * part, policy=policy)
 
 
 def _within(sd: float) -> float:

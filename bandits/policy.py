@@ -47,8 +47,10 @@ class Part:
     chosen: npt.NDArray[np.bool_]
 
     def draws(self, n: int, rng: np.random.Generator) -> FloatArray:
-        """Return n joint draws, shape (n, B)."""
-        return self.whole.draws(n, rng)[:, self.chosen]
+        """Return n joint draws, shape (n, B), n >= 1; by blocks, since the arms that are not chosen are drawn too."""
+        block = max(1, _DRAWN_AT_ONCE // max(self.chosen.size, 1))
+        sizes = [min(block, n - done) for done in range(0, n, block)]
+        return np.concatenate([self.whole.draws(size, rng)[:, self.chosen] for size in sizes])
 
     def learnable(self, ahead: FloatArray) -> FloatArray:
         """Return what further exposure of these arms, and of no other, would resolve, shape (B,)."""

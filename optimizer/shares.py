@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from bandits import BanditSettings, Labels, believe
 from bandits.experiment import Experiment, Kind
@@ -15,6 +14,7 @@ from bandits.forgetting import choose_gamma
 from bandits.groups import BoolArray, Groups
 from bandits.hierarchy import informed
 from bandits.wear import Wear, wear_out
+from connectors.contract import BudgetKey
 from optimizer.goals import Sharing
 from optimizer.plan.priors import AdPriors
 from optimizer.plan.recommendation import ArmShare, Finding, Severity
@@ -62,16 +62,7 @@ def arm_shares(snapshot: Snapshot, belief: Belief, sharing: Sharing, rng: np.ran
         maturity=maturity,
         share_now=recent,
         rng=rng,
-        settings=_settings(
-            BanditSettings(
-                gamma=choose_gamma(exposure.daily, conversions, Groups.of(group), maturity).gamma,
-                policy=sharing.policy.policy(sharing.horizon_days),
-                floor=sharing.floor,
-                largest_step=sharing.largest_step,
-            ),
-            snapshot.ad_priors,
-            conversions,
-        ),
+        settings=_settings(snapshot.ad_priors, sharing, exposure.daily, conversions, Groups.of(group), maturity),
         labels=_labels(snapshot, panel, chosen),
         retired=stopped,
     )
@@ -99,8 +90,20 @@ def arm_shares(snapshot: Snapshot, belief: Belief, sharing: Sharing, rng: np.ran
     return tuple(sorted(shares, key=lambda arm: (arm.key, -arm.share, arm.arm_id)))
 
 
-def _settings(plain: BanditSettings, learnt: AdPriors | None, conversions: FloatArray) -> BanditSettings:
-    """How ads are learnt from, informed by what the slow tier learnt of them where it did."""
+def _settings(
+    learnt: AdPriors | None,
+    sharing: Sharing,
+    exposure: FloatArray,
+    conversions: FloatArray,
+    groups: Groups,
+    maturity: FloatArray,
+) -> BanditSettings:
+    """How ads are learnt from: what the slow tier learnt of them has the say, and gamma is from the days without it."""
+    plain = BanditSettings(
+        policy=sharing.policy.policy(sharing.horizon_days), floor=sharing.floor, largest_step=sharing.largest_step
+    )
+    if learnt is None or learnt.log_drift is None:
+        plain = replace(plain, gamma=choose_gamma(exposure, conversions, groups, maturity).gamma)
     if learnt is None:
         return plain
     days = np.isfinite(conversions)
@@ -112,7 +115,8 @@ def _settings(plain: BanditSettings, learnt: AdPriors | None, conversions: Float
         log_spread=None if spread is None else (spread.mean, spread.sd),
         drift=None if drift is None else float(np.exp(drift.mean)),
         excess=learnt.excess,
-        daily=float(np.median(daily)) if daily.size else 0.0,
+        # Platforms take conversions back, even more than came.
+        daily=max(float(np.median(daily)), 0.0) if daily.size else 0.0,
     )
 
 
@@ -131,15 +135,35 @@ def standing_aside(snapshot: Snapshot) -> Iterator[Finding]:
                 )
 
 
-def in_experiment(snapshot: Snapshot) -> npt.NDArray[np.bool_]:
+def in_experiment(snapshot: Snapshot) -> BoolArray:
     """Return which arms of the snapshot are in an experiment that runs, shape (A,)."""
+    return _taken(snapshot, _running(snapshot))
+
+
+def ads_in_experiments(snapshot: Snapshot) -> frozenset[tuple[BudgetKey, str]]:
+    """Return the ads, by target and id, of which an arm is in an open experiment, whether it has begun or not.
+
+    Also where another arm of the ad, such as the same ad for another audience, is in none: a platform switches the ad.
+    """
+    arms = () if snapshot.arms is None else snapshot.arms.arms
+    held = _taken(snapshot, snapshot.experiments)
+    return frozenset(
+        (snapshot.targets[arm.target].key, arm.ad_id)
+        for arm, is_held in zip(arms, held.tolist(), strict=True)
+        if is_held and arm.ad_id is not None
+    )
+
+
+def _taken(snapshot: Snapshot, experiments: Iterable[Experiment]) -> BoolArray:
     arms = () if snapshot.arms is None else snapshot.arms.arms
     taken = {
         (target, experiment.kind, arm)
-        for experiment in _running(snapshot)
+        for experiment in experiments
         for target in experiment.targets
         for arm in experiment.ids
     }
+    if not taken:
+        return np.zeros(len(arms), dtype=np.bool_)
     return np.array([not taken.isdisjoint(_identities(arm, snapshot)) for arm in arms], dtype=np.bool_)
 
 
@@ -154,7 +178,7 @@ def _identities(arm: Arm, snapshot: Snapshot) -> set[tuple[str, Kind, str]]:
     return {(key, kind, name) for kind, name in named if name is not None}
 
 
-def _free(panel: ArmPanel, taken: npt.NDArray[np.bool_], targets: int) -> FloatArray:
+def _free(panel: ArmPanel, taken: BoolArray, targets: int) -> FloatArray:
     """Part of each target's recent delivery that is in no experiment, shape (K,); 1 where nothing was delivered."""
     seen = np.nansum(panel.impressions, axis=1)
     measure = panel.impressions if (seen[taken] > 0).all() else panel.spend

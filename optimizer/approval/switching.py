@@ -20,6 +20,7 @@ from optimizer.plan.recommendation import AdIntent, AdLine, Intent, IntentState,
 from optimizer.plan.running import crews, running
 from optimizer.plan.snapshot import Snapshot
 from optimizer.rotation import Rotation, protection
+from optimizer.shares import ads_in_experiments
 
 _AGAIN: Final = "Make a new plan."
 _WHOLE: Final = "Choose the ad that takes its place too, or approve the whole plan."
@@ -102,14 +103,14 @@ def touched(record: Record, intent: Intent, ads: Ads) -> bool:
 def forbidden(
     record: Record, intents: Iterable[Intent], seen: Snapshot, wanted: Goals, rotation: Rotation, now: datetime
 ) -> Refusal | None:
-    """Judge the planned switches of a revision by the pins and settings of this moment.
+    """Judge the planned switches of a revision by the pins, experiments and settings of this moment.
 
-    A rollback restores what stood before: pins hold for it, the settings must not keep it back.
+    A rollback restores what stood before: pins and experiments hold for it, the settings must not keep it back.
 
     Args:
         record: The revision.
         intents: All of its intents; those that are planned are judged.
-        seen: Who draws on which budget, under which channel and tags.
+        seen: Who draws on which budget, under which channel and tags, and which experiments are open.
         wanted: The goals as they are now.
         rotation: The settings of ads as they are now.
         now: Aware UTC.
@@ -121,9 +122,12 @@ def forbidden(
         return Refusal(Code.NOT_WRITABLE, "Ads are not switched any more: ads.max_changes is 0.", _AGAIN)
     targets = {target.key: target for target in seen.targets}
     day = min(decision.as_of, now.astimezone(zone(decision.time_zone)).date())
+    tested = ads_in_experiments(seen)
     for intent in ahead:
         line = lines[intent.key]
         why = protection(wanted, targets.get(line.target), line.key, line.name, day)
+        if why is None and (line.target, line.key.ad_id) in tested:
+            why = "it is in an open experiment"
         if why is not None:
             words = f"{line.name} may not be set to {line.proposed} any more: {why}."
             return Refusal(Code.NOT_WRITABLE, words, _AGAIN)

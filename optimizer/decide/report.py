@@ -31,7 +31,7 @@ from optimizer.plan.recommendation import (
 from optimizer.plan.snapshot import FloatArray
 from optimizer.response import MODEL_VERSION
 from optimizer.rotation import rotate
-from optimizer.shares import arm_shares, standing_aside
+from optimizer.shares import ads_in_experiments, arm_shares, standing_aside
 
 _WORST_FIRST: Final = (Severity.BLOCK, Severity.WARNING, Severity.INFO)
 
@@ -76,12 +76,16 @@ def report(
 
 
 def _ads(case: Case, shares: tuple[ArmShare, ...], budget: FloatArray) -> tuple[AdLine, ...]:
-    """The ads to switch, but for budgets whose last days are in doubt: whatever a person should look into."""
+    """The ads to switch, but for those of experiments, and of budgets whose last days are in doubt.
+
+    Whatever a person should look into is a doubt.
+    """
     keys = [target.key for target in case.snapshot.targets]
     held = zip(keys, case.held, strict=True)
     doubtful = {key for key, hold in held if hold is not None and hold.severity is not Severity.INFO}
     brought = case.forecast.brought(budget[:, None])[:, 0]
-    return rotate(case.snapshot, shares, brought, doubtful, case.goals, case.rotation, case.now)
+    tested = ads_in_experiments(case.snapshot)
+    return rotate(case.snapshot, shares, brought, doubtful, tested, case.goals, case.rotation, case.now)
 
 
 def _changes(case: Case, pair: FloatArray, proposed: tuple[Money, ...], rng: np.random.Generator) -> FloatArray:

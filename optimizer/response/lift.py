@@ -53,7 +53,8 @@ def learn_lift(snapshot: Snapshot) -> Lift | None:
     """Read the priors of the slow tier; None where no lift test stands behind them.
 
     A channel without a test is expected to be as those with one are on average, give or take `BETWEEN`: not to test a
-    channel must not be a way to have its conversions count in full.
+    channel must not be a way to have its conversions count for more. So its log is that much lower as its doubt, by
+    which the mean of a log-normal grows, is wider.
     """
     channels = tuple(sorted({target.channel for target in snapshot.targets}))
     given = [None if snapshot.priors is None else snapshot.priors.of(name) for name in channels]
@@ -62,8 +63,9 @@ def learn_lift(snapshot: Snapshot) -> Lift | None:
     if not tests or not channels:
         return None
     precise = np.array([1.0 / (spread.sd**2 + BETWEEN**2) for spread in tests])
-    pool = float(precise @ np.array([spread.mean for spread in tests]) / precise.sum())
+    average = float(precise @ np.array([spread.mean + 0.5 * spread.sd**2 for spread in tests]) / precise.sum())
     wide = float(np.sqrt(BETWEEN**2 + 1.0 / precise.sum()))
+    pool = average - 0.5 * wide**2
     index = {name: place for place, name in enumerate(channels)}
     return Lift(
         channels,

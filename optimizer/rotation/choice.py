@@ -17,7 +17,7 @@ class Member:
 
     Attributes:
         arm: What it deserves; None where nothing is known of it.
-        free: Whether neither a pin nor a cool-down holds it.
+        free: Whether neither a pin nor a cool-down nor an experiment holds it.
         ours: Whether we were the last to pause it.
     """
 

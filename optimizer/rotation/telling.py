@@ -1,10 +1,11 @@
 """Switches as lines of a plan: what each should bring, how sure that is, and why.
 
-With w the parts of a budget's exposure, r the rates of its ads and G what it brings a day, a switch that leads from w
-to w' is expected to bring G sum((w' - w) r) / sum(w0 r), with w0 the parts before any switch. A paused ad's part goes
-to the others in their proportions, a resumed one is taken to get an equal part. Rates are taken as independent and
-normal, with the deviations that their 90% intervals have; ads of one budget share what is unsure about all of them, so
-that the intervals are rather too wide.
+With w the parts of the exposure of a budget's ads, r their rates and G what they bring a day, a switch that leads from
+w to w' is expected to bring G sum((w' - w) r) / sum(w0 r), with w0 the parts before any switch. Ads of which nothing is
+known, such as those of an experiment, keep what they have, and G is without their part of what the budget brings. A
+paused ad's part goes to the others in their proportions, a resumed one is taken to get an equal part. Rates are taken
+as independent and normal, with the deviations that their 90% intervals have; ads of one budget share what is unsure
+about all of them, so that the intervals are rather too wide.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from connectors.contract import AdKey, EntityStatus
+from connectors.contract import AdKey, BudgetKey, EntityStatus
 from connectors.money import Money
 from optimizer.plan.recommendation import AdLine, ArmShare, Effect, Evidence
 from optimizer.plan.snapshot import FloatArray, Snapshot, Target
@@ -30,9 +31,23 @@ _Z80, _Z90, _Z95 = (_NORMAL.inv_cdf(0.5 + level / 2) for level in (0.8, 0.9, 0.9
 Parts = Mapping[AdKey, float]
 """Parts of a budget's exposure by ad; they sum to one."""
 
+Rows = Mapping[tuple[BudgetKey, str], Sequence[int]]
+"""Places of an ad's rows in the snapshot's arms, by its budget and id."""
+
+
+def rows_by_ad(snapshot: Snapshot) -> Rows:
+    """Return where the rows of each ad stand."""
+    found: dict[tuple[BudgetKey, str], list[int]] = {}
+    budgets = [target.key for target in snapshot.targets]
+    for place, arm in enumerate(() if snapshot.arms is None else snapshot.arms.arms):
+        if arm.ad_id is not None:
+            found.setdefault((budgets[arm.target], arm.ad_id), []).append(place)
+    return found
+
 
 def tell(
     snapshot: Snapshot,
+    rows: Rows,
     target: Target,
     crew: Sequence[Member],
     chosen: Sequence[Member],
@@ -43,6 +58,7 @@ def tell(
 
     Args:
         snapshot: Whose arms hold the ads' own days.
+        rows: Where they stand, of `rows_by_ad`.
         target: The budget.
         crew: Its ads.
         chosen: Those to be switched.
@@ -51,18 +67,20 @@ def tell(
     """
     rates = {ad.key: ad.arm for ad in crew if ad.arm is not None}
     before = first = _parts(crew)
+    gross *= sum(arm.share_now for arm in rates.values())
     running = sum(ad.runs for ad in crew)
     lines = []
     for ad in chosen:
         after = _paused(before, ad.key) if ad.runs else _resumed(before, ad.key)
         effect = None if after is None else _effect(rates, first, before, after, gross)
-        lines.append(_line(snapshot, target, ad, running, rotation, effect, _beside(rates, before, ad.key)))
+        lines.append(_line(snapshot, rows, target, ad, running, rotation, effect, _beside(rates, before, ad.key)))
         before = before if after is None else after
     return tuple(lines)
 
 
 def _line(
     snapshot: Snapshot,
+    rows: Rows,
     target: Target,
     ad: Member,
     running: int,
@@ -70,7 +88,7 @@ def _line(
     effect: Effect | None,
     beside: float | None,
 ) -> AdLine:
-    spend, evidence = _own_days(snapshot, target, ad)
+    spend, evidence = _own_days(snapshot, rows.get((target.key, ad.state.ad_id), ()), ad)
     if not ad.runs:
         # What it will get is the platform's affair; an equal part is taken.
         spend = target.budget.amount.micros / 1e6 / (running + 1)
@@ -110,16 +128,8 @@ def _reason(ad: Member, arm: ArmShare, beside: float | None) -> str:
     return f"paused by us, deserves {arm.share:.0%} of the exposure: {believed}"
 
 
-def _own_days(snapshot: Snapshot, target: Target, ad: Member) -> tuple[float, Evidence]:
+def _own_days(snapshot: Snapshot, rows: Sequence[int], ad: Member) -> tuple[float, Evidence]:
     """What the ad spent a day of late, currency units, and what stands behind it."""
-    rows: list[int] = []
-    if snapshot.arms is not None:
-        budgets = [one.key for one in snapshot.targets]
-        rows = [
-            place
-            for place, arm in enumerate(snapshot.arms.arms)
-            if arm.ad_id == ad.state.ad_id and budgets[arm.target] == target.key
-        ]
     if snapshot.arms is None or not rows:
         return 0.0, Evidence(0, 0.0, 0.0, thin=True, words="no day of its own")
     spend, conversions = snapshot.arms.spend[rows].sum(axis=0), snapshot.arms.conversions[rows].sum(axis=0)

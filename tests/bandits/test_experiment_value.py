@@ -84,6 +84,7 @@ def test_what_follows_from_it():
         ({"planned": 0}, "at least 1"),
         ({"least_days": 0}, "least_days must be at least 1"),
         ({"settle_days": -1}, "settle_days at least 0"),
+        ({"settle_days": 10**7}, "settle_days at least 0 and at most 730"),
         ({"last_day": date(2026, 3, 7)}, "6 days; it must last 7"),
         ({"last_day": date(2026, 3, 2) + timedelta(days=731)}, "to 730"),
     ],

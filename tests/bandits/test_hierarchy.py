@@ -9,6 +9,7 @@ import pytest
 
 from bandits import BanditSettings
 from bandits.hierarchy import LEAST_GAMMA, forgetting, informed
+from bandits.policy import Policy, TemperedThompson, TopTwo
 from bandits.pooling import Hyperprior
 
 PLAIN = BanditSettings()
@@ -82,6 +83,15 @@ def test_settings_start_from_what_was_learnt() -> None:
 def test_where_ads_differ_more_the_draws_of_a_new_one_spread_no_wider() -> None:
     unlike = learnt(log_strength=(np.log(4.0), 0.2))
     assert unlike.temper / np.sqrt(4.0) == pytest.approx(PLAIN.temper / np.sqrt(PLAIN.hyperprior.strength))
+
+
+def test_a_policy_that_was_asked_for_is_tempered_like_the_settings() -> None:
+    def rule(policy: Policy) -> Policy:
+        learnt_from = {"log_spread": None, "drift": None, "excess": 0.1, "daily": 2.0}
+        return informed(replace(PLAIN, policy=policy), log_strength=(np.log(4.0), 0.2), **learnt_from).rule
+
+    assert rule(TemperedThompson(0.4, 30.0)) == TemperedThompson(0.2, 30.0)
+    assert rule(TopTwo()) == TopTwo()
 
 
 def test_what_was_not_learnt_stays_and_ads_never_look_more_alike_than_the_cap() -> None:

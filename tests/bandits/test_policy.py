@@ -91,6 +91,22 @@ def test_top_two_keeps_a_challenger_when_the_best_is_beyond_doubt() -> None:
     assert shares(Thompson(), clear, 400) == pytest.approx([1, 0, 0])
 
 
+def test_arms_that_stopped_are_drawn_by_blocks_however_many_they_are() -> None:
+    """Two of 300,000 arms run."""
+    asked: list[int] = []
+
+    class Many(Independent):
+        def draws(self, n: int, rng: np.random.Generator) -> FloatArray:
+            asked.append(n)
+            return np.broadcast_to(rng.random((n, 1)), (n, 300_000))
+
+    chosen = np.zeros(300_000, dtype=np.bool_)
+    chosen[[3, 70_000]] = True
+    drawn = Part(Many(GammaPoisson(np.ones(1), np.ones(1))), chosen).draws(20, np.random.default_rng(3))
+    assert (drawn.shape, sum(asked)) == ((20, 2), 20)
+    assert max(asked) * chosen.size <= 2_000_000
+
+
 def test_a_part_is_the_posterior_of_the_arms_that_were_chosen() -> None:
     whole = outlook([6.0, 900.0, 4.0], [100.0, 100.0, 100.0], Groups.of(np.zeros(3, dtype=np.int64)))
     part = Part(whole.joint, np.array([True, False, True]))

@@ -10,6 +10,7 @@ import pytest
 
 from optimizer.agent.standing import standing
 from optimizer.agent.store import MemoryStore
+from optimizer.goals import Sharing
 from optimizer.plan.priors import AdPriors, ResponsePriors, Spread
 from optimizer.plan.recommendation import ArmShare
 from optimizer.plan.refits import ADS, Check, RefitRecord
@@ -20,6 +21,7 @@ from tests.optimizer.snapshots import NOW, snapshot
 
 ALIKE = AdPriors(NOW, f"{ADS}/1", "impression", Spread(np.log(60.0), 0.1), Spread(-1.0, 0.2), None, 0.0)
 UNLIKE = replace(ALIKE, log_strength=Spread(np.log(1.0), 0.1))
+MOVING = replace(ALIKE, log_strength=Spread(np.log(16.0), 0.1), log_drift=Spread(np.log(0.2), 0.1), excess=0.1)
 AGREE, FEW = Check("r-hat", 1.0, 1.01, True, "They agree."), Check("ess-bulk", 9.0, 400.0, False, "Sample more.")
 
 
@@ -49,7 +51,7 @@ def test_priors_of_ads_are_evidence() -> None:
 def shares(priors: AdPriors | None, weekly: float = 1.0) -> tuple[ArmShare, ...]:
     seen = ad_snapshot(AdTruth(ad=0.25), np.random.default_rng(3), budgets=2, weeks=4, weekly=weekly)
     seen = replace(seen, ad_priors=priors)
-    return arm_shares(seen, learn(seen), np.random.default_rng(1))
+    return arm_shares(seen, learn(seen), Sharing(), np.random.default_rng(1))
 
 
 def test_shares_start_from_what_was_learnt_of_ads() -> None:
@@ -62,10 +64,19 @@ def test_shares_start_from_what_was_learnt_of_ads() -> None:
 
 
 def test_a_drift_that_was_learnt_makes_evidence_fade_and_intervals_widen() -> None:
-    moving = replace(ALIKE, log_strength=Spread(np.log(16.0), 0.1), log_drift=Spread(np.log(0.2), 0.1), excess=0.1)
-    still = replace(moving, log_drift=Spread(np.log(1e-4), 0.1))
-    wide, narrow = (shares(priors, weekly=70.0)[0] for priors in (moving, still))
+    still = replace(MOVING, log_drift=Spread(np.log(1e-4), 0.1))
+    wide, narrow = (shares(priors, weekly=70.0)[0] for priors in (MOVING, still))
     assert (wide.high90 - wide.low90) / wide.rate > 1.2 * (narrow.high90 - narrow.low90) / narrow.rate
+
+
+def test_ads_of_which_more_was_taken_back_than_came_are_shared_out_by_learnt_priors_too() -> None:
+    seen = ad_snapshot(AdTruth(ad=0.25), np.random.default_rng(3), budgets=2, weeks=4, weekly=1.0)
+    assert seen.arms is not None
+    conversions = np.where(np.isnan(seen.arms.conversions), np.nan, -1.0)
+    seen = replace(seen, arms=replace(seen.arms, conversions=conversions), ad_priors=MOVING)
+    known = arm_shares(seen, learn(seen), Sharing(), np.random.default_rng(1))
+    assert known
+    assert np.isfinite([arm.share for arm in known]).all()
 
 
 def test_standing_tells_ads_and_response_apart() -> None:

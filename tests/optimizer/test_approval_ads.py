@@ -7,10 +7,12 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from bandits.experiment import Experiment, Kind, Metric, Share
 from connectors.contract import AdKey, EntityStatus, Receipt, StatusReceipt
 from optimizer import approval
 from optimizer.approval import Blocked, Code, Refusal, Waiting, switching
@@ -27,6 +29,7 @@ from optimizer.plan.recommendation import (
     from_json,
     to_json,
 )
+from optimizer.plan.snapshot import Arm, ArmPanel
 from optimizer.rotation import Rotation
 from tests.optimizer.approval_world import (
     ANYBODY,
@@ -361,10 +364,10 @@ WORLD = snapshot(days=40)
 SHOP = replace(STILL, ads=tuple(replace(ad, target=WORLD.targets[0].key) for ad in EXCHANGE.ads))
 
 
-def forbidden(goals=None, rotation=None, record=None):
+def forbidden(goals=None, rotation=None, record=None, seen=WORLD):
     record = record or approved(SHOP)
     intents = [planned(record.recommendation, each, order=n, now=NOW) for n, each in enumerate(approval.chosen(record))]
-    return approval.forbidden(record, intents, WORLD, goals or Goals("EUR"), rotation or Rotation(), NOW)
+    return approval.forbidden(record, intents, seen, goals or Goals("EUR"), rotation or Rotation(), NOW)
 
 
 @pytest.mark.parametrize("scope", ["ad:x", "ad:Ad x", "budget:brand", "campaign:brand", "channel:search", "all"])
@@ -377,6 +380,20 @@ def test_a_pin_of_now_forbids_the_write(scope):
 def test_other_pins_and_none_let_it_through():
     other = Goals("EUR", pins=(Pin(Scope.parse("ad:w"), "ada", "launch"), Pin(Scope.parse("tag:x"), "ada", "no")))
     assert forbidden(other) is None
+
+
+def test_an_experiment_that_was_registered_after_the_plan_forbids_the_write():
+    key, first = WORLD.targets[0].key, WORLD.today + timedelta(days=1)
+    table = np.ones((1, WORLD.panel.days))
+    panel = ArmPanel((Arm(0, None, "x", None, None, "X"),), table, table, table, table, table)
+
+    def tested(*ids):
+        plan = Experiment("headline", (str(key),), Kind.AD, tuple(Share(each, 0.5) for each in ids), ids[0], Metric.CTR,
+                          0.1, first, first + timedelta(days=13))  # fmt: skip
+        return forbidden(seen=replace(WORLD, arms=panel, experiments=(plan,)))
+
+    assert "it is in an open experiment" in refusal(tested("x", "y"), Code.NOT_WRITABLE).message
+    assert tested("v", "w") is None
 
 
 def test_ads_that_are_switched_off_in_the_settings_are_not_written_but_restored():

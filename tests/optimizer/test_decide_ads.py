@@ -8,6 +8,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from bandits.experiment import Experiment, Kind, Metric, Share
 from connectors.contract import AdState, EntityStatus
 from connectors.money import Money
 from optimizer.decide import decide
@@ -44,6 +45,13 @@ def test_the_worse_of_two_ads_is_paused_if_one_may_stand_alone() -> None:
     found = line(decided())
     assert found.evidence.days == 120
     assert found.moved == Money.of("10.00", "EUR")
+
+
+def test_an_ad_that_is_to_be_tested_tomorrow_is_not_paused_today() -> None:
+    arms, first = (Share("ad1", 0.5), Share("ad2", 0.5)), TODAY + timedelta(days=1)
+    plan = Experiment("headline", (str(SEEN.targets[0].key),), Kind.AD, arms, "ad1", Metric.CTR, 0.1, first,
+                      first + timedelta(days=13))  # fmt: skip
+    assert told(decided(replace(SEEN, experiments=(plan,)))) == []
 
 
 def test_ads_change_nothing_about_the_budgets() -> None:

@@ -70,8 +70,8 @@ def test_an_edited_revision_is_decided_around_the_same_lines():
 def test_what_differs_is_named_with_its_cause(monkeypatch):
     it = rig()
     made = it.proposed().recommendation
-    monkeypatch.setattr(recompute, "decide", lambda *given, **more: _doubled(recompute_decide(*given, **more)))
-    recompute_decide = cycle.decide
+    decided = recompute.decided
+    monkeypatch.setattr(recompute, "decided", lambda *given, **more: _doubled(decided(*given, **more)))
     found = recompute.recompute(replace(it.house, code_version="9.9"), made.rec_id)
     assert not found.same
     assert found.causes == ("It was made by version test; this is 9.9.",)

@@ -56,8 +56,9 @@ def lines(
     goals: Goals = FREE,
     rotation: Rotation = DEFAULT,
     doubtful: Collection[BudgetKey] = (),
+    tested: Collection[tuple[BudgetKey, str]] = (),
 ) -> tuple[AdLine, ...]:
-    return rotate(known, shares, GROSS, doubtful, goals, rotation, NOW)
+    return rotate(known, shares, GROSS, doubtful, tested, goals, rotation, NOW)
 
 
 def done(found: tuple[AdLine, ...]) -> list[tuple[str, str]]:
@@ -99,6 +100,13 @@ def test_an_ad_of_which_nothing_is_known_is_left_alone() -> None:
 
 def test_an_ad_that_stands_under_two_audiences_is_left_alone() -> None:
     assert done(lines(seen(*RUN), *FOUR, FOUR[2])) == [("d", "pause")]
+
+
+def test_an_ad_of_an_open_experiment_is_neither_paused_nor_resumed() -> None:
+    assert done(lines(seen(*RUN), *FOUR, tested={(BRAND, "c")})) == [("d", "pause")]
+    waiting = seen(*WITH_SPARE, switches=(ours("d"),))
+    assert done(lines(waiting, *FOUR[:3], SPARE, tested={(BRAND, "d")})) == [("c", "pause")]
+    assert done(lines(seen(*RUN), *FOUR, tested={(BASE.targets[1].key, "c")})) == [("c", "pause"), ("d", "pause")]
 
 
 def test_doubtful_data_or_no_changes_at_all_switch_nothing() -> None:
@@ -207,6 +215,15 @@ def test_the_effect_is_that_of_the_exposure_that_goes_to_the_others() -> None:
     assert (first.high95 - first.low95) / 2 == pytest.approx(1.96 * sd, rel=1e-3)
     assert (first.high80 - first.low80) / 2 == pytest.approx(1.2816 * sd, rel=1e-3)
     assert 0 < first.p_worse < 0.5
+
+
+def test_what_others_bring_of_which_nothing_is_known_is_not_moved() -> None:
+    """Half of the budget's exposure is an experiment's."""
+    half = tuple(replace(one, share_now=one.share_now / 2) for one in FOUR)
+    whole, part = (lines(seen(*RUN, ad("x")), *given)[0].effect for given in (FOUR, half))
+    assert whole is not None
+    assert part is not None
+    assert part.mean == pytest.approx(whole.mean / 2)
 
 
 def test_where_nothing_is_brought_no_effect_is_claimed() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from optimizer.goals import Sharing
 from optimizer.plan.recommendation import ArmShare, to_json
 from optimizer.plan.snapshot import Arm, ArmPanel, FloatArray, IntArray, Snapshot
 from optimizer.response import learn
@@ -47,7 +48,7 @@ def shop(ads: Sequence[Ad], seed: int = 1) -> Snapshot:
 
 
 def shares(made: Snapshot) -> dict[str, ArmShare]:
-    return {arm.name: arm for arm in arm_shares(made, Mature(), np.random.default_rng(3))}
+    return {arm.name: arm for arm in arm_shares(made, Mature(), Sharing(), np.random.default_rng(3))}
 
 
 class Mature:
@@ -118,5 +119,5 @@ def test_what_is_not_worn_leaves_the_stored_text_as_it_was() -> None:
 
 def test_a_real_belief_tells_maturity_by_target() -> None:
     made = shop([Ad("a"), Ad("b", conversions=0.02)])
-    found = {arm.name: arm for arm in arm_shares(made, learn(made), np.random.default_rng(3))}
+    found = {arm.name: arm for arm in arm_shares(made, learn(made), Sharing(), np.random.default_rng(3))}
     assert found["b"].share > 0.9

@@ -8,9 +8,10 @@ import pytest
 
 from bandits.experiment import Experiment, Kind, Metric, Share
 from optimizer.agent.experiments import rows_of
+from optimizer.goals import Sharing
 from optimizer.plan.snapshot import Arm, ArmPanel
 from optimizer.response import learn
-from optimizer.shares import arm_shares, in_experiment, standing_aside
+from optimizer.shares import ads_in_experiments, arm_shares, in_experiment, standing_aside
 from tests.optimizer.snapshots import snapshot
 
 DAYS = 40
@@ -44,7 +45,7 @@ def experiment(seen, *ids, kind=Kind.AD, target=0, first=None):
 
 def shares(seen, belief, *experiments):
     given = replace(seen, experiments=experiments)
-    return {arm.arm_id: arm for arm in arm_shares(given, belief, np.random.default_rng(1))}
+    return {arm.arm_id: arm for arm in arm_shares(given, belief, Sharing(), np.random.default_rng(1))}
 
 
 def test_the_arms_of_an_experiment_are_left_out_and_the_others_share_the_rest(seen, belief):
@@ -70,6 +71,15 @@ def test_arms_are_known_by_ad_creative_or_audience(seen, kind, ids, taken):
     mask = in_experiment(replace(seen, experiments=(experiment(seen, *ids, kind=kind),)))
     assert {arm.ad_id for arm, held in zip(seen.arms.arms[:4], mask, strict=False) if held} == set(taken)
     assert not mask[4]
+
+
+def test_an_ad_is_tested_where_one_of_its_arms_is_and_from_the_registration_on(seen):
+    twin = replace(seen.arms.arms[0], audience_id="v")
+    both = replace(seen, arms=replace(seen.arms, arms=(*seen.arms.arms[:3], twin, seen.arms.arms[4])))
+    later = experiment(seen, "u", "w", kind=Kind.AUDIENCE, first=seen.today + timedelta(days=1))
+    assert {ad for _, ad in ads_in_experiments(replace(both, experiments=(later,)))} == {"a", "b"}
+    assert set(shares(both, learn(both), replace(later, first_day=seen.today))) == {"a", "c"}
+    assert ads_in_experiments(both) == frozenset()
 
 
 def test_it_is_told(seen):
