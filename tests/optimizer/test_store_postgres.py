@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine, make_url, text
 
 from connectors.contract import Account, BudgetKey, Entity, EntityKind, PerformanceRow, Series
 from connectors.money import Money
@@ -284,3 +284,33 @@ def test_open_writes_are_told_in_one_order_whatever_the_server_sorts_by(postgres
 def test_a_text_that_is_none_is_told(store):
     with pytest.raises(StoreError, match=r"NUL.*Mend: a text from a platform"):
         store.note_entities([Entity(SERIES.account, EntityKind.CAMPAIGN, "c1", "a\x00b")])
+
+
+def test_a_seat_whose_session_was_lost_is_taken_again_when_the_lease_is_renewed(store, bare, postgres):
+    """Else whoever asks next, as `outlay apply` does, takes the lead from a process that is alive."""
+    minute = timedelta(minutes=1)
+    lease = store.take_lead("a", NOON, NOON + minute)
+    bare.execute(END_SESSIONS)
+    lease = store.renew_lead(lease, NOON + 2 * minute)
+    other = open_sql(postgres)
+    assert other.take_lead("b", NOON + minute, NOON + 3 * minute) is None
+    store.leave_lead(lease, NOON + minute)
+    assert other.take_lead("b", NOON + minute, NOON + 3 * minute).epoch == 2
+    other.close()
+
+
+def test_a_seat_that_cannot_be_asked_for_is_told_as_every_failure_is(store):
+    store._seat._try = text("SELECT pg_try_advisory_lock('of no number')")
+    with pytest.raises(StoreError, match="the database says"):
+        store.take_lead("a", NOON, NOON + timedelta(minutes=1))
+
+
+def test_ads_are_noted_beside_whoever_decides_and_under_the_lock_of_the_evidence(store, bare, postgres):
+    """They may bring a new account, as budgets do, and two that enter the same one must wait for each other."""
+    bare.execute(f"SELECT pg_advisory_lock({0x6F75746C}, 1)")
+    store.note_ads("ads", (), NOON)
+    bare.execute(f"SELECT pg_advisory_lock({0x6F75746C}, 2)")
+    hasty = impatient(postgres)
+    with pytest.raises(StoreError, match="another process is writing"):
+        hasty.note_ads("ads", (), NOON)
+    hasty.close()
