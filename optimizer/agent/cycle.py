@@ -23,7 +23,7 @@ from optimizer.guardrails import Guardrails
 from optimizer.plan.basis import Basis
 from optimizer.plan.recommendation import Record, State, Transition, to_json
 from optimizer.plan.snapshot import Snapshot
-from optimizer.ports import Clock, IngestReport, Notifier, SnapshotQuery, Store
+from optimizer.ports import Braked, Clock, IngestReport, Notifier, SnapshotQuery, Store
 from optimizer.rotation import Rotation
 
 _OPEN: Final = frozenset({State.PROPOSED, State.APPROVED})
@@ -198,7 +198,13 @@ def settle(house: House, rec_id: str, verdict: approval.Verdict) -> Record:
 
 
 def approve_by_policy(house: House, record: Record) -> Record | approval.Waits:
-    """Let the written policy approve a proposal, or say why it waits for a person."""
+    """Let the written policy approve a proposal, or say why it waits for a person.
+
+    While the kill switch is on the policy approves nothing: whoever threw it decides what may go on afterwards.
+    """
+    brake = house.store.brake()
+    if brake is not None and brake.on:
+        return approval.Waits(str(Braked(brake)))
     earlier = house.store.records(_BY_POLICY, limit=_ALL)
     now = house.clock.now()
     verdict = approval.consider(record, house.autonomy, house.policy, earlier, now)

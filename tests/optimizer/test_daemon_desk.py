@@ -156,6 +156,19 @@ def test_the_policy_approves_what_stays_within_it_and_is_named(tmp_path: Path) -
     office.desk.leave()
 
 
+def test_the_policy_approves_nothing_while_writes_are_paused(tmp_path: Path) -> None:
+    more = '[autonomy]\nmode = "autopilot"\nlargest_step = 1.0\nmoved_share = 1.0\ngain_probability = 0.0\n'
+    office = Office(tmp_path, more)
+    office.throw(on=True)
+    office.look()
+    assert office.newest().state is State.PROPOSED
+    assert "waits for a person: writes are paused since" in office.desk.seen.runs["approve"].words
+    office.throw(on=False)
+    office.look()
+    assert office.newest().state is State.PROPOSED, "a person decides on it now"
+    office.desk.leave()
+
+
 def test_whoever_observes_proposes_nothing(tmp_path: Path) -> None:
     office = Office(tmp_path, '[autonomy]\nmode = "observe"\n')
     office.look()
