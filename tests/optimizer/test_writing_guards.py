@@ -173,3 +173,20 @@ def test_a_process_that_is_leaving_begins_no_further_write() -> None:
     assert it.platform.effects == []
     it.house.tenure.leaving = False
     assert writing.apply(it.house, name).state is State.APPLIED
+
+
+def test_a_plan_counts_as_moved_by_when_it_was_written_not_by_when_it_was_made() -> None:
+    it = rig()
+    name = approved(it)
+
+    def counted() -> list[str]:
+        lately = cycle.moved_lately(it.house, it.house.clock.now())
+        return [record.recommendation.rec_id for record in lately]
+
+    assert counted() == [name], "it may yet be written"
+    it.house.clock.sleep(10 * 3600)
+    assert writing.apply(it.house, name).state is State.APPLIED
+    it.house.clock.sleep(20 * 3600)
+    assert counted() == [name], "made 30 hours ago, written 20 hours ago"
+    it.house.clock.sleep(4 * 3600)
+    assert counted() == [], "a daily run does not count as the one before it"
