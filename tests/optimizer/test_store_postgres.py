@@ -9,7 +9,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, make_url, text
 
@@ -18,8 +20,10 @@ from connectors.money import Money
 from optimizer.agent.store import SqlStore, current, migrate, open_sql, upgrade
 from optimizer.agent.store.postgres import PostgresDatabase, address
 from optimizer.agent.store.tables import Table
+from optimizer.plan.audit import prove
+from optimizer.plan.office import Brake
 from optimizer.plan.recommendation import BudgetIntent, IntentState, State
-from optimizer.ports import StateConflict, StoreError
+from optimizer.ports import SnapshotQuery, StateConflict, StoreError
 from tests.optimizer.test_store_sql import step
 from tests.postgres_server import own_server
 
@@ -32,6 +36,17 @@ IDLE_SESSIONS = (
 END_SESSIONS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
     "WHERE application_name = 'outlay' AND datname = current_database()"
+)
+OLD_ROWS = (
+    "INSERT INTO account VALUES (1, 'ads', '1', 'USD', 'UTC')",
+    "INSERT INTO entity VALUES (1, 'campaign', 'c1', 'Brand', '', 'active', '[]')",
+    "INSERT INTO budget VALUES (1, 1, 'b1')",
+    "INSERT INTO budget_reading VALUES "
+    "(1, 5, 'Brand', 'campaign', '[\"c1\"]', 10000000, 'daily', false, NULL, 10000, '')",
+    "INSERT INTO event (rec_id, revision, at, actor, action, detail) VALUES ('R-1', 1, 5, 'outlay', 'proposed', '')",
+    "INSERT INTO event (rec_id, revision, at, actor, action, detail) VALUES ('R-1', 1, 6, 'Anna', 'approved', 'yes')",
+    "INSERT INTO intent VALUES (1, 'k1', 'R-1', 1, 'ads', '1', 'b1', 'USD', 10000000, 12000000, 0, 'planned', 1, "
+    "'req', 'note', 5, NULL)",
 )
 
 
@@ -314,3 +329,27 @@ def test_ads_are_noted_beside_whoever_decides_and_under_the_lock_of_the_evidence
     with pytest.raises(StoreError, match="another process is writing"):
         hasty.note_ads("ads", (), NOON)
     hasty.close()
+
+
+def test_an_older_database_that_holds_something_is_brought_up_to_date_and_keeps_it(new_postgres):
+    """Each table that a later migration alters has rows when it does."""
+    config = Config()
+    config.set_main_option("script_location", str(migrate._MIGRATIONS))
+    engine = create_engine(make_url(new_postgres).set(drivername="postgresql+psycopg"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        for statement in OLD_ROWS:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    store = open_sql(new_postgres)
+    (kept,) = store.open_intents()
+    assert (kept.key, kept.target) == (BudgetKey("ads", "1", "b1"), Money.of(12, "USD"))
+    entries = store.audit()
+    assert [(e.number, e.event.action) for e in entries] == [(1, "proposed"), (2, "approved")]
+    assert prove(entries).broken is None
+    seen = store.snapshot(SnapshotQuery(NOON, DAY, 5, "USD", "UTC"))
+    assert [target.campaign_names for target in seen.targets] == [("Brand",)]
+    store.throw_brake(Brake(True, NOON, "mia", "stop"))
+    assert prove(store.audit()).entries == 3
+    store.close()
