@@ -68,12 +68,12 @@ def open_house(config: Path, clock: Clock | None = None) -> Iterator[House]:
 
 @contextmanager
 def open_store(config: Path) -> Iterator[Store]:
-    """Open the store that `config.toml` names and nothing else: no connector need be in order for it.
+    """Open the store that `config.toml` names and nothing else: no connector and no other table need be in order.
 
     Raises:
         SettingsError, StoreError: It cannot be opened, with the mend.
     """
-    url = configuration.store_url(configuration.load(config), config.resolve().parent)
+    url = configuration.store_url(configuration.load_store(config), config.resolve().parent)
     make_place(url)
     with closing(open_sql(url)) as store:
         yield store

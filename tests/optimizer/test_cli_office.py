@@ -32,6 +32,16 @@ def test_the_switch_is_thrown_and_released_while_no_connector_can_be_built(tmp_p
         assert not store.brake().on
 
 
+def test_the_switch_is_thrown_while_the_settings_make_no_sense(tmp_path: Path) -> None:
+    """The agent goes on with the old ones meanwhile, and must be stopped all the same."""
+    config = tmp_path / "config.toml"
+    config.write_text('[store]\nurl = "sqlite:///other.sqlite"\n[guardrails]\nlargest_step = "a lot"\n')
+    with pytest.raises(SettingsError, match="largest_step"), open_house(config):
+        pass
+    assert pause("a step too large", config, "mia").data["paused"] is True
+    assert (tmp_path / "other.sqlite").exists()
+
+
 def test_a_pause_without_a_reason_stops_nothing_and_says_so(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text("")

@@ -272,8 +272,9 @@ class Desk:
             _LOG.info("expired", portfolio=self.name, recommendation=record.recommendation.rec_id)
 
     def _apply(self, house: House) -> None:
-        """Write what was approved; what cannot be begun now rests a minute."""
-        for record in house.store.records(_WRITTEN, limit=20):
+        """Write what was approved, first what was begun; what cannot be begun now rests a minute."""
+        found = house.store.records(_WRITTEN, limit=20)
+        for record in sorted(found, key=lambda record: record.state is not State.APPLYING):
             rec_id, now = record.recommendation.rec_id, self._clock.now()
             if self._leaving or now < self._rest.get(rec_id, now):
                 continue
