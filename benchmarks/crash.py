@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.crash.campaign import KINDS, Campaign, NaiveCampaign, Tally
+from tests.crash.campaign import KINDS, Campaign, NaiveCampaign, PlainCampaign, Tally
 from tests.crash.worker import POINTS
 
 SEED = 11
@@ -37,8 +37,13 @@ def main() -> int:
     seconds = time.perf_counter() - began
     with tempfile.TemporaryDirectory() as folder:
         naive = NaiveCampaign(Path(folder) / "shop", SEED).run(min(500, max(40, kills // 8)))
+        plain = PlainCampaign(Path(folder) / "plain", SEED).run(max(kills // 20, 10))
     _print(tally, naive, seconds)
+    print(f"where the platform compares nothing: {plain.kills.total():,} kills, {plain.effects:,} budgets set")
     bars = [{"name": kind, "value": len(tally.wrong[kind]), "bar": 0, "holds": not tally.wrong[kind]} for kind in KINDS]
+    alone = sum(map(len, plain.wrong.values()))
+    words = "breaches where the platform compares nothing"
+    bars.append({"name": words, "value": alone, "bar": 0, "holds": not alone})
     least, asked = min(tally.kills[point] for point in POINTS), min(200, kills // 50)
     bars.append({"name": "kills at the point hit least", "value": least, "bar": asked, "holds": least >= asked})
     caught = sum(map(len, naive.wrong.values()))

@@ -165,7 +165,7 @@ class Office(Protocol):
         ...
 
     def throw_brake(self, brake: Brake) -> None:
-        """Keep a throw of the kill switch; from then on it counts."""
+        """Keep a throw of the kill switch, and tell it in the history; from then on it counts."""
         ...
 
     def brake(self) -> Brake | None:

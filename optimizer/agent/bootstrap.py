@@ -22,7 +22,7 @@ from optimizer.agent.notify import AppriseNotifier, LogNotifier
 from optimizer.agent.store import open_sql
 from optimizer.agent.store.places import make_place
 from optimizer.agent.tenure import Tenure
-from optimizer.ports import Clock, Notifier
+from optimizer.ports import Clock, Notifier, Store
 
 
 @contextmanager
@@ -40,9 +40,7 @@ def open_house(config: Path, clock: Clock | None = None) -> Iterator[House]:
     clock = clock or SystemClock()
     home = config.resolve().parent
     with ExitStack() as held:
-        url = configuration.store_url(settings, home)
-        make_place(url)
-        store = held.enter_context(closing(open_sql(url)))
+        store = held.enter_context(open_store(config))
         connectors: dict[str, Connector] = {}
         for name, table in settings.connectors.items():
             context = BuildContext(name, table.options, home, f"{config.name} [connectors.{name}]")
@@ -66,6 +64,19 @@ def open_house(config: Path, clock: Clock | None = None) -> Iterator[House]:
             rotation=configuration.rotation(settings),
             calendar=Calendar(settings.events, settings.holidays),
         )
+
+
+@contextmanager
+def open_store(config: Path) -> Iterator[Store]:
+    """Open the store that `config.toml` names and nothing else: no connector and no other table need be in order.
+
+    Raises:
+        SettingsError, StoreError: It cannot be opened, with the mend.
+    """
+    url = configuration.store_url(configuration.load_store(config), config.resolve().parent)
+    make_place(url)
+    with closing(open_sql(url)) as store:
+        yield store
 
 
 def policy(settings: configuration.Settings) -> approval.Policy:

@@ -23,11 +23,15 @@ from optimizer.guardrails import Guardrails
 from optimizer.plan.basis import Basis
 from optimizer.plan.recommendation import Record, State, Transition, to_json
 from optimizer.plan.snapshot import Snapshot
-from optimizer.ports import Clock, IngestReport, Notifier, SnapshotQuery, Store
+from optimizer.ports import Braked, Clock, IngestReport, Notifier, SnapshotQuery, Store
 from optimizer.rotation import Rotation
 
 _OPEN: Final = frozenset({State.PROPOSED, State.APPROVED})
-_BY_POLICY: Final = frozenset({State.APPROVED, State.APPLYING, State.APPLIED, State.VERIFIED, State.FAILED})
+_UNWRITTEN: Final = frozenset({State.APPROVED, State.APPLYING})
+_WRITTEN: Final = frozenset({State.APPLIED, State.VERIFIED, State.FAILED, State.ROLLED_BACK})
+_SENT: Final = "write-sent"
+_DAY: Final = timedelta(hours=23)
+"""A day's run is considered a moment before it is written: of 24 hours, yesterday's would always count as today's."""
 _ALL: Final = 1_000_000
 _READS: Final = 4
 _PAUSE_SECONDS: Final = 5.0
@@ -198,10 +202,15 @@ def settle(house: House, rec_id: str, verdict: approval.Verdict) -> Record:
 
 
 def approve_by_policy(house: House, record: Record) -> Record | approval.Waits:
-    """Let the written policy approve a proposal, or say why it waits for a person."""
-    earlier = house.store.records(_BY_POLICY, limit=_ALL)
+    """Let the written policy approve a proposal, or say why it waits for a person.
+
+    While the kill switch is on the policy approves nothing: whoever threw it decides what may go on afterwards.
+    """
+    brake = house.store.brake()
+    if brake is not None and brake.on:
+        return approval.Waits(str(Braked(brake)))
     now = house.clock.now()
-    verdict = approval.consider(record, house.autonomy, house.policy, earlier, now)
+    verdict = approval.consider(record, house.autonomy, house.policy, moved_lately(house, now))
     if isinstance(verdict, approval.Waits):
         return verdict
     approvers = (house.policy.approvers or frozenset()) | {approval.AUTOPILOT}
@@ -209,6 +218,20 @@ def approve_by_policy(house: House, record: Record) -> Record | approval.Waits:
     if isinstance(outcome, approval.Refusal):
         return approval.Waits(outcome.message)
     return commit(house, outcome)
+
+
+def moved_lately(house: House, now: datetime) -> tuple[Record, ...]:
+    """Return what sent a write in the last day, whenever it was planned, or is approved and may yet send one."""
+    since = now - _DAY
+    known = house.store.records(_UNWRITTEN | _WRITTEN, limit=_ALL)
+    return tuple(r for r in known if r.state in _UNWRITTEN or _sent_since(house, r, since))
+
+
+def _sent_since(house: House, record: Record, since: datetime) -> bool:
+    if record.recommendation.valid_until <= since:
+        return False  # nothing is sent on it any more since then
+    events = house.store.events(record.recommendation.rec_id)
+    return any(event.action == _SENT and event.at > since for event in events)
 
 
 def expire(house: House) -> tuple[Record, ...]:

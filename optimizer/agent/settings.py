@@ -64,6 +64,7 @@ __all__ = [
     "guardrails",
     "lift_tests",
     "load",
+    "load_store",
     "rotation",
     "sample",
     "store_url",
@@ -367,6 +368,19 @@ def load(path: Path) -> Settings:
     ]  # pydantic would take `_env_file` as an argument of its own
     if unknown:
         raise SettingsError([f"{path}, {unknown[0]}: there is no such key. Mend: remove it."])
+    return _checked(path, tables)
+
+
+def load_store(path: Path) -> Settings:
+    """Read `[store]` of `config.toml` and nothing else: for what must go on while other tables make no sense.
+
+    Raises:
+        SettingsError: The file is missing, no TOML, or `[store]` cannot be used.
+    """
+    return _checked(path, {key: table for key, table in _tables(path).items() if key == "store"})
+
+
+def _checked(path: Path, tables: dict[str, Any]) -> Settings:
     try:
         return Settings(_secrets_dir=os.environ.get(SECRETS_DIR) or None, **tables)
     except ValidationError as error:

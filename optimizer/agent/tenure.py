@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from threading import RLock
 from typing import Final
@@ -10,7 +11,7 @@ from optimizer.plan.office import Lease
 from optimizer.ports import Clock, Fenced, Office
 
 LASTS: Final = timedelta(seconds=90)
-"""Longer than the longest wait between two looks at a platform, so that a leader at work never loses its lease."""
+"""Longer than the longest wait between two looks at a platform, so that whoever writes never loses its lease."""
 
 
 class Tenure:
@@ -56,16 +57,23 @@ class Tenure:
             Fenced: Somebody has taken over; it is held no more.
         """
         with self._guard:
-            if self._lease is None:
-                raise Fenced("this process does not lead any more")
-            now = self._clock.now()
-            if self._lease.until - now > self._lasts / 2:
-                return
             try:
-                self._lease = self._office.renew_lead(self._lease, now + self._lasts)
+                self._renewed()
             except Fenced:
                 self._lease = None
                 raise
+
+    def keep(self) -> None:
+        """Renew the lease, if one is held, while another thread is at work for long; for a clock's tick.
+
+        Whoever was overtaken goes on holding the epoch that is fenced off, so that the thread at work learns of it at
+        its next step, and not that it needs no epoch.
+
+        Raises:
+            StoreError: The store did not answer.
+        """
+        with self._guard, suppress(Fenced):
+            self._renewed()
 
     def confirm(self) -> None:
         """Ask the store, right before a call to a platform, whether it may be made.
@@ -78,6 +86,13 @@ class Tenure:
             if self._lease is None:
                 raise Fenced("this process does not lead any more")
             self._office.may_send(self._lease.epoch)
+
+    def _renewed(self) -> None:
+        if self._lease is None:
+            raise Fenced("this process does not lead any more")
+        now = self._clock.now()
+        if self._lease.until - now <= self._lasts / 2:
+            self._lease = self._office.renew_lead(self._lease, now + self._lasts)
 
     def leave(self) -> None:
         """Give the lead up; may be called twice."""

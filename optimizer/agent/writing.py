@@ -50,6 +50,7 @@ from optimizer.ports import Braked, SnapshotQuery
 _PAUSE: Final = 5.0  # between looks at a write whose outcome is not known
 _PATIENCE: Final = 40  # looks, or throttled attempts, before a person is asked
 _LONGEST_PAUSE: Final = 60.0
+_WAIT: Final = approval.Waiting(())
 _REHEARSABLE: Final = frozenset({State.PROPOSED, State.APPROVED})
 
 
@@ -251,15 +252,16 @@ def _paused(braked: Braked) -> approval.Refusal:
 def _write(house: House, record: Record, seen: Snapshot) -> approval.Refusal | None:
     """Send one write after the other until none is left that can be sent; return what stopped it before, if anything.
 
-    What is under way is settled even while nothing may be sent.
+    While nothing may be sent, what is under way is settled, and no more than that is done.
     """
     live, waits = _look(house, record), 0
     while waits < _PATIENCE and not house.tenure.leaving:
         house.tenure.renew()
         intents = _settled(house, record, live)
-        if (stop := _stopped(house)) is not None and not any(i.state is IntentState.SENDING for i in intents):
+        stop = _stopped(house)
+        if stop is not None and not any(intent.state is IntentState.SENDING for intent in intents):
             return stop
-        match _following(house, record, intents, live, seen):
+        match _WAIT if stop is not None else _following(house, record, intents, live, seen):
             case None:
                 return None
             case approval.Blocked(left, refusal):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -32,7 +31,7 @@ class Autonomy:
     Attributes:
         mode: Only `autopilot` approves anything; `observe` keeps plans from being proposed at all.
         largest_step: Largest relative change of any one budget.
-        moved_share: Most money that all plans of 24 hours may move, as a share of all budgets together.
+        moved_share: Most money that the policy may move in any 24 hours, as a share of all budgets together.
         gain_probability: Least probability that the plan as a whole gains.
 
     Raises:
@@ -57,17 +56,14 @@ class Waits:
     words: str
 
 
-def consider(
-    record: Record, autonomy: Autonomy, policy: Policy, earlier: Iterable[Record], now: datetime
-) -> Approve | Waits:
+def consider(record: Record, autonomy: Autonomy, policy: Policy, earlier: Iterable[Record]) -> Approve | Waits:
     """Approve the budgets of a proposal by the policy, or say why they wait for a person; ads are left to people.
 
     Args:
         record: A proposal.
         autonomy: The written policy.
         policy: Above which sum a second person must approve; such plans are left to people altogether.
-        earlier: Revisions that may have been approved by the policy in the last 24 hours.
-        now: Aware UTC.
+        earlier: Revisions that moved money in the last day, or were approved and may yet; whoever approved them.
     """
     if autonomy.mode is not Mode.AUTOPILOT:
         return Waits(f"the mode is {autonomy.mode.value}")
@@ -80,7 +76,7 @@ def consider(
         or _step(lines, autonomy)
         or _raise(record, lines)
         or _unsure(record, autonomy)
-        or _sum(record, lines, autonomy, policy, earlier, now)
+        or _sum(record, lines, autonomy, policy, earlier)
     )
     if reasons is not None:
         return Waits(reasons)
@@ -139,19 +135,13 @@ def _sum(
     autonomy: Autonomy,
     policy: Policy,
     earlier: Iterable[Record],
-    now: datetime,
 ) -> str | None:
     decision = record.recommendation.decision
     own = moved(lines, decision.currency)
     above = policy.second_approver_above
     if above is not None and (above.currency != decision.currency or own > above):
         return f"it moves {own} a day, for which two people are needed"
-    since = now - timedelta(hours=24)
-    before = sum(
-        moved(chosen(past), decision.currency).micros
-        for past in earlier
-        if past.approved_by == AUTOPILOT and past.recommendation.created_at > since
-    )
+    before = sum(moved(chosen(past), decision.currency).micros for past in earlier if past.approved_by == AUTOPILOT)
     limit = autonomy.moved_share * sum(line.current.micros for line in decision.lines)
     if before + own.micros > limit:
         return f"{Money(before + own.micros, decision.currency)} would have been moved in 24 hours by the policy alone"

@@ -22,6 +22,7 @@ from connectors.money import Money
 from optimizer import approval
 from optimizer.agent import bootstrap
 from optimizer.agent.store import open_sql
+from optimizer.approval.intents import DONE
 from optimizer.plan.office import Brake
 from optimizer.plan.recommendation import BudgetIntent, Decision, Intent, IntentState, Record, State
 from optimizer.ports import Store
@@ -74,6 +75,7 @@ class Campaign:
     """One portfolio, one platform, one agent after the other."""
 
     compares = True
+    edits = 0.02
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.chance = random.Random(seed)
@@ -112,7 +114,7 @@ class Campaign:
         if not newest or self._ended(newest[0]):
             self._approve(store)
             newest = store.records(limit=1)
-        if self.chance.random() < 0.02:
+        if self.chance.random() < self.edits:
             body = {"budget": self.chance.choice(NAMES), "factor": 0.9, "after": self.chance.random() * 0.1}
             self.server.ask("/edit", body)
         if self.chance.random() < 0.02:
@@ -185,6 +187,13 @@ class Campaign:
         store.close()
 
 
+class PlainCampaign(Campaign):
+    """A platform that compares nothing, so that all care is the agent's; nobody edits, which it could not see."""
+
+    compares = False
+    edits = 0.0
+
+
 class NaiveCampaign(Campaign):
     """The control: an agent that keeps no outbox, reads nothing back, and compares nothing. It must fail.
 
@@ -255,6 +264,9 @@ def judge(tally: Tally, ledger: list[dict[str, Any]], intents: dict[str, tuple[R
             tally.wrong["effects without approval"].append(words)
         if intent is not None and intent.base.micros != entry["before"]:
             tally.wrong["drift overwritten"].append(words)
+    for key, (_, intent) in intents.items():
+        if intent.state in DONE and key not in seen:
+            tally.wrong["lost approvals"].append(f"{key} is {intent.state.value}, but never took effect")
     tally.wrong["double effects"] += [key for key, count in seen.items() if count > 1]
 
 

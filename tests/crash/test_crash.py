@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.crash.campaign import Campaign
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 KILLS = os.environ.get("OUTLAY_KILLS", "1000")
 
@@ -19,5 +21,16 @@ def test_whenever_the_agent_is_killed_each_write_happens_once_and_without_an_out
     print(ran.stdout)
     assert ran.stdout, ran.stderr
     bars = json.loads(ran.stdout.splitlines()[-1])["bars"]
-    assert len(bars) == 7
+    assert len(bars) >= 7
     assert [bar for bar in bars if not bar["holds"]] == []
+
+
+def test_the_judge_notices_a_write_that_is_told_and_was_never_made(tmp_path: Path) -> None:
+    class Forgetful(Campaign):
+        def _judge(self) -> None:
+            self.server.ask = lambda _path: {"ledger": []}
+            super()._judge()
+
+    tally = Forgetful(tmp_path / "shop", 1).run(2)
+    assert all("never took effect" in words for words in tally.wrong["lost approvals"])
+    assert tally.wrong["lost approvals"]

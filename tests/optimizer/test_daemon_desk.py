@@ -10,12 +10,16 @@ import pytest
 
 from connectors.errors import RetryLater
 from optimizer import approval
-from optimizer.agent import cycle
+from optimizer.agent import cycle, writing
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.clock import SetClock
+from optimizer.agent.daemon import desk as desk_module
 from optimizer.agent.daemon.desk import Desk
+from optimizer.agent.daemon.health import alive
+from optimizer.agent.store.sql import SqlStore
 from optimizer.plan.office import Brake, Outcome
 from optimizer.plan.recommendation import State
+from optimizer.ports import Fenced, StateConflict, StoreError
 from simulations.platform.connector import SimulatedConnector
 from simulations.scenarios import named
 
@@ -152,6 +156,19 @@ def test_the_policy_approves_what_stays_within_it_and_is_named(tmp_path: Path) -
     office.desk.leave()
 
 
+def test_the_policy_approves_nothing_while_writes_are_paused(tmp_path: Path) -> None:
+    more = '[autonomy]\nmode = "autopilot"\nlargest_step = 1.0\nmoved_share = 1.0\ngain_probability = 0.0\n'
+    office = Office(tmp_path, more)
+    office.throw(on=True)
+    office.look()
+    assert office.newest().state is State.PROPOSED
+    assert "waits for a person: writes are paused since" in office.desk.seen.runs["approve"].words
+    office.throw(on=False)
+    office.look()
+    assert office.newest().state is State.PROPOSED, "a person decides on it now"
+    office.desk.leave()
+
+
 def test_whoever_observes_proposes_nothing(tmp_path: Path) -> None:
     office = Office(tmp_path, '[autonomy]\nmode = "observe"\n')
     office.look()
@@ -259,6 +276,136 @@ def test_a_leader_that_stood_still_is_fenced_off_in_the_middle_of_its_write(offi
     assert calls == ["new", "new"], "the late call of the old leader was not made"
     assert office.newest().state is State.APPLIED
     other.leave()
+
+
+def test_a_job_whose_end_could_not_be_kept_is_not_lost_for_the_day(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(SqlStore, "end_run", _locked)
+        office.look()
+        assert "locked" in office.desk.seen.trouble
+    office.look()
+    assert office.desk.seen.runs["pull"].outcome is Outcome.FAILED
+    office.clock.sleep(16 * 60)
+    office.look()
+    assert office.outcomes()["pull"] is office.outcomes()["decide"] is Outcome.DONE
+    assert office.desk.seen.runs["pull"].attempt == 2
+
+
+def test_a_job_that_somebody_else_was_faster_than_is_tried_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(cycle, "propose", _overtaken)
+        office.look()
+        assert office.outcomes() == {"pull": Outcome.DONE, "decide": Outcome.FAILED}
+    office.clock.sleep(16 * 60)
+    office.look()
+    assert office.outcomes()["decide"] is Outcome.DONE
+
+
+def test_a_defect_that_one_plan_meets_holds_up_no_other_job(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    office.look()
+    office.approve()
+    before = office.desk.seen.runs["pull"].due_at
+    office.clock.sleep(24 * 3600)
+    with monkeypatch.context() as broken:
+        broken.setattr(writing, "apply", lambda *_words: 1 / 0)
+        broken.setattr(cycle, "expire", lambda _house: ())
+        office.look()
+    assert office.desk.seen.runs["apply"].outcome is Outcome.FAILED
+    assert "unexpected ZeroDivisionError" in office.desk.seen.runs["apply"].words
+    assert office.desk.seen.runs["pull"].due_at == before + timedelta(days=1)
+    assert office.desk.seen.runs["pull"].outcome is Outcome.DONE
+
+
+def test_a_lease_is_kept_while_one_job_takes_longer_than_it_lasts(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the clock's tick does in another thread is done here by the slow platform itself."""
+    other, pull = Desk(office.config, office.clock), SimulatedConnector.pull
+
+    def slow(connector: SimulatedConnector, since: date, until: date) -> object:
+        for _ in range(60):
+            office.clock.sleep(10)
+            office.desk.keep()
+        other.look()
+        return pull(connector, since, until)
+
+    monkeypatch.setattr(SimulatedConnector, "pull", slow)
+    office.look()
+    assert not other.seen.leading
+    assert office.desk.seen.leader.epoch == 1
+    assert office.outcomes()["pull"] is Outcome.DONE
+    other.leave()
+
+
+def test_a_look_that_hangs_keeps_the_lead_no_longer_and_gives_no_sign_of_life(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signs: list[bool] = []
+
+    def hangs(*_words: object) -> None:
+        for minutes in (59, 2):
+            office.clock.sleep(60 * minutes)
+            office.desk.keep()
+            signs.append(not alive([office.desk], office.clock.now()))
+        raise RetryLater("at last", retry_after_seconds=1)
+
+    monkeypatch.setattr(cycle, "pull", hangs)
+    office.look()
+    assert signs == [True, False]
+    lease = office.desk.seen.leader
+    assert lease.until == office.clock.now() - timedelta(minutes=2) + timedelta(seconds=90)
+
+
+def test_whoever_was_overtaken_while_its_lease_was_kept_stays_fenced(office: Office) -> None:
+    office.look()
+    tenure = office.desk._house.tenure
+    office.clock.sleep(91)
+    with open_house(office.config, office.clock) as other:
+        assert other.tenure.take()
+        tenure.keep()
+        assert tenure.epoch == 1, "its next step carries the epoch that is fenced off"
+        with pytest.raises(Fenced):
+            tenure.confirm()
+
+
+def test_settings_that_could_not_be_taken_for_a_moment_are_taken_later(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.look()
+    _write(office, CONFIG.replace('currency = "JPY"', 'name = "renamed"\ncurrency = "JPY"'))
+    with monkeypatch.context() as broken:
+        broken.setattr(desk_module, "open_house", _locked)
+        office.look()
+        assert "locked" in office.desk.seen.trouble
+    office.look()
+    assert "locked" in office.desk.seen.trouble
+    office.clock.sleep(61)
+    office.look()
+    assert (office.desk.seen.trouble, office.desk.name) == ("", "renamed")
+
+
+def test_a_lead_that_cannot_be_given_up_does_not_keep_the_house_open(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.look()
+    with monkeypatch.context() as broken:
+        broken.setattr(SqlStore, "leave_lead", _locked)
+        office.desk.leave()
+    office.look()
+    assert office.desk.seen.leading
+    assert office.desk.seen.leader.epoch == 2, "the file beside the database told that the first had gone"
+
+
+def _locked(*_words: object, **_more: object) -> None:
+    raise StoreError("the database is locked")
+
+
+def _overtaken(*_words: object, **_more: object) -> None:
+    raise StateConflict("somebody else was first")
 
 
 def _write(office: Office, text: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 from connectors.contract import BudgetKey
 from connectors.money import Money
 from optimizer.agent.store import MemoryStore, open_sql
+from optimizer.plan.audit import prove
 from optimizer.plan.office import Brake, Lease, Outcome
 from optimizer.plan.recommendation import BudgetIntent, Event, IntentState
 from optimizer.ports import Braked, Fenced, StateConflict
@@ -80,6 +81,19 @@ def test_only_the_newest_epoch_may_send_and_only_while_the_switch_is_off(store):
     store.take_lead("b", NOON + MINUTE, NOON + 2 * MINUTE)
     with pytest.raises(Fenced):
         store.may_send(1)
+
+
+def test_each_throw_of_the_switch_stands_in_the_chain(store):
+    store.throw_brake(Brake(True, NOON, "mia", "landing page is down"))
+    store.throw_brake(Brake(False, NOON + MINUTE, "ben", ""))
+    entries = store.audit()
+    assert [(e.event.rec_id, e.event.actor, e.event.action, e.event.detail) for e in entries] == [
+        ("kill-switch", "mia", "paused", "landing page is down"),
+        ("kill-switch", "ben", "resumed", ""),
+    ]
+    assert entries[0].event.at == NOON
+    proof = prove(entries)
+    assert (proof.entries, proof.broken) == (2, None)
 
 
 @pytest.mark.parametrize(

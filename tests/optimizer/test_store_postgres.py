@@ -9,17 +9,21 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine, make_url, text
 
 from connectors.contract import Account, BudgetKey, Entity, EntityKind, PerformanceRow, Series
 from connectors.money import Money
 from optimizer.agent.store import SqlStore, current, migrate, open_sql, upgrade
 from optimizer.agent.store.postgres import PostgresDatabase, address
 from optimizer.agent.store.tables import Table
+from optimizer.plan.audit import prove
+from optimizer.plan.office import Brake
 from optimizer.plan.recommendation import BudgetIntent, IntentState, State
-from optimizer.ports import StateConflict, StoreError
+from optimizer.ports import SnapshotQuery, StateConflict, StoreError
 from tests.optimizer.test_store_sql import step
 from tests.postgres_server import own_server
 
@@ -32,6 +36,17 @@ IDLE_SESSIONS = (
 END_SESSIONS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
     "WHERE application_name = 'outlay' AND datname = current_database()"
+)
+OLD_ROWS = (
+    "INSERT INTO account VALUES (1, 'ads', '1', 'USD', 'UTC')",
+    "INSERT INTO entity VALUES (1, 'campaign', 'c1', 'Brand', '', 'active', '[]')",
+    "INSERT INTO budget VALUES (1, 1, 'b1')",
+    "INSERT INTO budget_reading VALUES "
+    "(1, 5, 'Brand', 'campaign', '[\"c1\"]', 10000000, 'daily', false, NULL, 10000, '')",
+    "INSERT INTO event (rec_id, revision, at, actor, action, detail) VALUES ('R-1', 1, 5, 'outlay', 'proposed', '')",
+    "INSERT INTO event (rec_id, revision, at, actor, action, detail) VALUES ('R-1', 1, 6, 'Anna', 'approved', 'yes')",
+    "INSERT INTO intent VALUES (1, 'k1', 'R-1', 1, 'ads', '1', 'b1', 'USD', 10000000, 12000000, 0, 'planned', 1, "
+    "'req', 'note', 5, NULL)",
 )
 
 
@@ -284,3 +299,57 @@ def test_open_writes_are_told_in_one_order_whatever_the_server_sorts_by(postgres
 def test_a_text_that_is_none_is_told(store):
     with pytest.raises(StoreError, match=r"NUL.*Mend: a text from a platform"):
         store.note_entities([Entity(SERIES.account, EntityKind.CAMPAIGN, "c1", "a\x00b")])
+
+
+def test_a_seat_whose_session_was_lost_is_taken_again_when_the_lease_is_renewed(store, bare, postgres):
+    """Else whoever asks next, as `outlay apply` does, takes the lead from a process that is alive."""
+    minute = timedelta(minutes=1)
+    lease = store.take_lead("a", NOON, NOON + minute)
+    bare.execute(END_SESSIONS)
+    lease = store.renew_lead(lease, NOON + 2 * minute)
+    other = open_sql(postgres)
+    assert other.take_lead("b", NOON + minute, NOON + 3 * minute) is None
+    store.leave_lead(lease, NOON + minute)
+    assert other.take_lead("b", NOON + minute, NOON + 3 * minute).epoch == 2
+    other.close()
+
+
+def test_a_seat_that_cannot_be_asked_for_is_told_as_every_failure_is(store):
+    store._seat._try = text("SELECT pg_try_advisory_lock('of no number')")
+    with pytest.raises(StoreError, match="the database says"):
+        store.take_lead("a", NOON, NOON + timedelta(minutes=1))
+
+
+def test_ads_are_noted_beside_whoever_decides_and_under_the_lock_of_the_evidence(store, bare, postgres):
+    """They may bring a new account, as budgets do, and two that enter the same one must wait for each other."""
+    bare.execute(f"SELECT pg_advisory_lock({0x6F75746C}, 1)")
+    store.note_ads("ads", (), NOON)
+    bare.execute(f"SELECT pg_advisory_lock({0x6F75746C}, 2)")
+    hasty = impatient(postgres)
+    with pytest.raises(StoreError, match="another process is writing"):
+        hasty.note_ads("ads", (), NOON)
+    hasty.close()
+
+
+def test_an_older_database_that_holds_something_is_brought_up_to_date_and_keeps_it(new_postgres):
+    """Each table that a later migration alters has rows when it does."""
+    config = Config()
+    config.set_main_option("script_location", str(migrate._MIGRATIONS))
+    engine = create_engine(make_url(new_postgres).set(drivername="postgresql+psycopg"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        for statement in OLD_ROWS:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    store = open_sql(new_postgres)
+    (kept,) = store.open_intents()
+    assert (kept.key, kept.target) == (BudgetKey("ads", "1", "b1"), Money.of(12, "USD"))
+    entries = store.audit()
+    assert [(e.number, e.event.action) for e in entries] == [(1, "proposed"), (2, "approved")]
+    assert prove(entries).broken is None
+    seen = store.snapshot(SnapshotQuery(NOON, DAY, 5, "USD", "UTC"))
+    assert [target.campaign_names for target in seen.targets] == [("Brand",)]
+    store.throw_brake(Brake(True, NOON, "mia", "stop"))
+    assert prove(store.audit()).entries == 3
+    store.close()

@@ -7,9 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.contract import BudgetChange, Receipt
+from connectors.contract import BudgetChange, Receipt, zone
+from connectors.errors import OutcomeUnknown
+from connectors.money import Money
 from optimizer import approval
-from optimizer.agent import writing
+from optimizer.agent import cycle, writing
 from optimizer.agent.cycle import Refused
 from optimizer.agent.tenure import Tenure
 from optimizer.plan.office import Brake
@@ -20,6 +22,17 @@ from tests.optimizer.test_cycle import Rig, rig
 
 def approved(it: Rig) -> str:
     return it.approved().recommendation.rec_id
+
+
+def two_cuts(it: Rig) -> str:
+    """Approve a plan of which the second write need not wait for the first."""
+    plan = it.proposed().recommendation
+    now = {line.key: line.current for line in plan.decision.lines}
+    cuts = sorted(now)[:2]
+    fixed = now | {key: now[key] - Money.of(2000 + 1000 * k, "JPY") for k, key in enumerate(cuts)}
+    edited = cycle.edit(it.house, plan.rec_id, fixed, "ada").recommendation
+    cycle.settle(it.house, edited.rec_id, approval.Approve("ada", edited.plan_hash))
+    return edited.rec_id
 
 
 def throw(it: Rig, *, on: bool) -> None:
@@ -105,6 +118,29 @@ def test_outside_of_the_windows_nothing_is_begun() -> None:
     assert it.platform.effects == []
 
 
+def test_once_the_window_has_shut_what_is_under_way_is_settled_and_nothing_else_is_sent() -> None:
+    it = rig()
+    name = two_cuts(it)
+    local = it.house.clock.now().astimezone(zone(it.house.time_zone))
+    opens, shuts = (f"{local + timedelta(minutes=step):%H:%M}" for step in (0, 2))
+    house = replace(it.house, windows=(approval.Window.parse(f"{opens}-{shuts}"),))
+    inner, calls = it.platform.set_budget, []
+
+    def lost(change: BudgetChange) -> Receipt:
+        calls.append(change.key)
+        it.house.clock.sleep(180)
+        raise OutcomeUnknown("no answer")
+
+    it.platform.set_budget = lost  # type: ignore[method-assign]
+    with pytest.raises(Refused) as refused:
+        writing.apply(house, name)
+    assert refused.value.refusal.code is approval.Code.WINDOW
+    assert len(calls) == 1, "the other write waits for the window"
+    assert {intent.state for intent in it.house.store.intents(name, 2)} == {IntentState.PLANNED}
+    it.platform.set_budget = inner  # type: ignore[method-assign]
+    assert writing.apply(it.house, name).state is State.APPLIED
+
+
 def test_where_another_process_leads_nothing_is_written() -> None:
     it = rig()
     name = approved(it)
@@ -137,3 +173,20 @@ def test_a_process_that_is_leaving_begins_no_further_write() -> None:
     assert it.platform.effects == []
     it.house.tenure.leaving = False
     assert writing.apply(it.house, name).state is State.APPLIED
+
+
+def test_a_plan_counts_as_moved_by_when_it_was_written_not_by_when_it_was_made() -> None:
+    it = rig()
+    name = approved(it)
+
+    def counted() -> list[str]:
+        lately = cycle.moved_lately(it.house, it.house.clock.now())
+        return [record.recommendation.rec_id for record in lately]
+
+    assert counted() == [name], "it may yet be written"
+    it.house.clock.sleep(10 * 3600)
+    assert writing.apply(it.house, name).state is State.APPLIED
+    it.house.clock.sleep(20 * 3600)
+    assert counted() == [name], "made 30 hours ago, written 20 hours ago"
+    it.house.clock.sleep(4 * 3600)
+    assert counted() == [], "a daily run does not count as the one before it"

@@ -10,8 +10,9 @@ from typing import Any
 
 from rich.text import Text
 
-from optimizer.agent.bootstrap import open_house
+from optimizer.agent.bootstrap import open_store
 from optimizer.agent.cli.answers import Answer, Exit
+from optimizer.agent.clock import SystemClock
 from optimizer.agent.daemon import serve
 from optimizer.agent.settings import SettingsError
 from optimizer.plan.office import Brake, JobRun, Lease
@@ -69,13 +70,13 @@ def newest(store: Store) -> list[JobRun]:
 
 def _thrown(config: Path, *, stops: bool, reason: str, actor: str | None) -> Answer:
     who = actor or getpass.getuser()
-    with open_house(config) as house:
+    with open_store(config) as store:  # in an emergency a connector may be what is broken
         try:
-            brake = Brake(stops, house.clock.now(), who, reason)
+            brake = Brake(stops, SystemClock().now(), who, reason)
         except ValueError as error:
             raise SettingsError([f"--reason: {error}."]) from None
-        house.store.throw_brake(brake)
-        under_way = [intent for intent in house.store.open_intents() if intent.attempts]
+        store.throw_brake(brake)
+        under_way = [intent for intent in store.open_intents() if intent.attempts]
     words = "Writes are paused: none is sent from now on." if stops else "Writes may go on."
     if stops and under_way:
         words += f" {len(under_way)} call(s) may have been under way; they are read back, not repeated."

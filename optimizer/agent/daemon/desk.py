@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -26,13 +26,18 @@ from optimizer.agent.settings_daemon import DaemonTable
 from optimizer.approval.table import PROGRAM
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
 from optimizer.plan.recommendation import Intent, IntentState, Record, State
-from optimizer.ports import Clock, Fenced, StateConflict, StoreError
+from optimizer.ports import Clock, Fenced, StoreError
 
 _LOG: Final = structlog.get_logger("outlay.daemon")
 _WRITTEN: Final = frozenset({State.APPROVED, State.APPLYING})
 _KNOWN: Final = (ConnectorError, StoreError, SettingsError, Refused)
+_CUT_OFF: Final = "what came of it could not be kept"
+HANGS: Final = timedelta(hours=1)
+"""A look that lasts longer is taken to hang: its lease is renewed no more, and it gives no sign of life. To read a
+large account for the first time, or to write while a platform throttles, takes less."""
 _RESTED: Final = timedelta(seconds=60)
-"""After an approval that could not be begun or went on waiting, it is tried again after so long."""
+"""After so long an approval that could not be begun or went on waiting is tried again. So are settings that could not
+be taken, since what they name may have been out of reach for a moment."""
 
 
 @dataclass(slots=True)
@@ -84,6 +89,8 @@ class Desk:
         self._runs: dict[str, JobRun] = {}
         self._refits: Refits | None = None
         self._leaving = False
+        self._again = datetime.max.replace(tzinfo=UTC)  # when settings that were refused are read again
+        self._began: datetime | None = None
 
     def open(self) -> None:
         """Read the settings and wire the house.
@@ -97,26 +104,42 @@ class Desk:
             house = held.enter_context(open_house(self._config, self._clock))
             self.leave()
             self._held = held.pop_all()
-        house.tenure.leaving = self._leaving
         self._house, self._written, self._table = house, written, settings.daemon
+        self._again = datetime.max.replace(tzinfo=UTC)
+        house.tenure.leaving = self._leaving
         self.name = house.name
         self._timetable = _timetable(settings)
         self._refits = Refits(self._config, settings, house.store)
 
     def look(self) -> None:
         """Do whatever is due. Never raises: trouble is told in `seen` and in the log, and the next look tries again."""
+        self._began = self._clock.now()
         trouble = self._reloaded()
         try:
             if self._house is not None and self._leads(self._house):
                 self._work(self._house)
         except Fenced as fenced:
             _LOG.warning("stepped down", portfolio=self.name, why=str(fenced))
-            self._runs = {}
-            if self._house is not None:
-                self._house.tenure.leave()
+            self._step_down()
         except Exception as error:  # noqa: BLE001 - one portfolio's defect must not end the others
             trouble = self._told("look", error)
         self.seen = self._sight(trouble)
+        self._began = None
+
+    def keep(self) -> None:
+        """Renew the lease, also in the midst of a long look; called by another thread, from time to time."""
+        house, sign = self._house, self._began or self.seen.at
+        if house is None or sign is None or self._clock.now() - sign > HANGS:
+            return
+        try:
+            house.tenure.keep()
+        except StoreError as error:
+            _LOG.warning("lease not renewed", portfolio=self.name, why=str(error))
+
+    def at_work(self, now: datetime) -> bool:
+        """Whether it is in the midst of a look that does not last longer than one may."""
+        began = self._began
+        return began is not None and now - began <= HANGS
 
     def stop(self) -> None:
         """Finish the write in hand and begin none after it; may be called from a signal handler."""
@@ -126,12 +149,22 @@ class Desk:
 
     def leave(self) -> None:
         """Give up the lead and close what is open."""
-        if self._refits is not None:
-            self._refits.stop()
-        if self._house is not None:
-            self._house.tenure.leave()
+        try:
+            if self._refits is not None:
+                self._refits.stop()
+            self._step_down()
+        finally:
             self._house = None
-        self._held.close()
+            self._held.close()
+
+    def _step_down(self) -> None:
+        """Give up the lead; where the store does not answer, the lease ends by itself."""
+        self._runs = {}
+        if self._house is not None:
+            try:
+                self._house.tenure.leave()
+            except StoreError as error:
+                _LOG.warning("lead not given up", portfolio=self.name, why=str(error))
 
     def _reloaded(self) -> str:
         """Open the house, or open it anew after an edit of its settings; the old stand if the new cannot be read."""
@@ -139,12 +172,12 @@ class Desk:
             written = self._config.stat().st_mtime
         except OSError:
             written = None
-        if self._house is not None and written == self._written:
+        if self._house is not None and written == self._written and self._clock.now() < self._again:
             return self.seen.trouble if self.seen.trouble.startswith(_SETTINGS) else ""
         try:
             self.open()
         except Exception as error:  # noqa: BLE001 - settings may name anything
-            self._written = written
+            self._written, self._again = written, self._clock.now() + _RESTED
             return f"{_SETTINGS}{self._told('settings', error)}"
         _LOG.info("settings read", portfolio=self.name, file=str(self._config))
         return ""
@@ -195,7 +228,7 @@ class Desk:
         """Run a job for a moment at which it was due, unless that is done; keep what came of it."""
         assert self._timetable is not None  # noqa: S101
         epoch, now = house.tenure.epoch, self._clock.now()
-        known = self._known(house, job, due)
+        known = self._unstuck(house, self._known(house, job, due), now)
         if epoch is None or not wanted(known, due, now, epoch, self._timetable):
             return
         run = house.store.begin_run(job, due, epoch, now)
@@ -206,6 +239,14 @@ class Desk:
         house.store.end_run(run, outcome, words, self._clock.now())
         self._runs.pop(job, None)
         self._known(house, job, due)
+
+    def _unstuck(self, house: House, known: JobRun | None, now: datetime) -> JobRun | None:
+        """Looks come one after the other: a run of this epoch that is not at its end was given up by an earlier one."""
+        if known is None or known.outcome is not Outcome.RUNNING or known.epoch != house.tenure.epoch:
+            return known
+        house.store.end_run(known, Outcome.FAILED, _CUT_OFF, now)
+        self._runs.pop(known.job, None)
+        return self._known(house, known.job, known.due_at)
 
     def _known(self, house: House, job: str, due: datetime) -> JobRun | None:
         """The run of a job for a moment, from what is remembered, else from the store."""
@@ -219,7 +260,7 @@ class Desk:
     def _outcome(self, job: str, act: Callable[[], str]) -> tuple[Outcome, str]:
         try:
             words = act()
-        except (Fenced, StateConflict):
+        except Fenced:
             raise
         except Exception as error:  # noqa: BLE001 - a job's defect is told, and the job is tried again
             return Outcome.FAILED, self._told(job, error)
@@ -231,22 +272,26 @@ class Desk:
             _LOG.info("expired", portfolio=self.name, recommendation=record.recommendation.rec_id)
 
     def _apply(self, house: House) -> None:
-        """Write what was approved; what cannot be begun now rests a minute."""
-        for record in house.store.records(_WRITTEN, limit=20):
+        """Write what was approved, first what was begun; what cannot be begun now rests a minute."""
+        found = house.store.records(_WRITTEN, limit=20)
+        for record in sorted(found, key=lambda record: record.state is not State.APPLYING):
             rec_id, now = record.recommendation.rec_id, self._clock.now()
             if self._leaving or now < self._rest.get(rec_id, now):
                 continue
-            words = self._applied(house, rec_id)
+            ended = self._tried("apply", partial(writing.apply, house, rec_id), rec_id, "waits")
             self._rest[rec_id] = self._clock.now() + (timedelta(0) if self._on_its_way(house, rec_id) else _RESTED)
-            self._say(house, "apply", rec_id, words)
+            self._say(house, "apply", rec_id, *ended)
 
-    def _applied(self, house: House, rec_id: str) -> str:
+    def _tried(self, job: str, act: Callable[[], Record], rec_id: str, otherwise: str) -> tuple[Outcome, str]:
+        """What came of one recommendation; a defect that one meets is told, and must not hold up the others."""
         try:
-            return f"{rec_id} is {writing.apply(house, rec_id).state.value}"
-        except (Fenced, StateConflict):
+            return Outcome.DONE, f"{rec_id} is {act().state.value}"
+        except Fenced:
             raise
         except _KNOWN as error:
-            return f"{rec_id} waits: {error}"
+            return Outcome.DONE, f"{rec_id} {otherwise}: {error}"
+        except Exception as error:  # noqa: BLE001
+            return Outcome.FAILED, f"{rec_id} {otherwise}: {self._told(job, error)}"
 
     def _on_its_way(self, house: House, rec_id: str) -> bool:
         return house.store.record(rec_id).state not in _WRITTEN
@@ -262,13 +307,10 @@ class Desk:
             if not settled(ends, now, settle):
                 continue
             self._rest[rec_id] = now + _RESTED
-            try:
-                words = f"{rec_id} is {writing.verify(house, rec_id).state.value}"
-            except _KNOWN as error:
-                words = f"{rec_id} cannot be verified: {error}"
-            self._say(house, "verify", rec_id, words)
+            ended = self._tried("verify", partial(writing.verify, house, rec_id), rec_id, "cannot be verified")
+            self._say(house, "verify", rec_id, *ended)
 
-    def _say(self, house: House, job: str, rec_id: str, words: str) -> None:
+    def _say(self, house: House, job: str, rec_id: str, outcome: Outcome, words: str) -> None:
         """Keep what came of a job that looks often, if it is not what was said last."""
         if self._said.get(f"{job}:{rec_id}") == words or house.tenure.epoch is None:
             return
@@ -276,7 +318,7 @@ class Desk:
         now = self._clock.now()
         run = house.store.begin_run(job, now, house.tenure.epoch, now)
         if run is not None:
-            house.store.end_run(run, Outcome.DONE, words, now)
+            house.store.end_run(run, outcome, words, now)
         _LOG.info("done", portfolio=self.name, job=job, words=words)
 
     def _sight(self, trouble: str) -> Seen:
@@ -297,8 +339,8 @@ class Desk:
                 unknown_writes=sum(intent.state is IntentState.SENDING for intent in opened),
                 trouble=trouble,
             )
-        except StoreError as error:
-            return Seen(at=now, trouble=trouble or str(error))
+        except Exception as error:  # noqa: BLE001 - a look that ended is told of, whatever the store holds
+            return Seen(at=now, trouble=trouble or self._told("look", error))
 
     def _told(self, job: str, error: Exception) -> str:
         """Log a failure, with its traceback where it is a defect of ours, and return it in words."""

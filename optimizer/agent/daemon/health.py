@@ -18,7 +18,7 @@ from optimizer.agent.daemon.desk import Seen
 from optimizer.plan.office import Outcome
 
 STALE: Final = timedelta(minutes=5)
-"""A desk that has not looked for so long is taken to hang; a pull of a slow platform takes less."""
+"""A desk that has not looked for so long, and is not in the midst of a look, is taken to hang."""
 
 
 class Watched(Protocol):
@@ -27,15 +27,19 @@ class Watched(Protocol):
     name: str
     seen: Seen
 
+    def at_work(self, now: datetime) -> bool:
+        """Whether it is in the midst of a look that does not last too long."""
+        ...
+
 
 def alive(desks: Sequence[Watched], now: datetime) -> dict[str, str]:
-    """Return what is wrong with the loop itself, by portfolio; empty if all desks looked lately."""
+    """Return what is wrong with the loop itself, by portfolio; empty if all desks looked lately or are at work."""
     return {
         desk.name: "it has not looked yet"
         if desk.seen.at is None
         else f"its last look was at {desk.seen.at:%H:%M:%S} UTC"
         for desk in desks
-        if desk.seen.at is None or now - desk.seen.at > STALE
+        if (desk.seen.at is None or now - desk.seen.at > STALE) and not desk.at_work(now)
     }
 
 

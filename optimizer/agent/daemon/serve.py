@@ -25,6 +25,8 @@ from optimizer.agent.daemon.logs import configure
 
 _LOG: Final = structlog.get_logger("outlay.daemon")
 _THREADS: Final = 8
+_KEEPERS: Final = 4  # threads that renew leases; long looks must not keep them waiting
+_KEEP_SECONDS: Final = 10.0
 _BREATH: Final = 5.0  # seconds between two signs of life to a watchdog
 _LOOKS_A_SECOND: Final = 50.0
 """Over all portfolios: a look at an idle one costs milliseconds, so that with more of them each looks less often."""
@@ -83,11 +85,15 @@ def _scheduler(desks: Sequence[Desk], seconds: float) -> BackgroundScheduler:
     """APScheduler as a clock: what is due is decided at each look, so that a late or merged tick loses nothing."""
     scheduler = BackgroundScheduler(
         timezone=UTC,
-        executors={"default": ThreadPoolExecutor(min(len(desks), _THREADS))},
+        executors={
+            "default": ThreadPoolExecutor(min(len(desks), _THREADS)),
+            "keepers": ThreadPoolExecutor(min(len(desks), _KEEPERS)),
+        },
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
     for number, desk in enumerate(desks):
         scheduler.add_job(desk.look, "interval", seconds=seconds, id=f"desk-{number}", next_run_time=datetime.now(UTC))
+        scheduler.add_job(desk.keep, "interval", seconds=_KEEP_SECONDS, id=f"keep-{number}", executor="keepers")
     return scheduler
 
 

@@ -22,6 +22,7 @@ from connectors.contract import (
     PerformanceRow,
     Series,
 )
+from optimizer.agent.store import terms
 from optimizer.agent.store.assemble import MOVES_WINDOW, assemble
 from optimizer.agent.store.instants import to_instant
 from optimizer.agent.store.known import Cells, EntityKey, Groups, Known, KnownSeries, Revisions, Span
@@ -47,6 +48,7 @@ from optimizer.approval import OPEN
 from optimizer.plan.audit import GENESIS, Entry, sealed
 from optimizer.plan.basis import Basis
 from optimizer.plan.experiments import Closing, ExperimentRecord
+from optimizer.plan.office import Brake
 from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.recommendation import AdIntent, BudgetIntent, Event, Intent, Record, State, Transition, content_hash
 from optimizer.plan.refits import RefitRecord
@@ -228,6 +230,11 @@ class MemoryStore(MemoryOffice):
     def audit(self, after: int = 0, limit: int = 1_000) -> tuple[Entry, ...]:
         """See `Store.audit`."""
         return self._entries[after : after + limit]  # numbered without a gap, from 1
+
+    def throw_brake(self, brake: Brake) -> None:
+        """See `Store.throw_brake`."""
+        super().throw_brake(brake)
+        self._entries = (*self._entries, _sealed(self._entries, terms.thrown(brake), content_hash(brake)))
 
     def record_refit(self, refit: RefitRecord) -> None:
         """See `Store.record_refit`."""

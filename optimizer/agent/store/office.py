@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlmodel import Session, col, select
 
+from optimizer.agent.store import chain, terms
 from optimizer.agent.store import tables as t
-from optimizer.agent.store import terms
 from optimizer.agent.store.instants import from_instant, to_instant
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
-from optimizer.plan.recommendation import Intent
+from optimizer.plan.recommendation import Intent, content_hash
 
 
 def take_lead(connection: Connection, holder: str, now: datetime, until: datetime, *, gone: bool) -> Lease | None:
@@ -97,6 +97,7 @@ def throw_brake(connection: Connection, brake: Brake) -> None:
     """See `Store.throw_brake`."""
     with Session(connection) as session:
         session.add(t.Brake(stops=brake.on, at=to_instant(brake.at), actor=brake.actor, reason=brake.reason))
+        chain.End(session).add(terms.thrown(brake), content_hash(brake))
         session.flush()
 
 

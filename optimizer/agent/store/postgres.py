@@ -103,7 +103,7 @@ class PostgresDatabase(SqlDatabase):
 
     def seat(self) -> Seat:
         """See `SqlDatabase.seat`."""
-        return SessionSeat(self._engine, (_LOCKS, 3))
+        return SessionSeat(self._engine, (_LOCKS, 3), self._told)
 
     def exists(self) -> bool:
         """See `SqlDatabase.exists`: whoever names a server means one that is there."""

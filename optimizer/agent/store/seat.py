@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from threading import Lock
-from typing import Protocol
+from typing import Final, Protocol
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from optimizer.ports import StoreError
+
+_NOTHING: Final = text("SELECT 1")
 
 
 class Seat(Protocol):
@@ -72,41 +75,58 @@ class FileSeat:
 class SessionSeat:
     """An advisory lock of a session of its own; the server frees it when the connection ends."""
 
-    def __init__(self, engine: Engine, lock: tuple[int, int]) -> None:
+    def __init__(self, engine: Engine, lock: tuple[int, int], told: Callable[[], AbstractContextManager[None]]) -> None:
         """Name the lock; nothing is connected yet.
 
         Args:
             engine: Of which one connection is kept while the seat is held.
             lock: The two halves of the lock's number.
+            told: Within it a failure of the server becomes a `StoreError`.
         """
-        self._engine = engine
+        self._engine, self._told = engine, told
         self._try = text(f"SELECT pg_try_advisory_lock({lock[0]}, {lock[1]})")
         self._held: Connection | None = None
         self._guard = Lock()
 
     def take(self) -> bool:
-        """See `Seat.take`. A session that was lost meanwhile is not held any more."""
+        """See `Seat.take`. A session that was lost meanwhile, and the lock with it, is not held any more."""
         with self._guard:
-            if self._held is not None:
+            if self._held is not None and self._is_alive(self._held):
                 return False
-            connection = self._engine.connect()
-            try:
-                taken = bool(connection.execute(self._try).scalar())
-                connection.commit()
-            except BaseException:
-                connection.invalidate()
-                connection.close()
-                raise
-            if not taken:
-                connection.close()
-                return False
+            self._drop()
+            with self._told():
+                return self._taken()
+
+    def _taken(self) -> bool:
+        connection = self._engine.connect()
+        try:
+            taken = bool(connection.execute(self._try).scalar())
+            connection.commit()
+        except BaseException:
+            connection.invalidate()
+            connection.close()
+            raise
+        if taken:
             self._held = connection
-            return True
+        else:
+            connection.close()
+        return taken
+
+    def _is_alive(self, connection: Connection) -> bool:
+        try:
+            connection.execute(_NOTHING)
+            connection.commit()
+        except DBAPIError:
+            return False
+        return True
 
     def free(self) -> None:
         """See `Seat.free`. The connection is ended, not handed back: the lock is its session's."""
         with self._guard:
-            held, self._held = self._held, None
+            self._drop()
+
+    def _drop(self) -> None:
+        held, self._held = self._held, None
         if held is not None:
             with suppress(DBAPIError):  # the server may have gone already, and the lock with it
                 held.invalidate()

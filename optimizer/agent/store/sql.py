@@ -87,7 +87,7 @@ class SqlStore:
     def note_ads(self, connector: str, ads: Iterable[AdState], read_at: datetime) -> None:
         """See `Store.note_ads`."""
         listed = list(ads)
-        with self._database.write() as connection:
+        with self._database.learn() as connection:
             statuses.note(connection, connector, listed, to_instant(read_at))
 
     def snapshot(self, query: SnapshotQuery) -> Snapshot:

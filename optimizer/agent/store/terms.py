@@ -7,8 +7,11 @@ from datetime import datetime
 from typing import Final
 
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
-from optimizer.plan.recommendation import Intent, IntentState
+from optimizer.plan.recommendation import Event, Intent, IntentState
 from optimizer.ports import Braked, Fenced, StateConflict
+
+SWITCH: Final = "kill-switch"
+"""What stands in the history in place of a recommendation where the kill switch was thrown."""
 
 LEAD_MISSING: Final = "nobody leads: take the lead first"
 
@@ -54,6 +57,11 @@ def check_brake(brake: Brake | None) -> None:
     """
     if brake is not None and brake.on:
         raise Braked(brake)
+
+
+def thrown(brake: Brake) -> Event:
+    """Return what the history says of a throw of the kill switch, which belongs to no recommendation."""
+    return Event(SWITCH, 0, brake.at, brake.actor, "paused" if brake.on else "resumed", brake.reason)
 
 
 def is_sent(before: Intent, after: Intent) -> bool:
