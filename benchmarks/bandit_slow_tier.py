@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-sys.path.pop(0)  # this folder, where bandits.py and coverage.py hide packages
+sys.path.pop(0)  # this folder, where bandits.py hides a package
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bandits import BanditSettings, believe

@@ -7,7 +7,7 @@ by morning into a store, as the demo does; what the budgets of those days were i
 `decide` then plans on the store's snapshot, with the default goals and guardrails. The plan's true change, conversions
 a day expected under the proposed budgets less those under the current ones, averaged over the coming week, is compared
 with the printed interval. The same is done for the aim: a plan that may take any step at once, and so lies furthest
-from what was seen. Intervals of single lines are `coverage.py`'s.
+from what was seen. Intervals of single lines are `calibration.py`'s.
 
 Then every way of exploring plans and writes each morning for two weeks in the same worlds; its expected conversions
 are a share of the clairvoyant's. Writes go straight to the platform, so no cool-down is in force. One campaign has one

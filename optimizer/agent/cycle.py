@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 from connectors.contract import AdKey, AdState, BudgetKey, BudgetTarget, Connector, zone
@@ -32,6 +33,7 @@ _WRITTEN: Final = frozenset({State.APPLIED, State.VERIFIED, State.FAILED, State.
 _SENT: Final = "write-sent"
 _DAY: Final = timedelta(hours=23)
 """A day's run is considered a moment before it is written: of 24 hours, yesterday's would always count as today's."""
+_TOLD: Final = MappingProxyType({State.PROPOSED: "waits for approval", State.APPROVED: "is approved by the policy"})
 _ALL: Final = 1_000_000
 _READS: Final = 4
 _PAUSE_SECONDS: Final = 5.0
@@ -319,14 +321,14 @@ def _with_basis(house: House, step: Transition, around: Surroundings, known_at: 
 
 
 def announce(house: House, record: Record) -> None:
-    """Tell people of a proposal; of anything else there is nothing to tell."""
-    if record.state is not State.PROPOSED:
+    """Tell people of a proposal, or that the policy has approved it; of anything else there is nothing to tell."""
+    if record.state not in _OPEN:
         return
     recommendation, decision = record.recommendation, record.recommendation.decision
     changed = approval.counted(approval.chosen(record))
     by_ads = "" if decision.by_ads is None else f", {decision.by_ads:+,.2f} by ads"
     house.notifier.tell(
-        f"{house.name}: {recommendation.rec_id} waits for approval",
+        f"{house.name}: {recommendation.rec_id} {_TOLD[record.state]}",
         f"{changed}, {decision.total.mean:+,.2f} {decision.unit} expected{by_ads}; "
         f"outlay show {recommendation.rec_id}; valid until {recommendation.valid_until:%Y-%m-%d %H:%M} UTC",
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, SecretStr
 
 from optimizer.agent.settings_types import Positive, Share, Table, Text
-from optimizer.approval import Mode, Window
+from optimizer.approval import Ads, Mode, Window
 
 _LOOPBACK: Final = "127.0.0.1:8471"
 
@@ -70,6 +70,10 @@ class AutonomyTable(Table):
         0.1, description="Most money that the policy moves in 24 hours, as a share of all budgets, 0 to 1."
     )
     gain_probability: Share = Field(0.8, description="Least probability of a gain that the policy asks for, 0 to 1.")
+    ads: Ads = Field(
+        Ads.PEOPLE,
+        description="Who decides on switches of ads: people (a plan with any waits as a whole) or policy.",
+    )
 
 
 class WindowsTable(Table):

@@ -5,7 +5,7 @@
 """
 
 from optimizer.approval.applying import Blocked, Waiting, begin, conclude, retry, sendable, verified
-from optimizer.approval.autonomy import AUTOPILOT, Autonomy, Mode, Waits, consider
+from optimizer.approval.autonomy import AUTOPILOT, Ads, Autonomy, Mode, Waits, consider
 from optimizer.approval.envelopes import Bounds
 from optimizer.approval.intents import (
     DONE,
@@ -58,6 +58,7 @@ __all__ = [
     "TRANSITIONS",
     "UNRESOLVED",
     "Action",
+    "Ads",
     "Approve",
     "Autonomy",
     "Blocked",

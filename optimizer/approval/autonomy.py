@@ -24,6 +24,13 @@ class Mode(StrEnum):
     AUTOPILOT = "autopilot"
 
 
+class Ads(StrEnum):
+    """Who decides on switches of ads."""
+
+    PEOPLE = "people"
+    POLICY = "policy"
+
+
 @dataclass(frozen=True, slots=True)
 class Autonomy:
     """What a plan must be for the policy to approve it; all else waits for a person.
@@ -33,6 +40,8 @@ class Autonomy:
         largest_step: Largest relative change of any one budget.
         moved_share: Most money that the policy may move in any 24 hours, as a share of all budgets together.
         gain_probability: Least probability that the plan as a whole gains.
+        ads: Whether the policy may approve switches of ads, too; if not, a plan with any waits as a whole, since what
+            is left out of an approval cannot be approved afterwards.
 
     Raises:
         ValueError: A limit is not a share between 0 and 1.
@@ -42,6 +51,7 @@ class Autonomy:
     largest_step: float = 0.15
     moved_share: float = 0.1
     gain_probability: float = 0.8
+    ads: Ads = Ads.PEOPLE
 
     def __post_init__(self) -> None:
         for name in ("largest_step", "moved_share", "gain_probability"):
@@ -57,7 +67,7 @@ class Waits:
 
 
 def consider(record: Record, autonomy: Autonomy, policy: Policy, earlier: Iterable[Record]) -> Approve | Waits:
-    """Approve the budgets of a proposal by the policy, or say why they wait for a person; ads are left to people.
+    """Approve a proposal by the policy, or say why it waits for a person.
 
     Args:
         record: A proposal.
@@ -72,7 +82,7 @@ def consider(record: Record, autonomy: Autonomy, policy: Policy, earlier: Iterab
         _not_proposed(record)
         or _doubts(record)
         or _by_hand(record)
-        or (None if lines else "it switches ads only, which a person decides")
+        or _switches(record, autonomy)
         or _step(lines, autonomy)
         or _raise(record, lines)
         or _unsure(record, autonomy)
@@ -84,8 +94,7 @@ def consider(record: Record, autonomy: Autonomy, policy: Policy, earlier: Iterab
         f"within [autonomy]: steps up to {autonomy.largest_step:.0%}, {autonomy.moved_share:.0%} moved in 24 hours, "
         f"a gain with {autonomy.gain_probability:.0%}"
     )
-    keys = None if len(lines) == len(chosen(record)) else tuple(line.key for line in lines)
-    return Approve(AUTOPILOT, record.recommendation.plan_hash, keys, words)
+    return Approve(AUTOPILOT, record.recommendation.plan_hash, None, words)
 
 
 def _not_proposed(record: Record) -> str | None:
@@ -104,6 +113,13 @@ def _by_hand(record: Record) -> str | None:
     if recommendation.fixed or recommendation.parent_id is not None or recommendation.revision > 1:
         return "a person has edited it, or it restores what stood before"
     return None
+
+
+def _switches(record: Record, autonomy: Autonomy) -> str | None:
+    count = sum(not isinstance(line, Line) for line in chosen(record))
+    if count == 0 or autonomy.ads is Ads.POLICY:
+        return None
+    return f"it switches {count} ads, which a person decides"
 
 
 def _step(lines: tuple[Line, ...], autonomy: Autonomy) -> str | None:

@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.contract import BudgetKey
+from connectors.contract import AdKey, BudgetKey, EntityStatus
 from connectors.money import Money
 from optimizer import approval
-from optimizer.approval import AUTOPILOT, Approve, Autonomy, Mode, Policy, Waits, consider
+from optimizer.approval import AUTOPILOT, Ads, Approve, Autonomy, Mode, Policy, Waits, consider
 from optimizer.plan.recommendation import (
+    AdLine,
     Decision,
     Effect,
     Evidence,
@@ -30,11 +31,12 @@ def line(name, current, proposed):
                 effect, (), Evidence(30, 50.0, 900.0, False, "enough"), "it pays")  # fmt: skip
 
 
-def record(*lines, p_worse=0.1, findings=(), **changes):
+def record(*lines, p_worse=0.1, findings=(), ads=(), **changes):
     total = Effect(1.0, 0.0, 2.0, -0.5, 2.5, p_worse)
     decision = Decision(NOW.date(), "USD", "UTC", Objective.CONVERSIONS, "conversions a day",
                         lines or (line("a", 100, 110), line("b", 100, 90)), total, 10.0, 11.0, findings, (), (), (), (),
                         None, "m", "g", "a" * 64, "b" * 64)  # fmt: skip
+    decision = replace(decision, ads=ads)
     step = approval.issue(decision, now=NOW, valid_for=timedelta(hours=24), seed=1, code_version="t")
     return replace(step.record, **changes)
 
@@ -77,6 +79,19 @@ def test_what_the_policy_moved_counts_and_what_people_approved_does_not():
     assert isinstance(consider(record(), PILOT, Policy(), (by_ada, by_ada)), Approve)
     assert isinstance(consider(record(), PILOT, Policy(), (earlier,)), Approve), "20 of 200 is the limit"
     assert isinstance(consider(record(), PILOT, Policy(), (earlier, earlier)), Waits)
+
+
+def test_switches_of_ads_wait_for_a_person_unless_the_policy_may_decide_on_them():
+    least = Evidence(30, 50.0, 900.0, False, "enough")
+    switch = AdLine(AdKey("ads", "1", "ad-1"), BudgetKey("ads", "1", "a"), "Ad", EntityStatus.ACTIVE, EntityStatus.PAUSED,
+                    "", Money.of(1, "USD"), 0.3, 0.02, 0.01, 3, 2, None, least, "it deserves less")  # fmt: skip
+    made = record(ads=(switch,))
+    found = consider(made, PILOT, Policy(), ())
+    assert isinstance(found, Waits)
+    assert "switches 1 ads" in found.words
+    verdict = consider(made, replace(PILOT, ads=Ads.POLICY), Policy(), ())
+    assert isinstance(verdict, Approve)
+    assert verdict.lines is None
 
 
 def test_nobody_may_bear_the_name_of_a_policy():

@@ -396,7 +396,8 @@ def _considered(house: House, record: Record) -> str:
 
 
 def _announced(house: House, record: Record) -> str:
-    cycle.announce(house, record)
+    """Tell of a proposal as it stands now: the policy may have approved it a moment ago."""
+    cycle.announce(house, house.store.record(record.recommendation.rec_id))
     return f"{record.recommendation.rec_id} was announced"
 
 

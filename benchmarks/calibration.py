@@ -1,6 +1,6 @@
 """Do intervals hold as often as they say, and is the filter the posterior of its own model?
 
-    python benchmarks/coverage.py [--quick] [--part loop|history|calibration] [--workers N]
+    python benchmarks/calibration.py [--quick] [--part loop|history|calibration] [--workers N]
 
 In worlds of the simulator at about 1, 5 and 25 conversions a day and campaign, 90% and 95% intervals of two questions
 are compared with what is true: how many conversions of tomorrow there will be in the end, for each campaign under its
