@@ -84,7 +84,23 @@ def test_what_the_policy_moved_counts_and_what_people_approved_does_not():
 def test_switches_of_ads_wait_for_a_person_unless_the_policy_may_decide_on_them():
     least = Evidence(30, 50.0, 900.0, False, "enough")
     ad, budget = AdKey("ads", "1", "ad-1"), BudgetKey("ads", "1", "a")
-    switch = AdLine(ad, budget, "Ad", EntityStatus.ACTIVE, EntityStatus.PAUSED, "", Money.of(1, "USD"), 0.3, 0.02, 0.01, 3, 2, None, least, "it deserves less")  # fmt: skip
+    switch = AdLine(
+        ad,
+        budget,
+        "Ad",
+        EntityStatus.ACTIVE,
+        EntityStatus.PAUSED,
+        "",
+        Money.of(1, "USD"),
+        0.3,
+        0.02,
+        0.01,
+        3,
+        2,
+        None,
+        least,
+        "it deserves less",
+    )
     made = record(ads=(switch,))
     found = consider(made, PILOT, Policy(), ())
     assert isinstance(found, Waits)
