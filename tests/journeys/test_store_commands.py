@@ -157,6 +157,8 @@ def test_a_backup_is_taken_while_others_write_and_put_back_into_an_empty_place(
     assert put_back.data == taken.data
     again = open_sql(url)
     assert again.record("R").recommendation.rec_id == "R"
+    assert again.brake().on
+    assert "look at what was written since" in again.brake().reason
     assert prove(again.audit(limit=1_000_000)).broken is None
     again.commit([step("later")])
     again.close()

@@ -141,6 +141,20 @@ def test_nothing_is_written_outside_of_the_windows(tmp_path: Path) -> None:
     office.desk.leave()
 
 
+def test_an_approval_that_waits_for_its_window_is_not_superseded_by_the_next_morning(tmp_path: Path) -> None:
+    office = Office(tmp_path, '[windows]\nwrites = ["09:00-17:00"]\n[approval]\nvalid_hours = 48\n')
+    office.look()
+    office.approve()
+    office.clock.sleep(24 * 3600)
+    office.look()
+    assert office.newest().state is State.APPROVED
+    assert "no other plan is made" in office.desk.seen.runs["decide"].words
+    office.clock.sleep(3 * 3600)
+    office.look()
+    assert office.newest().state is State.APPLIED
+    office.desk.leave()
+
+
 def test_the_policy_approves_what_stays_within_it_and_is_named(tmp_path: Path) -> None:
     more = '[autonomy]\nmode = "autopilot"\nlargest_step = 1.0\nmoved_share = 1.0\ngain_probability = 0.0\n'
     office = Office(tmp_path, more)

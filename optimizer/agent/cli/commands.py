@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json as jsonlib
 import logging
 import os
@@ -29,6 +28,7 @@ from optimizer.agent.cli.backtest import backtest
 from optimizer.agent.cli.begin import init
 from optimizer.agent.cli.demo import demo
 from optimizer.agent.cli.explain import explain
+from optimizer.agent.cli.person import person
 from optimizer.agent.cli.refit import refit
 from optimizer.agent.cli.replay import replay
 from optimizer.agent.cli.simulate import simulate
@@ -100,7 +100,7 @@ def approve(rec: str, config: Path, lines: str | None, reason: str, plan_hash: s
         record = house.store.record(_rec_id(house, rec))
         whole = _shown_hash(record, plan_hash)
         chosen = None if lines is None else tuple(_any_line(record, name).key for name in _split(lines))
-        verdict = approval.Approve(_actor(actor), whole, chosen, reason)
+        verdict = approval.Approve(person(actor), whole, chosen, reason)
         settled = cycle.settle(house, record.recommendation.rec_id, verdict)
     return _settled(settled)
 
@@ -110,7 +110,7 @@ def reject(rec: str, reason: str, config: Path, actor: str | None) -> Answer:
     with open_house(config) as house:
         rec_id = _rec_id(house, rec)
         kind = approval.Revoke if house.store.record(rec_id).state is State.APPROVED else approval.Reject
-        return _settled(cycle.settle(house, rec_id, kind(_actor(actor), reason)))
+        return _settled(cycle.settle(house, rec_id, kind(person(actor), reason)))
 
 
 def edit(rec: str, config: Path, amounts: list[str], keep: list[str], actor: str | None) -> Answer:
@@ -121,7 +121,7 @@ def edit(rec: str, config: Path, amounts: list[str], keep: list[str], actor: str
         record = house.store.record(_rec_id(house, rec))
         fixed = dict(_amount(record, text) for text in amounts)
         kept = [_line(record, name).key for name in keep]
-        edited = cycle.edit(house, record.recommendation.rec_id, fixed, _actor(actor), keep=kept)
+        edited = cycle.edit(house, record.recommendation.rec_id, fixed, person(actor), keep=kept)
     return Answer(render.record(edited), answers.record_data(edited), _plan_code(edited))
 
 
@@ -144,7 +144,7 @@ def verify(rec: str, config: Path) -> Answer:
 def rollback(rec: str, config: Path, actor: str | None) -> Answer:
     """Propose to restore what stood before."""
     with open_house(config) as house:
-        child = writing.rollback(house, _rec_id(house, rec), _actor(actor))
+        child = writing.rollback(house, _rec_id(house, rec), person(actor))
     return Answer(render.record(child), answers.record_data(child), Exit.PENDING)
 
 
@@ -273,10 +273,6 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise UsageError(f"--as-of {text!r} is not a day. Mend: write it as YYYY-MM-DD.") from None
-
-
-def _actor(given: str | None) -> str:
-    return given or getpass.getuser()
 
 
 def _write(path: Path, text: str) -> None:

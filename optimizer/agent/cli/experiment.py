@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
@@ -22,6 +21,7 @@ from optimizer.agent import experiments
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cli import trials
 from optimizer.agent.cli.answers import Answer, Exit, finite
+from optimizer.agent.cli.person import person
 from optimizer.agent.cycle import House, snapshot
 from optimizer.agent.experiments import ALL, Watched
 from optimizer.plan.experiments import ExperimentRecord
@@ -40,7 +40,7 @@ def register(config: Path, name: str, actor: str | None, **words: Any) -> Answer
     """
     with open_house(config) as house:
         plan = _plan(house, name, words)
-        record = experiments.register(house, plan, actor or getpass.getuser())
+        record = experiments.register(house, plan, person(actor))
         known = _known(house, plan)
     unseen = [arm for arm in plan.ids if arm not in known]
     shown = Group(trials.registered(record), *map(trials.note, _unseen(plan, unseen)))
@@ -66,7 +66,7 @@ def close(config: Path, experiment: str, reason: str, keep: str | None, actor: s
     """Write the end of an experiment down, with what it said then."""
     with open_house(config) as house:
         record = experiments.find(house, experiment)
-        watched = experiments.close(house, record, actor or getpass.getuser(), reason, keep)
+        watched = experiments.close(house, record, person(actor), reason, keep)
     return Answer(Group(trials.status(watched), trials.closed(watched.record)), watched_data(watched))
 
 

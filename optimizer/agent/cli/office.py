@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.text import Text
 
 from optimizer.agent.bootstrap import open_store
 from optimizer.agent.cli.answers import Answer, Exit
+from optimizer.agent.cli.person import person
 from optimizer.agent.clock import SystemClock
 from optimizer.agent.daemon import serve
 from optimizer.agent.settings import SettingsError
@@ -69,7 +69,7 @@ def newest(store: Store) -> list[JobRun]:
 
 
 def _thrown(config: Path, *, stops: bool, reason: str, actor: str | None) -> Answer:
-    who = actor or getpass.getuser()
+    who = person(actor)
     with open_store(config) as store:  # in an emergency a connector may be what is broken
         try:
             brake = Brake(stops, SystemClock().now(), who, reason)

@@ -210,7 +210,7 @@ class Desk:
         self._job(house, "pull", due, lambda: _pulled(cycle.pull(house, today)))
         pulled, now = self._runs.get("pull"), self._clock.now()
         if pulled is not None and pulled.due_at == due and pulled.outcome is Outcome.DONE:
-            self._job(house, "decide", due, lambda: _decided(cycle.propose(house, house.today())))
+            self._job(house, "decide", due, lambda: _decided(house))
         elif given_up(pulled, due, now, timetable):
             self._job(house, "decide", due, _nothing_read)
 
@@ -377,7 +377,11 @@ def _pulled(reports: Iterable[cycle.PullReport]) -> str:
     )
 
 
-def _decided(record: Record) -> str:
+def _decided(house: House) -> str:
+    """Propose, unless an approval waits to be written, for a window or a resume: a new plan would take its place."""
+    if waiting := house.store.records(_WRITTEN, limit=1):
+        return f"{waiting[0].recommendation.rec_id} is approved and waits to be written: no other plan is made"
+    record = cycle.propose(house, house.today())
     recommendation = record.recommendation
     changed = sum(line.changes for line in recommendation.decision.lines)
     return f"{recommendation.rec_id} is {record.state.value}: {changed} budgets"
