@@ -17,7 +17,7 @@ demo: .venv/ready  ## Run the whole loop on a simulated market, offline.
 	@$(BIN)/outlay demo
 
 test: .venv/ready  ## Run the tests on all cores.
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
 check: lint types imports  ## Run every check but the tests.
 

@@ -20,7 +20,6 @@ from connectors.contract import BudgetChange, BudgetKey
 from connectors.errors import ConnectorError
 from connectors.money import Money
 from optimizer import approval
-from optimizer.agent import bootstrap
 from optimizer.agent.store import open_sql
 from optimizer.approval.intents import DONE
 from optimizer.plan.office import Brake
@@ -88,7 +87,6 @@ class Campaign:
         (folder / ".outlay").mkdir(parents=True)
         (folder / "config.toml").write_text(worker.CONFIG.format(port=self.server.port))
         self.store = open_sql(self.url)
-        bootstrap.registry.build = worker.build
 
     def run(self, kills: int) -> Tally:
         """Kill until there were so many, let the last plan end, and judge."""
@@ -103,6 +101,7 @@ class Campaign:
                 break
             self.store.close()
             self._agent(None)
+        gc.unfreeze()
         self._judge()
         self.server.close()
         return self.tally

@@ -235,6 +235,7 @@ class Inherited:
 
 def work(folder: Path, origin: float, trap: Trap, store: Any, looks: int = 60) -> None:
     """Be the agent until all is done, or until the trap springs."""
+    bootstrap.registry.build = build
     bootstrap.open_sql = lambda _url: Inherited(store)
 
     @contextmanager
