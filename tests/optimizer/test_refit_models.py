@@ -80,7 +80,7 @@ def test_a_constant_spend_at_the_reference_brings_the_level() -> None:
     assert found == pytest.approx(np.repeat(np.exp(p["level"])[:, None], found.shape[1], axis=1))
 
 
-def test_a_test_of_a_channel_adds_its_campaigns_up_times_the_incremental_share() -> None:
+def test_a_test_of_a_channel_adds_its_campaigns_up_times_the_incremental_share_and_the_part_tested() -> None:
     evidence = _evidence()
     p = _hierarchy(evidence, np.random.default_rng(3)) | {"carry": np.full(2, 1e-9)}
     (trial,) = evidence.trials
@@ -95,7 +95,7 @@ def test_a_test_of_a_channel_adds_its_campaigns_up_times_the_incremental_share()
         with_it, without = (u**slope / (u**slope + half**slope) for u in ends)
         rate = math.exp(p["level"][n] + _walk(p, n, days, knots)[trial.middle]) * (1 + half**slope)
         total += rate * 14 * (with_it - without)
-    assert found == pytest.approx(0.4 * total, rel=1e-6)
+    assert found == pytest.approx(0.4 * trial.whole * total, rel=1e-6)
 
 
 def test_the_export_is_the_spread_over_one_more_campaign() -> None:
