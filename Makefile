@@ -31,7 +31,7 @@ types: .venv/ready  ## Check types, strictly.
 imports: .venv/ready  ## Check who imports whom.
 	$(BIN)/lint-imports
 
-crash-test: .venv/ready  ## Kill the agent 10,000 times and say what that did. Takes a quarter of an hour.
+crash-test: .venv/ready  ## Kill the agent 10,000 times and say what that did. Takes an hour.
 	$(BIN)/python benchmarks/crash.py
 
 bench-quick: .venv/ready  ## Run every benchmark in its short form.
