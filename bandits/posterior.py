@@ -15,7 +15,7 @@ import numpy as np
 from scipy import special
 
 from bandits import state
-from bandits.evidence import refuse_negative
+from bandits.evidence import refuse_excess, refuse_negative
 from bandits.groups import FloatArray
 
 
@@ -65,11 +65,9 @@ class BetaBinomial:
             ValueError: A statistic is negative, or successes exceed trials; names the arm.
         """
         _check_statistics(self.alpha, successes=successes, trials=trials)
-        over = np.flatnonzero(successes > trials)
-        if over.size:
-            a = over[0]
-            raise ValueError(f"arm {a}: {successes[a]:g} successes are more than {trials[a]:g} trials")
-        return BetaBinomial(self.alpha + successes, self.beta + (trials - successes))
+        refuse_excess(successes, trials)
+        # Sums of many days may miss their trials by a rounding.
+        return BetaBinomial(self.alpha + successes, self.beta + np.maximum(trials - successes, 0.0))
 
     @property
     def mean(self) -> FloatArray:
