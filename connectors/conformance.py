@@ -89,17 +89,17 @@ class ConnectorConformance(ABC):
     def test_it_satisfies_the_protocol(self) -> None:
         """It has every attribute and method of the contract, and a name."""
         connector = self._any()
-        _require(isinstance(connector, Connector), f"{type(connector).__name__} lacks a part of the contract")
-        _require(bool(connector.name), "its name is empty")
+        require(isinstance(connector, Connector), f"{type(connector).__name__} lacks a part of the contract")
+        require(bool(connector.name), "its name is empty")
 
     def test_accounts_are_its_own_and_in_their_currency(self) -> None:
         """Accounts are unique, carry the connector's name, and the currency that was asked for."""
         for currency in self.currencies:
             connector = self.make(currency)
             accounts = connector.accounts()
-            _require(bool(accounts), "it has no account")
-            _require({a.connector for a in accounts} == {connector.name}, "an account bears another connector's name")
-            _require({a.currency for a in accounts} == {currency}, f"an account is not in {currency}")
+            require(bool(accounts), "it has no account")
+            require({a.connector for a in accounts} == {connector.name}, "an account bears another connector's name")
+            require({a.currency for a in accounts} == {currency}, f"an account is not in {currency}")
             _unique((a.account_id for a in accounts), "account")
 
     def test_entities_come_parents_first(self) -> None:
@@ -108,7 +108,7 @@ class ConnectorConformance(ABC):
         entities = list(self._any().entities())
         _unique(((e.account.account_id, e.kind, e.entity_id) for e in entities), "entity")
         for entity in entities:
-            _require(entity.parent_id is None or entity.parent_id in met, f"{entity.entity_id} precedes its parent")
+            require(entity.parent_id is None or entity.parent_id in met, f"{entity.entity_id} precedes its parent")
             met.add(entity.entity_id)
 
     def test_closing_twice_is_harmless(self) -> None:
@@ -122,10 +122,10 @@ class ConnectorConformance(ABC):
     def test_every_day_has_rows_inside_the_period(self) -> None:
         """Both ends of the period are included, and nothing beyond them."""
         first, last = self.days()
-        _require(last - first >= timedelta(days=2), "days() must span three days")
+        require(last - first >= timedelta(days=2), "days() must span three days")
         seen = {row.day for row in self._any().pull(first, last)}
         wanted = {first + timedelta(days=n) for n in range((last - first).days + 1)}
-        _require(seen == wanted, f"days without rows or beyond the period: {sorted(seen ^ wanted)[:5]}")
+        require(seen == wanted, f"days without rows or beyond the period: {sorted(seen ^ wanted)[:5]}")
 
     def test_single_days_add_up_to_the_period(self) -> None:
         """Reading day by day gives the rows of the whole period, so that sums agree however it is cut."""
@@ -136,14 +136,14 @@ class ConnectorConformance(ABC):
         for number in range((last - first).days + 1):
             day = first + timedelta(days=number)
             parts.update(_measures(connector.pull(day, day)))
-        _require(parts == whole, "the days one by one differ from the period at once")
+        require(parts == whole, "the days one by one differ from the period at once")
 
     def test_a_key_stands_once_per_statement(self) -> None:
         """No two rows share series, day and `fetched_at`; later statements of a key come later."""
         latest: dict[_Key, PerformanceRow] = {}
         for row in self._rows(self._any()):
             before = latest.get((row.series, row.day))
-            _require(before is None or before.fetched_at < row.fetched_at, f"stated twice or out of order: {row}")
+            require(before is None or before.fetched_at < row.fetched_at, f"stated twice or out of order: {row}")
             latest[row.series, row.day] = row
 
     def test_each_campaign_reports_at_one_level(self) -> None:
@@ -152,7 +152,7 @@ class ConnectorConformance(ABC):
         for row in self._rows(self._any()):
             mine = (row.series.level, row.series.audience_id is not None)
             key = (row.series.account.account_id, row.series.campaign_id)
-            _require(grain.setdefault(key, mine) == mine, f"campaign {key} reports at two levels")
+            require(grain.setdefault(key, mine) == mine, f"campaign {key} reports at two levels")
 
     def test_rows_name_known_accounts_and_campaigns(self) -> None:
         """Every row's account and campaign are among the accounts and entities."""
@@ -160,40 +160,38 @@ class ConnectorConformance(ABC):
         accounts = set(connector.accounts())
         campaigns = {(e.account, e.entity_id) for e in connector.entities() if e.kind is EntityKind.CAMPAIGN}
         for row in self._rows(connector):
-            _require(row.series.account in accounts, f"unknown account: {row.series.account}")
-            _require((row.series.account, row.series.campaign_id) in campaigns, f"unknown: {row.series.campaign_id}")
+            require(row.series.account in accounts, f"unknown account: {row.series.account}")
+            require((row.series.account, row.series.campaign_id) in campaigns, f"unknown: {row.series.campaign_id}")
 
     def test_measures_that_it_declares_absent_are_absent(self) -> None:
         """A measure is None in every row where the capabilities say that it is not reported."""
         connector = self._any()
         told = connector.capabilities
         for row in self._rows(connector):
-            _require(told.reports_value or row.value_micros is None, "a value, though none is reported")
-            _require(
-                told.reports_impressions or row.impressions_micros is None, "impressions, though none are reported"
-            )
-            _require(told.reports_clicks or row.clicks_micros is None, "clicks, though none are reported")
+            require(told.reports_value or row.value_micros is None, "a value, though none is reported")
+            require(told.reports_impressions or row.impressions_micros is None, "impressions, though none are reported")
+            require(told.reports_clicks or row.clicks_micros is None, "clicks, though none are reported")
             shares = (row.impression_share_micros, row.lost_to_budget_micros)
-            _require(
+            require(
                 told.reports_impression_share or shares == (None, None), "impression shares, though none are reported"
             )
 
     def test_reading_again_changes_nothing(self) -> None:
         """Two readings of an unchanged platform state the same."""
         connector = self._any()
-        _require(_measures(self._rows(connector)) == _measures(self._rows(connector)), "a second reading differs")
+        require(_measures(self._rows(connector)) == _measures(self._rows(connector)), "a second reading differs")
 
     def test_a_restatement_replaces(self) -> None:
         """After a restatement the same keys are there, some with other measures and a later `fetched_at`."""
         connector = self._any()
-        before = _latest(self._rows(connector))
+        before = latest(self._rows(connector))
         self.restate(connector)
-        after = _latest(self._rows(connector))
-        _require(before.keys() <= after.keys(), "a restatement lost a key")
+        after = latest(self._rows(connector))
+        require(before.keys() <= after.keys(), "a restatement lost a key")
         changed = [key for key, row in before.items() if _numbers(row) != _numbers(after[key])]
-        _require(bool(changed), "restate() changed nothing")
+        require(bool(changed), "restate() changed nothing")
         for key in changed:
-            _require(after[key].fetched_at > before[key].fetched_at, f"restated, but not learnt later: {after[key]}")
+            require(after[key].fetched_at > before[key].fetched_at, f"restated, but not learnt later: {after[key]}")
 
     # Budgets
 
@@ -201,14 +199,14 @@ class ConnectorConformance(ABC):
         """Keys are unique and of its accounts; what a budget covers is an entity of the holder's level."""
         connector = self._any()
         accounts, budgets = set(connector.accounts()), connector.budgets()
-        _require(len(budgets) >= 2, "make() must give at least two budgets")
+        require(len(budgets) >= 2, "make() must give at least two budgets")
         _unique((budget.key for budget in budgets), "budget")
         entities = {(e.account, e.kind.value, e.entity_id) for e in connector.entities()}
         for budget in budgets:
-            _require(budget.account in accounts, f"budget {budget.key} is of an unknown account")
+            require(budget.account in accounts, f"budget {budget.key} is of an unknown account")
             for covered in budget.covers:
                 known = (budget.account, budget.holder.value, covered) in entities
-                _require(known, f"budget {budget.key} covers {covered}, which is no entity")
+                require(known, f"budget {budget.key} covers {covered}, which is no entity")
 
     def test_a_budget_goes_there_and_back_in_every_currency(self) -> None:
         """A set amount is live to the micro, nothing else moves, and the prior amount can be restored."""
@@ -218,39 +216,37 @@ class ConnectorConformance(ABC):
                 continue
             budgets = connector.budgets()
             budget = budgets[0]
-            change = _change(budget, quanta=3)
+            change = change_of(budget, quanta=3)
             receipt = connector.set_budget(change)
-            _require(receipt.key == budget.key and receipt.amount == change.target, f"the receipt says {receipt}")
-            _require(
-                self.live(connector, budget.key) == change.target, f"{currency}: the platform holds something else"
-            )
+            require(receipt.key == budget.key and receipt.amount == change.target, f"the receipt says {receipt}")
+            require(self.live(connector, budget.key) == change.target, f"{currency}: the platform holds something else")
             now = {b.key: b for b in connector.budgets()}
-            _require(now[budget.key].amount == change.target, f"{currency}: read back {now[budget.key].amount}")
-            _require(not budget.etag or now[budget.key].etag != budget.etag, "the etag did not change")
+            require(now[budget.key].amount == change.target, f"{currency}: read back {now[budget.key].amount}")
+            require(not budget.etag or now[budget.key].etag != budget.etag, "the etag did not change")
             for other in budgets[1:]:
-                _require(now[other.key].amount == other.amount, f"setting {budget.key} moved {other.key}")
+                require(now[other.key].amount == other.amount, f"setting {budget.key} moved {other.key}")
             connector.set_budget(BudgetChange("conformance-back", budget.key, change.target, budget.amount))
-            _require(self.live(connector, budget.key) == budget.amount, f"{currency}: the prior amount is not restored")
+            require(self.live(connector, budget.key) == budget.amount, f"{currency}: the prior amount is not restored")
 
     def test_checking_writes_nothing(self) -> None:
         """`check_budget` accepts a fair change and leaves every budget as it was."""
         connector = self._any()
         before = connector.budgets()
         if connector.capabilities.writes_budgets:
-            connector.check_budget(_change(before[0]))
-        _require(self.live(connector, before[0].key) == before[0].amount, "check_budget wrote")
-        _require(list(connector.budgets()) == list(before), "check_budget changed the budgets")
+            connector.check_budget(change_of(before[0]))
+        require(self.live(connector, before[0].key) == before[0].amount, "check_budget wrote")
+        require(list(connector.budgets()) == list(before), "check_budget changed the budgets")
 
     def test_setting_twice_has_one_effect(self) -> None:
         """The same change sent again is acknowledged and moves nothing."""
         connector = self._any()
         if not connector.capabilities.writes_budgets:
             return
-        change = _change(connector.budgets()[0])
+        change = change_of(connector.budgets()[0])
         connector.set_budget(change)
         again = connector.set_budget(change)
-        _require(again.amount == change.target, "the second receipt differs")
-        _require(self.live(connector, change.key) == change.target, "the second call moved the budget")
+        require(again.amount == change.target, "the second receipt differs")
+        require(self.live(connector, change.key) == change.target, "the second call moved the budget")
 
     def test_drift_is_refused_and_never_overwritten(self) -> None:
         """A budget that somebody else changed stays as they left it; the error tells both amounts."""
@@ -260,28 +256,28 @@ class ConnectorConformance(ABC):
         budget = connector.budgets()[0]
         theirs = _plus(budget, 7)
         self.edit_behind(connector, budget.key, theirs)
-        error = self._refused(lambda: connector.set_budget(_change(budget)))
-        _require(isinstance(error, Drifted), f"{type(error).__name__} instead of Drifted")
+        error = self._refused(lambda: connector.set_budget(change_of(budget)))
+        require(isinstance(error, Drifted), f"{type(error).__name__} instead of Drifted")
         if isinstance(error, Drifted):
             amounts = (error.expected_micros, error.live_micros)
-            _require(amounts == (budget.amount.micros, theirs.micros), f"Drifted tells {amounts}")
-        _require(self.live(connector, budget.key) == theirs, "somebody else's amount was overwritten")
+            require(amounts == (budget.amount.micros, theirs.micros), f"Drifted tells {amounts}")
+        require(self.live(connector, budget.key) == theirs, "somebody else's amount was overwritten")
 
     def test_an_amount_that_is_live_already_is_acknowledged(self) -> None:
         """When somebody else set the very target, there is nothing left to do."""
         connector = self._any()
         if not connector.capabilities.compares_and_sets:
             return
-        change = _change(connector.budgets()[0])
+        change = change_of(connector.budgets()[0])
         self.edit_behind(connector, change.key, change.target)
-        _require(connector.set_budget(change).amount == change.target, "the receipt differs")
-        _require(self.live(connector, change.key) == change.target, "the budget moved")
+        require(connector.set_budget(change).amount == change.target, "the receipt differs")
+        require(self.live(connector, change.key) == change.target, "the budget moved")
 
     def test_what_cannot_be_set_is_refused(self) -> None:
         """An unknown budget, a foreign currency, a negative amount, one below the minimum or between two quanta."""
         connector = self._any()
         budget = connector.budgets()[0]
-        fair = _change(budget)
+        fair = change_of(budget)
         foreign = next(c for c in ("USD", "CHF") if c != budget.account.currency)
         unfit = {
             "an unknown budget": replace(fair, key=replace(fair.key, budget_id="no-such-budget")),
@@ -299,15 +295,15 @@ class ConnectorConformance(ABC):
         for what, change in unfit.items():
             for call in (connector.check_budget, connector.set_budget):
                 error = self._refused(_calling(call, change))
-                _require(isinstance(error, Stop | AskMarketer), f"{what}: {type(error).__name__}")
-            _require(self.live(connector, budget.key) == budget.amount, f"{what} was written")
+                require(isinstance(error, Stop | AskMarketer), f"{what}: {type(error).__name__}")
+            require(self.live(connector, budget.key) == budget.amount, f"{what} was written")
 
     def test_a_connector_that_cannot_write_says_so(self) -> None:
         """Where budgets cannot be written, a set is refused for good or put to the marketer."""
         connector = self._any()
         if not connector.capabilities.writes_budgets:
-            error = self._refused(_calling(connector.set_budget, _change(connector.budgets()[0])))
-            _require(isinstance(error, Stop | AskMarketer), f"{type(error).__name__}")
+            error = self._refused(_calling(connector.set_budget, change_of(connector.budgets()[0])))
+            require(isinstance(error, Stop | AskMarketer), f"{type(error).__name__}")
 
     # Ads
 
@@ -316,63 +312,63 @@ class ConnectorConformance(ABC):
         connector = self._any()
         ads, accounts = connector.ads(), set(connector.accounts())
         if not connector.capabilities.writes_status:
-            _require(not ads, "it names ads, but says that it cannot switch them")
+            require(not ads, "it names ads, but says that it cannot switch them")
             return
-        _require(len(ads) >= 2, "make() must give at least two ads")
+        require(len(ads) >= 2, "make() must give at least two ads")
         _unique((ad.key for ad in ads), "ad")
         campaigns = {(e.account, e.entity_id) for e in connector.entities() if e.kind is EntityKind.CAMPAIGN}
         for ad in ads:
-            _require(ad.account in accounts, f"ad {ad.key} is of an unknown account")
-            _require((ad.account, ad.campaign_id) in campaigns, f"ad {ad.key} is of an unknown campaign")
+            require(ad.account in accounts, f"ad {ad.key} is of an unknown account")
+            require((ad.account, ad.campaign_id) in campaigns, f"ad {ad.key} is of an unknown campaign")
 
     def test_an_ad_is_paused_and_resumed(self) -> None:
         """A set status is live, nothing else moves, and the prior status can be restored."""
         connector = self._any()
         for ad in self._switchable(connector):
             ads, budgets = connector.ads(), connector.budgets()
-            receipt = connector.set_status(_switch(ad))
-            _require((receipt.key, receipt.status) == (ad.key, _other(ad.status)), f"the receipt says {receipt}")
+            receipt = connector.set_status(switch_of(ad))
+            require((receipt.key, receipt.status) == (ad.key, _other(ad.status)), f"the receipt says {receipt}")
             now = {one.key: one for one in connector.ads()}
-            _require(now[ad.key].status is _other(ad.status), f"read back {now[ad.key].status}")
-            _require(not ad.etag or now[ad.key].etag != ad.etag, "the etag did not change")
-            _require(
+            require(now[ad.key].status is _other(ad.status), f"read back {now[ad.key].status}")
+            require(not ad.etag or now[ad.key].etag != ad.etag, "the etag did not change")
+            require(
                 all(now[one.key] == one for one in ads if one.key != ad.key), f"switching {ad.key} moved another ad"
             )
-            _require(list(connector.budgets()) == list(budgets), f"switching {ad.key} moved a budget")
+            require(list(connector.budgets()) == list(budgets), f"switching {ad.key} moved a budget")
             connector.set_status(StatusChange("conformance-back", ad.key, _other(ad.status), ad.status))
-            _require(self._status(connector, ad.key) is ad.status, "the prior status is not restored")
+            require(self._status(connector, ad.key) is ad.status, "the prior status is not restored")
 
     def test_checking_a_status_switches_nothing(self) -> None:
         """`check_status` accepts a fair change and leaves every ad as it was."""
         connector = self._any()
         for ad in self._switchable(connector):
             before = connector.ads()
-            connector.check_status(_switch(ad))
-            _require(list(connector.ads()) == list(before), "check_status switched an ad")
+            connector.check_status(switch_of(ad))
+            require(list(connector.ads()) == list(before), "check_status switched an ad")
 
     def test_switching_twice_has_one_effect(self) -> None:
         """The same change sent again is acknowledged; once a person has undone it, it is refused."""
         connector = self._any()
         for ad in self._switchable(connector):
-            change = _switch(ad)
+            change = switch_of(ad)
             connector.set_status(change)
-            _require(connector.set_status(change).status is change.target, "the second receipt differs")
-            _require(self._status(connector, ad.key) is change.target, "the second call switched the ad")
+            require(connector.set_status(change).status is change.target, "the second receipt differs")
+            require(self._status(connector, ad.key) is change.target, "the second call switched the ad")
             if not connector.capabilities.compares_and_sets:
                 return
             self.switch_behind(connector, ad.key, ad.status)
             error = self._refused(_calling_status(connector.set_status, change))
-            _require(isinstance(error, StatusDrifted), f"{type(error).__name__} instead of StatusDrifted")
-            _require(self._status(connector, ad.key) is ad.status, "somebody else's switch was overwritten")
+            require(isinstance(error, StatusDrifted), f"{type(error).__name__} instead of StatusDrifted")
+            require(self._status(connector, ad.key) is ad.status, "somebody else's switch was overwritten")
 
     def test_a_status_that_is_live_already_is_acknowledged(self) -> None:
         """When somebody else set the very target, there is nothing left to do."""
         connector = self._any()
         for ad in self._switchable(connector):
-            change = _switch(ad)
+            change = switch_of(ad)
             self.switch_behind(connector, ad.key, change.target)
-            _require(connector.set_status(change).status is change.target, "the receipt differs")
-            _require(self._status(connector, ad.key) is change.target, "the ad was switched")
+            require(connector.set_status(change).status is change.target, "the receipt differs")
+            require(self._status(connector, ad.key) is change.target, "the ad was switched")
 
     def test_an_unknown_ad_is_refused(self) -> None:
         """So is every ad where statuses cannot be written."""
@@ -383,7 +379,7 @@ class ConnectorConformance(ABC):
             change = StatusChange("conformance", unknown, EntityStatus.ACTIVE, EntityStatus.PAUSED)
             for call in (connector.check_status, connector.set_status):
                 error = self._refused(_calling_status(call, change))
-                _require(isinstance(error, Stop | AskMarketer), f"{type(error).__name__}")
+                require(isinstance(error, Stop | AskMarketer), f"{type(error).__name__}")
 
     # Help
 
@@ -392,7 +388,7 @@ class ConnectorConformance(ABC):
         if not connector.capabilities.writes_status:
             return ()
         found = [ad for ad in connector.ads() if ad.status is EntityStatus.ACTIVE]
-        _require(bool(found), "make() must give an ad that runs")
+        require(bool(found), "make() must give an ad that runs")
         return found[:1]
 
     def _status(self, connector: Connector, key: AdKey) -> EntityStatus:
@@ -409,7 +405,7 @@ class ConnectorConformance(ABC):
         try:
             answer = call()
         except ConnectorError as error:
-            _require(type(error) is not ConnectorError, "the base of the families was raised itself")
+            require(type(error) is not ConnectorError, "the base of the families was raised itself")
             self._keeps_secrets(error)
             return error
         raise AssertionError(f"it should have been refused, but answered {answer}")
@@ -418,11 +414,12 @@ class ConnectorConformance(ABC):
         shown: BaseException | None = error
         while shown is not None:
             for secret in self.secrets:
-                _require(secret not in f"{shown} {shown!r}", f"{type(shown).__name__} shows a secret")
+                require(secret not in f"{shown} {shown!r}", f"{type(shown).__name__} shows a secret")
             shown = shown.__cause__ or shown.__context__
 
 
-def _require(holds: bool, otherwise: str) -> None:
+def require(holds: bool, otherwise: str) -> None:
+    """Raise AssertionError with these words unless it holds."""
     if not holds:
         raise AssertionError(otherwise)
 
@@ -430,7 +427,7 @@ def _require(holds: bool, otherwise: str) -> None:
 def _unique(items: Iterable[object], what: str) -> None:
     met: set[object] = set()
     for item in items:
-        _require(item not in met, f"{what} {item} comes twice")
+        require(item not in met, f"{what} {item} comes twice")
         met.add(item)
 
 
@@ -438,20 +435,22 @@ def _numbers(row: PerformanceRow) -> tuple[int | None, ...]:
     return row.spend_micros, row.conversions_micros, row.value_micros, row.impressions_micros, row.clicks_micros
 
 
-def _latest(rows: Iterable[PerformanceRow]) -> dict[_Key, PerformanceRow]:
+def latest(rows: Iterable[PerformanceRow]) -> dict[_Key, PerformanceRow]:
+    """Return the last statement of each series and day."""
     return {(row.series, row.day): row for row in rows}
 
 
 def _measures(rows: Iterable[PerformanceRow]) -> dict[_Key, tuple[int | None, ...]]:
-    return {key: _numbers(row) for key, row in _latest(rows).items()}
+    return {key: _numbers(row) for key, row in latest(rows).items()}
 
 
 def _plus(budget: BudgetTarget, quanta: int) -> Money:
     return budget.amount + Money(quanta * budget.quantum_micros, budget.account.currency)
 
 
-def _change(budget: BudgetTarget, quanta: int = 1) -> BudgetChange:
-    return BudgetChange("conformance", budget.key, budget.amount, _plus(budget, quanta))
+def change_of(budget: BudgetTarget, quanta: int = 1, key: str = "conformance") -> BudgetChange:
+    """Return a fair change of a budget, up by so many quanta."""
+    return BudgetChange(key, budget.key, budget.amount, _plus(budget, quanta))
 
 
 def _calling(call: Callable[[BudgetChange], Receipt | None], change: BudgetChange) -> Callable[[], Receipt | None]:
@@ -462,7 +461,8 @@ def _other(status: EntityStatus) -> EntityStatus:
     return EntityStatus.PAUSED if status is EntityStatus.ACTIVE else EntityStatus.ACTIVE
 
 
-def _switch(ad: AdState) -> StatusChange:
+def switch_of(ad: AdState) -> StatusChange:
+    """Return the change of an ad to the other status."""
     return StatusChange("conformance", ad.key, ad.status, _other(ad.status))
 
 

@@ -9,9 +9,9 @@ fractional conversions and even fractional clicks, and integers sum to the same 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -443,6 +443,10 @@ class Connector(Protocol):
         ...
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class BuildContext:
     """What a connector's factory is given.
@@ -452,12 +456,14 @@ class BuildContext:
         options: The settings of that table, less `kind`; the factory validates them.
         home: The folder of `config.toml`, from which relative paths start.
         source: How to name the settings in an error, such as `config.toml [connectors.NAME]`.
+        clock: Tells the time, aware UTC; rows are fetched by it.
     """
 
     name: str
     options: Mapping[str, Any]
     home: Path
     source: str = field(default="config.toml")
+    clock: Callable[[], datetime] = field(default=_utc_now)
 
 
 def _named(value: object, name: str) -> None:

@@ -43,7 +43,7 @@ def open_house(config: Path, clock: Clock | None = None) -> Iterator[House]:
         store = held.enter_context(open_store(config))
         connectors: dict[str, Connector] = {}
         for name, table in settings.connectors.items():
-            context = BuildContext(name, table.options, home, f"{config.name} [connectors.{name}]")
+            context = BuildContext(name, table.options, home, f"{config.name} [connectors.{name}]", clock.now)
             connectors[name] = held.enter_context(closing(registry.build(table.kind, context)))
         yield House(
             name=settings.portfolio.name,

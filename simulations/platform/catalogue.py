@@ -82,7 +82,7 @@ class Catalogue:
         return f"{self._creative_name(ad)} | {audience_name(int(self._truth.ads.audience[ad]))}"
 
     def _creative_name(self, ad: int) -> str:
-        return f"Creative {_letter(int(self._truth.ads.creative[ad]))}"
+        return creative_name(int(self._truth.ads.creative[ad]))
 
     def _below(self, ad: int, status: EntityStatus) -> Iterator[Entity]:
         ids, account = self._ids(ad), self._account
@@ -127,6 +127,6 @@ def _tags(name: str) -> tuple[str, ...]:
     return tuple(sorted(part.lower().replace(" ", "-") for part in name.split(" | ")[1:]))
 
 
-def _letter(index: int) -> str:
-    """A, B, ... Z, A2, B2, ..."""
-    return chr(ord("A") + index % 26) + ("" if index < 26 else str(index // 26 + 1))
+def creative_name(index: int) -> str:
+    """Return the name of a campaign's creative: Creative A, B, ... Z, A2, B2, ..."""
+    return "Creative " + chr(ord("A") + index % 26) + ("" if index < 26 else str(index // 26 + 1))

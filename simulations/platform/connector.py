@@ -36,12 +36,13 @@ from connectors.contract import (
     zone,
 )
 from connectors.errors import BadInput, Drifted, StatusDrifted, Stop
-from connectors.money import MICROS, Money
+from connectors.money import Money
 from simulations.market.play import Day, ages
 from simulations.market.truth import least_budget
 from simulations.oracle import Goal
 from simulations.oracle.regret import Comparison, compare
 from simulations.platform.catalogue import Catalogue
+from simulations.platform.reported import lines
 from simulations.platform.world import World, with_history
 from simulations.policies.contract import Bounds
 from simulations.scenarios import Scenario, ScenarioError, find
@@ -300,7 +301,7 @@ class SimulatedConnector:
         for day in self.world.days()[max(first, 0) : max(last + 1, 0)]:
             date_ = self.world.date_of(day.day)
             shares = self._shares(day)
-            for kind, ad, (converted, worth, spend, seen, clicked) in _lines(day, as_of):
+            for kind, ad, (converted, worth, spend, seen, clicked) in lines(day, as_of):
                 series = self._catalogue.series[kind, ad]
                 told = shares[self.world.truth.ads.campaign[ad]] if kind == 0 and seen else (None, None)
                 yield PerformanceRow(series, date_, spend, converted, worth, seen, clicked, morning, *told)
@@ -429,27 +430,6 @@ def _scenario(options: Options, context: BuildContext) -> Scenario:
         return with_history(found, options.history_days)
     except ScenarioError as error:
         raise _bad(context, "history_days", str(error), "let fewer days pass.") from None
-
-
-def _lines(day: Day, on: int) -> Iterator[tuple[int, int, list[int]]]:
-    """Yield the rows of a day as reported on the morning of day `on`: conversion definition, ad and measures.
-
-    Measures are conversions, value, spend, impressions and clicks, in micros. A purchase has a row for each ad that was
-    shown. Everything else has a row from its first conversion on, and no delivery of its own: that stands with the
-    purchases, so that the rows of an ad sum to its totals.
-    """
-    conversions, value = day.reported(on)
-    told = ~day.cell_lost & (day.cell_lag < on - day.day)
-    reported = np.zeros(conversions.shape, dtype=np.bool_)
-    reported[day.cell_ad[told], day.cell_kind[told]] = True
-    reported[:, 0] |= (day.impressions > 0) | (day.spend > 0)
-    delivery = np.column_stack([day.spend, day.impressions * MICROS, day.clicks * MICROS])
-    for kind in range(conversions.shape[1]):
-        ads = np.flatnonzero(reported[:, kind])
-        own = delivery if kind == 0 else np.zeros_like(delivery)
-        table = np.column_stack([conversions[:, kind] * MICROS, value[:, kind], own])
-        for ad, measures in zip(ads.tolist(), table[ads].tolist(), strict=True):
-            yield kind, ad, measures
 
 
 def _bad(context: BuildContext, field: str, message: str, mend: str) -> BadInput:

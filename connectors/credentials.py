@@ -1,0 +1,122 @@
+"""Where secrets come from, and how they are kept out of every message.
+
+A secret never stands in `config.toml` itself, only where it is: `token = { env = "META_TOKEN" }`, or
+`token = { file = "secrets/meta-token" }`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from connectors.contract import BuildContext
+from connectors.errors import AskMarketer, BadInput
+
+HIDDEN: Final = "[secret]"
+
+_SHORTEST: Final = 6
+"""Shorter texts are not looked for: they stand in ordinary words, too."""
+
+
+class SecretSource(BaseModel):
+    """Where one secret is: in an environment variable or in a file; exactly one of the two.
+
+    Attributes:
+        env: Name of the variable.
+        file: Path of the file; relative to the folder of `config.toml`. Space around the secret is cut off.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    env: str | None = None
+    file: Path | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_plain_text(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError('a secret does not stand in the settings: write { env = "VARIABLE" } or { file = "PATH" }')
+        return value
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.env is None) == (self.file is None):
+            raise ValueError('name either { env = "VARIABLE" } or { file = "PATH" }')
+        return self
+
+    def read(self, context: BuildContext, field: str) -> str:
+        """Return the secret.
+
+        Args:
+            context: Whose setting it is.
+            field: The setting.
+
+        Raises:
+            AskMarketer: The variable is not set, or the file cannot be read, is empty, or is open to all users.
+        """
+        place = f"{context.source}, field {field!r}"
+        if self.env is not None:
+            found = os.environ.get(self.env, "").strip()
+            if not found:
+                raise AskMarketer(f"{place}: the environment variable {self.env} is not set", mend=f"set {self.env}")
+            return found
+        assert self.file is not None  # noqa: S101 - one of the two, see _one
+        return _read(context.home / self.file, place)
+
+
+def _read(path: Path, place: str) -> str:
+    try:
+        if path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
+            raise AskMarketer(f"{place}: every user of this machine can read {path.name}", mend=f"chmod 600 {path}")
+        found = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        words = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise AskMarketer(
+            f"{place}: {path.name} cannot be read ({words})", mend=f"write the secret to {path}"
+        ) from None
+    if not found:
+        raise AskMarketer(f"{place}: {path.name} is empty", mend=f"write the secret to {path}")
+    return found
+
+
+class Redactor:
+    """Takes secrets out of texts: of what a library says before it goes into an error or a log.
+
+    Args:
+        secrets: What must not be shown; those shorter than six characters are left alone.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets: set[str] = set()
+        for secret in secrets:
+            self.add(secret)
+
+    def add(self, secret: str) -> None:
+        """Hide one more, such as a token that was renewed."""
+        if len(secret) >= _SHORTEST:
+            self._secrets.add(secret)
+
+    def clean(self, text: object) -> str:
+        """Return the text with every secret replaced; the longest first, since one may hold another."""
+        shown = str(text)
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            shown = shown.replace(secret, HIDDEN)
+        return shown
+
+    def __repr__(self) -> str:
+        return f"Redactor({len(self._secrets)} secrets)"
+
+
+def missing_extra(context: BuildContext, extra: str, package: str) -> BadInput:
+    """Return the error that asks for an extra by name; for a factory whose SDK cannot be imported."""
+    return BadInput(
+        f"the package {package!r} is not installed",
+        where=context.source,
+        field="kind",
+        mend=f"install it with: pip install 'outlay[{extra}]'",
+    )

@@ -1,0 +1,77 @@
+"""Servers on loopback, each in a thread of its own, and a certificate for those that speak TLS."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import uvicorn
+
+HOST = "127.0.0.1"
+
+
+class Emulator(Protocol):
+    """A running emulator.
+
+    Attributes:
+        address: Where it listens: a URL, or `localhost:port` for gRPC.
+        environment: Variables that a client's process needs to find and trust it.
+    """
+
+    address: str
+    environment: dict[str, str]
+
+    def close(self) -> None:
+        """Stop; may be called twice."""
+        ...
+
+
+@dataclass
+class HttpServer:
+    """A web application served on loopback by a thread; a context manager.
+
+    Args:
+        app: An ASGI application.
+        port: 0 for any that is free.
+
+    Attributes:
+        address: Its URL, without a slash at the end.
+
+    Raises:
+        OSError: The port is taken.
+    """
+
+    app: Any
+    port: int = 0
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._socket = socket.create_server((HOST, self.port))
+        self.port = self._socket.getsockname()[1]
+        self.address = f"http://{HOST}:{self.port}"
+        settings = uvicorn.Config(
+            self.app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = uvicorn.Server(settings)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop serving; requests under way have a second to end."""
+        self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
