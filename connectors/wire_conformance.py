@@ -21,7 +21,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from connectors.conformance import ConnectorConformance, change_of, latest, require, switch_of
 from connectors.contract import AdKey, BudgetKey, BudgetTarget, Connector, PerformanceRow
-from connectors.errors import AskMarketer, ConnectorError, OutcomeUnknown, RetryLater
+from connectors.errors import AskMarketer, ConnectorError, Drifted, OutcomeUnknown, RetryLater
 
 Kind = Literal["read", "write"]
 
@@ -160,6 +160,20 @@ class WireConformance(ConnectorConformance):
             connector.set_status(switch_of(ad))
             made = self.effects(connector, ad.key) - before
             require(made == 1, f"{made} effects of one switch whose answer was lost")
+
+    def test_drift_that_can_be_seen_is_refused(self) -> None:
+        """Where the platform cannot compare, the connector does, right before it writes."""
+        connector = self._any()
+        if not connector.capabilities.writes_budgets:
+            return
+        budget = connector.budgets()[0]
+        change = change_of(budget)
+        theirs = change_of(budget, quanta=7).target
+        self.edit_behind(connector, budget.key, theirs)
+        for call in (connector.check_budget, connector.set_budget):
+            error = self._failed(lambda call=call: call(change))  # type: ignore[misc]
+            require(isinstance(error, Drifted), f"{type(error).__name__} instead of Drifted")
+        require(self.live(connector, budget.key) == theirs, "somebody else's amount was overwritten")
 
     def test_a_check_reaches_no_book(self) -> None:
         """Neither check enters anything in the platform's history."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from connectors.contract import WHOLE, zone
 from simulations.market.day import Day
-from simulations.market.truth import Truth, audience_name
+from simulations.market.truth import Truth, audience_name, least_budget
 from simulations.platform.catalogue import creative_name
 from simulations.platform.reported import lines
 from simulations.platform.state import Edit, Switch
@@ -130,6 +130,7 @@ class Account:
     Attributes:
         world: The world behind it.
         kinds: The names of its definitions of a conversion; the first is the purchase.
+        least_budget: What the market takes as a daily budget at least, micros.
 
     Raises:
         BadInput, AskMarketer: The state file cannot be used.
@@ -150,6 +151,7 @@ class Account:
         self.time_zone = scenario.time_zone
         self.name = f"{scenario.name}-{seed}"
         self.kinds = tuple(kind.name for kind in self.truth.kinds)
+        self.least_budget = least_budget(scenario)
         self.restatement_days = scenario.tracking.restatement_days
         self._lock = threading.RLock()
         self._first_id = first_id

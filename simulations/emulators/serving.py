@@ -9,6 +9,8 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 import uvicorn
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 HOST = "127.0.0.1"
 
@@ -27,6 +29,25 @@ class Emulator(Protocol):
     def close(self) -> None:
         """Stop; may be called twice."""
         ...
+
+
+class Lost(Response):
+    """An answer that never arrives: the connection is cut before its first byte."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Cut the connection."""
+        scope["outlay.cut"]()
+
+
+class _Cutting:
+    """Tells the application how to cut a request's connection: only the server's own `send` knows its transport."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        cycle: Any = getattr(send, "__self__", None)
+        await self._app({**scope, "outlay.cut": cycle.transport.abort}, receive, send)
 
 
 @dataclass
@@ -53,7 +74,8 @@ class HttpServer:
         self.port = self._socket.getsockname()[1]
         self.address = f"http://{HOST}:{self.port}"
         settings = uvicorn.Config(
-            self.app,
+            _Cutting(self.app),
+            http="h11",
             log_config=None,
             access_log=False,
             lifespan="off",

@@ -1,0 +1,303 @@
+"""LinkedIn behind the contract of every connector.
+
+Budgets are held by campaigns; a creative is an ad, and there are no ad groups. Days are UTC for every account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Final
+
+from connectors.contract import (
+    Account,
+    AdKey,
+    AdState,
+    BudgetChange,
+    BudgetKey,
+    BudgetKind,
+    BudgetTarget,
+    BuildContext,
+    Capabilities,
+    Entity,
+    EntityKind,
+    EntityStatus,
+    Level,
+    PerformanceRow,
+    Receipt,
+    Series,
+    StatusChange,
+    StatusReceipt,
+)
+from connectors.credentials import Redactor
+from connectors.diagnosis import Diagnosis, Verdict
+from connectors.errors import ConnectorError, Drifted, StatusDrifted, Stop
+from connectors.linkedin.client import Client, Json, id_of, urn
+from connectors.linkedin.options import API, Options
+from connectors.linkedin.reports import Line, report
+from connectors.manners import Quota
+from connectors.money import Money, minor_unit_micros, to_micros
+
+CHANNEL: Final = "linkedin"
+ATTRIBUTION: Final = "platform"
+"""Windows are set per conversion rule in the account; LinkedIn reports by them and does not say which."""
+
+_STATUSES: Final = {
+    "ACTIVE": EntityStatus.ACTIVE,
+    "PAUSED": EntityStatus.PAUSED,
+    "DRAFT": EntityStatus.PAUSED,
+    "COMPLETED": EntityStatus.PAUSED,
+}
+_CAMPAIGNS: Final = "q=search&search=(status:(values:List(ACTIVE,PAUSED,DRAFT,COMPLETED)))"
+_CREATIVES: Final = "q=criteria&intendedStatuses=List(ACTIVE,PAUSED)"
+
+
+class LinkedInConnector:
+    """Ad accounts on LinkedIn.
+
+    A budget and a status are read right before they are written, and the change is refused if they are not as
+    approved; the platform itself compares nothing, so that an edit between the two is overwritten.
+
+    Args:
+        context: Its name, and the clock by which rows are fetched.
+        options: The settings.
+
+    Raises:
+        AskMarketer: The token cannot be read.
+    """
+
+    def __init__(self, context: BuildContext, options: Options) -> None:
+        self.name = context.name
+        self.capabilities = Capabilities(
+            writes_budgets=True,
+            compares_and_sets=False,
+            restatement_days=options.restatement_days,
+            writes_status=True,
+        )
+        self._options = options
+        self._clock = context.clock
+        token = options.token.read(context, "token")
+        self._quota = Quota(options.calls_a_day, context.clock, self.name)
+        self._client = Client(options.address, token, API.name, options.timeout_seconds, self._quota, Redactor([token]))
+        self._known: tuple[Account, ...] | None = None
+
+    def accounts(self) -> Sequence[Account]:
+        """Return the accounts that the settings name, each with its currency; all are on UTC days."""
+        self._known = tuple(
+            Account(self.name, number, str(self._client.get(f"/adAccounts/{number}")["currency"]), "UTC")
+            for number in self._options.accounts
+        )
+        return self._known
+
+    def entities(self) -> Iterator[Entity]:
+        """Yield campaigns, then creatives."""
+        for account in self._accounts():
+            for campaign in self._campaigns(account):
+                status = _STATUSES.get(campaign["status"], EntityStatus.REMOVED)
+                yield Entity(account, EntityKind.CAMPAIGN, str(campaign["id"]), str(campaign["name"]), status=status)
+            for creative in self._creatives(account):
+                status = _STATUSES[creative["intendedStatus"]]
+                parent = id_of(creative["campaign"])
+                yield Entity(account, EntityKind.AD, id_of(creative["id"]), _name(creative), parent, status)
+
+    def pull(self, since: date, until: date) -> Iterator[PerformanceRow]:
+        """Yield the rows of the UTC days; those with conversions only have no delivery of their own."""
+        for account in self._accounts():
+            met: dict[tuple[str, str], Series] = {}
+            for line in report(self._client, account.account_id, since, until, self._options.conversions):
+                yield from self._rows(account, line, met)
+
+    def budgets(self) -> Sequence[BudgetTarget]:
+        """Return the campaigns' budgets; a campaign whose group holds the budget has none."""
+        return tuple(
+            _target(account, campaign)
+            for account in self._accounts()
+            for campaign in self._campaigns(account)
+            if "dailyBudget" in campaign or "totalBudget" in campaign
+        )
+
+    def check_budget(self, change: BudgetChange) -> None:
+        """Raise what `set_budget` would raise, as far as that is known here: LinkedIn cannot validate only."""
+        self._judge(change)
+
+    def set_budget(self, change: BudgetChange) -> Receipt:
+        """Set one daily budget, once.
+
+        Raises:
+            Drifted: The live amount is neither `expected` nor `target`.
+            Stop: The budget is unknown, not daily, or the amount is not one that the platform takes.
+            OutcomeUnknown: The call may have taken effect.
+        """
+        target = self._judge(change)
+        request = target.etag
+        if target.amount != change.target:
+            currency = change.target.currency
+            amount = {"amount": f"{change.target.amount:f}", "currencyCode": currency}
+            request = self._client.update(_campaign_path(change.key), {"dailyBudget": amount})
+        return Receipt(change.key, change.target, request, self._clock())
+
+    def ads(self) -> Sequence[AdState]:
+        """Return the creatives with their own switches (`intendedStatus`)."""
+        return tuple(
+            AdState(
+                account=account,
+                ad_id=id_of(creative["id"]),
+                name=_name(creative),
+                campaign_id=id_of(creative["campaign"]),
+                ad_group_id=None,
+                status=_STATUSES[creative["intendedStatus"]],
+                etag=str(creative.get("lastModifiedAt", "")),
+            )
+            for account in self._accounts()
+            for creative in self._creatives(account)
+        )
+
+    def check_status(self, change: StatusChange) -> None:
+        """Raise what `set_status` would raise, as far as that is known here."""
+        self._judge_status(change)
+
+    def set_status(self, change: StatusChange) -> StatusReceipt:
+        """Pause or resume one creative, once.
+
+        Raises:
+            StatusDrifted: Its status is neither `expected` nor `target`.
+            Stop: The creative is unknown.
+            OutcomeUnknown: The call may have taken effect.
+        """
+        request = ""
+        if self._judge_status(change) is not change.target:
+            path = f"/adAccounts/{change.key.account_id}/creatives/{urn('sponsoredCreative', change.key.ad_id)}"
+            request = self._client.update(path, {"intendedStatus": change.target.name})
+        return StatusReceipt(change.key, change.target, request, self._clock())
+
+    def diagnose(self) -> Sequence[Diagnosis]:
+        """Say how the token, the roles on the accounts, the version and the day's requests stand."""
+        told = [self._diagnose_account(number) for number in self._options.accounts]
+        warning = API.warning(self._clock().date())
+        told.append(
+            Diagnosis("version", Verdict.WARNING, warning, "update Outlay before that day")
+            if warning
+            else Diagnosis("version", Verdict.WELL, f"version {API.name} of the interface")
+        )
+        spent = f"{self._quota.spent} of {self._options.calls_a_day} requests of today are spent"
+        return [*told, Diagnosis("quota", Verdict.WELL, spent)]
+
+    def close(self) -> None:
+        """Close the connections; may be called twice."""
+        self._client.close()
+
+    def _accounts(self) -> Sequence[Account]:
+        return self.accounts() if self._known is None else self._known
+
+    def _account(self, key: BudgetKey | AdKey) -> Account:
+        found = [account for account in self._accounts() if account.account_id == key.account_id]
+        if key.connector != self.name or not found:
+            raise Stop(f"{self.name}: there is no account of {key} here; nothing was written")
+        return found[0]
+
+    def _campaigns(self, account: Account) -> Iterator[Json]:
+        return self._client.listed(f"/adAccounts/{account.account_id}/adCampaigns", _CAMPAIGNS)
+
+    def _creatives(self, account: Account) -> Iterator[Json]:
+        return self._client.listed(f"/adAccounts/{account.account_id}/creatives", _CREATIVES)
+
+    def _rows(self, account: Account, line: Line, met: dict[tuple[str, str], Series]) -> Iterator[PerformanceRow]:
+        """The rows of a line, one for each definition; one object for each series, kept in `met`."""
+        fetched = self._clock()
+        for number, (definition, converted) in enumerate(zip(self._options.conversions, line.conversions, strict=True)):
+            if number and not converted:
+                continue
+            key = (line.creative_id, definition)
+            series = met.get(key) or met.setdefault(key, _series(account, line, definition))
+            spend, value, seen, clicked = (
+                (0, 0, 0, 0) if number else (line.spend, line.value, line.impressions, line.clicks)
+            )
+            yield PerformanceRow(series, line.day, spend, converted, value, seen, clicked, fetched)
+
+    def _judge(self, change: BudgetChange) -> BudgetTarget:
+        """Return the live budget that the change would set."""
+        account = self._account(change.key)
+        if change.target.currency != account.currency:
+            raise Stop(f"{change.key}: the account is in {account.currency}, not {change.target.currency}")
+        if not change.key.budget_id.isdigit():
+            raise Stop(f"{change.key}: LinkedIn's campaigns have numbers; nothing was written")
+        live = _target(account, self._client.get(_campaign_path(change.key)))
+        if live.kind is not BudgetKind.DAILY:
+            raise Stop(f"{live.name}: its budget is of its whole life, not daily; nothing was written")
+        if change.target.micros <= 0 or change.target.micros % live.quantum_micros:
+            raise Stop(f"{live.name}: {change.target.amount} is no amount that the platform takes; nothing was written")
+        if live.amount not in (change.expected, change.target):
+            raise Drifted(
+                f"{live.name}: the budget is {live.amount}, approved was a change from {change.expected}; "
+                "nothing was written",
+                expected_micros=change.expected.micros,
+                live_micros=live.amount.micros,
+            )
+        return live
+
+    def _judge_status(self, change: StatusChange) -> EntityStatus:
+        """Return the live status of the creative that the change would switch."""
+        self._account(change.key)
+        if not change.key.ad_id.isdigit():
+            raise Stop(f"{change.key}: LinkedIn's creatives have numbers; nothing was written")
+        path = f"/adAccounts/{change.key.account_id}/creatives/{urn('sponsoredCreative', change.key.ad_id)}"
+        live = _STATUSES.get(self._client.get(path)["intendedStatus"], EntityStatus.REMOVED)
+        if live not in (change.expected, change.target):
+            raise StatusDrifted(
+                f"{change.key} is {live.value}, approved was a change from {change.expected.value}; "
+                "nothing was written",
+                expected=change.expected.value,
+                live=live.value,
+            )
+        return live
+
+    def _diagnose_account(self, number: str) -> Diagnosis:
+        try:
+            found = self._client.get(f"/adAccounts/{number}")
+            if found.get("status") != "ACTIVE":
+                told = f"account {number} is {str(found.get('status')).lower()}"
+                return Diagnosis("account", Verdict.WARNING, told, "it spends nothing until that changes")
+            if next(self._client.listed(f"/adAccounts/{number}/adCampaigns", _CAMPAIGNS), None) is None:
+                told = f"account {number} shows no campaign: either there is none, or the token may not see them"
+                return Diagnosis("account", Verdict.WARNING, told, "grant the token's member a role on the account")
+        except ConnectorError as error:
+            return Diagnosis("account", Verdict.WRONG, f"account {number}: {error}", getattr(error, "mend", ""))
+        return Diagnosis("account", Verdict.WELL, f"account {number} in {found['currency']} can be read")
+
+
+def _series(account: Account, line: Line, definition: str) -> Series:
+    return Series(
+        account=account,
+        campaign_id=line.campaign_id,
+        channel=CHANNEL,
+        ad_id=line.creative_id,
+        creative_id=line.creative_id,
+        conversion_definition=definition,
+        attribution_setting=ATTRIBUTION,
+    )
+
+
+def _target(account: Account, campaign: Json) -> BudgetTarget:
+    daily = campaign.get("dailyBudget")
+    held = daily or campaign.get("totalBudget")
+    if held is None:
+        raise Stop(f"campaign {campaign['id']}: its campaign group holds the budget; nothing was written")
+    return BudgetTarget(
+        account=account,
+        budget_id=str(campaign["id"]),
+        name=str(campaign["name"]),
+        holder=Level.CAMPAIGN,
+        covers=(str(campaign["id"]),),
+        amount=Money(to_micros(str(held["amount"])), str(held["currencyCode"])),
+        kind=BudgetKind.DAILY if daily else BudgetKind.LIFETIME,
+        quantum_micros=minor_unit_micros(account.currency),
+        etag=str(campaign.get("version", {}).get("versionTag", "")),
+    )
+
+
+def _campaign_path(key: BudgetKey) -> str:
+    return f"/adAccounts/{key.account_id}/adCampaigns/{key.budget_id}"
+
+
+def _name(creative: Json) -> str:
+    return str(creative.get("name") or id_of(creative["id"]))

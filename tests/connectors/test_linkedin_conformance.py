@@ -1,0 +1,251 @@
+"""LinkedIn through plain HTTP against its emulator: the suites of every connector, and the platform's own traps."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import httpx
+import pytest
+
+from connectors.contract import BudgetKey, BuildContext, EntityStatus
+from connectors.credentials import Redactor
+from connectors.errors import AskMarketer, BadInput, RetryLater, Stop
+from connectors.linkedin import build, reports
+from connectors.linkedin.client import Client
+from connectors.manners import Quota
+from connectors.money import Money
+from connectors.wire_conformance import Measures, Place, WireConformance
+from simulations.emulators.account import Account
+from simulations.emulators.faults import Fault, Faults
+from simulations.emulators.linkedin import books, start
+from simulations.emulators.registry import Setup
+from simulations.scenarios import Channel, FurtherConversion, named
+
+START = date(2025, 3, 3)
+TOKEN = "canary-token-1234567890"
+CONVERSION = "externalWebsiteConversions"
+TWO_KINDS = (
+    Channel(
+        "social", 2, 2_400.0, 6_000.0, 0.012, 0.03, further=(FurtherConversion("lead", per_purchase=2.0, value=0.0),)
+    ),
+)
+
+
+@pytest.fixture(autouse=True)
+def _token(monkeypatch):
+    monkeypatch.setenv("LINKEDIN_TOKEN", TOKEN)
+
+
+class Platform:
+    """One emulator with the connectors that speak to it."""
+
+    def __init__(self, folder, *, currency="EUR", days=20, **knobs):
+        scenario = named("tiny-yen", currency=currency, history_days=days, time_zone="UTC", **knobs)
+        self.account = Account(scenario, seed=11, start=START)
+        self.faults = Faults()
+        self.server = start(Setup(self.account, self.faults))
+        self.folder = folder
+        self.open = []
+
+    def connector(self, **options):
+        told = {
+            "accounts": [str(self.account.account_id)],
+            "token": {"env": "LINKEDIN_TOKEN"},
+            "address": self.server.address,
+            **options,
+        }
+        self.open.append(build(BuildContext("linkedin", told, self.folder, clock=lambda: self.account.now)))
+        return self.open[-1]
+
+    def close(self):
+        for connector in self.open:
+            connector.close()
+        self.server.close()
+
+    def books(self, since, until, names=(CONVERSION,)):
+        told = {}
+        for line in self.account.lines(since, until):
+            place = Place(
+                str(self.account.account_id), str(line.ad.campaign_id), str(line.ad.ad_id), line.day, names[line.kind]
+            )
+            told[place] = Measures(line.spend, line.conversions, line.value, line.impressions, line.clicks)
+        return told
+
+
+@pytest.fixture
+def platform(tmp_path):
+    made = []
+
+    def make(**knobs):
+        made.append(Platform(tmp_path, **knobs))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+class TestLinkedIn(WireConformance):
+    secrets = (TOKEN,)
+
+    @pytest.fixture(autouse=True)
+    def _platforms(self, platform):
+        self.platform, self.of = platform, {}
+
+    def make(self, currency):
+        made = self.platform(currency=currency)
+        connector = made.connector()
+        self.of[id(connector)] = made
+        return connector
+
+    def days(self):
+        return START + timedelta(10), START + timedelta(19)
+
+    def restate(self, connector):
+        self.of[id(connector)].account.advance(4)
+
+    def live(self, connector, key):
+        account = self.of[id(connector)].account
+        (found,) = (c for c in account.campaigns() if str(c.campaign_id) == key.budget_id)
+        return Money(found.budget_micros, account.currency)
+
+    def edit_behind(self, connector, key, amount):
+        account = self.of[id(connector)].account
+        account.set_budget(self._index(account, key), amount.micros, by="hand")
+
+    def switch_behind(self, connector, key, status):
+        account = self.of[id(connector)].account
+        account.switch(self._index(account, key), status is EntityStatus.ACTIVE, by="hand")
+
+    def spoil(self, connector, kind, *faults):
+        self.of[id(connector)].faults.script(kind, *(None if f is None else Fault(f) for f in faults))
+
+    def books(self, connector):
+        return self.of[id(connector)].books(*self.days())
+
+    def effects(self, connector, key):
+        account = self.of[id(connector)].account
+        changes = account.budget_changes() if isinstance(key, BudgetKey) else account.status_changes()
+        return sum(change.index == self._index(account, key) for change in changes)
+
+    def _index(self, account, key):
+        if isinstance(key, BudgetKey):
+            return next(c.index for c in account.campaigns() if str(c.campaign_id) == key.budget_id)
+        return next(ad.index for ad in account.ads() if str(ad.ad_id) == key.ad_id)
+
+
+@pytest.mark.parametrize("currency", ["JPY", "USD", "BHD", "HUF"])
+def test_a_year_equals_the_books_to_the_cent_and_the_count(platform, currency):
+    of = platform(currency=currency, days=365, horizon_days=400)
+    of.account.advance(of.account.restatement_days)
+    since, until = START, START + timedelta(364)
+    told = {
+        Place(r.series.account.account_id, r.series.campaign_id, r.series.ad_id, r.day, CONVERSION): Measures(
+            r.spend_micros, r.conversions_micros, r.value_micros, r.impressions_micros, r.clicks_micros
+        )
+        for r in of.connector().pull(since, until)
+    }
+    assert told == of.books(since, until)
+    assert len({place.day for place in told}) == 365
+
+
+def test_an_answer_that_may_be_cut_is_asked_for_in_parts(platform, monkeypatch):
+    of = platform()
+    most = 3 * len(of.account.ads())
+    monkeypatch.setattr(books, "MOST_ELEMENTS", most)
+    monkeypatch.setattr(reports, "MOST_ELEMENTS", most)
+    since, until = START, START + timedelta(19)
+    told = {(r.series.ad_id, r.day): r.spend_micros for r in of.connector().pull(since, until)}
+    assert told == {(place.ad_id, place.day): m.spend for place, m in of.books(since, until).items()}
+
+
+def test_a_single_day_that_may_be_cut_is_refused(platform, monkeypatch):
+    of = platform()
+    monkeypatch.setattr(reports, "MOST_ELEMENTS", 2)
+    with pytest.raises(Stop, match="cuts the answer"):
+        list(of.connector().pull(START, START))
+
+
+def test_half_of_all_reads_are_throttled_and_no_row_is_lost_or_doubled(platform):
+    of = platform(days=60)
+    of.faults.script("read", *[Fault.THROTTLED, None] * 10)
+    rows = [(r.series.ad_id, r.day) for r in of.connector().pull(START, START + timedelta(59))]
+    assert len(rows) == len(set(rows)) == len(of.books(START, START + timedelta(59)))
+    assert of.faults.met[Fault.THROTTLED] >= 3
+
+
+def test_each_conversion_is_a_definition_and_delivery_stands_once(platform):
+    of = platform(channels=TWO_KINDS)
+    connector = of.connector(conversions=[CONVERSION, "oneClickLeads"])
+    rows = list(connector.pull(*(START, START + timedelta(19))))
+    lines = list(of.account.lines(START, START + timedelta(19)))
+    assert sum(r.spend_micros for r in rows) == sum(line.spend for line in lines)
+    for kind, name in enumerate((CONVERSION, "oneClickLeads")):
+        told = sum(r.conversions_micros for r in rows if r.series.conversion_definition == name)
+        assert told == sum(line.conversions for line in lines if line.kind == kind) > 0
+
+
+def test_an_account_that_may_not_be_read_is_told_and_not_taken_for_an_empty_one(platform):
+    of = platform()
+    connector = of.connector(accounts=["42"])
+    with pytest.raises(AskMarketer, match="role on the ad account"):
+        list(connector.pull(START, START))
+    assert "wrong" in [finding.verdict for finding in connector.diagnose()]
+
+
+def test_the_day_has_so_many_requests(platform):
+    connector = platform().connector(calls_a_day=2)
+    connector.accounts()
+    with pytest.raises(RetryLater, match="the 2 calls of today are spent"):
+        list(connector.entities())
+
+
+def test_a_check_says_how_all_stands(platform):
+    of = platform()
+    found = {finding.subject: finding for finding in of.connector().diagnose()}
+    assert found["account"].verdict == "well"
+    assert "202601" in found["version"].message
+    of.faults.script("read", *[Fault.EXPIRED] * 3)
+    refused = of.connector().diagnose()[0]
+    assert (refused.verdict, "new token" in refused.mend) == ("wrong", True)
+
+
+def test_a_version_that_is_no_longer_served_is_told(platform):
+    of = platform()
+    quota = Quota(None, lambda: datetime(2025, 3, 3, tzinfo=UTC), "linkedin")
+    client = Client(of.server.address, TOKEN, "202401", 5.0, quota, Redactor([TOKEN]))
+    with pytest.raises(AskMarketer, match="update Outlay"):
+        client.get(f"/adAccounts/{of.account.account_id}")
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"accounts": []}, "accounts"),
+        ({"accounts": ["urn:li:1"]}, r"accounts\.0"),
+        ({"token": TOKEN}, "token"),
+        ({"speed": 3}, "speed"),
+    ],
+)
+def test_bad_settings_are_told_and_show_no_secret(platform, options, words):
+    with pytest.raises(BadInput, match=words) as met:
+        platform().connector(**options)
+    assert TOKEN not in str(met.value)
+
+
+def test_the_emulator_refuses_as_the_platform_does(platform):
+    of = platform()
+    account = f"{of.server.address}/rest/adAccounts/{of.account.account_id}"
+    headers = {"Authorization": "Bearer x", "LinkedIn-Version": "202601"}
+    campaign = f"{account}/adCampaigns/{of.account.campaigns()[0].campaign_id}"
+    with httpx.Client(headers=headers) as http:
+        assert http.get(account, headers={"LinkedIn-Version": ""}).json()["code"] == "VERSION_MISSING"
+        assert http.get(f"{account}/adCampaigns/7").status_code == 404
+        assert http.post(campaign, json={"patch": {}}).json()["code"] == "ILLEGAL_ARGUMENT"
+        patched = {"X-RestLi-Method": "PARTIAL_UPDATE"}
+        low = {"patch": {"$set": {"dailyBudget": {"amount": "0", "currencyCode": "EUR"}}}}
+        assert http.post(campaign, json=low, headers=patched).json()["code"] == "FIELD_VALUE_TOO_LOW"
+        fine = {"patch": {"$set": {"dailyBudget": {"amount": "1.001", "currencyCode": "EUR"}}}}
+        assert http.post(campaign, json=fine, headers=patched).json()["code"] == "FIELD_INVALID"
+        query = "q=analytics&pivot=CREATIVE&timeGranularity=DAILY&dateRange=(start:(year:2025,month:2,day:30))"
+        bad = http.get(f"{of.server.address}/rest/adAnalytics?{query}&accounts=List(urn%3Ali%3AsponsoredAccount%3A1)")
+        assert bad.json()["code"] == "PARAM_INVALID"
