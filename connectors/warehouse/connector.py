@@ -1,0 +1,164 @@
+"""The warehouse behind the contract of every connector: performance and names; budgets are told and never written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import date, timedelta
+
+from sqlalchemy import create_engine
+from sqlalchemy.engine import URL, Engine
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.pool import NullPool
+
+from connectors.contract import (
+    Account,
+    AdState,
+    BudgetChange,
+    BudgetTarget,
+    BuildContext,
+    Capabilities,
+    Entity,
+    PerformanceRow,
+    Receipt,
+    StatusChange,
+    StatusReceipt,
+)
+from connectors.credentials import Redactor, missing_extra
+from connectors.diagnosis import Diagnosis, Verdict
+from connectors.errors import ConnectorError, Stop
+from connectors.files.book import Book
+from connectors.files.layout import SHARES
+from connectors.files.options import Options as FileOptions
+from connectors.files.performance import FileReader, pull
+from connectors.files.survey import Survey, survey
+from connectors.warehouse.options import Options, read_options
+from connectors.warehouse.query import Warehouse, columns_of
+
+_OPTIONAL = ("value", "impressions", "clicks", *SHARES)
+_NOTHING = Survey((), (), ())
+
+
+def build(context: BuildContext) -> WarehouseConnector:
+    """Build the connector from `[connectors.NAME]` with `kind = "warehouse"` (entry point).
+
+    Raises:
+        BadInput: A setting is unknown, missing or wrong, or the database's driver is not installed.
+        AskMarketer: The secret cannot be read.
+    """
+    options, reading = read_options(context)
+    url = options.address(context)
+    name = f"{context.name}: {'query' if options.query else options.table}"
+    warehouse = Warehouse(
+        _engine(url, context), name, options.table, options.query, reading, Redactor([url.password or ""])
+    )
+    return WarehouseConnector(context, options, reading, warehouse)
+
+
+def _engine(url: URL, context: BuildContext) -> Engine:
+    try:
+        # One connection for each reading: a cycle reads once a day, and no server keeps idle ones for us.
+        return create_engine(url, poolclass=NullPool)
+    except (NoSuchModuleError, ModuleNotFoundError):
+        raise missing_extra(context, "warehouse", f"the driver of {url.drivername}") from None
+    except ArgumentError as error:
+        raise missing_extra(context, "warehouse", f"the driver of {url.drivername} ({error})") from None
+
+
+class WarehouseConnector:
+    """A table or query of a SQL database.
+
+    Attributes:
+        name: The connector's name in the settings.
+        capabilities: Nothing is written; the optional measures are those that the query carries.
+    """
+
+    def __init__(self, context: BuildContext, options: Options, reading: FileOptions, warehouse: Warehouse) -> None:
+        self.name = context.name
+        self._clock = context.clock
+        self._options, self._reading, self._warehouse = options, reading, warehouse
+        self._survey: tuple[date, Survey] | None = None
+        found: frozenset[str] = frozenset()
+        # A database that cannot be reached is told of when it is read, not when it is named.
+        with suppress(ConnectorError):
+            found = columns_of(warehouse.layout(), _OPTIONAL)
+        self.capabilities = Capabilities(
+            writes_budgets=False,
+            compares_and_sets=False,
+            restatement_days=reading.restatement_days,
+            reports_value="value" in found,
+            reports_impressions="impressions" in found,
+            reports_clicks="clicks" in found,
+            reports_impression_share=not found.isdisjoint(SHARES),
+        )
+
+    def accounts(self) -> Sequence[Account]:
+        """Return the accounts of the last `survey_days`."""
+        return self._surveyed().accounts
+
+    def entities(self) -> Sequence[Entity]:
+        """Return campaigns and what is below them, of the last `survey_days`; names are the newest."""
+        return self._surveyed().entities
+
+    def pull(self, since: date, until: date) -> Iterator[PerformanceRow]:
+        """Yield the rows of the days, both included, as the query gives them now.
+
+        Raises:
+            BadInput: A row or cell cannot be read as it stands, or two rows state one series and day differently.
+            AskMarketer, RetryLater: The database cannot be reached.
+        """
+        now = self._clock()
+        with self._warehouse.laid_down(since, until, now) as source:
+            if source is not None:
+                reader = FileReader(source, self._reading, Book(self.name, self._reading), now)
+                yield from pull(reader, self._reading.rows == "hourly", since, until)
+
+    def budgets(self) -> Sequence[BudgetTarget]:
+        """Return what the rows say of budgets: their `budget` column's last value, else the mean spend."""
+        return self._surveyed().budgets
+
+    def check_budget(self, change: BudgetChange) -> None:
+        """Refuse: a warehouse holds no budgets."""
+        raise Stop(f"{change.key}: a warehouse is read only; set the budget on the platform itself")
+
+    def set_budget(self, change: BudgetChange) -> Receipt:
+        """Refuse: a warehouse holds no budgets."""
+        raise Stop(f"{change.key}: a warehouse is read only; set the budget on the platform itself")
+
+    def ads(self) -> Sequence[AdState]:
+        """Return nothing: statuses are not written here."""
+        return ()
+
+    def check_status(self, change: StatusChange) -> None:
+        """Refuse: a warehouse switches no ads."""
+        raise Stop(f"{change.key}: a warehouse is read only; switch the ad on the platform itself")
+
+    def set_status(self, change: StatusChange) -> StatusReceipt:
+        """Refuse: a warehouse switches no ads."""
+        raise Stop(f"{change.key}: a warehouse is read only; switch the ad on the platform itself")
+
+    def diagnose(self) -> Sequence[Diagnosis]:
+        """Say whether the query can be run, and how new its rows are."""
+        try:
+            found = self._warehouse.layout()
+        except ConnectorError as error:
+            return [Diagnosis("query", Verdict.WRONG, str(error), getattr(error, "mend", ""))]
+        fields = ", ".join(sorted(found.columns))
+        return [Diagnosis("query", Verdict.WELL, f"can be run; it carries {fields}")]
+
+    def close(self) -> None:
+        """Forget what was read; nothing is held open between calls."""
+        self._survey = None
+        self._warehouse.engine.dispose()
+
+    def _surveyed(self) -> Survey:
+        """What the last days say of accounts, names and budgets; asked anew on each day."""
+        now = self._clock()
+        if self._survey is None or self._survey[0] != now.date():
+            first = now.date() - timedelta(days=self._options.survey_days)
+            # A day more, for zones that are ahead of UTC.
+            with self._warehouse.laid_down(first, now.date() + timedelta(days=1), now) as source:
+                sources = () if source is None else (source,)
+                found = survey(sources, self._reading, self.name, now) if sources else _NOTHING
+            self._survey = (now.date(), found)
+        return self._survey[1]

@@ -1,0 +1,94 @@
+"""The settings of `[connectors.NAME]` with `kind = "warehouse"`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from connectors.contract import BuildContext
+from connectors.credentials import SecretSource
+from connectors.errors import BadInput
+from connectors.files.options import Options as FileOptions
+from connectors.files.options import read_options as read_file_options
+
+FIVETRAN: Final = "ad_reporting__ad_report"
+"""The table that Fivetran's `ad_reporting` package makes, one row for an ad and a day."""
+
+_OF_FILES: Final = frozenset({"folder", "pattern", "delimiter", "decimal", "encoding", "budgets_file", "ads_file"})
+"""Settings of the files connector that mean nothing here."""
+
+
+class Options(BaseModel):
+    """Where the rows are; how they are read is said as for files.
+
+    Attributes:
+        url: SQLAlchemy's, such as `duckdb:///ads.duckdb` or `bigquery://project`; one with a password stands in the
+            environment or a file.
+        table: The table or view, with its schema where it needs one.
+        query: A SELECT instead of a table; `:since` and `:until` in it are the first and the last day.
+        survey_days: Names and budgets are those of the last so many days.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str | SecretSource
+    table: Annotated[str, Field(min_length=1)] = FIVETRAN
+    query: Annotated[str, Field(min_length=1)] | None = None
+    survey_days: Annotated[int, Field(ge=1, le=1000)] = 60
+
+    @model_validator(mode="after")
+    def _days_in_query(self) -> Self:
+        if self.query is not None and not (":since" in self.query and ":until" in self.query):
+            raise ValueError("query must hold :since and :until, so that only the days needed are read")
+        return self
+
+    def address(self, context: BuildContext) -> URL:
+        """Return where the warehouse is.
+
+        Raises:
+            BadInput: It is no URL of a database, or one with a password stands in the settings.
+            AskMarketer: The secret cannot be read.
+        """
+        text = self.url if isinstance(self.url, str) else self.url.read(context, "url")
+        try:
+            found = make_url(text)
+        except ArgumentError:
+            raise _bad(context, "url", "it is no URL of a database", 'write it as "duckdb:///ads.duckdb".') from None
+        if isinstance(self.url, str) and found.password is not None:
+            raise _bad(context, "url", "a password stands in it", 'write url = { env = "VARIABLE" } instead.')
+        return found
+
+
+def read_options(context: BuildContext) -> tuple[Options, FileOptions]:
+    """Return where the rows are, and how they are read.
+
+    Raises:
+        BadInput: A setting is unknown, missing or wrong.
+    """
+    own = {name: value for name, value in context.options.items() if name in Options.model_fields}
+    rest = {name: value for name, value in context.options.items() if name not in own}
+    misplaced = sorted(_OF_FILES & rest.keys())
+    if misplaced:
+        raise _bad(context, misplaced[0], "is a setting of files", "remove it.")
+    try:
+        options = Options.model_validate(own)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        field = str(first["loc"][0]) if first["loc"] else "query"
+        raise _bad(context, field, first["msg"].removeprefix("Value error, "), _mend(first)) from None
+    as_file: Mapping[str, Any] = {**rest, "folder": "."}
+    return options, read_file_options(BuildContext(context.name, as_file, context.home, context.source))
+
+
+def _mend(error: Any) -> str:
+    if error["type"] == "missing":
+        return 'add a line such as url = "duckdb:///ads.duckdb".'
+    return "correct the setting; docs/connectors.md lists all."
+
+
+def _bad(context: BuildContext, field: str, words: str, mend: str) -> BadInput:
+    return BadInput(words, where=context.source, field=field, mend=mend)
