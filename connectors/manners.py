@@ -6,9 +6,11 @@ Reads are retried here; writes never are: whether a write that failed may be sen
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from time import monotonic, sleep
 from typing import Final
 
 import stamina
@@ -68,6 +70,38 @@ class Version:
             return None
         when = f"ends on {self.sunset}, in {left} days" if left > 0 else f"ended on {self.sunset}"
         return f"version {self.name} of the interface {when}: update Outlay"
+
+
+class Pace:
+    """So many calls in any stretch of so many seconds; who comes too early waits.
+
+    Args:
+        calls: How many.
+        seconds: In how long.
+        clock: Tells seconds that only grow.
+        sleep: Lets seconds pass.
+    """
+
+    def __init__(
+        self,
+        calls: int,
+        seconds: float,
+        clock: Callable[[], float] = monotonic,
+        sleep: Callable[[float], object] = sleep,
+    ) -> None:
+        self._seconds = seconds
+        self._clock, self._sleep = clock, sleep
+        self._lock = threading.Lock()
+        self._made: deque[float] = deque(maxlen=calls)
+
+    def wait(self) -> None:
+        """Wait until a call may be made, and count it."""
+        with self._lock:
+            if len(self._made) == self._made.maxlen:
+                early = self._made[0] + self._seconds - self._clock()
+                if early > 0:
+                    self._sleep(early)
+            self._made.append(self._clock())
 
 
 class Quota:

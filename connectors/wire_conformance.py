@@ -98,6 +98,8 @@ class WireConformance(ConnectorConformance):
         for name, read in self._reading():
             if "expired" in self.faults:
                 connector = self._any()
+                if name == "budgets" and not connector.capabilities.writes_budgets:
+                    continue
                 self.spoil(connector, "read", *["expired"] * 20)
                 error = self._failed(lambda read=read, connector=connector: read(connector))  # type: ignore[misc]
                 require(isinstance(error, AskMarketer), f"{name}: {type(error).__name__} instead of AskMarketer")

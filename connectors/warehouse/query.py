@@ -74,7 +74,8 @@ class Warehouse:
     def _layout(self, connection: Connection) -> Layout:
         if self.query is None:
             # A WHERE that no row meets: the names of the columns are all that is wanted.
-            answer = connection.execute(select(literal_column("*")).select_from(self._table()).where(text("1 = 0")))
+            everything = select(literal_column("*")).select_from(self._table()).where(text("1 = 0"))
+            answer: Any = connection.execute(everything)
         else:
             answer = connection.execute(self._asked(), {"since": date(1, 1, 1), "until": date(1, 1, 1)})
         with answer:
@@ -84,7 +85,7 @@ class Warehouse:
         columns = list(found.among(tuple(found.columns)))
         days = {"since": since, "until": until}
         if self.query is None:
-            day = column(str(found.column("date")))
+            day: Any = column(str(found.column("date")))
             span = day.between(bindparam("since", type_=SqlDate), bindparam("until", type_=SqlDate))
             asked: Any = select(*map(column, columns)).select_from(self._table()).where(span)
         else:

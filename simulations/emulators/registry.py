@@ -32,6 +32,7 @@ Start = Callable[[Setup], Emulator]
 
 EMULATORS: Mapping[str, str] = MappingProxyType(
     {
+        "awin": "simulations.emulators.awin",
         "linkedin": "simulations.emulators.linkedin",
     }
 )

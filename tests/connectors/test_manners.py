@@ -6,7 +6,7 @@ import pytest
 import stamina
 
 from connectors.errors import RetryLater, Stop
-from connectors.manners import Quota, Version, patiently, stretches
+from connectors.manners import Pace, Quota, Version, patiently, stretches
 
 
 @pytest.fixture(autouse=True)
@@ -99,3 +99,17 @@ def test_stretches_cover_each_day_once():
     assert list(stretches(date(2025, 1, 2), date(2025, 1, 1), 4)) == []
     with pytest.raises(ValueError, match="at least one day"):
         list(stretches(date(2025, 1, 1), date(2025, 1, 2), 0))
+
+
+def test_calls_come_no_faster_than_they_may():
+    now, made = [0.0], []
+
+    def sleep(seconds):
+        now[0] += seconds
+
+    pace = Pace(3, 60.0, clock=lambda: now[0], sleep=sleep)
+    for _ in range(8):
+        pace.wait()
+        made.append(now[0])
+        now[0] += 1.0
+    assert made == [0.0, 1.0, 2.0, 60.0, 61.0, 62.0, 120.0, 121.0]

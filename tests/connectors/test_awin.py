@@ -1,0 +1,188 @@
+"""Awin over HTTP against its emulator: the suites of every connector, and what an affiliate network does to figures."""
+
+from collections import defaultdict
+from datetime import date, timedelta
+
+import httpx
+import pytest
+
+from connectors.awin import build
+from connectors.contract import BuildContext
+from connectors.errors import AskMarketer, BadInput
+from connectors.wire_conformance import Measures, Place, WireConformance
+from simulations.emulators.account import Account
+from simulations.emulators.awin import sales as market
+from simulations.emulators.awin import server, start
+from simulations.emulators.faults import Fault, Faults
+from simulations.emulators.registry import Setup
+from simulations.scenarios import named
+
+START = date(2025, 3, 3)
+TOKEN = "canary-token-1234567890"
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setenv("AWIN_TOKEN", TOKEN)
+    monkeypatch.setattr(server, "CALLS_A_MINUTE", 10_000)
+
+
+class Network:
+    """One emulator with the connectors that speak to it."""
+
+    def __init__(self, folder, *, currency="EUR", days=20, **knobs):
+        scenario = named("tiny-yen", currency=currency, history_days=days, time_zone="Europe/Berlin", **knobs)
+        self.account = Account(scenario, seed=11, start=START)
+        self.faults = Faults()
+        self.server = start(Setup(self.account, self.faults))
+        self.folder, self.open = folder, []
+
+    def connector(self, **options):
+        told = {
+            "advertiser": str(self.account.account_id),
+            "token": {"env": "AWIN_TOKEN"},
+            "currency": self.account.currency,
+            "time_zone": "Europe/Berlin",
+            "network_fee": 0.0,
+            "address": self.server.address,
+            "calls_a_minute": 10_000,
+            **options,
+        }
+        self.open.append(build(BuildContext("awin", told, self.folder, clock=lambda: self.account.now)))
+        return self.open[-1]
+
+    def books(self, since, until):
+        sums = defaultdict(lambda: [0, 0, 0])
+        for sale in market.sales(self.account, since, until):
+            place = Place(str(self.account.account_id), str(sale.publisher_id), None, sale.day, "sale")
+            counted = (sale.commission, 1_000_000, sale.sale) if sale.status != "declined" else (0, 0, 0)
+            sums[place] = [one + more for one, more in zip(sums[place], counted, strict=True)]
+        return {place: Measures(spent, bought, worth, None, None) for place, (spent, bought, worth) in sums.items()}
+
+    def close(self):
+        for connector in self.open:
+            connector.close()
+        self.server.close()
+
+
+@pytest.fixture
+def network(tmp_path):
+    made = []
+
+    def make(**knobs):
+        made.append(Network(tmp_path, **knobs))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+class TestAwin(WireConformance):
+    secrets = (TOKEN,)
+    faults = frozenset({"throttled", "broken", "lost_before", "expired"})
+
+    @pytest.fixture(autouse=True)
+    def _networks(self, network):
+        self.network, self.of = network, {}
+
+    def make(self, currency):
+        made = self.network(currency=currency, average_budget=2_000.0)
+        connector = made.connector()
+        self.of[id(connector)] = made
+        return connector
+
+    def days(self):
+        return START + timedelta(1), START + timedelta(9)
+
+    def restate(self, connector):
+        self.of[id(connector)].account.advance(25)
+
+    def live(self, connector, key):
+        raise AssertionError("a publisher has no budget")
+
+    def edit_behind(self, connector, key, amount):
+        raise AssertionError("a publisher has no budget")
+
+    def spoil(self, connector, kind, *faults):
+        self.of[id(connector)].faults.script(kind, *(None if f is None else Fault(f) for f in faults))
+
+    def books(self, connector):
+        return self.of[id(connector)].books(*self.days())
+
+    def effects(self, connector, key):
+        raise AssertionError("nothing is written")
+
+
+@pytest.mark.parametrize("currency", ["JPY", "USD", "BHD", "HUF"])
+def test_a_year_equals_the_books_to_the_cent_and_the_count(network, currency):
+    of = network(currency=currency, days=365, horizon_days=420)
+    of.account.advance(30)
+    since, until = START, START + timedelta(364)
+    told = {
+        Place(r.series.account.account_id, r.series.campaign_id, None, r.day, "sale"): Measures(
+            r.spend_micros, r.conversions_micros, r.value_micros, None, None
+        )
+        for r in of.connector().pull(since, until)
+    }
+    assert told == of.books(since, until)
+    assert sum(measures.conversions for measures in told.values()) > 100_000_000
+
+
+def test_declined_sales_are_taken_back_and_their_day_is_stated_again(network):
+    of = network(average_budget=2_000.0)
+    until = START + timedelta(19)
+    before = {(r.series.campaign_id, r.day): r for r in of.connector().pull(START, until)}
+    of.account.advance(30)
+    after = {(r.series.campaign_id, r.day): r for r in of.connector().pull(START, until)}
+    assert before.keys() <= after.keys()
+    fewer = [key for key, row in before.items() if after[key].conversions_micros < row.conversions_micros]
+    assert fewer
+    assert all(after[key].spend_micros < before[key].spend_micros for key in fewer)
+
+
+def test_the_networks_fee_comes_on_top_of_each_commission(network):
+    of = network()
+    until = START + timedelta(19)
+    plain = sum(r.spend_micros for r in of.connector().pull(START, until))
+    costed = sum(r.spend_micros for r in of.connector(network_fee=0.3).pull(START, until))
+    assert costed == pytest.approx(1.3 * plain, abs=1_000)
+
+
+def test_a_transaction_in_another_currency_is_refused(network):
+    with pytest.raises(AskMarketer, match="is in EUR, the settings say USD"):
+        list(network().connector(currency="USD").pull(START, START + timedelta(19)))
+
+
+def test_a_refused_token_and_a_missing_role_are_told(network):
+    of = network()
+    assert of.connector().diagnose()[0].verdict == "well"
+    assert "no role at advertiser 42" in of.connector(advertiser="42").diagnose()[0].message
+    of.faults.script("read", Fault.EXPIRED)
+    (found,) = of.connector().diagnose()
+    assert (found.verdict, TOKEN in found.message) == ("wrong", False)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"advertiser": "x"}, "advertiser"),
+        ({"time_zone": "Asia/Tokyo"}, "time_zone"),
+        ({"currency": "XXY"}, "currency"),
+    ],
+)
+def test_bad_settings_are_told(network, options, words):
+    with pytest.raises(BadInput, match=words):
+        network().connector(**options)
+
+
+def test_the_emulator_keeps_the_networks_limits(network, monkeypatch):
+    of = network()
+    monkeypatch.setattr(server, "CALLS_A_MINUTE", 3)
+    address = f"{of.server.address}/advertisers/{of.account.account_id}/transactions/"
+    query = {"startDate": "2025-03-01T00:00:00", "endDate": "2025-04-15T00:00:00", "timezone": "UTC"}
+    with httpx.Client(headers={"Authorization": "Bearer x"}) as http:
+        assert "31 days" in http.get(address, params=query).json()["description"]
+        assert http.get(address, params={**query, "endDate": "soon"}).status_code == 400
+        assert http.get(address, params={**query, "endDate": "2025-03-02T00:00:00"}).status_code == 200
+        assert http.get(f"{of.server.address}/accounts").status_code == 429
