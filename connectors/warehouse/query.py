@@ -74,7 +74,7 @@ class Warehouse:
     def _layout(self, connection: Connection) -> Layout:
         if self.query is None:
             # A WHERE that no row meets: the names of the columns are all that is wanted.
-            everything = select(literal_column("*")).select_from(self._table()).where(text("1 = 0"))
+            everything: Any = select(literal_column("*")).select_from(self._table()).where(text("1 = 0"))
             answer: Any = connection.execute(everything)
         else:
             answer = connection.execute(self._asked(), {"since": date(1, 1, 1), "until": date(1, 1, 1)})
