@@ -33,6 +33,7 @@ Start = Callable[[Setup], Emulator]
 EMULATORS: Mapping[str, str] = MappingProxyType(
     {
         "awin": "simulations.emulators.awin",
+        "ga4": "simulations.emulators.ga4",
         "linkedin": "simulations.emulators.linkedin",
     }
 )
