@@ -35,6 +35,7 @@ EMULATORS: Mapping[str, str] = MappingProxyType(
         "awin": "simulations.emulators.awin",
         "ga4": "simulations.emulators.ga4",
         "linkedin": "simulations.emulators.linkedin",
+        "tiktok": "simulations.emulators.tiktok",
     }
 )
 """The module of each platform that has a function `start(setup)`; imported when it is first asked for."""

@@ -1,0 +1,241 @@
+"""TikTok through its own library against its emulator: the suites of every connector, and the platform's traps."""
+
+from datetime import date, timedelta
+
+import pytest
+from business_api_client import ApiClient, Configuration
+
+from connectors.contract import BudgetChange, BudgetKey, BuildContext, EntityStatus, Level
+from connectors.errors import AskMarketer, BadInput, OutcomeUnknown, RetryLater, Stop
+from connectors.money import Money
+from connectors.tiktok import build
+from connectors.wire_conformance import Measures, Place, WireConformance
+from simulations.emulators.account import Account
+from simulations.emulators.faults import Fault, Faults
+from simulations.emulators.registry import Setup
+from simulations.emulators.tiktok import start
+from simulations.scenarios import Channel, FurtherConversion, named
+
+START = date(2025, 3, 20)  # the clocks change within the period
+TOKEN = "canary-token-1234567890"
+CONVERSION = "complete_payment"
+LEAD = FurtherConversion("lead", per_purchase=2.0, value=0.0)
+TWO_KINDS = (Channel("social", 2, 2_400.0, 6_000.0, 0.012, 0.03, further=(LEAD,)),)
+
+
+@pytest.fixture(autouse=True)
+def _token(monkeypatch):
+    monkeypatch.setenv("TIKTOK_TOKEN", TOKEN)
+
+
+class Platform:
+    """One emulator with the connectors that speak to it."""
+
+    def __init__(self, folder, *, currency="EUR", days=20, **knobs):
+        scenario = named("tiny-yen", currency=currency, history_days=days, time_zone="Europe/Berlin", **knobs)
+        self.account = Account(scenario, seed=11, start=START)
+        self.faults = Faults()
+        self.server = start(Setup(self.account, self.faults))
+        self.folder, self.open = folder, []
+
+    def connector(self, **options):
+        told = {
+            "advertisers": [str(self.account.account_id)],
+            "token": {"env": "TIKTOK_TOKEN"},
+            "address": self.server.address,
+            **options,
+        }
+        self.open.append(build(BuildContext("tiktok", told, self.folder, clock=lambda: self.account.now)))
+        return self.open[-1]
+
+    def books(self, since, until):
+        return {
+            Place(
+                str(self.account.account_id), str(line.ad.campaign_id), str(line.ad.ad_id), line.day, CONVERSION
+            ): Measures(line.spend, line.conversions, line.value, line.impressions, line.clicks)
+            for line in self.account.lines(since, until)
+        }
+
+    def close(self):
+        for connector in self.open:
+            connector.close()
+        self.server.close()
+
+
+@pytest.fixture
+def platform(tmp_path):
+    made = []
+
+    def make(**knobs):
+        made.append(Platform(tmp_path, **knobs))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+class TestTikTok(WireConformance):
+    """Campaigns of several ad groups, which hold their budgets themselves."""
+
+    secrets = (TOKEN,)
+    faults = frozenset({"throttled", "broken", "lost_before", "lost_after", "expired"})
+    knobs = ()
+
+    @pytest.fixture(autouse=True)
+    def _platforms(self, platform):
+        self.platform, self.of = platform, {}
+
+    def make(self, currency):
+        made = self.platform(currency=currency, **dict(self.knobs))
+        connector = made.connector()
+        self.of[id(connector)] = made
+        return connector
+
+    def days(self):
+        return START + timedelta(8), START + timedelta(17)
+
+    def restate(self, connector):
+        self.of[id(connector)].account.advance(4)
+
+    def live(self, connector, key):
+        account = self.of[id(connector)].account
+        return Money(account.campaigns()[self._index(account, key)].budget_micros, account.currency)
+
+    def edit_behind(self, connector, key, amount):
+        account = self.of[id(connector)].account
+        account.set_budget(self._index(account, key), amount.micros, by="hand")
+
+    def switch_behind(self, connector, key, status):
+        account = self.of[id(connector)].account
+        account.switch(self._index(account, key), status is EntityStatus.ACTIVE, by="hand")
+
+    def spoil(self, connector, kind, *faults):
+        self.of[id(connector)].faults.script(kind, *(None if f is None else Fault(f) for f in faults))
+
+    def books(self, connector):
+        return self.of[id(connector)].books(*self.days())
+
+    def effects(self, connector, key):
+        account = self.of[id(connector)].account
+        changes = account.budget_changes() if isinstance(key, BudgetKey) else account.status_changes()
+        return sum(change.index == self._index(account, key) for change in changes)
+
+    def _index(self, account, key):
+        if isinstance(key, BudgetKey):
+            return next(
+                ad.campaign for ad in account.ads() if key.budget_id in (str(ad.campaign_id), str(ad.ad_group_id))
+            )
+        return next(ad.index for ad in account.ads() if str(ad.ad_id) == key.ad_id)
+
+
+class TestOneAdGroupEach(TestTikTok):
+    """Campaigns of one ad group, which holds the budget."""
+
+    knobs = (("audiences", (1, 1)),)
+
+    def test_the_ad_groups_hold_the_budgets(self):
+        assert {budget.holder for budget in self.make("EUR").budgets()} == {Level.AD_GROUP}
+
+
+@pytest.mark.parametrize("currency", ["JPY", "USD", "BHD", "HUF"])
+def test_a_year_equals_the_books_to_the_cent_and_the_count(platform, currency):
+    of = platform(currency=currency, days=365, horizon_days=420)
+    of.account.advance(of.account.restatement_days)
+    since, until = START, START + timedelta(364)
+    told = {
+        Place(r.series.account.account_id, r.series.campaign_id, r.series.ad_id, r.day, CONVERSION): Measures(
+            r.spend_micros, r.conversions_micros, r.value_micros, r.impressions_micros, r.clicks_micros
+        )
+        for r in of.connector().pull(since, until)
+    }
+    assert told == of.books(since, until)
+
+
+def test_half_of_all_reads_are_throttled_and_no_row_is_lost_or_doubled(platform):
+    of = platform(days=60)
+    of.faults.script("read", *[Fault.THROTTLED, None] * 10)
+    rows = [(r.series.ad_id, r.day) for r in of.connector().pull(START, START + timedelta(59))]
+    assert len(rows) == len(set(rows)) == len(of.books(START, START + timedelta(59)))
+    assert of.faults.met[Fault.THROTTLED] >= 3
+
+
+def test_the_librarys_own_connections_repeat_nothing(platform):
+    """With the library as it comes, a read whose answer is lost is made four times for one call."""
+    of = platform()
+    of.faults.script("read", *[Fault.LOST_BEFORE] * 3)
+    settings = Configuration()
+    settings.host = of.server.address
+    ApiClient(settings).call_api(
+        "/open_api/v1.3/advertiser/info/",
+        "GET",
+        query_params=[("advertiser_ids", "[]")],
+        header_params={"Access-Token": "x"},
+        response_type="InlineResponse200",
+        _return_http_data_only=True,
+    )
+    assert of.faults.requests["read"] == 4
+    connector, before = of.connector(), of.faults.requests["read"]
+    of.faults.script("read", Fault.LOST_BEFORE)
+    connector.accounts()
+    assert of.faults.requests["read"] - before == 2  # ours, after waiting
+
+
+def test_a_code_inside_an_answer_of_200_is_a_failure(platform):
+    """Each code becomes the family that says what to do next; none is taken for an answer."""
+    of = platform()
+    connector = of.connector()
+    budget = connector.budgets()[0]
+    change = BudgetChange("k", budget.key, budget.amount, budget.amount + Money(1_000_000, "EUR"))
+    for fault, family in (
+        (Fault.THROTTLED, RetryLater),
+        (Fault.BROKEN, OutcomeUnknown),
+        (Fault.EXPIRED, AskMarketer),
+        (Fault.LOST_AFTER, OutcomeUnknown),
+    ):
+        of.faults.script("write", fault)
+        with pytest.raises(family):
+            connector.set_budget(change)
+
+
+def test_the_zone_of_days_is_a_setting(platform):
+    of = platform()
+    assert of.connector().accounts()[0].time_zone == "Europe/Berlin"
+    assert of.connector(days="utc").accounts()[0].time_zone == "UTC"
+
+
+def test_each_conversion_is_a_definition_and_delivery_stands_once(platform):
+    of = platform(channels=TWO_KINDS)
+    until = START + timedelta(19)
+    rows = list(of.connector(conversions=[CONVERSION, "form"]).pull(START, until))
+    lines = list(of.account.lines(START, until))
+    assert sum(r.spend_micros for r in rows) == sum(line.spend for line in lines)
+    for kind, name in enumerate((CONVERSION, "form")):
+        told = sum(r.conversions_micros for r in rows if r.series.conversion_definition == name)
+        assert told == sum(line.conversions for line in lines if line.kind == kind) > 0
+
+
+def test_what_the_platform_does_not_show_is_told(platform):
+    of = platform()
+    with pytest.raises(Stop, match="shows no advertiser 42"):
+        of.connector(advertisers=["42"]).accounts()
+    with pytest.raises(Stop, match="metrics: nothing is not supported"):
+        list(of.connector(value="nothing").pull(START, START))
+
+
+def test_a_check_says_how_all_stands(platform):
+    of = platform()
+    found = {finding.subject: finding.verdict for finding in of.connector().diagnose()}
+    assert found == {"account": "well", "version": "well", "quota": "well"}
+    of.faults.script("read", Fault.EXPIRED)
+    refused = of.connector().diagnose()[0]
+    assert (refused.verdict, "authorise the app again" in refused.mend) == ("wrong", True)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"), [({"advertisers": []}, "advertisers"), ({"token": TOKEN}, "token"), ({"speed": 1}, "speed")]
+)
+def test_bad_settings_are_told_and_show_no_secret(platform, options, words):
+    with pytest.raises(BadInput, match=words) as met:
+        platform().connector(**options)
+    assert TOKEN not in str(met.value)
