@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from connectors.contract import AdState, BudgetTarget, Entity, PerformanceRow, Series
 from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
+from optimizer.plan.circuit import Circuit
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
 from optimizer.plan.priors import AdPriors, ResponsePriors
@@ -170,6 +171,23 @@ class Office(Protocol):
 
     def brake(self) -> Brake | None:
         """Return the newest throw of the kill switch; None if it was never touched."""
+        ...
+
+    def keep_circuit(self, before: Circuit, after: Circuit, now: datetime) -> None:
+        """Replace where an account's breaker stands; that it opened or closed is told in the history.
+
+        Args:
+            before: As it is stored; one that is not stored yet is `Circuit(subject)`.
+            after: Where it stands now.
+            now: Aware UTC.
+
+        Raises:
+            StateConflict: Another process has told of the account meanwhile.
+        """
+        ...
+
+    def circuits(self) -> tuple[Circuit, ...]:
+        """Return the breakers of which anything is known, by their subjects."""
         ...
 
 

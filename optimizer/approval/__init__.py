@@ -7,6 +7,7 @@
 from optimizer.approval.applying import Blocked, Waiting, begin, conclude, retry, sendable, verified
 from optimizer.approval.autonomy import AUTOPILOT, Ads, Autonomy, Mode, Waits, consider
 from optimizer.approval.envelopes import Bounds
+from optimizer.approval.hands import NO_CHANGES, by_whom, landed, named
 from optimizer.approval.intents import (
     DONE,
     OPEN,
@@ -51,6 +52,7 @@ from optimizer.approval.windows import Window, closed, next_opening
 __all__ = [
     "AUTOPILOT",
     "DONE",
+    "NO_CHANGES",
     "OPEN",
     "POLICY_NAMES",
     "RESEND_AFTER",
@@ -79,6 +81,7 @@ __all__ = [
     "ad_lines",
     "begin",
     "budget_lines",
+    "by_whom",
     "cancel",
     "chosen",
     "closed",
@@ -91,9 +94,11 @@ __all__ = [
     "forbidden",
     "issue",
     "judge",
+    "landed",
     "lapsed",
     "latest",
     "moved",
+    "named",
     "next_opening",
     "outdate",
     "postponed",

@@ -20,6 +20,7 @@ from optimizer.agent.store.migrate import bring_up_to_date
 from optimizer.agent.store.places import database_at
 from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
+from optimizer.plan.circuit import Circuit
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
 from optimizer.plan.priors import AdPriors, ResponsePriors
@@ -249,6 +250,16 @@ class SqlStore:
         """See `Store.brake`."""
         with self._database.read() as connection:
             return office.newest_brake(connection)
+
+    def keep_circuit(self, before: Circuit, after: Circuit, now: datetime) -> None:
+        """See `Store.keep_circuit`."""
+        with self._database.write() as connection:
+            office.keep_circuit(connection, before, after, now)
+
+    def circuits(self) -> tuple[Circuit, ...]:
+        """See `Store.circuits`."""
+        with self._database.read() as connection:
+            return office.circuits(connection)
 
     def register_experiment(self, record: ExperimentRecord) -> None:
         """See `Store.register_experiment`."""
