@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast
 
 from connectors.contract import AdKey, BudgetKey, Connector, EntityStatus
 from connectors.money import Money
@@ -46,7 +46,6 @@ class Change:
             raise ValueError(f"a change of {self.key} is from {kind.__name__} to {kind.__name__}, not {self.after!r}")
 
 
-@runtime_checkable
 class ReportsChanges(Protocol):
     """The part of a connector whose platform keeps a history of changes."""
 
@@ -61,5 +60,4 @@ def reported(connector: Connector, since: datetime) -> Iterable[Change]:
     Raises:
         ConnectorError: It cannot be read.
     """
-    told = connector.capabilities.reports_changes and isinstance(connector, ReportsChanges)
-    return connector.changes(since) if told and isinstance(connector, ReportsChanges) else ()
+    return cast(ReportsChanges, connector).changes(since) if connector.capabilities.reports_changes else ()

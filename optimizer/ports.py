@@ -173,6 +173,10 @@ class Office(Protocol):
         """Return the newest throw of the kill switch; None if it was never touched."""
         ...
 
+    def brakes(self) -> tuple[Brake, ...]:
+        """Return every throw of the kill switch, oldest first."""
+        ...
+
     def keep_circuit(self, before: Circuit, after: Circuit, now: datetime) -> None:
         """Replace where an account's breaker stands; that it opened or closed is told in the history.
 
@@ -309,6 +313,13 @@ class Store(Office, Protocol):
         Args:
             after: The number of the last entry that is known; 0 from the beginning.
             limit: How many at most.
+        """
+        ...
+
+    def stray(self) -> tuple[str, ...]:
+        """Say which columns repeat what stands in a row's content and do not agree with it; empty if all do.
+
+        Queries read them, and no hash covers them.
         """
         ...
 

@@ -48,6 +48,7 @@ from optimizer.approval.switching import forbidden, touched
 from optimizer.approval.table import TRANSITIONS, Action, Step
 from optimizer.approval.verdicts import POLICY_NAMES, Approve, Policy, Reject, Revoke, Verdict, judge
 from optimizer.approval.windows import Window, closed, next_opening
+from optimizer.approval.witness import Testimony, contradictions
 
 __all__ = [
     "AUTOPILOT",
@@ -73,6 +74,7 @@ __all__ = [
     "Reject",
     "Revoke",
     "Step",
+    "Testimony",
     "Verdict",
     "Waiting",
     "Waits",
@@ -87,6 +89,7 @@ __all__ = [
     "closed",
     "conclude",
     "consider",
+    "contradictions",
     "counted",
     "drifted",
     "drifts",

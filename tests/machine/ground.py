@@ -10,7 +10,7 @@ import copy
 import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -43,7 +43,18 @@ from optimizer.agent.daemon.desk import Desk
 from optimizer.agent.store import MemoryStore, open_sql
 from optimizer.agent.tenure import Tenure
 from optimizer.plan.office import Brake
-from optimizer.plan.recommendation import AdLine, Decision, Effect, Event, Evidence, Intent, Line, Objective, Transition
+from optimizer.plan.recommendation import (
+    AdLine,
+    Decision,
+    Effect,
+    Event,
+    Evidence,
+    Intent,
+    IntentState,
+    Line,
+    Objective,
+    Transition,
+)
 from optimizer.plan.running import crews, running
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import Store
@@ -155,11 +166,12 @@ class Platform:
         self.deliver()
         return self.inner.ads()
 
-    def deliver(self, *, all_of_them: bool = False) -> None:
-        """Let calls that were long on their way arrive."""
-        due = [change for at, change in self.late if all_of_them or at <= self.clock.now()]
-        self.late = [(at, change) for at, change in self.late if not (all_of_them or at <= self.clock.now())]
-        for change in due:
+    def deliver(self, of: Collection[str] = ()) -> None:
+        """Let calls arrive that were long on their way, or are of these keys."""
+        now = self.clock.now()
+        due = [(at, change) for at, change in self.late if at <= now or change.idempotency_key in of]
+        self.late = [call for call in self.late if call not in due]
+        for _, change in due:
             with suppress(ConnectorError):
                 self.set(change)
 
@@ -344,11 +356,19 @@ class Ground:
 
     def hand(self, place: int, quanta: int) -> None:
         """Somebody sets a budget to an amount that no plan and no earlier hand had."""
-        self.platform.deliver(all_of_them=True)
+        self.arrive()
         self.edits += 1
         budget = self.platform.inner.budgets()[place]
         odd = 7_000 + 131 * self.edits + 1_000 * quanta
         self.platform.inner.edit(budget.budget_id, Money(odd * 1_000_000, "JPY"))
+
+    def arrive(self) -> None:
+        """Calls whose outcome is open land before a person acts, as if each were a race that was lost.
+
+        One whose write was settled meanwhile stays under way: it should not have been settled.
+        """
+        sent = {i.idempotency_key for i in self.store.open_intents() if i.state is IntentState.SENDING}
+        self.platform.deliver(of=sent)
 
     # Agents
 

@@ -31,7 +31,7 @@ from tests.machine.workflow import Workflow
 CHOSEN: Final = "OUTLAY_MUTATION"
 """The variable that names a mutation to `pytest_configure`."""
 
-WALKS: Final = 400
+WALKS: Final = 60
 """So many walks at most until the judge notices; nearly all are noticed within a few."""
 
 Change = tuple[str, Any]
@@ -154,6 +154,9 @@ MUTATIONS: Final = (
     Mutation(
         5, "a lost call is made again at once", "intents.recover (RESEND_AFTER)",
         (_with_original(f"{A}.recover", _at_once),),
+    ),
+    Mutation(
+        5, "our own stamp in the history is not looked for", "hands.landed", ((f"{A}.landed", lambda *_: False),)
     ),
     Mutation(6, "receipts are believed", "intents.acknowledged", ((f"{A}.acknowledged", _believe),), quick=True),
     Mutation(

@@ -47,7 +47,10 @@ traps = (
     | st.builds(Trap, st.sampled_from(TRAPS), st.integers(1, 9))
     | st.builds(Trap, st.just("kill"), st.integers(2, 7))
 )
-steps = st.sampled_from(("turn down", "sleep", "edit", "retry", "restore", "restore", "none", "none"))
+steps = st.sampled_from(
+    ("none", "none", "retry", "restore", "restore an edit", "edit", "late", "part", "lost", "lie", "slow", "brake",
+     "stall", "beside", "small step", "pinned", "dusk", "autopilot", "generous autopilot")
+)  # fmt: skip
 
 DAY = {"wish": shifts, "ads": st.booleans(), "who": agents, "faults": faults_, "trap": traps, "then": steps,
        "once_more": faults_}  # fmt: skip
@@ -254,7 +257,7 @@ class Workflow(RuleBasedStateMachine):
         budget = platform.inner.budgets()[place]
         sent = {intent.key for intent in self.ground.store.open_intents() if intent.attempts}
         if place in self.undo and (budget.key not in sent or platform.capabilities.reports_changes):
-            platform.deliver(all_of_them=True)
+            self.ground.arrive()
             platform.inner.edit(budget.budget_id, self.undo.pop(place))
 
     @precondition(lambda self: self.ground.platform.capabilities.reports_changes)
@@ -265,14 +268,11 @@ class Workflow(RuleBasedStateMachine):
         record = self.pick(0, State.PROPOSED)
         if record is None:
             return
-        for person in ("ann", "bob"):
-            stands = self.ground.store.record(record.recommendation.rec_id)
-            if stands.state is State.PROPOSED:
-                self._approve(stands, person, stands.recommendation.plan_hash)
+        self._sign(record)
         self.look(who, [fault], Trap("kill", 5))
         for intent in self.ground.store.open_intents():
             if intent.attempts and isinstance(intent, BudgetIntent):
-                self.ground.platform.deliver(all_of_them=True)
+                self.ground.arrive()
                 self.ground.platform.inner.edit(intent.key.budget_id, intent.base)
         self.wait(95)
         self.look(who, [], None)
@@ -281,7 +281,7 @@ class Workflow(RuleBasedStateMachine):
 
     @rule(place=st.integers(0, 8))
     def somebody_switches(self, place):
-        self.ground.platform.deliver(all_of_them=True)
+        self.ground.arrive()
         ad = self.ground.platform.inner.ads()[place]
         sent = {intent.key for intent in self.ground.store.open_intents() if intent.attempts}
         if ad.key not in sent:
@@ -300,14 +300,16 @@ class Workflow(RuleBasedStateMachine):
     def settings(self, kind):
         before = self.ground.wanted
         budgets = self.ground.platform.inner.budgets()
+        together = sum(budget.amount.micros for budget in budgets) / 1e6
         edited = {
             "plain": replace(before, step=0.3, pinned=None, total=None, windows="[]", mode="recommend"),
             "small step": replace(before, step=0.03),
             "pinned": replace(before, pinned=budgets[1].covers[0]),
-            "tight": replace(before, total=max(int(sum(b.amount.micros for b in budgets) * 0.97 / 1e6), 1)),
+            "tight": replace(before, total=int(together * 0.97)),
             "dawn": replace(before, windows=DAWN),
             "dusk": replace(before, windows=DUSK),
             "autopilot": replace(before, mode="autopilot"),
+            "generous autopilot": replace(before, mode="autopilot", total=int(together * 1.2)),
             "nonsense": replace(before, sense=False),
         }[kind]
         self.ground.set(edited)
@@ -319,35 +321,85 @@ class Workflow(RuleBasedStateMachine):
         platform.rows_until = today - timedelta(days=1) if kind == "stands still" else None
         platform.silent_from = today if kind == "tracking" else None
 
-    @precondition(lambda self: self.ground.platform.rows_until is not None)
-    @rule(wish=shifts)
-    def days_without_data(self, wish):
-        for _ in range(5):
-            self.morning(wish, False, "a")
-
     def _a_day(self, wish, ads, who, faults, trap, then, once_more):
-        """Many steps in the usual order, so that the late states are often reached."""
+        """Many steps in the usual order, so that the late states are often reached; and one that is out of it."""
+        before = {
+            "autopilot": lambda: self.settings("autopilot"),
+            "generous autopilot": lambda: self.settings("generous autopilot"),
+        }.get(then)
+        if before is not None:
+            before()
         self.morning(wish, ads, who)
         record = self.pick(0, State.PROPOSED)
         if record is None:
             return
-        for person in ("ann", "bob"):
-            stands = self.ground.store.record(record.recommendation.rec_id)
-            if stands.state is State.PROPOSED:
-                self._approve(stands, person, stands.recommendation.plan_hash)
-        if then == "edit":
-            self.somebody_edits(0, 3)
-        self.look(who, faults, trap)
-        if then == "sleep":
-            self.wait(4 * 3600)
+        self._sign(record, part="raises" if then == "part" else None)
+        amid: Callable[[], Any] = {
+            "edit": lambda: self.somebody_edits(self._moving(record), 3),
+            "late": lambda: self.wait(11 * 3600),
+            "small step": lambda: self.settings("small step"),
+            "pinned": lambda: self.settings("pinned"),
+            "dusk": lambda: self.settings("dusk"),
+        }.get(then, lambda: None)
+        amid()
+        first = {"lost": ["lost-before"], "lie": ["lie"], "slow": ["late"]}.get(then, faults)
+        springs = {"brake": Trap("brake", 3), "stall": Trap("stall", 4), "beside": Trap("kill", 4)}.get(then, trap)
+        self.look(who, first, springs)
+        self._afterwards(record, who, then, once_more)
+
+    def _afterwards(self, record, who, then, once_more):
+        """How the day goes on once something was written, or not."""
+        if then == "slow":
+            self.somebody_edits(self._moving(record), 5)
+        if then == "beside" and (earlier := self.pick(0, State.VERIFIED)) is not None:
+            self._by_hand(self._roll_back(earlier, "bea"))
+        if then in ("brake", "small step", "pinned", "dusk", "autopilot", "generous autopilot"):
+            self.ground.throw(on=False)
+            self.settings("plain")
         self.wait(62)
         self.look(who, once_more if then == "retry" else [], None)
         if then == "retry":
             self.apply_by_hand(0)
         self.wait(31 * 60)
         self.look(who, [], None)
-        if then == "restore":
+        if then == "restore an edit":
+            self.somebody_edits(self._moving(record), 4)
+        if then in ("restore", "restore an edit"):
             self._restore(self.ground.store.record(record.recommendation.rec_id), who, once_more)
+
+    def _moving(self, record: Record) -> int:
+        """The place of the first budget that a plan changes."""
+        keys = [line.key for line in record.recommendation.decision.lines if line.changes]
+        budgets = [budget.key for budget in self.ground.platform.inner.budgets()]
+        return budgets.index(keys[0]) if keys else 0
+
+    def _sign(self, record: Record, part: str | None = None) -> None:
+        """Let those try who may not; then those who may, until it is enough."""
+        whole, other = record.recommendation.plan_hash, self.pick(1) or record
+        lines = record.recommendation.decision.lines
+        raises = {place for place, line in enumerate(lines) if line.proposed > line.current} if part else None
+        for person, shown in (
+            ("mallory", whole), ("ann", other.recommendation.plan_hash), ("ann", whole), ("ann", whole), ("bob", whole),
+        ):  # fmt: skip
+            stands = self.ground.store.record(record.recommendation.rec_id)
+            if stands.state is State.PROPOSED:
+                self._approve(stands, person, shown, raises or None)
+
+    def _by_hand(self, record: Record | None) -> None:
+        """Approve and apply a plan at the command line."""
+        if record is not None:
+            self._sign(record)
+            self.told(lambda house: writing.apply(house, record.recommendation.rec_id))
+
+    def _restore(self, record: Record, who: str, faults: list[str]) -> None:
+        child = self._roll_back(record, "bea")
+        if child is None:
+            return
+        self._sign(child)
+        for faults_now in (faults, []):
+            self.look(who, faults_now, None)
+            self.wait(31 * 60)
+        self.look(who, [], None)
 
     @rule(**DAY)
     def a_day(self, **drawn):
@@ -361,18 +413,12 @@ class Workflow(RuleBasedStateMachine):
     def a_third_day(self, **drawn):
         self._a_day(**drawn)
 
-    def _restore(self, record: Record, who: str, faults: list[str]) -> None:
-        child = self._roll_back(record, "bea")
-        if child is None:
-            return
-        for person in ("ann", "bob"):
-            stands = self.ground.store.record(child.recommendation.rec_id)
-            if stands.state is State.PROPOSED:
-                self._approve(stands, person, stands.recommendation.plan_hash)
-        for faults_now in (faults, []):
-            self.look(who, faults_now, None)
-            self.wait(31 * 60)
-        self.look(who, [], None)
+    @rule(wish=shifts)
+    def days_without_data(self, wish):
+        self.data("stands still")
+        for _ in range(5):
+            self.morning(wish, False, "a")
+        self.data("well")
 
     # Help
 
@@ -473,8 +519,8 @@ class Workflow(RuleBasedStateMachine):
         record = self.accounts[intent.rec_id, intent.revision].record
         keys = {effect.intent.idempotency_key for effect in self.effects}
         self.effects.append(Effect(intent, before))
-        assert before == intent.base, "somebody's change was overwritten (invariant 7)"
         assert intent.idempotency_key not in keys, "a write took effect twice (invariant 5)"
+        assert before == intent.base, "somebody's change was overwritten (invariant 7)"
         if isinstance(intent, BudgetIntent):
             if intent.target > intent.base:
                 self.judge_ceilings(record, intent.key)

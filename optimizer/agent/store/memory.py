@@ -232,6 +232,10 @@ class MemoryStore(MemoryOffice):
         """See `Store.audit`."""
         return self._entries[after : after + limit]  # numbered without a gap, from 1
 
+    def stray(self) -> tuple[str, ...]:
+        """See `Store.stray`; here nothing stands twice."""
+        return ()
+
     def throw_brake(self, brake: Brake) -> None:
         """See `Store.throw_brake`."""
         super().throw_brake(brake)

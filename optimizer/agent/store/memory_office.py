@@ -72,6 +72,10 @@ class MemoryOffice:
         """See `Store.brake`."""
         return self._brakes[-1] if self._brakes else None
 
+    def brakes(self) -> tuple[Brake, ...]:
+        """See `Store.brakes`."""
+        return self._brakes
+
     def keep_circuit(self, before: Circuit, after: Circuit, now: datetime) -> None:
         """See `Store.keep_circuit`."""
         terms.check_circuit(self._circuits.get(before.subject), before)

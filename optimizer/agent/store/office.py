@@ -111,6 +111,13 @@ def newest_brake(connection: Connection) -> Brake | None:
         return _brake(session)
 
 
+def brakes(connection: Connection) -> tuple[Brake, ...]:
+    """See `Store.brakes`."""
+    with Session(connection) as session:
+        rows = session.exec(select(t.Brake).order_by(col(t.Brake.id)))
+        return tuple(Brake(row.stops, from_instant(row.at), row.actor, row.reason) for row in rows)
+
+
 def keep_circuit(connection: Connection, before: Circuit, after: Circuit, now: datetime) -> None:
     """See `Store.keep_circuit`."""
     with Session(connection) as session:
