@@ -26,7 +26,7 @@ from connectors.money import Money
 from optimizer.plan.recommendation import IntentState
 from tests.machine.ground import staged
 from tests.machine.test_workflow_machine import SETTINGS
-from tests.machine.workflow import Workflow
+from tests.machine.workflow import SCRIPTS, Workflow
 
 CHOSEN: Final = "OUTLAY_MUTATION"
 """The variable that names a mutation to `pytest_configure`."""
@@ -47,6 +47,7 @@ class Mutation:
         guard: The function that kept it, as docs/safety.md names it.
         changes: Dotted names and what stands in their place.
         seen_by: `machine`, or the test that notices.
+        days: What happens on the days of the walks, so that they often come to where the guard stands; empty for all.
         quick: Whether it is seen in seconds, so that it is taken away in every run of the tests.
     """
 
@@ -55,6 +56,7 @@ class Mutation:
     guard: str
     changes: tuple[Change, ...]
     seen_by: str = "machine"
+    days: tuple[str, ...] = ()
     quick: bool = False
 
 
@@ -124,78 +126,182 @@ MUTATIONS: Final = (
     Mutation(1, "anybody may approve", "verdicts._role", ((f"{A}.verdicts._role", _nothing),), quick=True),
     Mutation(1, "one person is enough for any sum", "verdicts._second", ((f"{A}.verdicts._second", _nothing),)),
     Mutation(
-        1, "an approval counts for ever", "proposals.lapsed",
-        ((f"{A}.verdicts.lapsed", _nothing), (f"{A}.applying.lapsed", _nothing),
-         (f"{A}.proposals.expire", _nothing), (f"{A}.expire", _nothing)),
+        1,
+        "an approval counts for ever",
+        "proposals.lapsed",
+        (
+            (f"{A}.verdicts.lapsed", _nothing),
+            (f"{A}.applying.lapsed", _nothing),
+            (f"{A}.proposals.expire", _nothing),
+            (f"{A}.expire", _nothing),
+        ),
+        days=("late",),
     ),
-    Mutation(1, "the policy knows no step", "autonomy._step", ((f"{A}.autonomy._step", _nothing),)),
-    Mutation(1, "the policy may raise the sum", "autonomy._raise", ((f"{A}.autonomy._raise", _nothing),)),
     Mutation(
-        2, "sums are not looked at", "applying._overrun, applying._infeasible, recheck._broken",
-        ((f"{A}.applying._infeasible", _nothing), (f"{A}.applying._overrun", _nothing),
-         (f"{A}.verdicts._infeasible", _nothing), (f"{A}.recheck._broken", _nothing)),
+        1, "the policy knows no step", "autonomy._step", ((f"{A}.autonomy._step", _nothing),), days=("autopilot",)
+    ),
+    Mutation(
+        1,
+        "the policy may raise the sum",
+        "autonomy._raise",
+        ((f"{A}.autonomy._raise", _nothing),),
+        days=("generous autopilot",),
+    ),
+    Mutation(
+        2,
+        "sums are not looked at",
+        "applying._overrun, applying._infeasible, recheck._broken",
+        (
+            (f"{A}.applying._infeasible", _nothing),
+            (f"{A}.applying._overrun", _nothing),
+            (f"{A}.verdicts._infeasible", _nothing),
+            (f"{A}.recheck._broken", _nothing),
+        ),
         quick=True,
+        days=("part",),
     ),
-    Mutation(2, "open cuts count as done", "intents.most", ((f"{A}.applying.most", _hopeful),)),
+    Mutation(2, "open cuts count as done", "intents.most", ((f"{A}.applying.most", _hopeful),), days=("lost",)),
     Mutation(
-        3, "limits of the moment are not looked at", "recheck._outside", ((f"{A}.recheck._outside", _nothing),)
+        3,
+        "limits of the moment are not looked at",
+        "recheck._outside",
+        ((f"{A}.recheck._outside", _nothing),),
+        days=(
+            "small step",
+            "pinned",
+        ),
     ),
     Mutation(
-        3, "pauses ask for no ad in their place", "switching.darkens, darkened, alone",
-        ((f"{A}.switching.darkens", _nothing), (f"{A}.applying._darkens", _nothing),
-         (f"{A}.switching.darkened", _nothing), (f"{A}.switching.alone", _nothing)),
+        3,
+        "pauses ask for no ad in their place",
+        "switching.darkens, darkened, alone",
+        (
+            (f"{A}.switching.darkens", _nothing),
+            (f"{A}.applying._darkens", _nothing),
+            (f"{A}.switching.darkened", _nothing),
+            (f"{A}.switching.alone", _nothing),
+        ),
         seen_by="tests/optimizer/test_approval_ads.py",
     ),
     Mutation(
-        4, "two plans are written at once", "applying._busy, rules.check_alone",
-        ((f"{A}.applying._busy", _nothing), ("optimizer.agent.store.memory.check_alone", _nothing),
-         ("optimizer.agent.store.ledger.check_alone", _nothing)),
+        4,
+        "two plans are written at once",
+        "applying._busy, rules.check_alone",
+        (
+            (f"{A}.applying._busy", _nothing),
+            ("optimizer.agent.store.memory.check_alone", _nothing),
+            ("optimizer.agent.store.ledger.check_alone", _nothing),
+        ),
+        days=(
+            "none",
+            "beside",
+        ),
     ),
     Mutation(
-        5, "a lost call is made again at once", "intents.recover (RESEND_AFTER)",
+        5,
+        "a lost call is made again at once",
+        "intents.recover (RESEND_AFTER)",
         (_with_original(f"{A}.recover", _at_once),),
+        days=("slow",),
     ),
     Mutation(
-        5, "our own stamp in the history is not looked for", "hands.landed", ((f"{A}.landed", lambda *_: False),)
+        5,
+        "our own stamp in the history is not looked for",
+        "hands.landed",
+        ((f"{A}.landed", lambda *_: False),),
+        days=("undone",),
     ),
-    Mutation(6, "receipts are believed", "intents.acknowledged", ((f"{A}.acknowledged", _believe),), quick=True),
     Mutation(
-        7, "nobody compares with what is live", "intents.sending, proposals.drifts",
-        ((f"{A}.sending", _send_blindly), (f"{A}.applying.drifts", _none_of_them)), quick=True,
+        6,
+        "receipts are believed",
+        "intents.acknowledged",
+        ((f"{A}.acknowledged", _believe),),
+        quick=True,
+        days=("lie",),
     ),
     Mutation(
-        8, "reports may stand still", "guardrails._stale_accounts",
+        7,
+        "nobody compares with what is live",
+        "intents.sending, proposals.drifts",
+        ((f"{A}.sending", _send_blindly), (f"{A}.applying.drifts", _none_of_them)),
+        quick=True,
+        days=("edit",),
+    ),
+    Mutation(
+        8,
+        "reports may stand still",
+        "guardrails._stale_accounts",
         (("optimizer.guardrails._stale_accounts", lambda *_: {}), ("optimizer.guardrails._idle", _nothing)),
     ),
     Mutation(
-        9, "the kill switch is not asked again before the call", "terms.check_brake",
+        9,
+        "the kill switch is not asked again before the call",
+        "terms.check_brake",
         (("optimizer.agent.store.terms.check_brake", _nothing),),
+        days=("brake",),
     ),
-    Mutation(9, "windows are open at all times", "windows.closed", ((f"{A}.closed", _nothing),)),
-    Mutation(9, "an old epoch may write", "terms.check_epoch", (("optimizer.agent.store.terms.check_epoch", _newest),)),
+    Mutation(9, "windows are open at all times", "windows.closed", ((f"{A}.closed", _nothing),), days=("dusk",)),
     Mutation(
-        10, "nobody compares the hashes", "audit._fault", (("optimizer.plan.audit._fault", lambda *_: ""),),
+        9,
+        "an old epoch may write",
+        "terms.check_epoch",
+        (("optimizer.agent.store.terms.check_epoch", _newest),),
+        days=("stall",),
+    ),
+    Mutation(
+        10,
+        "nobody compares the hashes",
+        "audit._fault",
+        (("optimizer.plan.audit._fault", lambda *_: ""),),
         seen_by="tests/optimizer/test_audit.py",
     ),
     Mutation(
-        11, "log lines are not searched for secrets", "logs.redacted",
-        (("optimizer.agent.daemon.logs.redacted", _unchanged),), seen_by="tests/optimizer/test_daemon_logs.py",
+        10,
+        "stored rows are not compared with the history",
+        "witness.contradictions, stray",
+        (
+            ("optimizer.agent.trail.approval.contradictions", _none_of_them),
+            ("optimizer.agent.store.sql.stray.stray", _none_of_them),
+        ),
+        seen_by="tests/optimizer/test_witness.py",
     ),
     Mutation(
-        12, "amounts of two currencies add up", "Money.__add__", (("connectors.money.Money.__add__", _added),),
+        11,
+        "log lines are not searched for secrets",
+        "logs.redacted",
+        (("optimizer.agent.daemon.logs.redacted", _unchanged),),
+        seen_by="tests/optimizer/test_daemon_logs.py",
+    ),
+    Mutation(
+        12,
+        "amounts of two currencies add up",
+        "Money.__add__",
+        (("connectors.money.Money.__add__", _added),),
         seen_by="tests/connectors/test_money.py",
     ),
     Mutation(
-        13, "a rollback looks at nothing", "restoring._changed", ((f"{A}.restoring._changed", _nothing),),
+        13,
+        "a rollback looks at nothing",
+        "restoring._changed",
+        ((f"{A}.restoring._changed", _nothing),),
         quick=True,
+        days=("restore an edit",),
     ),
-    Mutation(13, "a rollback restores another amount", "restoring._line", ((f"{A}.restoring._line", _other_prior),)),
     Mutation(
-        14, "limits that cannot be read are taken for none", "verdicts.unsound",
+        13,
+        "a rollback restores another amount",
+        "restoring._line",
+        ((f"{A}.restoring._line", _other_prior),),
+        days=("restore",),
+    ),
+    Mutation(
+        14,
+        "limits that cannot be read are taken for none",
+        "verdicts.unsound",
         ((f"{A}.verdicts.unsound", _nothing), (f"{A}.applying.unsound", _nothing)),
         seen_by="tests/optimizer/test_approval_verdicts.py",
     ),
-)  # fmt: skip
+)
 """At least one for each invariant."""
 
 
@@ -211,10 +317,11 @@ def without(mutation: Mutation) -> Iterator[None]:
 
 def words_of_the_judge(mutation: Mutation, walks: int = WALKS) -> str:
     """What the machine says without a guard; empty if it notices nothing."""
+    walk = type("Walk", (Workflow,), {"scripts": mutation.days or SCRIPTS})
     searching = settings(SETTINGS, max_examples=walks, phases=[Phase.generate], print_blob=False, derandomize=True)
     try:
         with staged(), without(mutation):
-            run_state_machine_as_test(Workflow, settings=searching)
+            run_state_machine_as_test(walk, settings=searching)
     except AssertionError as error:
         return str(error).partition("\n")[0]
     return ""
@@ -245,6 +352,16 @@ def noticed(mutation: Mutation, walks: int = WALKS) -> str:
         return words_of_a_test(mutation)
     words = words_of_the_judge(mutation, walks)
     return words if f"invariant {mutation.invariant})" in words else ""
+
+
+def table() -> str:
+    """The mutations as docs/safety.md tells of them."""
+    rows = [
+        f"| {m.invariant} | `{m.guard}` | {m.name}{' (quick)' if m.quick else ''} | "
+        f"{m.seen_by if m.seen_by == 'machine' else f'`{m.seen_by}`'} |"
+        for m in MUTATIONS
+    ]
+    return "\n".join(("| # | guard | taken away | noticed by |", "|---|---|---|---|", *rows))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

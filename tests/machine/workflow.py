@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from connectors.contract import AdKey, BudgetChange, BudgetKey, EntityStatus, StatusChange
 from connectors.errors import ConnectorError
@@ -47,13 +47,22 @@ traps = (
     | st.builds(Trap, st.sampled_from(TRAPS), st.integers(1, 9))
     | st.builds(Trap, st.just("kill"), st.integers(2, 7))
 )
-steps = st.sampled_from(
-    ("none", "none", "retry", "restore", "restore an edit", "edit", "late", "part", "lost", "lie", "slow", "brake",
-     "stall", "beside", "small step", "pinned", "dusk", "autopilot", "generous autopilot")
+SCRIPTS = (
+    "none", "none", "retry", "restore", "restore an edit", "edit", "late", "part", "lost", "lie", "slow", "brake",
+    "stall", "beside", "small step", "pinned", "dusk", "autopilot", "generous autopilot", "undone",
 )  # fmt: skip
+"""What may happen on a day besides the usual."""
 
-DAY = {"wish": shifts, "ads": st.booleans(), "who": agents, "faults": faults_, "trap": traps, "then": steps,
-       "once_more": faults_}  # fmt: skip
+
+DAY = {
+    "wish": shifts,
+    "ads": st.booleans(),
+    "who": agents,
+    "faults": faults_,
+    "trap": traps,
+    "then": st.integers(0, 2**16),
+    "once_more": faults_,
+}
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,7 @@ class Workflow(RuleBasedStateMachine):
     """The whole workflow."""
 
     stores: ClassVar[tuple[str, ...]] = ("memory",) * 5 + ("sqlite",)
+    scripts: ClassVar[tuple[str, ...]] = SCRIPTS
     seen: ClassVar[Counter[str]] = Counter()
 
     def __init__(self) -> None:
@@ -260,25 +270,6 @@ class Workflow(RuleBasedStateMachine):
             self.ground.arrive()
             platform.inner.edit(budget.budget_id, self.undo.pop(place))
 
-    @precondition(lambda self: self.ground.platform.capabilities.reports_changes)
-    @rule(wish=shifts, who=agents, fault=st.sampled_from(("lost-after", "lost-before", "late")))
-    def somebody_undoes_a_lost_write(self, wish, who, fault):
-        """A day whose first answer is lost, the agent killed on it, and a person who restores what stood before."""
-        self.morning(wish, False, who)
-        record = self.pick(0, State.PROPOSED)
-        if record is None:
-            return
-        self._sign(record)
-        self.look(who, [fault], Trap("kill", 5))
-        for intent in self.ground.store.open_intents():
-            if intent.attempts and isinstance(intent, BudgetIntent):
-                self.ground.arrive()
-                self.ground.platform.inner.edit(intent.key.budget_id, intent.base)
-        self.wait(95)
-        self.look(who, [], None)
-        self.wait(62)
-        self.look(who, [], None)
-
     @rule(place=st.integers(0, 8))
     def somebody_switches(self, place):
         self.ground.arrive()
@@ -321,7 +312,10 @@ class Workflow(RuleBasedStateMachine):
         platform.rows_until = today - timedelta(days=1) if kind == "stands still" else None
         platform.silent_from = today if kind == "tracking" else None
 
-    def _a_day(self, wish, ads, who, faults, trap, then, once_more):
+    def _a_day(self, then, **drawn):
+        self._scripted(self.scripts[then % len(self.scripts)], **drawn)
+
+    def _scripted(self, then, wish, ads, who, faults, trap, once_more):
         """Many steps in the usual order, so that the late states are often reached; and one that is out of it."""
         before = {
             "autopilot": lambda: self.settings("autopilot"),
@@ -329,6 +323,7 @@ class Workflow(RuleBasedStateMachine):
         }.get(then)
         if before is not None:
             before()
+        wish = (0.3, 0.3, 0.0) if then == "generous autopilot" else wish
         self.morning(wish, ads, who)
         record = self.pick(0, State.PROPOSED)
         if record is None:
@@ -342,8 +337,13 @@ class Workflow(RuleBasedStateMachine):
             "dusk": lambda: self.settings("dusk"),
         }.get(then, lambda: None)
         amid()
-        first = {"lost": ["lost-before"], "lie": ["lie"], "slow": ["late"]}.get(then, faults)
-        springs = {"brake": Trap("brake", 3), "stall": Trap("stall", 4), "beside": Trap("kill", 4)}.get(then, trap)
+        first = {"lost": ["lost-before"], "lie": ["lie"], "slow": ["late"], "undone": ["lost-after"]}.get(then, faults)
+        springs = {
+            "brake": Trap("brake", 3),
+            "stall": Trap("stall", 4),
+            "beside": Trap("kill", 4),
+            "undone": Trap("kill", 5),
+        }.get(then, trap)
         self.look(who, first, springs)
         self._afterwards(record, who, then, once_more)
 
@@ -351,6 +351,10 @@ class Workflow(RuleBasedStateMachine):
         """How the day goes on once something was written, or not."""
         if then == "slow":
             self.somebody_edits(self._moving(record), 5)
+        if then == "undone":
+            self._undo_what_was_sent()
+            self.wait(95)
+            self.look(who, [], None)
         if then == "beside" and (earlier := self.pick(0, State.VERIFIED)) is not None:
             self._by_hand(self._roll_back(earlier, "bea"))
         if then in ("brake", "small step", "pinned", "dusk", "autopilot", "generous autopilot"):
@@ -366,6 +370,14 @@ class Workflow(RuleBasedStateMachine):
             self.somebody_edits(self._moving(record), 4)
         if then in ("restore", "restore an edit"):
             self._restore(self.ground.store.record(record.recommendation.rec_id), who, once_more)
+
+    def _undo_what_was_sent(self) -> None:
+        """Somebody restores what stood before a write whose answer is lost; only where the platform tells of it."""
+        for intent in self.ground.store.open_intents():
+            told = self.ground.platform.capabilities.reports_changes
+            if told and intent.attempts and isinstance(intent, BudgetIntent):
+                self.ground.arrive()
+                self.ground.platform.inner.edit(intent.key.budget_id, intent.base)
 
     def _moving(self, record: Record) -> int:
         """The place of the first budget that a plan changes."""
