@@ -262,7 +262,7 @@ class Door(Wrapper):
         return receipt
 
     def _leave(self, change: BudgetChange | StatusChange) -> None:
-        self.ground.called(self.who, change)
+        self.ground.judged(self.ground.called, self.who, change)
         self.ground.befell = bool(self.ground.armed) and self.ground.armed[0] == "none"
         if self.ground.befell:
             self.ground.armed.pop(0)
@@ -320,6 +320,7 @@ class Ground:
         self.trap: Trap | None = None
         self.called: Callable[[str, BudgetChange | StatusChange], None] = lambda _who, _change: None
         self.edits = 0
+        self.verdict: AssertionError | None = None
         self.seeds = itertools.count(1)
         self.looking: list[str] = []
         self.desks: dict[str, Desk] = {}
@@ -384,11 +385,25 @@ class Ground:
             with self._opening(who):
                 self.desk(who).look()
         except Killed:
+            self.hear_the_judge()
             self.desks.pop(who)._held.close()  # the kernel closes what a process held; nothing is given up in order
             return False
         finally:
             self.looking.pop()
         return True
+
+    def judged(self, judge: Callable[..., None], *what: Any) -> None:
+        """Let the judge see a call or an effect; a verdict ends the process, which would take it for a defect."""
+        try:
+            judge(*what)
+        except AssertionError as verdict:
+            self.verdict = verdict
+            raise Killed from None
+
+    def hear_the_judge(self) -> None:
+        """Raise what the judge found while a process ran."""
+        if self.verdict is not None:
+            raise self.verdict
 
     def point(self, who: str, place: str) -> None:
         """An agent comes to a point at which something may happen."""

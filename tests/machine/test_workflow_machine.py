@@ -14,7 +14,7 @@ DEEP = int(os.environ.get("OUTLAY_MACHINE_EXAMPLES", "0"))
 """How many walks instead of those of every day; they are then drawn anew each time."""
 
 SETTINGS = settings(
-    max_examples=DEEP or 16,
+    max_examples=DEEP or 12,
     stateful_step_count=25,
     deadline=None,
     derandomize=not DEEP,
