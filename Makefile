@@ -3,7 +3,7 @@ BIN := .venv/bin
 BENCHMARKS := $(wildcard benchmarks/[a-z]*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test check lint types imports crash-test bench-quick peers lock clean
+.PHONY: help set-up demo test check lint types imports mutation-test crash-test bench-quick peers lock clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -30,6 +30,9 @@ types: .venv/ready  ## Check types, strictly.
 
 imports: .venv/ready  ## Check who imports whom.
 	$(BIN)/lint-imports
+
+mutation-test: .venv/ready  ## Take each guard away and say who noticed. Takes minutes.
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.machine.mutations
 
 crash-test: .venv/ready  ## Kill the agent 10,000 times and say what that did. Takes an hour.
 	$(BIN)/python benchmarks/crash.py

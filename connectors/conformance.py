@@ -17,9 +17,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import ClassVar
 
+from connectors.changes import Change, reported
 from connectors.contract import (
     AdKey,
     AdState,
@@ -39,6 +41,7 @@ from connectors.contract import (
 from connectors.errors import AskMarketer, ConnectorError, Drifted, StatusDrifted, Stop
 from connectors.money import Money, minor_unit_micros
 
+_LONG_AGO = datetime(1970, 1, 2, tzinfo=UTC)
 _Key = tuple[Series, date]
 
 
@@ -384,6 +387,47 @@ class ConnectorConformance(ABC):
                 error = self._refused(_calling_status(call, change))
                 require(isinstance(error, Stop | AskMarketer), f"{type(error).__name__}")
 
+    # The history of changes, where the platform has one
+
+    def test_changes_are_told_in_order_with_who_made_them(self) -> None:
+        """Our change and somebody else's stand in the history, apart by who made them; ours may bear its key."""
+        connector = self._any()
+        if not connector.capabilities.reports_changes:
+            return
+        budget = connector.budgets()[0]
+        change, theirs = change_of(budget), _plus(budget, 7)
+        connector.set_budget(change)
+        self.edit_behind(connector, budget.key, theirs)
+        ours, other = _history(connector, budget.key)[-2:]
+        require(ours.idempotency_key in ("", change.idempotency_key), f"our change bears {ours.idempotency_key!r}")
+        require(other.idempotency_key == "", "somebody else's change bears a key of ours")
+        require(ours.who != other.who, f"both changes are said to be by {ours.who!r}")
+        amounts = [(ours.before, ours.after), (other.before, other.after)]
+        wanted = [(budget.amount, change.target), (change.target, theirs)]
+        for told, true in zip(amounts, wanted, strict=True):
+            require(told[0] in (None, true[0]) and told[1] == true[1], f"the history tells {told} of {true}")
+
+    def test_switches_are_told_in_order_with_who_made_them(self) -> None:
+        """The same of an ad."""
+        connector = self._any()
+        for ad in self._switchable(connector) if connector.capabilities.reports_changes else ():
+            connector.set_status(switch_of(ad))
+            self.switch_behind(connector, ad.key, ad.status)
+            ours, other = _history(connector, ad.key)[-2:]
+            require((ours.after, other.after) == (_other(ad.status), ad.status), f"it tells {ours} and {other}")
+            require(ours.who != other.who, f"both switches are said to be by {ours.who!r}")
+            require(other.idempotency_key == "", "somebody else's switch bears a key of ours")
+
+    def test_changes_before_the_time_that_is_asked_for_are_left_out(self) -> None:
+        """Nothing is told of the day after tomorrow."""
+        connector = self._any()
+        if not connector.capabilities.reports_changes:
+            return
+        connector.set_budget(change_of(connector.budgets()[0]))
+        latest = max(change.at for change in reported(connector, _LONG_AGO))
+        later = list(reported(connector, latest + timedelta(days=2)))
+        require(not later, f"a change of {latest} is told as one of two days later: {later[:1]}")
+
     # Help
 
     def _switchable(self, connector: Connector) -> Sequence[AdState]:
@@ -419,6 +463,15 @@ class ConnectorConformance(ABC):
             for secret in self.secrets:
                 require(secret not in f"{shown} {shown!r}", f"{type(shown).__name__} shows a secret")
             shown = shown.__cause__ or shown.__context__
+
+
+def _history(connector: Connector, key: BudgetKey | AdKey) -> list[Change]:
+    """The changes of one budget or ad; at least two of them, none told out of order."""
+    found = list(reported(connector, _LONG_AGO))
+    require(all(a.at <= b.at for a, b in pairwise(found)), "the history is not told in order")
+    mine = [change for change in found if change.key == key]
+    require(len(mine) >= 2, f"of two changes of {key} {len(mine)} are told")
+    return mine
 
 
 def require(holds: bool, otherwise: str) -> None:

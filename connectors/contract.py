@@ -367,6 +367,7 @@ class Capabilities:
         reports_value, reports_impressions, reports_clicks: Which optional measures its rows carry.
         writes_status: `ads` reads the live statuses of ads, and `set_status` pauses and resumes them.
         reports_impression_share: Whether its rows tell impression share and what of it was lost to the budget.
+        reports_changes: Whether it reads who changed what on the platform (`connectors.changes`).
     """
 
     writes_budgets: bool
@@ -377,6 +378,7 @@ class Capabilities:
     reports_clicks: bool = True
     writes_status: bool = False
     reports_impression_share: bool = False
+    reports_changes: bool = False
 
 
 @runtime_checkable

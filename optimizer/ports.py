@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from connectors.contract import AdState, BudgetTarget, Entity, PerformanceRow, Series
 from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
+from optimizer.plan.circuit import Circuit
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
 from optimizer.plan.priors import AdPriors, ResponsePriors
@@ -172,6 +173,27 @@ class Office(Protocol):
         """Return the newest throw of the kill switch; None if it was never touched."""
         ...
 
+    def brakes(self) -> tuple[Brake, ...]:
+        """Return every throw of the kill switch, oldest first."""
+        ...
+
+    def keep_circuit(self, before: Circuit, after: Circuit, now: datetime) -> None:
+        """Replace where an account's breaker stands; that it opened or closed is told in the history.
+
+        Args:
+            before: As it is stored; one that is not stored yet is `Circuit(subject)`.
+            after: Where it stands now.
+            now: Aware UTC.
+
+        Raises:
+            StateConflict: Another process has told of the account meanwhile.
+        """
+        ...
+
+    def circuits(self) -> tuple[Circuit, ...]:
+        """Return the breakers of which anything is known, by their subjects."""
+        ...
+
 
 class Store(Office, Protocol):
     """Where everything that was learnt, proposed, approved and written is kept; each method is one transaction."""
@@ -291,6 +313,13 @@ class Store(Office, Protocol):
         Args:
             after: The number of the last entry that is known; 0 from the beginning.
             limit: How many at most.
+        """
+        ...
+
+    def stray(self) -> tuple[str, ...]:
+        """Say which columns repeat what stands in a row's content and do not agree with it; empty if all do.
+
+        Queries read them, and no hash covers them.
         """
         ...
 

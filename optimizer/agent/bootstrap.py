@@ -15,6 +15,7 @@ from connectors.contract import BuildContext, Connector
 from connectors.money import Money
 from optimizer import approval
 from optimizer.agent import settings as configuration
+from optimizer.agent.breaker import Breakers, Guarded
 from optimizer.agent.calendar import Calendar
 from optimizer.agent.clock import SystemClock
 from optimizer.agent.cycle import House
@@ -22,6 +23,7 @@ from optimizer.agent.notify import AppriseNotifier, LogNotifier
 from optimizer.agent.store import open_sql
 from optimizer.agent.store.places import make_place
 from optimizer.agent.tenure import Tenure
+from optimizer.plan.circuit import Fuse
 from optimizer.ports import Clock, Notifier, Store
 
 
@@ -41,10 +43,12 @@ def open_house(config: Path, clock: Clock | None = None) -> Iterator[House]:
     home = config.resolve().parent
     with ExitStack() as held:
         store = held.enter_context(open_store(config))
+        breakers = Breakers(store, clock, fuse(settings))
         connectors: dict[str, Connector] = {}
         for name, table in settings.connectors.items():
             context = BuildContext(name, table.options, home, f"{config.name} [connectors.{name}]", clock.now)
-            connectors[name] = held.enter_context(closing(registry.build(table.kind, context)))
+            built = held.enter_context(closing(registry.build(table.kind, context)))
+            connectors[name] = Guarded(built, breakers)
         yield House(
             name=settings.portfolio.name,
             store=store,
@@ -63,6 +67,7 @@ def open_house(config: Path, clock: Clock | None = None) -> Iterator[House]:
             code_version=code_version(),
             rotation=configuration.rotation(settings),
             calendar=Calendar(settings.events, settings.holidays),
+            breakers=breakers,
         )
 
 
@@ -85,6 +90,16 @@ def policy(settings: configuration.Settings) -> approval.Policy:
     return approval.Policy(
         second_approver_above=None if above is None else Money.of(above, settings.portfolio.currency),
         approvers=frozenset(settings.approval.approvers) or None,
+    )
+
+
+def fuse(settings: configuration.Settings) -> Fuse:
+    """Return when the breaker of an account opens, and for how long."""
+    table = settings.daemon
+    return Fuse(
+        table.breaker_failures,
+        timedelta(minutes=table.breaker_minutes),
+        timedelta(minutes=table.breaker_longest_minutes),
     )
 
 

@@ -16,6 +16,7 @@ from connectors.contract import AdKey, AdState, BudgetKey, BudgetTarget, Connect
 from connectors.errors import RetryLater
 from connectors.money import Money
 from optimizer import approval
+from optimizer.agent.breaker import Breakers, Resting
 from optimizer.agent.calendar import Calendar
 from optimizer.agent.deciding import Surroundings, decided
 from optimizer.agent.tenure import Tenure
@@ -66,6 +67,7 @@ class House:
         valid_for: How long a proposal may be approved and applied.
         rotation: The written limits of switching ads.
         calendar: Days that are known not to be ordinary.
+        breakers: Which accounts are not called at present; None where nobody counts failures.
     """
 
     name: str
@@ -85,6 +87,7 @@ class House:
     code_version: str
     rotation: Rotation = field(default_factory=Rotation)
     calendar: Calendar = field(default_factory=Calendar)
+    breakers: Breakers | None = None
 
     def today(self) -> date:
         """The current day in the portfolio's zone."""
@@ -270,6 +273,8 @@ def patiently[T](house: House, read: Callable[[], T]) -> T:
     for _ in range(_READS):
         try:
             return read()
+        except Resting:
+            raise  # no call was made, and none is for a while
         except RetryLater as later:
             house.clock.sleep(min(later.retry_after_seconds or _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS))
     return read()

@@ -17,6 +17,7 @@ from connectors.money import Money
 from optimizer import approval
 from optimizer.agent import cycle, writing
 from optimizer.agent.bootstrap import open_house
+from optimizer.agent.breaker import Guarded
 from optimizer.agent.clock import SetClock
 from optimizer.agent.cycle import House
 from optimizer.plan.recommendation import Record, State
@@ -84,7 +85,8 @@ def prepare(folder: Path, seed: int) -> Path:
 def play(config: Path, tell: Tell) -> Outcome:
     """Run the demo on a prepared folder: two months of history, a first plan, then two weeks of daily plans."""
     with open_house(config) as wired:
-        market = wired.connectors[_NAME]
+        connector = wired.connectors[_NAME]
+        market = connector.inner if isinstance(connector, Guarded) else connector
         if not isinstance(market, SimulatedConnector):
             raise TypeError(f"the demo needs a simulated market, not a {type(market).__name__}")
         clock = SetClock(market.now)

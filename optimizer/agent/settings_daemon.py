@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import time
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from optimizer.agent.settings_types import Positive, Share, Table, Text
 from optimizer.approval import Ads, Mode, Window
@@ -49,12 +49,27 @@ class DaemonTable(Table):
     look_seconds: Positive = Field(
         1.0, description="Seconds between two looks at what is due; the kill switch counts at once in any case."
     )
+    breaker_failures: Annotated[int, Field(ge=1)] = Field(
+        10, description="Failures in a row after which an account is called no more, but for a probe now and then."
+    )
+    breaker_minutes: Positive = Field(
+        5.0, description="Minutes until the first probe of such an account; they double with each that fails."
+    )
+    breaker_longest_minutes: Positive = Field(
+        60.0, description="The most minutes between two probes; at least breaker_minutes."
+    )
     refit: Literal["due", "never"] = Field(
         "due", description="When `outlay refit` is begun, in a process of its own: due (as [refit] says) or never."
     )
     listen: Annotated[str, AfterValidator(_place)] = Field(
         _LOOPBACK, description="host:port of /healthz, /readyz and /metrics; an empty text for none."
     )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.breaker_minutes > self.breaker_longest_minutes:
+            raise ValueError("breaker_minutes is above breaker_longest_minutes. Mend: write the larger one there")
+        return self
 
 
 class AutonomyTable(Table):

@@ -6,9 +6,18 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
+from optimizer import approval
+from optimizer.agent.store.terms import BREAKER, SWITCH
+from optimizer.approval import Testimony
+from optimizer.goals import Goals
 from optimizer.plan.audit import Entry
-from optimizer.ports import Store
+from optimizer.plan.basis import Basis
+from optimizer.plan.recommendation import content_hash, from_json
+from optimizer.ports import NotFound, Store
+
+_ALL: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,58 @@ def entries(store: Store, page: int = 1_000) -> Iterator[Entry]:
     while found := store.audit(after, page):
         yield from found
         after = found[-1].number
+
+
+def contradictions(store: Store) -> Iterator[str]:
+    """Say what is stored and is not what the history says of it; to be asked once the chain itself holds."""
+    told, thrown = _testimonies(store)
+    kept = [content_hash(brake) for brake in store.brakes()]
+    if kept != thrown:
+        yield "the throws of the kill switch are not those that the history tells of"
+    yield from store.stray()
+    for name in sorted(told.keys() | set(_revisions(store))):
+        yield from _of_revision(store, name, told.get(name))
+
+
+def _testimonies(store: Store) -> tuple[dict[tuple[str, int], Testimony], list[str]]:
+    """What the history says of each revision, and the hashes of the throws of the kill switch."""
+    told: dict[tuple[str, int], Testimony] = {}
+    thrown: list[str] = []
+    for entry in entries(store):
+        if entry.event.rec_id == SWITCH:
+            thrown.append(entry.subject)
+        elif entry.event.rec_id != BREAKER:
+            told.setdefault((entry.event.rec_id, entry.event.revision), Testimony()).hear(entry)
+    return told, thrown
+
+
+def _revisions(store: Store) -> Iterator[tuple[str, int]]:
+    for record in store.records(limit=_ALL):
+        latest = record.recommendation
+        yield from ((latest.rec_id, number + 1) for number in range(latest.revision))
+
+
+def _of_revision(store: Store, name: tuple[str, int], told: Testimony | None) -> Iterator[str]:
+    words = f"{name[0]} revision {name[1]}"
+    if told is None:
+        yield f"{words} is stored, and no entry tells of it"
+        return
+    try:
+        record, basis = store.record(*name), store.basis(*name)
+    except (NotFound, ValueError):
+        yield f"{words} is told of, and is not stored as it was"
+        return
+    yield from approval.contradictions(record, store.intents(*name), told)
+    if basis is not None and _goals(basis) != record.recommendation.decision.goals_digest:
+        yield f"{words} was not decided on the goals that are kept with it"
+
+
+def _goals(basis: Basis) -> str:
+    """The digest of the goals of a basis; empty where they cannot be read, which is not what was kept either."""
+    try:
+        return from_json(Goals, basis.goals).digest()
+    except ValueError:
+        return ""
 
 
 def newest(store: Store, asked: Asked, limit: int) -> tuple[Entry, ...]:

@@ -10,12 +10,13 @@ live. Nothing here decides; it asks `optimizer.approval` what comes next and doe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
+from connectors.changes import Change, reported
 from connectors.contract import (
     AdKey,
     AdState,
@@ -30,7 +31,8 @@ from connectors.contract import (
 from connectors.errors import AskMarketer, ConnectorError, Drifted, RetryLater, StatusDrifted, Stop
 from connectors.money import Money
 from optimizer import approval
-from optimizer.agent.cycle import House, Refused, commit, live_ads, live_budgets
+from optimizer.agent.breaker import Resting
+from optimizer.agent.cycle import House, Refused, commit, live_ads, live_budgets, patiently
 from optimizer.plan.recommendation import (
     AdIntent,
     AdLine,
@@ -156,7 +158,7 @@ def verify(house: House, rec_id: str) -> Record:
     live, now = _look(house, record), house.clock.now()
     for intent in _intents(house, record):
         if intent.state is IntentState.ACKNOWLEDGED:
-            _advance(house, intent, approval.verify(intent, live.of(intent.key), now))
+            _advance(house, intent, _named(house, record, approval.verify(intent, live.of(intent.key), now)))
     done = approval.verified(record, _intents(house, record), now)
     if done is None:
         return record
@@ -214,17 +216,25 @@ def _seen(house: House, record: Record) -> Snapshot:
 
 def _ready(house: House, record: Record, live: Live, seen: Snapshot) -> Transition | approval.Refusal:
     """The step that begins (or retries) the writes, unless the world or the limits are no longer what they were."""
-    now, others, earlier = house.clock.now(), house.store.open_intents(), _intents(house, record)
     if (stop := _stopped(house)) is not None:
         return stop
-    if record.state is State.FAILED:
-        outcome = approval.retry(record, earlier, live.budgets, now, open_intents=others, ads=live.ads)
-    else:
-        outcome = approval.begin(record, live.budgets, now, open_intents=others, ads=live.ads)
+    earlier = _intents(house, record)
+    outcome = _begun(house, record, earlier, live, approval.NO_CHANGES)
     if isinstance(outcome, approval.Refusal):
-        return outcome
+        # Asked once more where somebody's change can be named.
+        told = _told_of(house, record, [drift.key for drift in outcome.drifts])
+        return _begun(house, record, earlier, live, told) if told else outcome
     limits = _limits(house, record, (*earlier, *outcome.intents), live, seen)
     return limits if isinstance(limits, approval.Refusal) else outcome
+
+
+def _begun(
+    house: House, record: Record, earlier: tuple[Intent, ...], live: Live, changes: tuple[Change, ...]
+) -> Transition | approval.Refusal:
+    now, others = house.clock.now(), house.store.open_intents()
+    if record.state is State.FAILED:
+        return approval.retry(record, earlier, live.budgets, now, open_intents=others, ads=live.ads, changes=changes)
+    return approval.begin(record, live.budgets, now, open_intents=others, ads=live.ads, changes=changes)
 
 
 def _limits(
@@ -242,6 +252,16 @@ def _stopped(house: House) -> approval.Refusal | None:
     if brake is not None and brake.on:
         return _paused(Braked(brake))
     return approval.closed(house.windows, house.time_zone, house.clock.now())
+
+
+def _resting(house: House, intent: Intent) -> approval.Refusal | None:
+    """Why a write is not sent though it might: its account failed so often that it is not called for a while."""
+    circuit = None if house.breakers is None else house.breakers.resting(intent.key)
+    if circuit is None:
+        return None
+    words = str(Resting(circuit, house.clock.now()))
+    mend = "It is tried again by itself; look at the platform, and at `outlay status`."
+    return approval.Refusal(approval.Code.RESTING, f"{words}.", mend)
 
 
 def _paused(braked: Braked) -> approval.Refusal:
@@ -271,6 +291,8 @@ def _write(house: House, record: Record, seen: Snapshot) -> approval.Refusal | N
             case approval.Waiting():
                 pause = _PAUSE
             case intent:
+                if (rests := _resting(house, intent)) is not None:
+                    return rests
                 try:
                     pause = _send(house, record, intent, live)
                 except Braked as braked:
@@ -297,18 +319,18 @@ def _settled(house: House, record: Record, live: Live) -> tuple[Intent, ...]:
     """The intents, after those whose outcome is not known have been settled from what is live."""
     for intent in _intents(house, record):
         if intent.state is IntentState.SENDING:
-            touched = approval.touched(record, intent, live.ads)
+            touched = _touched(house, record, intent, live)
             after = approval.recover(intent, live.of(intent.key), house.clock.now(), touched=touched)
             if after != intent:
-                _advance(house, intent, after)
+                _advance(house, intent, _named(house, record, after))
     return _intents(house, record)
 
 
 def _send(house: House, record: Record, planned: Intent, live: Live) -> float:
     """Make one write; return how many seconds to wait before the next."""
-    touched = approval.touched(record, planned, live.ads)
+    touched = _touched(house, record, planned, live)
     intent = approval.sending(planned, live.of(planned.key), house.clock.now(), touched=touched)
-    _advance(house, planned, intent)
+    _advance(house, planned, _named(house, record, intent))
     if intent.state is not IntentState.SENDING:
         return 0.0
     _confirm(house, intent)
@@ -319,8 +341,45 @@ def _send(house: House, record: Record, planned: Intent, live: Live) -> float:
     else:
         read_back = _look(house, record).of(intent.key)
         after, pause = approval.acknowledged(intent, receipt, read_back, house.clock.now()), 0.0
-    _advance(house, intent, after)
+    _advance(house, intent, _named(house, record, after))
     return pause
+
+
+def _touched(house: House, record: Record, intent: Intent, live: Live) -> bool:
+    """Whether what stands at the base was changed since the plan: by its etag, or by our own stamp in the history.
+
+    A call of ours may have taken effect and been undone; the amounts alone then look as if it had never been made.
+
+    Raises:
+        ConnectorError: A history that there is cannot be read; nothing is sent again on a guess.
+    """
+    if approval.touched(record, intent, live.ads):
+        return True
+    if not intent.attempts or live.of(intent.key) != intent.base:
+        return False
+    return approval.landed(intent, _history(house, record, intent.key))
+
+
+def _history(house: House, record: Record, key: LineKey) -> tuple[Change, ...]:
+    """What a platform tells of its changes since the plan was made, with a day to spare for rough times of day."""
+    since = record.recommendation.created_at - timedelta(days=1)
+    return patiently(house, lambda: tuple(reported(house.connectors[key.connector], since)))
+
+
+def _told_of(house: House, record: Record, keys: Iterable[LineKey]) -> tuple[Change, ...]:
+    """The same to name who changed these; nobody is named where it cannot be read."""
+    found: list[Change] = []
+    for key in {key.connector: key for key in keys}.values():
+        with suppress(ConnectorError):
+            found += _history(house, record, key)
+    return tuple(found)
+
+
+def _named(house: House, record: Record, intent: Intent) -> Intent:
+    """A write as it stands; where it ended as drift, with who changed its budget or ad."""
+    if intent.state is not IntentState.DRIFT:
+        return intent
+    return approval.named(intent, _told_of(house, record, [intent.key]))
 
 
 def _confirm(house: House, intent: Intent) -> None:

@@ -7,6 +7,7 @@
 from optimizer.approval.applying import Blocked, Waiting, begin, conclude, retry, sendable, verified
 from optimizer.approval.autonomy import AUTOPILOT, Ads, Autonomy, Mode, Waits, consider
 from optimizer.approval.envelopes import Bounds
+from optimizer.approval.hands import NO_CHANGES, by_whom, landed, named
 from optimizer.approval.intents import (
     DONE,
     OPEN,
@@ -47,10 +48,12 @@ from optimizer.approval.switching import forbidden, touched
 from optimizer.approval.table import TRANSITIONS, Action, Step
 from optimizer.approval.verdicts import POLICY_NAMES, Approve, Policy, Reject, Revoke, Verdict, judge
 from optimizer.approval.windows import Window, closed, next_opening
+from optimizer.approval.witness import Testimony, contradictions
 
 __all__ = [
     "AUTOPILOT",
     "DONE",
+    "NO_CHANGES",
     "OPEN",
     "POLICY_NAMES",
     "RESEND_AFTER",
@@ -71,6 +74,7 @@ __all__ = [
     "Reject",
     "Revoke",
     "Step",
+    "Testimony",
     "Verdict",
     "Waiting",
     "Waits",
@@ -79,11 +83,13 @@ __all__ = [
     "ad_lines",
     "begin",
     "budget_lines",
+    "by_whom",
     "cancel",
     "chosen",
     "closed",
     "conclude",
     "consider",
+    "contradictions",
     "counted",
     "drifted",
     "drifts",
@@ -91,9 +97,11 @@ __all__ = [
     "forbidden",
     "issue",
     "judge",
+    "landed",
     "lapsed",
     "latest",
     "moved",
+    "named",
     "next_opening",
     "outdate",
     "postponed",

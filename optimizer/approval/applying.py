@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from connectors.changes import Change
 from connectors.contract import AdKey, AdState, BudgetKey, BudgetKind, BudgetTarget, zone
 from connectors.money import Money
 from optimizer.approval import envelopes, switching
+from optimizer.approval.hands import NO_CHANGES
 from optimizer.approval.intents import DONE, OPEN, UNRESOLVED, latest, most, planned
 from optimizer.approval.proposals import ad_lines, budget_lines, chosen, drifts, lapsed, listed, outdate, tally
 from optimizer.approval.refusal import Code, Refusal
@@ -57,7 +59,13 @@ class Blocked:
 
 
 def begin(
-    record: Record, live: Live, now: datetime, *, open_intents: Iterable[Intent], ads: Ads = NO_ADS
+    record: Record,
+    live: Live,
+    now: datetime,
+    *,
+    open_intents: Iterable[Intent],
+    ads: Ads = NO_ADS,
+    changes: Sequence[Change] = NO_CHANGES,
 ) -> Transition | Refusal:
     """Plan the writes of an approval, if the world is still as it was approved.
 
@@ -68,6 +76,7 @@ def begin(
         open_intents: Every planned or sending intent of any recommendation. Two plans under way at once could keep
             each its envelopes and together break them, so that only one may be.
         ads: All ads of the portfolio, read now; those that the plan switches must be among them.
+        changes: What the platforms tell of who changed what since the plan was made, oldest first.
 
     Returns:
         The step with its intents, in the order of writing; or a refusal, whose `step` closes the approval if it has
@@ -76,7 +85,7 @@ def begin(
     if (refusal := _unfounded(record, Action.BEGUN, now)) is not None:
         return refusal
     lines = chosen(record)
-    return _start(record, Action.BEGUN, lines, (), live, now, open_intents, ads)
+    return _start(record, Action.BEGUN, lines, (), live, now, open_intents, ads, changes)
 
 
 def retry(
@@ -87,6 +96,7 @@ def retry(
     *,
     open_intents: Iterable[Intent],
     ads: Ads = NO_ADS,
+    changes: Sequence[Change] = NO_CHANGES,
 ) -> Transition | Refusal:
     """Plan anew the writes of a failed revision that were refused or cancelled; what drifted is left alone.
 
@@ -99,6 +109,7 @@ def retry(
         now: Aware UTC.
         open_intents: Every planned or sending intent of any recommendation.
         ads: All ads of the portfolio, read now.
+        changes: As in `begin`.
     """
     if (refusal := _unfounded(record, Action.RETRIED, now)) is not None:
         return refusal
@@ -110,7 +121,7 @@ def retry(
             f"{title(record)} has no write that was refused or cancelled.",
             "Make a new plan, or roll it back.",
         )
-    return _start(record, Action.RETRIED, lines, tuple(intents), live, now, open_intents, ads)
+    return _start(record, Action.RETRIED, lines, tuple(intents), live, now, open_intents, ads, changes)
 
 
 def sendable(
@@ -210,10 +221,11 @@ def _start(
     now: datetime,
     open_intents: Iterable[Intent],
     ads: Ads,
+    changes: Sequence[Change],
 ) -> Transition | Refusal:
     budgets, switched = budget_lines(lines), ad_lines(lines)
     refusal = (
-        _drift(record, lines, live, ads, now)
+        _drift(record, lines, live, ads, now, changes)
         or _busy(open_intents)
         or _unwritable(budgets, live)
         or _infeasible(record, budgets, live)
@@ -271,8 +283,15 @@ def _unapproved(record: Record) -> Refusal | None:
     return Refusal(Code.UNREADABLE, f"{title(record)} names no approval.", "Approve it anew, in a new plan.")
 
 
-def _drift(record: Record, lines: Sequence[Line | AdLine], live: Live, ads: Ads, now: datetime) -> Refusal | None:
-    found = drifts(lines, live, ads)
+def _drift(
+    record: Record,
+    lines: Sequence[Line | AdLine],
+    live: Live,
+    ads: Ads,
+    now: datetime,
+    changes: Sequence[Change],
+) -> Refusal | None:
+    found = drifts(lines, live, ads, changes)
     if not found:
         return None
     what = "ads" if all(isinstance(drift.key, AdKey) for drift in found) else "budgets"
@@ -281,7 +300,7 @@ def _drift(record: Record, lines: Sequence[Line | AdLine], live: Live, ads: Ads,
         f"Somebody changed {what} since {title(record)} was made: {listed(found)}.",
         f"Make a new plan from the {what} as they are now.",
         drifts=found,
-        step=outdate(record, live, now, ads=ads),
+        step=outdate(record, live, now, ads=ads, changes=changes),
     )
 
 

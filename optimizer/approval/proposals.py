@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
+from connectors.changes import Change
 from connectors.contract import AdKey, AdState, BudgetKey, BudgetTarget, EntityStatus
 from connectors.money import Money
+from optimizer.approval.hands import NO_CHANGES, by_whom
 from optimizer.approval.intents import Standing
 from optimizer.approval.refusal import Code, Drift, Refusal
 from optimizer.approval.table import PROGRAM, Action, take, title, unready
@@ -177,18 +179,26 @@ def ad_lines(lines: Iterable[Line | AdLine]) -> tuple[AdLine, ...]:
 
 
 def drifts(
-    lines: Sequence[Line | AdLine], live: Mapping[BudgetKey, BudgetTarget], ads: Mapping[AdKey, AdState] = NO_ADS
+    lines: Sequence[Line | AdLine],
+    live: Mapping[BudgetKey, BudgetTarget],
+    ads: Mapping[AdKey, AdState] = NO_ADS,
+    changes: Sequence[Change] = NO_CHANGES,
 ) -> tuple[Drift, ...]:
-    """Tell each line whose live budget or ad is not the one that the plan was made from."""
+    """Tell each line whose live budget or ad is not the one that the plan was made from, and by whose change."""
     found = [Drift(line.key, line.name, line.current, standing(line.key, live, ads)) for line in lines]
-    return tuple(drift for drift in found if drift.live != drift.expected)
+    return tuple(replace(drift, by=by_whom(drift.key, changes)) for drift in found if drift.live != drift.expected)
 
 
 def outdate(
-    record: Record, live: Mapping[BudgetKey, BudgetTarget], now: datetime, *, ads: Mapping[AdKey, AdState] = NO_ADS
+    record: Record,
+    live: Mapping[BudgetKey, BudgetTarget],
+    now: datetime,
+    *,
+    ads: Mapping[AdKey, AdState] = NO_ADS,
+    changes: Sequence[Change] = NO_CHANGES,
 ) -> Transition | None:
     """Close a proposal or an approval because a budget or ad that it changes has drifted; None if none has."""
-    found = drifts(chosen(record), live, ads)
+    found = drifts(chosen(record), live, ads, changes)
     if not found or unready(record, Action.DRIFTED) is not None:
         return None
     return take(record, Action.DRIFTED, at=now, actor=PROGRAM, detail=listed(found))

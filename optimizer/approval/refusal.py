@@ -34,6 +34,7 @@ class Code(StrEnum):
     PAUSED = "paused"
     WINDOW = "window"
     NOT_LEADING = "not-leading"
+    RESTING = "resting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +44,19 @@ class Drift:
     Attributes:
         expected: What it should have been.
         live: What it is; None where it is gone.
+        by: The platform's last change of it in words, who made it ahead; empty where none is told.
     """
 
     key: LineKey
     name: str
     expected: Money | EntityStatus
     live: Money | EntityStatus | None
+    by: str = ""
 
     def __str__(self) -> str:
         now = "gone" if self.live is None else str(self.live)
-        return f"{self.name} ({self.key}): expected {self.expected}, live {now}"
+        who = f" (last changed {self.by})" if self.by else ""
+        return f"{self.name} ({self.key}): expected {self.expected}, live {now}{who}"
 
 
 @dataclass(frozen=True, slots=True)

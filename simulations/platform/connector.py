@@ -16,6 +16,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
+from connectors.changes import Change
 from connectors.contract import (
     WHOLE,
     Account,
@@ -119,6 +120,7 @@ class SimulatedConnector:
             restatement_days=ages(scenario) - 1,
             reports_impression_share=scenario.delivery.impression_share,
             writes_status=True,
+            reports_changes=True,
         )
         self.world = World(scenario, seed, start, state_file)
         self._account = Account(name, f"{scenario.name}-{seed}", scenario.currency, scenario.time_zone)
@@ -237,6 +239,16 @@ class SimulatedConnector:
             ad = self._ad_index(AdKey(self.name, self._account.account_id, ad_id))
             self.world.switch(ad, status is EntityStatus.ACTIVE, "hand")
 
+    def changes(self, since: datetime) -> Iterator[Change]:
+        """Yield what was changed from the morning of `since` on, by the day: budgets first, then ads.
+
+        The world knows the day of a change and no more, so that its morning stands for it.
+        """
+        self.world.refresh()
+        told = (*self._edits(), *self._switches())
+        first = self._morning(since.astimezone(zone(self._account.time_zone)).date())
+        yield from sorted((change for change in told if change.at >= first), key=lambda change: change.at)
+
     def close(self) -> None:
         """Do nothing: the state file is complete after every change."""
 
@@ -295,6 +307,24 @@ class SimulatedConnector:
         ran = [self.world.truth_on(first + number) for number in range(len(budgets))]
         left, carry = self.world.truth_on(first - 1), self.world.carry(first)
         return compare(left, self.world.key, carry, budgets, before, bounds, goal, ran)
+
+    def _edits(self) -> Iterator[Change]:
+        """Every change of a budget, in order."""
+        stands = self.world.truth.first.tolist()
+        for edit in self.world.state.edits:
+            key = BudgetKey(self.name, self._account.account_id, self._catalogue.budget_ids[edit.campaign])
+            before, after = (Money(int(m), self._account.currency) for m in (stands[edit.campaign], edit.micros))
+            stands[edit.campaign] = edit.micros
+            yield Change(key, self._morning(self.world.date_of(edit.day)), edit.by, before, after, edit.key)
+
+    def _switches(self) -> Iterator[Change]:
+        """Every change of an ad, in order; at first all run."""
+        for switch in self.world.state.switches:
+            key = AdKey(self.name, self._account.account_id, self._catalogue.ad_ids[switch.ad])
+            before, after = EntityStatus.PAUSED, EntityStatus.ACTIVE
+            if not switch.runs:
+                before, after = after, before
+            yield Change(key, self._morning(self.world.date_of(switch.day)), switch.by, before, after, switch.key)
 
     def _rows(self, first: int, last: int, as_of: int) -> Iterator[PerformanceRow]:
         morning = self._morning(self.world.date_of(as_of))

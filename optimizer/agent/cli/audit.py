@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -19,22 +20,31 @@ from optimizer.agent.cli.render import plain
 from optimizer.plan.audit import Entry, prove
 
 _DIGITS: Final = 8
+_MOST: Final = 20
+_RESTORE: Final = "Mend: restore the store from a backup, and ask who can write to it."
 _HEX: Final = frozenset("0123456789abcdef")
 
 
 def audit_verify(config: Path, head: str | None) -> Answer:
-    """Walk the chain from its beginning; exit 1 where it does not hold."""
+    """Walk the chain, and compare what is stored with what it says; exit 1 where either does not hold."""
     kept = None if head is None else _head(head)
     with open_house(config) as house:
         proof = prove(trail.entries(house.store), kept)
+        found = () if proof.broken is not None else tuple(islice(trail.contradictions(house.store), _MOST))
     data = {"entries": proof.entries, "head": proof.head, "holds": proof.broken is None}
     if proof.broken is not None:
         data |= {"broken": {"entry": proof.broken.number, "message": proof.broken.words}}
         words = f"The history does not hold: {proof.broken.words}. {proof.entries} entries before that hold."
-        return Answer(Text(f"{words}\nMend: restore the store from a backup, and ask who can write to it."), data,
-                      Exit.ERROR)  # fmt: skip
-    found = "" if kept is None else f" The kept head {kept} is in it."
-    lines = (f"All {proof.entries} entries hold.{found}", f"Head: {proof.head}")
+        return Answer(Text(f"{words}\n{_RESTORE}"), data, Exit.ERROR)
+    if found:
+        data |= {"holds": False, "contradictions": list(found)}
+        words = f"All {proof.entries} entries hold, but what is stored is not what they say: {'; '.join(found)}."
+        return Answer(Text(f"{words}\n{_RESTORE}"), data, Exit.ERROR)
+    kept_words = "" if kept is None else f" The kept head {kept} is in it."
+    lines = (
+        f"All {proof.entries} entries hold, and all that is stored is what they say.{kept_words}",
+        f"Head: {proof.head}",
+    )
     keep = "Keep the head elsewhere: `outlay audit verify --head` then shows whether anything was taken away since."
     return Answer(Text("\n".join((*lines, keep))), data)
 

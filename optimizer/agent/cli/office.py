@@ -15,6 +15,7 @@ from optimizer.agent.cli.person import person
 from optimizer.agent.clock import SystemClock
 from optimizer.agent.daemon import serve
 from optimizer.agent.settings import SettingsError
+from optimizer.plan.circuit import Circuit
 from optimizer.plan.office import Brake, JobRun, Lease
 from optimizer.plan.recommendation import adapter
 from optimizer.ports import Store
@@ -46,6 +47,7 @@ def office_words(store: Store, now: datetime) -> list[str]:
     lines = [_leader_words(leader, now)]
     if brake is not None and brake.on:
         lines.append(f"Writes are PAUSED since {brake.at:%Y-%m-%d %H:%M} UTC by {brake.actor}: {brake.reason}")
+    lines += [_circuit_words(circuit) for circuit in _open(store)]
     lines += [_run_words(run) for run in newest(store)]
     return lines
 
@@ -56,6 +58,7 @@ def office_data(store: Store) -> dict[str, Any]:
     return {
         "leader": None if leader is None else adapter(Lease).dump_python(leader, mode="json"),
         "brake": None if brake is None else adapter(Brake).dump_python(brake, mode="json"),
+        "circuits": [adapter(Circuit).dump_python(circuit, mode="json") for circuit in _open(store)],
         "jobs": [adapter(JobRun).dump_python(run, mode="json") for run in newest(store)],
     }
 
@@ -88,6 +91,15 @@ def _leader_words(leader: Lease | None, now: datetime) -> str:
     if leader is None or leader.until <= now:
         return "The agent does not run; `outlay run` starts it."
     return f"The agent runs: {leader.holder}, epoch {leader.epoch}."
+
+
+def _open(store: Store) -> list[Circuit]:
+    return [circuit for circuit in store.circuits() if circuit.is_open]
+
+
+def _circuit_words(circuit: Circuit) -> str:
+    until = "" if circuit.until is None else f" before {circuit.until:%Y-%m-%d %H:%M} UTC"
+    return f"{circuit.subject} is NOT CALLED{until}: it failed {circuit.failures} times in a row: {circuit.why}"
 
 
 def _run_words(run: JobRun) -> str:

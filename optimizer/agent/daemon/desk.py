@@ -24,6 +24,7 @@ from optimizer.agent.daemon.refits import Refits
 from optimizer.agent.settings import Settings, SettingsError
 from optimizer.agent.settings_daemon import DaemonTable
 from optimizer.approval.table import PROGRAM
+from optimizer.plan.circuit import Circuit
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
 from optimizer.plan.recommendation import Intent, IntentState, Record, State
 from optimizer.ports import Clock, Fenced, StoreError
@@ -52,6 +53,7 @@ class Seen:
         runs: The newest run of each job.
         waiting: Proposals that wait for a person.
         open_writes, unknown_writes: Planned or being sent; of these, being sent.
+        circuits: Breakers of accounts that are open.
         trouble: Why the last look came to nothing, or why new settings were not taken; empty if all is well.
     """
 
@@ -63,6 +65,7 @@ class Seen:
     waiting: tuple[Record, ...] = ()
     open_writes: int = 0
     unknown_writes: int = 0
+    circuits: tuple[Circuit, ...] = ()
     trouble: str = ""
 
 
@@ -337,6 +340,7 @@ class Desk:
                 waiting=store.records(frozenset({State.PROPOSED}), limit=20),
                 open_writes=len(opened),
                 unknown_writes=sum(intent.state is IntentState.SENDING for intent in opened),
+                circuits=tuple(circuit for circuit in store.circuits() if circuit.is_open),
                 trouble=trouble,
             )
         except Exception as error:  # noqa: BLE001 - a look that ended is told of, whatever the store holds

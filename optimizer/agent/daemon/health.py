@@ -84,6 +84,7 @@ class Figures(Collector):
             for desk in self._desks:
                 family.add_metric([desk.name], float(figure(desk.seen)))
             yield family
+        yield self._circuits()
         yield from self._jobs()
         yield self._findings()
 
@@ -99,6 +100,14 @@ class Figures(Collector):
                     ended.add_metric([desk.name, job], run.ended_at.timestamp())
         yield ended
         yield failed
+
+    def _circuits(self) -> Metric:
+        words = "1 while the breaker of an account that fails is open"
+        family = GaugeMetricFamily("outlay_circuit_open", words, labels=["portfolio", "account"])
+        for desk in self._desks:
+            for circuit in desk.seen.circuits:
+                family.add_metric([desk.name, circuit.subject], 1.0)
+        return family
 
     def _findings(self) -> Metric:
         words = "Findings of guards and checks on the proposals that wait"

@@ -47,6 +47,7 @@ from optimizer.agent.store.timeline import Clash, Measures, Version, fold, in_fo
 from optimizer.approval import OPEN
 from optimizer.plan.audit import GENESIS, Entry, sealed
 from optimizer.plan.basis import Basis
+from optimizer.plan.circuit import Circuit
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.office import Brake
 from optimizer.plan.priors import AdPriors, ResponsePriors
@@ -231,10 +232,20 @@ class MemoryStore(MemoryOffice):
         """See `Store.audit`."""
         return self._entries[after : after + limit]  # numbered without a gap, from 1
 
+    def stray(self) -> tuple[str, ...]:
+        """See `Store.stray`; here nothing stands twice."""
+        return ()
+
     def throw_brake(self, brake: Brake) -> None:
         """See `Store.throw_brake`."""
         super().throw_brake(brake)
         self._entries = (*self._entries, _sealed(self._entries, terms.thrown(brake), content_hash(brake)))
+
+    def keep_circuit(self, before: Circuit, after: Circuit, now: datetime) -> None:
+        """See `Store.keep_circuit`."""
+        super().keep_circuit(before, after, now)
+        if (event := terms.tripped(before, after, now)) is not None:
+            self._entries = (*self._entries, _sealed(self._entries, event, content_hash(after)))
 
     def record_refit(self, refit: RefitRecord) -> None:
         """See `Store.record_refit`."""

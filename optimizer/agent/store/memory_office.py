@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from optimizer.agent.store import terms
+from optimizer.plan.circuit import Circuit
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
 from optimizer.plan.recommendation import Intent
 
@@ -16,6 +17,7 @@ class MemoryOffice:
         self._lease: Lease | None = None
         self._runs: dict[tuple[str, datetime], JobRun] = {}
         self._brakes: tuple[Brake, ...] = ()
+        self._circuits: dict[str, Circuit] = {}
 
     def take_lead(self, holder: str, now: datetime, until: datetime) -> Lease | None:
         """See `Store.take_lead`."""
@@ -69,6 +71,19 @@ class MemoryOffice:
     def brake(self) -> Brake | None:
         """See `Store.brake`."""
         return self._brakes[-1] if self._brakes else None
+
+    def brakes(self) -> tuple[Brake, ...]:
+        """See `Store.brakes`."""
+        return self._brakes
+
+    def keep_circuit(self, before: Circuit, after: Circuit, now: datetime) -> None:
+        """See `Store.keep_circuit`."""
+        terms.check_circuit(self._circuits.get(before.subject), before)
+        self._circuits[after.subject] = after
+
+    def circuits(self) -> tuple[Circuit, ...]:
+        """See `Store.circuits`."""
+        return tuple(self._circuits[subject] for subject in sorted(self._circuits))
 
     def _may_advance(self, before: Intent, after: Intent, epoch: int | None) -> None:
         if epoch is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Any, Final
 
 from sqlalchemy import Connection
 from sqlmodel import Session, col, select
@@ -11,8 +12,11 @@ from sqlmodel import Session, col, select
 from optimizer.agent.store import chain, terms
 from optimizer.agent.store import tables as t
 from optimizer.agent.store.instants import from_instant, to_instant
+from optimizer.plan.circuit import Circuit
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
 from optimizer.plan.recommendation import Intent, content_hash
+
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def take_lead(connection: Connection, holder: str, now: datetime, until: datetime, *, gone: bool) -> Lease | None:
@@ -105,6 +109,37 @@ def newest_brake(connection: Connection) -> Brake | None:
     """See `Store.brake`."""
     with Session(connection) as session:
         return _brake(session)
+
+
+def brakes(connection: Connection) -> tuple[Brake, ...]:
+    """See `Store.brakes`."""
+    with Session(connection) as session:
+        rows = session.exec(select(t.Brake).order_by(col(t.Brake.id)))
+        return tuple(Brake(row.stops, from_instant(row.at), row.actor, row.reason) for row in rows)
+
+
+def keep_circuit(connection: Connection, before: Circuit, after: Circuit, now: datetime) -> None:
+    """See `Store.keep_circuit`."""
+    with Session(connection) as session:
+        row = session.get(t.Circuit, before.subject)
+        terms.check_circuit(None if row is None else _circuit(row), before)
+        until, wait = None if after.until is None else to_instant(after.until), after.wait // _MICROSECOND
+        session.merge(t.Circuit(subject=after.subject, failures=after.failures, until=until, wait=wait, why=after.why))
+        if (event := terms.tripped(before, after, now)) is not None:
+            chain.End(session).add(event, content_hash(after))
+        session.flush()
+
+
+def circuits(connection: Connection) -> tuple[Circuit, ...]:
+    """See `Store.circuits`."""
+    with Session(connection) as session:
+        # Sorted here: a server may sort texts by the rules of a language.
+        return tuple(sorted(map(_circuit, session.exec(select(t.Circuit))), key=attrgetter("subject")))
+
+
+def _circuit(row: t.Circuit) -> Circuit:
+    until = None if row.until is None else from_instant(row.until)
+    return Circuit(row.subject, row.failures, until, row.wait * _MICROSECOND, row.why)
 
 
 def _leader(session: Session) -> Lease | None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from connectors.contract import AdState, BudgetTarget, Entity, PerformanceRow
 from optimizer.agent.store import ads as statuses
-from optimizer.agent.store import catalogue, chain, experiments, facts, facts_postgres, ledger, office, refits
+from optimizer.agent.store import catalogue, chain, experiments, facts, facts_postgres, ledger, office, refits, stray
 from optimizer.agent.store.assemble import MOVES_WINDOW, assemble
 from optimizer.agent.store.engine import SqlDatabase
 from optimizer.agent.store.instants import to_instant
@@ -20,6 +20,7 @@ from optimizer.agent.store.migrate import bring_up_to_date
 from optimizer.agent.store.places import database_at
 from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
+from optimizer.plan.circuit import Circuit
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
 from optimizer.plan.priors import AdPriors, ResponsePriors
@@ -165,6 +166,11 @@ class SqlStore:
         with self._database.read() as connection:
             return chain.entries(connection, after, limit)
 
+    def stray(self) -> tuple[str, ...]:
+        """See `Store.stray`."""
+        with self._database.read() as connection:
+            return tuple(stray.stray(connection))
+
     def record_refit(self, refit: RefitRecord) -> None:
         """See `Store.record_refit`."""
         with self._database.write() as connection:
@@ -249,6 +255,21 @@ class SqlStore:
         """See `Store.brake`."""
         with self._database.read() as connection:
             return office.newest_brake(connection)
+
+    def brakes(self) -> tuple[Brake, ...]:
+        """See `Store.brakes`."""
+        with self._database.read() as connection:
+            return office.brakes(connection)
+
+    def keep_circuit(self, before: Circuit, after: Circuit, now: datetime) -> None:
+        """See `Store.keep_circuit`."""
+        with self._database.write() as connection:
+            office.keep_circuit(connection, before, after, now)
+
+    def circuits(self) -> tuple[Circuit, ...]:
+        """See `Store.circuits`."""
+        with self._database.read() as connection:
+            return office.circuits(connection)
 
     def register_experiment(self, record: ExperimentRecord) -> None:
         """See `Store.register_experiment`."""

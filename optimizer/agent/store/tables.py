@@ -386,6 +386,20 @@ class Brake(Table, table=True):
     reason: str = _text()
 
 
+class Circuit(Table, table=True):
+    """Where the breaker of one account stands; a row is replaced, what became of it stands in the history."""
+
+    __table_args__ = (
+        CheckConstraint("(until IS NULL) = (wait = 0)", name="until"),
+        *_at_least_zero("failures", "wait"),
+    )
+    subject: str = Field(primary_key=True)
+    failures: int
+    until: int | None = _big()
+    wait: int = _big()
+    why: str = _text()
+
+
 class Experiment(Table, table=True):
     """One registered experiment, its plan as canonical JSON; triggers forbid changing or deleting it."""
 

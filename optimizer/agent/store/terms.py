@@ -6,12 +6,17 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from optimizer.approval.table import PROGRAM
+from optimizer.plan.circuit import Circuit
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
 from optimizer.plan.recommendation import Event, Intent, IntentState
 from optimizer.ports import Braked, Fenced, StateConflict
 
 SWITCH: Final = "kill-switch"
 """What stands in the history in place of a recommendation where the kill switch was thrown."""
+
+BREAKER: Final = "circuit-breaker"
+"""The same where the breaker of an account opened or closed."""
 
 LEAD_MISSING: Final = "nobody leads: take the lead first"
 
@@ -62,6 +67,28 @@ def check_brake(brake: Brake | None) -> None:
 def thrown(brake: Brake) -> Event:
     """Return what the history says of a throw of the kill switch, which belongs to no recommendation."""
     return Event(SWITCH, 0, brake.at, brake.actor, "paused" if brake.on else "resumed", brake.reason)
+
+
+def check_circuit(stored: Circuit | None, before: Circuit) -> None:
+    """Check that a breaker stands where a step of it starts from.
+
+    Raises:
+        StateConflict: It does not.
+    """
+    if (stored or Circuit(before.subject)) != before:
+        raise StateConflict(f"another process has told of {before.subject} meanwhile")
+
+
+def tripped(before: Circuit, after: Circuit, now: datetime) -> Event | None:
+    """Return what the history says of a breaker that opened or closed; None where it did neither."""
+    if before.is_open == after.is_open:
+        return None
+    if after.until is None:
+        return Event(BREAKER, 0, now, PROGRAM, "closed", f"{after.subject} answers again")
+    words = (
+        f"{after.subject} failed {after.failures} times in a row; a probe at {after.until:%H:%M:%S} UTC; {after.why}"
+    )
+    return Event(BREAKER, 0, now, PROGRAM, "opened", words)
 
 
 def is_sent(before: Intent, after: Intent) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
+from datetime import date, datetime
 
+from connectors.changes import Change, reported
 from connectors.contract import (
     Account,
     AdState,
@@ -81,6 +82,11 @@ class Wrapper:
         """See `Connector.set_status`."""
         self._on_call()
         return self._inner.set_status(change)
+
+    def changes(self, since: datetime) -> Iterator[Change]:
+        """See `connectors.changes.ReportsChanges`."""
+        self._on_call()
+        yield from reported(self._inner, since)
 
     def close(self) -> None:
         """See `Connector.close`; it never fails."""
