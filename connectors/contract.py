@@ -202,6 +202,7 @@ class BudgetTarget:
         minimum: The least amount that the platform accepts, or None.
         quantum_micros: Amounts are multiples of it.
         etag: Changes whenever the budget changes; empty where the platform has none.
+        key: The budget's identity across accounts.
 
     Raises:
         ValueError: A negative amount, a foreign currency, no cover, a quantum that is not positive.
@@ -218,8 +219,12 @@ class BudgetTarget:
     minimum: Money | None = None
     quantum_micros: int = 10_000
     etag: str = ""
+    key: BudgetKey = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        # Made once: a plan asks for it a dozen times.
+        key = BudgetKey(self.account.connector, self.account.account_id, self.budget_id)
+        object.__setattr__(self, "key", key)
         _named(self.budget_id, "budget_id")
         if not self.covers:
             raise ValueError(f"budget {self.budget_id!r} covers nothing")
@@ -232,11 +237,6 @@ class BudgetTarget:
                 )
             if money is not None and money.micros < 0:
                 raise ValueError(f"budget {self.budget_id!r} is negative: {money}")
-
-    @property
-    def key(self) -> BudgetKey:
-        """The budget's identity across accounts."""
-        return BudgetKey(self.account.connector, self.account.account_id, self.budget_id)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 
 class Verdict(StrEnum):
@@ -33,7 +33,6 @@ class Diagnosis:
     mend: str = ""
 
 
-@runtime_checkable
 class Diagnoses(Protocol):
     """A connector that can look at its own credentials, permissions, versions and quotas."""
 

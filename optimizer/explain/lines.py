@@ -45,11 +45,13 @@ class Rates:
             None where raises are not paid for by cuts.
         cut: The same per unit that is cut.
         power: Rates are told per 10 ** power currency units, one power for the whole plan.
+        means: Of `cut` and `added`, in this order; of what is None, nothing.
     """
 
     added: FloatArray | None
     cut: FloatArray | None
     power: int
+    means: tuple[float, float]
 
     @classmethod
     def of(cls, moved: FloatArray, change: FloatArray, *, spent: bool) -> Rates:
@@ -65,7 +67,10 @@ class Rates:
         cut = change[:, down].sum(axis=1) / moved[down].sum() if down.any() else None
         means = [abs(float(rate.mean())) for rate in (added, cut) if rate is not None]
         paid = spent and added is not None and cut is not None
-        return cls(added if paid else None, cut if paid else None, legible(min(filter(None, means), default=0.0)))
+        power = legible(min(filter(None, means), default=0.0))
+        if not paid or added is None or cut is None:
+            return cls(None, None, power, (0.0, 0.0))
+        return cls(added, cut, power, (float(cut.mean()), float(added.mean())))
 
     def against(self, moved: float) -> FloatArray | None:
         """What a line's money is weighed against, draw by draw: a raise with what was cut, a cut with what is added."""
@@ -227,7 +232,7 @@ def _moved(moved: float, facts: LineFacts) -> str:
     own = f"{_rate(facts, rate)} {facts.thing} per {10**facts.rates.power:,} {facts.current.currency}"
     if draws is None:
         return f"Raised: brings {own}." if moved > 0 else f"Cut: costs {own} saved."
-    against = float(draws.mean())
+    against = facts.rates.means[0 if moved > 0 else 1]
     other = _rate(facts, against)
     if moved > 0 and rate >= against:
         return f"Raised: the money added brings {own}; where it was cut it brought {other}."

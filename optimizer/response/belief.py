@@ -13,7 +13,7 @@ from optimizer.plan.problem import Outcome
 from optimizer.plan.snapshot import FloatArray, IntArray
 from optimizer.response.curves import LARGEST, Cells, relative
 from optimizer.response.delivery import Supply
-from optimizer.response.history import BoolArray
+from optimizer.response.history import BoolArray, blocks
 from optimizer.response.lift import Lift
 from optimizer.response.maturity import Maturity
 from optimizer.response.memory import Memory
@@ -96,8 +96,13 @@ class CurvePosterior:
             level, exponent = level * drawn, exponent - elasticity
         log_u = relative(spend, self.reference)
         exponent = np.clip(exponent, 1.0 - _SUMS[-1], 1.0 - _SUMS[0])
-        curves = level[..., None] * np.exp(exponent[..., None] * self.cells.log_shape(log_u, cell[..., None]))
-        return np.where(spend > 0, curves, 0.0)
+        curves = np.empty((n, *spend.shape))
+        for part in blocks(rows.size):
+            shape = self.cells.drawn(log_u[part], cell[:, part])
+            shape *= exponent[:, part, None]
+            np.multiply(np.exp(shape, out=shape), level[:, part, None], out=curves[:, part])
+        curves[:, ~(spend > 0)] = 0.0
+        return curves
 
 
 def _between(table: FloatArray, left: IntArray, share: FloatArray) -> FloatArray:

@@ -67,18 +67,41 @@ class Cells:
             log_u, cell = log_u[..., None], np.arange(len(self.slope))
         at_one = _log_height(-self.log_half, self.slope, self.logistic)
         log_z = log_u - self.log_half[cell]
-        height = _log_height(log_z, self.slope[cell], np.broadcast_to(self.logistic[cell], log_z.shape))
-        return height - at_one[cell]
+        slope, logistic = self.slope[cell], self.logistic[cell]
+        if cell.ndim > 1:
+            slope, logistic = np.broadcast_to(slope, log_z.shape), np.broadcast_to(logistic, log_z.shape)
+        return _log_height(log_z, slope, logistic) - at_one[cell]
+
+    def drawn(self, log_u: FloatArray, cell: IntArray) -> FloatArray:
+        """Return log g of drawn cells at each target's own spends, as `log_shape` does.
+
+        Args:
+            log_u: log(x / x_ref), shape (K, P).
+            cell: Shape (n, K); if there are more draws than cells, each cell is worked out but once.
+
+        Returns:
+            Shape (n, K, P).
+        """
+        if len(cell) < len(self.slope):
+            return self.log_shape(log_u, cell[..., None])
+        every = np.ascontiguousarray(np.moveaxis(self.log_shape(log_u), 2, 1))
+        chosen: FloatArray = every[np.arange(len(log_u)), cell]
+        return chosen
 
 
 def _log_height(log_z: FloatArray, slope: FloatArray, logistic: BoolArray) -> FloatArray:
-    """Return log h(z); the difference of two logistics is taken as a product, exact at the foot."""
+    """Return log h(z); the difference of two logistics is taken as a product, exact at the foot.
+
+    Args:
+        log_z: Shape (..., J), or any.
+        slope: Of each cell, shape (J,), or of each number, in the shape of `log_z`.
+        logistic: Which are logistic, likewise.
+    """
     height = np.empty(log_z.shape)
-    slope = np.broadcast_to(slope, log_z.shape)
     hill = ~logistic
-    height[hill] = -np.log1p(np.exp(-slope[hill] * log_z[hill]))
-    z, slope = np.exp(np.minimum(log_z[logistic], 20.0)), slope[logistic]
-    height[logistic] = -np.logaddexp(0.0, slope * (1.0 - z)) + np.log(-np.expm1(-slope * z))
+    height[..., hill] = -np.log1p(np.exp(-slope[hill] * log_z[..., hill]))
+    z, slope = np.exp(np.minimum(log_z[..., logistic], 20.0)), slope[logistic]
+    height[..., logistic] = -np.logaddexp(0.0, slope * (1.0 - z)) + np.log(-np.expm1(-slope * z))
     return height
 
 

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from optimizer.plan.snapshot import FloatArray
-from optimizer.response.history import History
+from optimizer.response.history import History, blocks
 
 WINDOW: Final = 56
 HALF_LIFE: Final = 14.0
@@ -85,22 +85,38 @@ class _Days:
     def mode(self) -> tuple[FloatArray, FloatArray]:
         """Return the best share and capacity of the grid, each of shape (K,)."""
         targets = len(self.weight)
-        best = np.full(targets, np.inf)
         share, level = np.ones(targets), np.full(targets, np.inf)
-        for trial_level in (np.inf, *LEVELS):
-            for trial_share in SHARES:
-                cost = self._cost(trial_share, trial_level)
+        for part in blocks(targets):
+            own = _Days(self.weight[part], self.budget[part], self.spend[part])
+            share[part], level[part] = own._best()
+        return share, level
+
+    def _best(self) -> tuple[FloatArray, FloatArray]:
+        """The same of few targets, whose days lie in the processor's cache while the grid is gone through."""
+        total = self.weight.sum(axis=1)
+        best = np.full(len(total), np.inf)
+        share, level = np.ones(len(total)), np.full(len(total), np.inf)
+        for trial_share in SHARES:
+            given = trial_share * self.budget
+            for trial_level in (np.inf, *LEVELS):
+                cost = self._cost(given, trial_level, total) + 0.5 * (np.log(trial_share) / 0.1) ** 2
                 better = cost < best
                 best[better], share[better], level[better] = cost[better], trial_share, trial_level
         return share, level
 
-    def _cost(self, share: float, level: float) -> FloatArray:
-        """Return the negative log posterior, its variance profiled out, shape (K,)."""
-        residual = self.spend - np.minimum(share * self.budget, level)
-        total = self.weight.sum(axis=1)
-        variance = (self.weight * residual**2).sum(axis=1) / np.maximum(total, 1e-9) + LEAST_NOISE**2
-        penalty = 0.5 * (np.log(share) / 0.1) ** 2 + (FINITE_PENALTY if np.isfinite(level) else 0.0)
-        cost: FloatArray = 0.5 * total * np.log(variance) + penalty
+    def _cost(self, given: FloatArray, level: float, total: FloatArray) -> FloatArray:
+        """Return the negative log posterior less the prior of the share, its variance profiled out, shape (K,).
+
+        Args:
+            given: What a share of the budget is, shape (K, T).
+            level: The capacity.
+            total: Sum of the weights, shape (K,).
+        """
+        residual = np.minimum(given, level) if np.isfinite(level) else given.copy()
+        np.subtract(self.spend, residual, out=residual)
+        squares = np.einsum("kt,kt,kt->k", self.weight, residual, residual)
+        variance = squares / np.maximum(total, 1e-9) + LEAST_NOISE**2
+        cost: FloatArray = 0.5 * total * np.log(variance) + (FINITE_PENALTY if np.isfinite(level) else 0.0)
         return cost
 
     def refine(self, share: FloatArray, level: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -82,12 +82,12 @@ def funnel(history: History) -> Funnel:
     conversions = np.where(counted, history.conversions, 0.0)
     shown = _usable(history.impressions, conversions, counted)
     clicked = _usable(history.clicks, conversions, counted)
-    impressions, clicks = np.nan_to_num(history.impressions), np.nan_to_num(history.clicks)
-    volume = np.where(shown[:, None], impressions, np.where(clicked[:, None], clicks, conversions))
-    counted = counted & np.where(shown[:, None], np.isfinite(history.impressions), True)
-    counted &= np.where(clicked[:, None], np.isfinite(history.clicks), True)
-    spend = np.where(counted, np.nan_to_num(history.spend), 0.0)
-    before = np.where(clicked[:, None], clicks, impressions)
+    impressions, clicks = (np.where(np.isfinite(m), m, 0.0) for m in (history.impressions, history.clicks))
+    volume = _of_rows(shown, impressions, _of_rows(clicked, clicks, conversions))
+    counted = counted & (~shown[:, None] | np.isfinite(history.impressions))
+    counted &= ~clicked[:, None] | np.isfinite(history.clicks)
+    spend = np.where(counted, history.spend, 0.0)
+    before = _of_rows(clicked, clicks, impressions)
     both, some = shown & clicked, shown | clicked
     return Funnel(
         spend=spend,
@@ -98,6 +98,13 @@ def funnel(history: History) -> Funnel:
         clicks=_step(clicks, impressions, counted, both, late=False),
         conversions=_step(conversions, before, counted, some, late=True),
     )
+
+
+def _of_rows(rows: BoolArray, these: FloatArray, others: FloatArray) -> FloatArray:
+    """Return some targets' days from one table and the rest from another, (K, T); nearly always they are all alike."""
+    if rows.all():
+        return these
+    return np.where(rows[:, None], these, others) if rows.any() else others
 
 
 def _usable(measure: FloatArray, conversions: FloatArray, counted: BoolArray) -> BoolArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
@@ -14,6 +15,14 @@ from optimizer.plan.snapshot import FloatArray, IntArray, Panel, Snapshot
 BoolArray = npt.NDArray[np.bool_]
 
 WEEK: Final = 7
+
+BLOCK: Final = 512
+"""Targets that are taken together where a table is passed over many times: its part stays in the processor's cache."""
+
+
+def blocks(targets: int) -> Iterator[slice]:
+    """Yield slices of at most `BLOCK` of so many targets."""
+    return (slice(low, low + BLOCK) for low in range(0, targets, BLOCK))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +63,7 @@ class History:
         A day without spend says nothing about a curve that starts at zero, and conversions on such a day are not
         of that day's making.
         """
-        return (np.nan_to_num(self.spend) > 0) & np.isfinite(self.conversions)
+        return (self.spend > 0) & np.isfinite(self.conversions)  # nan is not above zero
 
     def last(self, days: int) -> History:
         """Return the last `days` days, or all if there are fewer."""
@@ -113,4 +122,6 @@ def _lost(panel: Panel, days: int) -> FloatArray | None:
 def _fit(measure: FloatArray, days: int) -> FloatArray:
     """Return the first `days` columns, padded with nan to that many."""
     known = measure[:, :days]
+    if known.shape[1] == days:
+        return known
     return np.pad(known, ((0, 0), (0, days - known.shape[1])), constant_values=np.nan)

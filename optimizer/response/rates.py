@@ -19,7 +19,7 @@ from optimizer.plan.snapshot import FloatArray, IntArray
 from optimizer.response.curves import GRID, place
 from optimizer.response.filter import fold
 from optimizer.response.funnel import Step
-from optimizer.response.history import BoolArray
+from optimizer.response.history import BoolArray, blocks
 from optimizer.response.scales import Basis, Days, Dynamics, drift, start, weights
 
 ELASTICITIES: Final = np.array([-0.1, 0.0, 0.1, 0.2, 0.3, 0.45, 0.6])
@@ -159,10 +159,13 @@ def _excess(count: FloatArray, exposure: FloatArray, known: BoolArray) -> FloatA
     """
     total = exposure.sum(axis=1)
     rate = np.divide(count.sum(axis=1), total, out=np.zeros(len(total)), where=total > 0)
-    mean = exposure * rate[:, None]
-    use = known[:, None] & (exposure > 0)
-    # Each day counts at most as a hundred expected events: one huge target must not speak for all.
-    scale = np.minimum(1.0, 100.0 / np.maximum(mean, 1e-9)) ** 2 * use
-    surplus = float((((count - mean) ** 2 - mean) * scale).sum())
-    phi = (EXCESS * _EXCESS_WEIGHT + surplus) / (_EXCESS_WEIGHT + float((mean**2 * scale).sum()))
+    surplus = square = 0.0
+    for part in blocks(len(total)):
+        mean = exposure[part] * rate[part, None]
+        use = known[part, None] & (exposure[part] > 0)
+        # Each day counts at most as a hundred expected events: one huge target must not speak for all.
+        scale = np.minimum(1.0, 100.0 / np.maximum(mean, 1e-9)) ** 2 * use
+        surplus += float((((count[part] - mean) ** 2 - mean) * scale).sum())
+        square += float((mean**2 * scale).sum())
+    phi = (EXCESS * _EXCESS_WEIGHT + surplus) / (_EXCESS_WEIGHT + square)
     return np.full(len(total), float(np.clip(phi, 1e-4, _MOST_EXCESS)))

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from optimizer.plan.snapshot import FloatArray, IntArray
-from optimizer.response.history import WEEK, BoolArray
+from optimizer.response.history import WEEK, BoolArray, blocks
 
 WINDOW: Final = 182
 """Days of history that season and noise are estimated from."""
@@ -81,9 +81,10 @@ def weekday_factors(days: Local, sweeps: int = 3) -> FloatArray:
         Shape (K, 7), Monday first; each row has mean one.
     """
     factors = np.ones((len(days.exposure), WEEK))
+    counted = _around(days.count)
     for _ in range(sweeps):
         exposure = days.exposure * factors[:, days.weekday]
-        expected = exposure * _ratio(_around(days.count), _around(exposure))
+        expected = exposure * _ratio(counted, _around(exposure))
         factors = _shrunk(days, expected, factors)
         factors /= factors.mean(axis=1, keepdims=True)
     return factors
@@ -119,11 +120,12 @@ def shared_weekdays(count: FloatArray, exposure: FloatArray, weekday: IntArray, 
     factors = np.ones(WEEK)
     count, exposure, weekday = count[:, -WINDOW:], exposure[:, -WINDOW:], weekday[-WINDOW:]
     onto = (weekday[:, None] == np.arange(WEEK)).astype(np.float64)
+    counted = _around(count)
     for _ in range(sweeps):
         even = exposure * factors[weekday]
-        expected = even * _ratio(_around(count), _around(even))
+        expected = even * _ratio(counted, _around(even))
         weight = 1.0 / (1.0 + TYPICAL_RATE * expected)
-        seen, base = ((weight * measure).sum(axis=0) @ onto for measure in (count, expected))
+        seen, base = (np.einsum("kt,kt->t", weight, measure) @ onto for measure in (count, expected))
         ratio = np.log((seen + 0.5) / (base / factors + 0.5))
         ratio -= ratio.mean()
         noise = WEEK / (WEEK - 1) / (seen + 0.5)
@@ -167,10 +169,13 @@ def excess_variance(days: Local, factors: FloatArray) -> FloatArray:
 def _around(measure: FloatArray) -> FloatArray:
     """Return sums over the centred seven days, shorter at the ends, shape (K, T)."""
     days, half = measure.shape[1], WEEK // 2
-    sums = np.concatenate([np.zeros((len(measure), 1)), np.cumsum(measure, axis=1)], axis=1)
-    right, left = np.minimum(np.arange(days) + half + 1, days), np.maximum(np.arange(days) - half, 0)
-    inside: FloatArray = sums[:, right] - sums[:, left]
-    return np.maximum(inside, 0.0)
+    inside = np.empty_like(measure)
+    for part in blocks(len(measure)):
+        sums = np.zeros((len(measure[part]), days + WEEK))  # with half a week before the first day and behind the last
+        np.cumsum(measure[part], axis=1, out=sums[:, half + 1 : half + 1 + days])
+        sums[:, half + 1 + days :] = sums[:, [half + days]]
+        np.maximum(np.subtract(sums[:, WEEK:], sums[:, :-WEEK], out=inside[part]), 0.0, out=inside[part])
+    return inside
 
 
 def _ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:

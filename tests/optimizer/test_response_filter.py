@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from optimizer.response import filter as filter_of_days
 from optimizer.response.breaks import NOTICED, break_probability, hinted
 from optimizer.response.curves import (
     CELLS,
@@ -239,6 +240,19 @@ def test_blocks_of_targets_do_not_change_the_result():
         assert np.isclose(alone.alpha[0], whole.alpha[k])
         assert np.allclose(alone.beta[0], whole.beta[k])
         assert np.allclose(weights(alone.evidence, CELLS.log_prior)[0], weights(whole.evidence, CELLS.log_prior)[k])
+
+
+def test_a_year_in_single_precision_is_near_one_in_double(monkeypatch):
+    rng = np.random.default_rng(8)
+    days, excess = random_days(rng, targets=12, days=365), np.full(12, 0.03)
+    days = Days(days.place, 1000.0 * days.count, days.exposure)
+    single = fold(begin(12), days, excess, SHAPES, VOLUME)
+    monkeypatch.setattr(filter_of_days, "WIDE", len(CELLS.slope) + 1)
+    double = fold(begin(12), days, excess, SHAPES, VOLUME)
+    found = [weights(state.evidence, CELLS.log_prior) for state in (single, double)]
+    assert np.abs(found[0] - found[1]).max() < 5e-3
+    assert not np.array_equal(*found)
+    assert np.allclose(single.alpha, double.alpha, rtol=1e-3)
 
 
 def test_no_target_at_all_is_no_state():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from rich.table import Table
 
 from connectors import registry
 from connectors.contract import Connector
-from connectors.diagnosis import Diagnoses, Verdict
+from connectors.diagnosis import Diagnosis, Verdict
 from connectors.errors import ConnectorError
 from connectors.money import total
 from optimizer.agent import cycle
@@ -166,10 +166,10 @@ def _connector(house: cycle.House, connector: Connector) -> list[Check]:
 
 def _diagnosed(connector: Connector) -> list[Check]:
     """What the connector says of its credentials, permissions, version and quota; a warning is well, and told."""
-    if not isinstance(connector, Diagnoses):
-        return []
+    # Asked for by name: a connector behind a breaker passes on what it has beyond the contract.
+    diagnose: Callable[[], Sequence[Diagnosis]] | None = getattr(connector, "diagnose", None)
     checks = []
-    for found in connector.diagnose():
+    for found in () if diagnose is None else diagnose():
         warned = f"warning: {found.message}. {found.mend}" if found.verdict is Verdict.WARNING else found.message
         checks.append(
             Check(f"{connector.name}: {found.subject}", found.verdict is not Verdict.WRONG, warned, found.mend)

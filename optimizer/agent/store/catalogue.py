@@ -24,6 +24,12 @@ _NATURAL = (
     "account", "campaign_id", "ad_group_id", "ad_id", "creative_id", "audience_id",
     "conversion_definition", "attribution_setting",
 )  # fmt: skip
+_SERIES_COLUMNS = tuple(
+    _SERIES.c[name]
+    for name in ("id", "account", "campaign_id", "channel", "ad_group_id", "ad_id", "creative_id", "audience_id",
+                 "conversion_definition", "attribution_setting")
+)  # fmt: skip
+_READ = ("name", "holder", "covers", "amount", "kind", "shared", "minimum", "quantum", "etag")
 # Both of these kinds of database say ON CONFLICT; what they share has no name of its own in SQLAlchemy.
 _INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 # A day of which anything was known then; the newest is found from the end of the key, so that few rows are looked at.
@@ -172,8 +178,12 @@ def read_series(connection: Connection, known_at: int, today: int) -> list[Known
         for number, *days in connection.execute(_KNOWN_SERIES, {"today": today, "known_at": known_at})
         if any(day is not None for day in days)
     }
-    rows = connection.execute(select(_SERIES).order_by(_SERIES.c.id))
-    return [KnownSeries(row.id, _series(row, accounts), last[row.id]) for row in rows if row.id in last]
+    rows = connection.execute(select(*_SERIES_COLUMNS).order_by(_SERIES.c.id)).all()
+    return [
+        KnownSeries(number, _series(row, accounts[account]), last[number])
+        for number, account, *row in rows
+        if number in last
+    ]
 
 
 def read_entities(connection: Connection, known_at: int, *, first: bool = False) -> dict[EntityKey, Entity]:
@@ -205,12 +215,12 @@ def read_budgets(connection: Connection, known_at: int) -> dict[BudgetKey, Budge
         .subquery()
     )
     rows = connection.execute(
-        select(_BUDGET.c.account, _BUDGET.c.budget_id, *_READING.c)
+        select(_BUDGET.c.account, _BUDGET.c.budget_id, *(_READING.c[name] for name in _READ))
         .join(_READING, _READING.c.budget == _BUDGET.c.id)
         .join(last, (last.c.budget == _READING.c.budget) & (last.c.read_at == _READING.c.read_at))
         .where(_READING.c.amount.is_not(None))
     )
-    found = (_budget(row, accounts[row.account]) for row in rows.all())
+    found = (_budget(row, accounts[account]) for account, *row in rows.all())
     return {budget.key: budget for budget in found}
 
 
@@ -256,11 +266,10 @@ def _natural(series: SeriesValue, accounts: Mapping[tuple[str, str], int]) -> tu
     )
 
 
-def _series(row: Row[Any], accounts: Mapping[int, Account]) -> SeriesValue:
-    return SeriesValue(
-        accounts[row.account], row.campaign_id, row.channel, row.ad_group_id or None, row.ad_id or None,
-        row.creative_id or None, row.audience_id or None, row.conversion_definition, row.attribution_setting,
-    )  # fmt: skip
+def _series(row: Sequence[str], account: Account) -> SeriesValue:
+    """A series from its columns after the account, in the order of `_SERIES_COLUMNS`."""
+    campaign, channel, group, ad, creative, audience, *rest = row
+    return SeriesValue(account, campaign, channel, group or None, ad or None, creative or None, audience or None, *rest)
 
 
 def _entity(row: Row[Any], account: Account) -> Entity:
@@ -284,9 +293,11 @@ def _reading(budget: BudgetTarget) -> dict[str, Any]:
     }
 
 
-def _budget(row: Row[Any], account: Account) -> BudgetTarget:
+def _budget(row: Sequence[Any], account: Account) -> BudgetTarget:
+    """A budget from its id and the columns of `_READ`."""
+    budget_id, name, holder, covers, amount, kind, shared, minimum, quantum, etag = row
     return BudgetTarget(
-        account, row.budget_id, row.name, Level(row.holder), tuple(json.loads(row.covers)),
-        Money(row.amount, account.currency), BudgetKind(row.kind), row.shared,
-        None if row.minimum is None else Money(row.minimum, account.currency), row.quantum, row.etag,
+        account, budget_id, name, Level(holder), tuple(json.loads(covers)),
+        Money(amount, account.currency), BudgetKind(kind), shared,
+        None if minimum is None else Money(minimum, account.currency), quantum, etag,
     )  # fmt: skip

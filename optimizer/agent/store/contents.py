@@ -47,7 +47,7 @@ def _fold(sha: Any, connection: Connection, seen: Inspector, table: str) -> int:
     sha.update(_line([table, *columns]))
     count = 0
     for row in _rows(connection, _select(connection, seen, table, columns)):
-        sha.update(_line([int(value) if isinstance(value, bool) else value for value in row]))
+        sha.update(_line([_plain(value) for value in row]))
         count += 1
     return count
 
@@ -68,6 +68,13 @@ def _select(connection: Connection, seen: Inspector, table: str, columns: list[s
     order = ", ".join(quote(name) + (by_bytes if name in texts else "") for name in key)
     listed = ", ".join(map(quote, columns))
     return f"SELECT {listed} FROM {quote(table)} ORDER BY {order}"  # noqa: S608 - names of the database's own
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it, the same whichever database it comes from."""
+    if isinstance(value, bool):
+        return int(value)
+    return bytes(value).hex() if isinstance(value, bytes | memoryview) else value
 
 
 def _line(values: list[Any]) -> bytes:

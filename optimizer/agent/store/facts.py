@@ -1,12 +1,13 @@
 """The fast path: facts in and out of SQLite in bulk; `facts_postgres` is the same for the other kind of database.
 
 A reading is staged row by row in a temporary table, which is not locked against others and does not grow in memory,
-then merged by a few statements under the write lock. Which series a total is for is told by a temporary table too.
+then merged by a few statements under the write lock; weeks that are settled by now are packed after it (`packs`), each
+piece in a transaction of its own. Which series a total is for is told by a temporary table too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import batched
@@ -15,10 +16,11 @@ import numpy as np
 from sqlalchemy import Connection
 
 from connectors.contract import PerformanceRow, Series
-from optimizer.agent.store import auctions
+from optimizer.agent.store import auctions, packs
 from optimizer.agent.store.catalogue import number_series
 from optimizer.agent.store.engine import transaction
-from optimizer.agent.store.known import Cells, Groups, Revisions, Span
+from optimizer.agent.store.known import UNREPORTED, Cells, Groups, Span
+from optimizer.agent.store.recalled import STATED, RecalledFacts
 from optimizer.agent.store.rules import too_large
 from optimizer.agent.store.staging import CHUNK, Entries, Stage, entries, steps, version
 from optimizer.agent.store.timeline import Version
@@ -70,6 +72,7 @@ _STATEMENTS = """
     FROM temp.reading r CROSS JOIN temp.touched t ON t.local = r.local AND t.day = r.day
     ORDER BY t.series_id, t.day, r.known_from
 """
+_DAYS = "SELECT MIN(day), MAX(day) FROM temp.reading"
 _HISTORY = f"""
     SELECT known_from, {_MEASURES} FROM fact_revision WHERE series_id = :series AND day = :day
     UNION ALL
@@ -100,12 +103,15 @@ _TOTALS = tuple(
 )
 # Where rows need not be added up by the database, a text of a whole column reaches Python in a fraction of the time
 # that a row object for each day takes. All columns are listed in one order, whichever it is.
-_UNREPORTED = -(2**63)
 _OPTIONAL = ("value", "impressions", "clicks")
 _TOTALLED = ("day", *_MEASURES.split(", "))
-_STATED = ("day", "known_from", "conversions")
 _REPLACED = "fact_revision v ON v.series_id = m.series_id AND v.day >= :since AND v.day < :until"
 _LISTED_CHUNK = 500
+_PACKED = ("day", "known_from", *_MEASURES.split(", "))
+_OF_BLOCK = (
+    "(SELECT id AS series_id, 0 AS grp FROM series WHERE id >= :low AND id < :high) m "
+    "JOIN fact v ON v.series_id = m.series_id AND v.day >= :since AND v.day < :until"
+)
 
 
 def ingest(connection: Connection, rows: Iterable[PerformanceRow]) -> IngestReport:
@@ -121,7 +127,12 @@ def ingest(connection: Connection, rows: Iterable[PerformanceRow]) -> IngestRepo
             count = _fill(connection, stage, rows)
         with transaction(connection, "BEGIN IMMEDIATE"):
             numbers = number_series(connection, stage.series)
-            return _merge(connection, count, dict(zip(numbers, stage.series, strict=True)))
+            report = _merge(connection, count, dict(zip(numbers, stage.series, strict=True)))
+            wanted = packs.due(connection, numbers, connection.exec_driver_sql(_DAYS).one()) if count else []
+        for each in wanted:
+            with transaction(connection, "BEGIN IMMEDIATE"):
+                packs.keep(connection, each, rows_of)
+        return report
     except OverflowError:
         raise too_large() from None
     finally:
@@ -172,7 +183,13 @@ def _history(connection: Connection, number: int, day: int) -> list[Version]:
     return [version(row) for row in connection.exec_driver_sql(_HISTORY, {"series": number, "day": day})]
 
 
-class SqlFacts:
+def rows_of(connection: Connection, low: int, high: int, span: Span) -> IntArray:
+    """Return the facts of series from `low` until before `high`, as `packs.RowsOf` says."""
+    bounds = {"low": low, "high": high, "since": span.since, "until": span.until}
+    return np.delete(_listed(connection, _PACKED, _OF_BLOCK, bounds), 1, axis=0)
+
+
+class SqlFacts(RecalledFacts):
     """The facts as known at one instant, read within transactions that see one state, a thread for each.
 
     Args:
@@ -182,18 +199,8 @@ class SqlFacts:
     """
 
     def __init__(self, connection: Connection, known_at: int, beside: Sequence[Connection] = ()) -> None:
+        super().__init__(connection, known_at)
         self._readers = [_Reader(each, known_at) for each in (connection, *beside)]
-        self._known_at = known_at
-
-    def totals(self, groups: Groups, span: Span) -> Cells:
-        """Return the totals of groups and days that have rows."""
-        if len(set(groups.values())) == len(groups):
-            table = self._columns(groups, _TOTALLED, (_KNOWN_NOW, _KNOWN_THEN), span)
-            measures = table[3:].astype(np.float64)
-            measures[table[3:] == _UNREPORTED] = np.nan
-            return Cells(table[1], table[2], measures.T)
-        added = np.concatenate(self._on_each(groups, lambda reader: reader.rows(_TOTALS, span, 7)))
-        return Cells(added[:, 0].astype(np.int64), added[:, 1].astype(np.int64), added[:, 2:])
 
     def auctions(self, groups: Groups, span: Span) -> Cells:
         """Return impressions to be had and those lost to the budget, where they are told."""
@@ -202,20 +209,20 @@ class SqlFacts:
             table = np.concatenate(self._on_each(groups, lambda reader: reader.rows((auctions.TOTALS,), span, 4)))
         return Cells(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
 
-    def revisions(self, groups: Groups, span: Span) -> Revisions:
-        """Return how the conversions of groups and days came to be known."""
-        now = self._columns(groups, _STATED, (_KNOWN_NOW,), span)
-        then = self._columns(groups, (*_STATED, "known_to"), (f"{_REPLACED} AND v.known_from <= :known_at",), span)
-        first = _first(now, then)
-        ended = then[5] <= self._known_at
-        until = then[:, ended]
-        return _summed(
-            group=np.concatenate([now[1], then[1], until[1]]),
-            day=np.concatenate([now[2], then[2], until[2]]),
-            first=np.concatenate([first, first[now.shape[1] :][ended]]),
-            known_from=np.concatenate([now[3], then[3], until[5]]),
-            change=np.concatenate([now[4], then[4], -until[4]]),
-        )
+    def _added(self, groups: Groups, span: Span) -> Cells:
+        if len(set(groups.values())) == len(groups):
+            table = self._columns(groups, _TOTALLED, (_KNOWN_NOW, _KNOWN_THEN), span)
+            measures = table[3:].astype(np.float64)
+            measures[table[3:] == UNREPORTED] = np.nan
+            return Cells(table[1], table[2], measures.T)
+        added = np.concatenate(self._on_each(groups, lambda reader: reader.rows(_TOTALS, span, 7)))
+        return Cells(added[:, 0].astype(np.int64), added[:, 1].astype(np.int64), added[:, 2:])
+
+    def _now(self, span: Span, groups: Groups) -> IntArray:
+        return self._columns(groups, STATED, (_KNOWN_NOW,), span)
+
+    def _replaced(self, groups: Groups, span: Span) -> IntArray:
+        return self._columns(groups, (*STATED, "known_to"), (f"{_REPLACED} AND v.known_from <= :known_at",), span)
 
     def _columns(self, groups: Groups, columns: Sequence[str], sources: Sequence[str], span: Span) -> IntArray:
         """The rows of the groups' series in some sources, one source after another; see `_Reader.columns`."""
@@ -254,25 +261,9 @@ class _Reader:
             self._connection.exec_driver_sql("INSERT INTO temp.member (series_id, grp) VALUES (?, ?)", list(members))
 
     def columns(self, columns: Sequence[str], source: str, span: Span) -> IntArray:
-        """Return the rows that `source` joins to the series, shape (2 + columns, N).
-
-        The first two are the series and its group; an unreported measure is `_UNREPORTED`.
-        """
-        lists = ", ".join(
-            f"group_concat(IFNULL(v.{name}, {_UNREPORTED}))" if name in _OPTIONAL else f"group_concat(v.{name})"
-            for name in columns
-        )
-        query = f"SELECT m.series_id, m.grp, COUNT(*), {lists} FROM temp.member m JOIN {source} GROUP BY m.series_id"  # noqa: S608
+        """Return the rows that `source` joins to the series, shape (2 + columns, N), as `_listed` does."""
         bounds = {"since": span.since, "until": span.until, "known_at": self._known_at}
-        parts = [np.zeros((2 + len(columns), 0), dtype=np.int64)]
-        cursor = self._connection.exec_driver_sql(query, bounds).cursor
-        while chunk := cursor.fetchmany(_LISTED_CHUNK):
-            series, group, count, *texts = zip(*chunk, strict=True)
-            parts.append(np.empty((2 + len(columns), sum(count)), dtype=np.int64))
-            parts[-1][:2] = np.repeat(np.array([series, group]), np.array(count), axis=1)
-            for row, text in zip(parts[-1][2:], texts, strict=True):
-                row[:] = np.fromstring(",".join(text), dtype=np.int64, sep=",")
-        return np.concatenate(parts, axis=1)
+        return _listed(self._connection, columns, f"temp.member m JOIN {source}", bounds)
 
     def knows(self, query: str) -> bool:
         """Return what a query says that answers with one truth value."""
@@ -290,32 +281,25 @@ class _Reader:
         return np.concatenate(parts)
 
 
-def _first(now: IntArray, then: IntArray) -> IntArray:
-    """Return the instant at which each row's series and day were first stated, of `now` and `then`, shape (N + M,)."""
-    stated = np.concatenate([now[3], then[3]])
-    # Series and day as one number; only those that were restated have a first statement other than their own.
-    key = np.concatenate([now[0], then[0]]) * 2**23 + np.concatenate([now[2], then[2]])
-    restated, place = np.unique(key[now.shape[1] :], return_inverse=True)
-    earliest = np.full(restated.size, np.iinfo(np.int64).max)
-    np.minimum.at(earliest, place, then[3])
-    at = np.minimum(np.searchsorted(restated, key), max(restated.size - 1, 0))
-    if not restated.size:
-        return stated
-    first: IntArray = np.where(restated[at] == key, earliest[at], stated)
-    return first
+def _listed(connection: Connection, columns: Sequence[str], source: str, bounds: Mapping[str, int]) -> IntArray:
+    """Return the rows v that `source` joins to series m, shape (2 + columns, N).
 
-
-def _summed(group: IntArray, day: IntArray, first: IntArray, known_from: IntArray, change: IntArray) -> Revisions:
-    """Add up the changes of one group, day, first statement and instant."""
-    key = np.stack([group, day, first, known_from])
-    code = np.zeros(group.size, dtype=np.int64)
-    for column in key:
-        distinct, place = np.unique(column, return_inverse=True)
-        code = np.unique(code * max(distinct.size, 1) + place, return_inverse=True)[1]
-    last = np.zeros(code.max(initial=-1) + 1, dtype=np.int64)
-    last[code] = np.arange(code.size)
-    group, day, first, known_from = key[:, last]
-    return Revisions(group, day, first, known_from, np.bincount(code, weights=change, minlength=last.size))
+    The first two are the series and its group; an unreported measure is `UNREPORTED`.
+    """
+    lists = ", ".join(
+        f"group_concat(IFNULL(v.{name}, {UNREPORTED}))" if name in _OPTIONAL else f"group_concat(v.{name})"
+        for name in columns
+    )
+    query = f"SELECT m.series_id, m.grp, COUNT(*), {lists} FROM {source} GROUP BY m.series_id"  # noqa: S608
+    parts = [np.zeros((2 + len(columns), 0), dtype=np.int64)]
+    cursor = connection.exec_driver_sql(query, dict(bounds)).cursor
+    while chunk := cursor.fetchmany(_LISTED_CHUNK):
+        series, group, count, *texts = zip(*chunk, strict=True)
+        parts.append(np.empty((2 + len(columns), sum(count)), dtype=np.int64))
+        parts[-1][:2] = np.repeat(np.array([series, group]), np.array(count), axis=1)
+        for row, text in zip(parts[-1][2:], texts, strict=True):
+            row[:] = np.fromstring(",".join(text), dtype=np.int64, sep=",")
+    return np.concatenate(parts, axis=1)
 
 
 def _execute_all(connection: Connection, statements: Iterable[str]) -> None:

@@ -16,15 +16,16 @@ import numpy as np
 from sqlalchemy import Connection
 
 from connectors.contract import PerformanceRow, Series
-from optimizer.agent.store import auctions
+from optimizer.agent.store import auctions, packs
 from optimizer.agent.store.catalogue import number_series
 from optimizer.agent.store.engine import transaction
-from optimizer.agent.store.known import Cells, Groups, Revisions, Span
+from optimizer.agent.store.known import UNREPORTED, Cells, Groups, Span
 from optimizer.agent.store.postgres import PostgresDatabase
+from optimizer.agent.store.recalled import STATED, RecalledFacts
 from optimizer.agent.store.rules import too_large
 from optimizer.agent.store.staging import CHUNK, Entries, Stage, entries, steps, version
 from optimizer.agent.store.timeline import Version
-from optimizer.plan.snapshot import FloatArray
+from optimizer.plan.snapshot import FloatArray, IntArray
 from optimizer.ports import IngestReport
 
 _COPIED = 10 * CHUNK
@@ -117,16 +118,17 @@ _AUCTIONS = f"""
     )
     GROUP BY m.grp, a.day
 """  # noqa: S608
-_FIRST = "(SELECT MIN(x.known_from) FROM fact_revision x WHERE x.series_id = v.series_id AND x.day = v.day)"
-_REPLACED = "fact_revision v ON v.series_id = m.series_id AND v.day >= %(since)s AND v.day < %(until)s"
-_REVISIONS = tuple(
-    f"SELECT m.grp, v.day, {first}, {then}, {change} FROM {_MEMBERS} JOIN {source} GROUP BY 1, 2, 3, 4"  # noqa: S608
-    for first, then, change, source in (
-        (f"COALESCE({_FIRST}, v.known_from)", "v.known_from", "SUM(v.conversions)", _KNOWN_NOW),
-        (_FIRST, "v.known_from", "SUM(v.conversions)", f"{_REPLACED} AND v.known_from <= %(known_at)s"),
-        (_FIRST, "v.known_to", "-SUM(v.conversions)", f"{_REPLACED} AND v.known_to <= %(known_at)s"),
-    )
+_REPLACED = (
+    "fact_revision v ON v.series_id = m.series_id AND v.day >= %(since)s AND v.day < %(until)s "
+    "AND v.known_from <= %(known_at)s"
 )
+_OF_BLOCK = f"""
+    COPY (
+        SELECT series_id, day, known_from, {_MEASURES} FROM fact
+        WHERE series_id >= %(low)s AND series_id < %(high)s AND day >= %(since)s AND day < %(until)s
+    ) TO STDOUT (NULL '{UNREPORTED}')
+"""  # noqa: S608
+_DAYS = "SELECT MIN(day), MAX(day) FROM pg_temp.reading"
 
 
 def ingest(connection: Connection, rows: Iterable[PerformanceRow]) -> IngestReport:
@@ -144,6 +146,10 @@ def ingest(connection: Connection, rows: Iterable[PerformanceRow]) -> IngestRepo
         with transaction(connection, PostgresDatabase.LEARN):
             numbers = number_series(connection, stage.series)
             report = _merge(connection, count, dict(zip(numbers, stage.series, strict=True)))
+            wanted = packs.due(connection, numbers, connection.exec_driver_sql(_DAYS).one()) if count else []
+        for each in wanted:
+            with transaction(connection, PostgresDatabase.LEARN):
+                packs.keep(connection, each, rows_of)
     except BaseException as error:
         connection.invalidate()  # the server drops the temporary tables with it, whatever state they are in
         if getattr(error, "sqlstate", None) == _OUT_OF_RANGE:
@@ -222,17 +228,14 @@ def _history(connection: Connection, number: int, day: int) -> list[Version]:
     return [version(row) for row in connection.exec_driver_sql(_HISTORY, {"series": number, "day": day})]
 
 
-class PostgresFacts:
+def rows_of(connection: Connection, low: int, high: int, span: Span) -> IntArray:
+    """Return the facts of series from `low` until before `high`, as `packs.RowsOf` says."""
+    asked = {"low": low, "high": high, "since": span.since, "until": span.until}
+    return _whole(connection, _OF_BLOCK, asked, 8)
+
+
+class PostgresFacts(RecalledFacts):
     """The facts as known at one instant, read within one transaction."""
-
-    def __init__(self, connection: Connection, known_at: int) -> None:
-        self._connection = connection
-        self._known_at = known_at
-
-    def totals(self, groups: Groups, span: Span) -> Cells:
-        """Return the totals of groups and days that have rows."""
-        table = self._read(_TOTALS, groups, span, 2 + len(_NAMES))
-        return Cells(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
 
     def auctions(self, groups: Groups, span: Span) -> Cells:
         """Return impressions to be had and those lost to the budget, where they are told."""
@@ -240,24 +243,43 @@ class PostgresFacts:
         table = self._read((_AUCTIONS,), groups, span, 4) if told else np.zeros((0, 4))
         return Cells(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
 
-    def revisions(self, groups: Groups, span: Span) -> Revisions:
-        """Return how the conversions of groups and days came to be known."""
-        table = self._read(_REVISIONS, groups, span, 5)
-        group, day, first, known_from = table[:, :4].astype(np.int64).T
-        return Revisions(group, day, first, known_from, table[:, 4])
+    def _added(self, groups: Groups, span: Span) -> Cells:
+        table = self._read(_TOTALS, groups, span, 2 + len(_NAMES))
+        return Cells(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
+
+    def _now(self, span: Span, groups: Groups) -> IntArray:
+        return self._stated(STATED, _KNOWN_NOW, groups, span)
+
+    def _replaced(self, groups: Groups, span: Span) -> IntArray:
+        return self._stated((*STATED, "known_to"), _REPLACED, groups, span)
+
+    def _stated(self, columns: Sequence[str], source: str, groups: Groups, span: Span) -> IntArray:
+        listed = ", ".join(f"v.{name}" for name in columns)
+        query = f"COPY (SELECT m.series_id, m.grp, {listed} FROM {_MEMBERS} JOIN {source}) TO STDOUT"  # noqa: S608
+        return _whole(self._connection, query, self._asked(groups, span), 2 + len(columns))
 
     def _read(self, queries: Sequence[str], groups: Groups, span: Span, width: int) -> FloatArray:
         """Return the queries' rows, one query after another; a float holds every instant and exact sum among them."""
-        asked = {
-            "series": list(groups), "groups": list(groups.values()),
-            "since": span.since, "until": span.until, "known_at": self._known_at,
-        }  # fmt: skip
+        asked = self._asked(groups, span)
         parts = []
         for query in queries:
             with _driven(self._connection, f"COPY ({query}) TO STDOUT (NULL 'nan')", asked) as copy:
                 text = b"".join(copy)
             parts.append(np.fromstring(text.decode("ascii"), dtype=np.float64, sep=" ").reshape(-1, width))
         return np.concatenate(parts)
+
+    def _asked(self, groups: Groups, span: Span) -> dict[str, Any]:
+        return {
+            "series": list(groups), "groups": list(groups.values()),
+            "since": span.since, "until": span.until, "known_at": self._known_at,
+        }  # fmt: skip
+
+
+def _whole(connection: Connection, statement: str, asked: dict[str, Any], columns: int) -> IntArray:
+    """Return rows of whole numbers that a COPY gives out, shape (columns, N)."""
+    with _driven(connection, statement, asked) as copy:
+        text = b"".join(copy)
+    return np.fromstring(text.decode("ascii"), dtype=np.int64, sep=" ").reshape(-1, columns).T
 
 
 def _driven(connection: Connection, statement: str, asked: dict[str, Any] | None = None) -> Any:

@@ -17,6 +17,9 @@ EntityKey = tuple[str, str, EntityKind, str]
 ALL_EXPERIMENTS = 1_000_000
 """More than anybody has."""
 
+UNREPORTED = -(2**63)
+"""What stands for a measure that a row does not report, among whole numbers."""
+
 Groups = Mapping[int, int]
 """By a series' number in the store, the number of the group that its rows are added to."""
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 import sqlalchemy
-from sqlalchemy import BigInteger, CheckConstraint, Index, MetaData, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, MetaData, Text, UniqueConstraint, text
 from sqlalchemy.orm import declared_attr
 from sqlmodel import Field, SQLModel
 
@@ -132,6 +132,19 @@ class FactRevision(Table, table=True):
     value: int | None = _big()
     impressions: int | None = _big()
     clicks: int | None = _big()
+
+
+class FactPack(Table, table=True):
+    """The facts of one week and of `packs.BLOCK` series once more, as a few bytes each; what is settled is read so.
+
+    `week` is the day by 7, `block` the series by `packs.BLOCK`, whole. Triggers on `fact` take a pack away as soon as
+    one of its rows changes, so that one which is there is right; `newest` is the youngest `known_from` in it.
+    """
+
+    week: int = Field(primary_key=True)
+    block: int = Field(primary_key=True)
+    newest: int = _big()
+    packed: bytes = Field(sa_type=LargeBinary)
 
 
 class FactAuction(Table, table=True):

@@ -71,3 +71,41 @@ def keeps_what_it_replaces(
         f"CREATE TRIGGER {name} AFTER UPDATE ON {table} FOR EACH ROW "
         f"WHEN (({old}) IS DISTINCT FROM ({new})) EXECUTE FUNCTION {name}()",
     )
+
+
+def leaves_its_pack(dialect: str, table: str, pack: str, days: int, block: int) -> tuple[str, ...]:
+    """Return the statements that take a pack of rows away as soon as one of them is entered, changed or deleted.
+
+    Args:
+        dialect: `sqlite` or `postgresql`.
+        table: Its name; a row is of a `day` and a `series_id`.
+        pack: The table of packs, by `week` and `block`.
+        days: In a week.
+        block: Series in a block.
+    """
+    name = f"{table}_leaves_its_pack"
+    if dialect == _SQLITE:
+        taken = f"DELETE FROM {pack} WHERE week = {{row}}.day / {days} AND block = {{row}}.series_id / {block};"  # noqa: S608
+        old, new = taken.format(row="old"), taken.format(row="new")
+        return (
+            f"CREATE TRIGGER {name}_on_insert AFTER INSERT ON {table} BEGIN {new} END",
+            f"CREATE TRIGGER {name}_on_update AFTER UPDATE ON {table} BEGIN {old} {new} END",
+            f"CREATE TRIGGER {name}_on_delete AFTER DELETE ON {table} BEGIN {old} END",
+        )
+    # Of a whole statement at once: to ask for each of a million rows would take longer than to enter them.
+    taken = (
+        f"DELETE FROM {pack} p USING (SELECT DISTINCT day / {days} AS week, series_id / {block} AS block FROM told) t "  # noqa: S608
+        "WHERE p.week = t.week AND p.block = t.block"
+    )
+    each = "FOR EACH STATEMENT EXECUTE FUNCTION"
+    return (
+        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF EXISTS (SELECT FROM {pack}) THEN {taken}; END IF; RETURN NULL; END $$",
+        f"CREATE TRIGGER {name}_on_insert AFTER INSERT ON {table} REFERENCING NEW TABLE AS told {each} {name}()",
+        f"CREATE TRIGGER {name}_from_update AFTER UPDATE ON {table} REFERENCING OLD TABLE AS told {each} {name}()",
+        f"CREATE TRIGGER {name}_to_update AFTER UPDATE ON {table} REFERENCING NEW TABLE AS told {each} {name}()",
+        f"CREATE TRIGGER {name}_on_delete AFTER DELETE ON {table} REFERENCING OLD TABLE AS told {each} {name}()",
+        f"CREATE FUNCTION {pack}_goes() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "  # noqa: S608 - ours
+        f"DELETE FROM {pack}; RETURN NULL; END $$",
+        f"CREATE TRIGGER {pack}_goes BEFORE TRUNCATE ON {table} {each} {pack}_goes()",
+    )
