@@ -26,7 +26,7 @@ from optimizer.response.scales import Basis, Days, Dynamics, drift, start, weigh
 from optimizer.response.season import ELASTICITY, Local, excess_variance, shared_weekdays, weekday_factors
 from optimizer.response.worth import learn_worth
 
-MODEL_VERSION: Final = "funnel-filter/3"
+MODEL_VERSION: Final = "funnel-filter/4"
 RECENT: Final = 28
 
 VOLUME: Final = Dynamics(drift=4e-4, fade=0.999, break_chance=4e-3)

@@ -367,11 +367,11 @@ def test_a_promise_that_hope_would_break_is_looked_for_with_less(monkeypatch: py
     tried: list[float] = []
     whole = search._search
 
-    def blocked_at_first(case, rng):
+    def blocked_at_first(case, ground, rng):
         tried.append(case.forecast.hope)
         if case.forecast.hope == 1.0:
             return Finding("confidence", Severity.BLOCK, "portfolio", "not with so much hope")
-        return whole(case, rng)
+        return whole(case, ground, rng)
 
     monkeypatch.setattr(search, "_search", blocked_at_first)
     assert decided(Goals("EUR")).moves
