@@ -124,6 +124,7 @@ def _search(case: Case, ground: _Ground, rng: np.random.Generator) -> Plan | Fin
     sober = _sober(case, ground, aim)
     explored = _explored(case, ground.wide, aim, sober, found.budget, rng)
     outside = _outside(ground.own, case.snapshot.current)
+    trials = trying.under_way(case, trials, found.budget)
     return Plan(found.budget, found.box, aim.answer, outside, sober.prices, explored, found.findings, trials)
 
 

@@ -92,6 +92,12 @@ def pinned(box: Box, trials: Sequence[Trial]) -> Box:
                        for t in trials})  # fmt: skip
 
 
+def under_way(case: Case, trials: Sequence[Trial], budget: FloatArray) -> tuple[Trial, ...]:
+    """Return the trials that the budgets (K,) go towards: limits and today's steps may send one elsewhere."""
+    current = case.snapshot.current
+    return tuple(t for t in trials if (t.budget - current[t.target]) * (budget[t.target] - current[t.target]) > 0.0)
+
+
 def daily_worth(trials: Sequence[Trial]) -> float:
     """Return what trials are worth a day of their horizon, in the objective's unit."""
     return sum(trial.worth for trial in trials) / HORIZON
@@ -106,11 +112,9 @@ def told(case: Case, trials: Sequence[Trial], proposed: FloatArray) -> tuple[Fin
         proposed: The proposed budgets, shape (K,).
     """
     found = []
-    for trial in trials:
+    for trial in under_way(case, trials, proposed):
         target = case.snapshot.targets[trial.target]
         now = float(case.snapshot.current[trial.target])
-        if proposed[trial.target] == now:
-            continue
         words = (
             f"{target.budget.name} is on trial: towards {trial.budget:,.2f} a day from {now:,.2f}, for about "
             f"{trial.days:.0f} days. Until then it is expected to cost {trial.cost:,.1f} {case.counted}, and what is "
