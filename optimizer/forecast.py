@@ -88,7 +88,7 @@ class Forecast:
     def utility(self, budget: FloatArray) -> FloatArray:
         """Return what the allocator maximises, shape (K, P): the objective with what `explore` hopes for on top.
 
-        The mean plus `hope` times a bonus: of `optimistic` one posterior standard deviation, but no more than
+        The mean plus `hope` times a bonus: of `optimistic` half a posterior standard deviation, but no more than
         twice the mean (of what was never tried, the deviation is a large multiple of it); of `knowledge-gradient` what
         a look there is worth (`optimizer.knowledge`); of `thompson` the way to one posterior draw, the same in every
         question of one decision; of `none` nothing. The default is chosen by benchmarks (docs/models.md).

@@ -11,7 +11,7 @@ import numpy as np
 
 from optimizer.plan.problem import Outcome
 from optimizer.plan.snapshot import FloatArray, IntArray
-from optimizer.response.curves import LARGEST, Cells, relative
+from optimizer.response.curves import LARGEST, Cells, place, relative
 from optimizer.response.delivery import Supply
 from optimizer.response.history import BoolArray
 from optimizer.response.lift import Lift
@@ -114,7 +114,7 @@ class CurvePosterior:
         chance = np.take_along_axis(self.weights, picked, axis=1)
         chance = chance / chance.sum(axis=1, keepdims=True)
         level = self.alpha[:, None] / np.take_along_axis(self.beta, picked, axis=1)
-        log_g = self.cells.log_shape(relative(spend, self.reference)[..., None], picked[:, None, :])
+        log_g = self.cells.table[place(relative(spend, self.reference))[..., None], picked[:, None, :]]
         volume = np.einsum("kpj,kj->kp", np.exp(log_g), level * chance)
         exponent, scale = np.ones(len(level)), np.ones(len(level))
         for rate in self.rates:

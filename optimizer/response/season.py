@@ -101,14 +101,15 @@ def elasticity(
     weight = np.where(shown, 1.0 / (typical[:, None] + 1.0 / (count + 0.5)), 0.0)
     moved, came = np.log(np.where(shown, spend, 1.0)), np.log((count + 0.5) / np.where(shown, complete, 1.0))
     around = _around(weight)
-    moved, came = (measure - _ratio(_around(weight * measure), around) for measure in (moved, came))
+    moved, came = (measure - _ratio(_week(weight * measure), around) for measure in (moved, came))
     onto = (weekday[:, None] == np.arange(WEEK)).astype(np.float64)
     loose = max(weekday.size / WEEK, 1.0) * _WEEKDAY_SD**2
     weekly = (weight * moved) @ onto / (weight @ onto + 1.0 / loose)
     apart = moved - weekly @ onto.T  # what of the moves is not told from the weekday
     prior = 1.0 / _ELASTICITY_SD**2
     slope = (prior * ELASTICITY + (weight * apart * came).sum(axis=1)) / (prior + (weight * apart * moved).sum(axis=1))
-    return np.clip(slope, 0.0, _MOST_ELASTIC)
+    held: FloatArray = np.clip(slope, 0.0, _MOST_ELASTIC)
+    return held
 
 
 def weekday_factors(days: Local, sweeps: int = 3) -> FloatArray:
@@ -205,12 +206,18 @@ def excess_variance(days: Local, factors: FloatArray) -> FloatArray:
 
 
 def _around(measure: FloatArray) -> FloatArray:
-    """Return sums over the centred seven days, shorter at the ends, shape (K, T)."""
+    """Return sums of what is not negative over the centred seven days, shorter at the ends, shape (K, T)."""
+    inside: FloatArray = np.maximum(_week(measure), 0.0)
+    return inside
+
+
+def _week(measure: FloatArray) -> FloatArray:
+    """Return sums over the centred seven days, shape (K, T), as differences of long sums."""
     days, half = measure.shape[1], WEEK // 2
     sums = np.concatenate([np.zeros((len(measure), 1)), np.cumsum(measure, axis=1)], axis=1)
     right, left = np.minimum(np.arange(days) + half + 1, days), np.maximum(np.arange(days) - half, 0)
     inside: FloatArray = sums[:, right] - sums[:, left]
-    return np.maximum(inside, 0.0)
+    return inside
 
 
 def _ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
