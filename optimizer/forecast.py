@@ -16,6 +16,9 @@ from optimizer.plan.snapshot import FloatArray
 from optimizer.response import Belief
 from optimizer.response.lift import Lift
 
+HOPE: Final = 0.5
+"""Posterior standard deviations that optimism adds to the mean."""
+
 MOST_HOPE: Final = 2.0
 """Bound on the optimism about a budget, as a multiple of what it is expected to bring; the evidence for it
 is mixed (docs/benchmarks.md)."""
@@ -47,7 +50,7 @@ class Forecast:
     def moments(self, budget: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return posterior mean and standard deviation of the objective per day, each (K, P)."""
         mean, sd = self._of(budget)
-        scale, cost = self._scale, self._cost(budget)
+        scale, cost = self._scale, self.cost(budget)
         return scale * mean - cost, scale * sd
 
     def draws(self, budget: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
@@ -55,12 +58,27 @@ class Forecast:
         drawn = self.belief.draws(budget, self._outcome, n, rng)
         if (lift := self._lift) is not None:
             drawn = drawn * lift.draws(n, rng)[..., None]
-        return self._scale * drawn - self._cost(budget)
+        return self._scale * drawn - self.cost(budget)
 
     def brought(self, budget: FloatArray) -> FloatArray:
         """Return the expected objective per day before its cost, shape (K, P)."""
         value: FloatArray = self._scale * self._of(budget)[0]
         return value
+
+    def likeliest(self, budget: FloatArray, cells: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return the objective per day before its cost by the likeliest shapes of each target.
+
+        Args:
+            budget: Positive, shape (K, P).
+            cells: How many shapes of each target at most.
+
+        Returns:
+            Curves (K, P, n), whose mean is `brought`; their probabilities (K, n); and the standard deviation of the log
+            of what one day shows of a curve, (K, P).
+        """
+        curves, chance, noise = self.belief.likeliest(budget, cells)
+        mean = np.einsum("kpj,kj->kp", curves, chance)
+        return curves * (self.brought(budget) / np.maximum(mean, 1e-300))[..., None], chance, noise
 
     @property
     def incremental(self) -> bool:
@@ -70,7 +88,7 @@ class Forecast:
     def utility(self, budget: FloatArray) -> FloatArray:
         """Return what the allocator maximises, shape (K, P): the objective with what `explore` hopes for on top.
 
-        The mean plus `hope` times a bonus: of `optimistic` one posterior standard deviation, but no more than
+        The mean plus `hope` times a bonus: of `optimistic` half a posterior standard deviation, but no more than
         twice the mean (of what was never tried, the deviation is a large multiple of it); of `knowledge-gradient` what
         a look there is worth (`optimizer.knowledge`); of `thompson` the way to one posterior draw, the same in every
         question of one decision; of `none` nothing. The default is chosen by benchmarks (docs/models.md).
@@ -78,7 +96,7 @@ class Forecast:
         mean = self.moments(budget)[0]
         if not self.hopes:
             return mean
-        cost = self._cost(budget)
+        cost = self.cost(budget)
         return np.maximum.accumulate(mean + self.hope * self._bonus(budget) + cost, axis=1) - cost
 
     def _bonus(self, budget: FloatArray) -> FloatArray:
@@ -88,7 +106,7 @@ class Forecast:
                 return np.zeros_like(budget)
             case Explore.OPTIMISTIC:
                 mean, sd = self.moments(budget)
-                return np.minimum(sd, MOST_HOPE * np.maximum(mean + self._cost(budget), 0.0))
+                return np.minimum(HOPE * sd, MOST_HOPE * np.maximum(mean + self.cost(budget), 0.0))
             case Explore.THOMPSON:
                 drawn: FloatArray = self.draws(budget, 1, world)[0]
                 return drawn - self.moments(budget)[0]
@@ -98,9 +116,9 @@ class Forecast:
     def _question(self) -> Question:
         total = float(self.current.sum()) if self.goals.total is None else self.goals.total.micros / 1e6
         return Question(
-            brought=lambda at: self.moments(at)[0] + self._cost(at),
-            draws=lambda at, n, rng: self.draws(at, n, rng) + self._cost(at),
-            cost=self._cost,
+            brought=lambda at: self.moments(at)[0] + self.cost(at),
+            draws=lambda at, n, rng: self.draws(at, n, rng) + self.cost(at),
+            cost=self.cost,
             counted=lambda at: self.belief.moments(at, Outcome.CONVERSIONS)[0],
             total=total,
         )
@@ -168,7 +186,8 @@ class Forecast:
     def _lift(self) -> Lift | None:
         return self.belief.lift if self.goals.counts is Counting.INCREMENTAL else None
 
-    def _cost(self, budget: FloatArray) -> FloatArray:
+    def cost(self, budget: FloatArray) -> FloatArray:
+        """Return what of the spend the objective takes off, shape (K, P): of profit what will be delivered."""
         if self.goals.objective is not Objective.PROFIT:
             return np.zeros_like(budget)
         return self.belief.delivered(budget)

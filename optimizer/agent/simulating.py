@@ -199,7 +199,7 @@ POLICIES: Final[Mapping[str, MakePolicy]] = MappingProxyType({**OUTLAY, **BASELI
 
 ABOUT: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "outlay": "Outlay's own decision, guardrails aside: plans for the mean plus one standard deviation of it.",
+        "outlay": "Outlay's own decision, guardrails aside: plans for the mean and half a deviation, with trials.",
         "outlay-none": "The same without exploration: plans for the posterior mean.",
         "outlay-kg": "The same exploring by the knowledge gradient: plans for the mean and what a look is worth.",
         "outlay-thompson": "The same exploring by chance: plans for one posterior draw of every curve.",

@@ -19,6 +19,7 @@ from optimizer.decide.promises import probability, uncertain_rows
 from optimizer.decide.report import report
 from optimizer.decide.search import Plan, search
 from optimizer.decide.tested import calibration
+from optimizer.decide.trying import daily_worth, told
 from optimizer.forecast import Forecast
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails, Hold
@@ -112,7 +113,9 @@ def choose(
         return Choice(case, None, case.stay, (*noticed, plan))
     proposed = goals.to_quantum(plan.budget, planned.targets, plan.box, case.rows)
     doubt = _too_little(case, plan, proposed, rng)
-    return Choice(case, plan, case.stay if doubt else proposed, (*noticed, *plan.findings, *doubt))
+    if doubt:
+        return Choice(case, plan, case.stay, (*noticed, *plan.findings, *doubt))
+    return Choice(case, plan, proposed, (*noticed, *plan.findings, *told(case, plan.trials, units(proposed))))
 
 
 def _without_value(case: Case) -> tuple[Finding, ...]:
@@ -204,7 +207,8 @@ def _broken(case: Case, plan: Plan, proposed: FloatArray, rng: np.random.Generat
 def _too_little(case: Case, plan: Plan, proposed: tuple[Money, ...], rng: np.random.Generator) -> tuple[Finding, ...]:
     """Whether the gain is too small or too unlikely to disturb what runs.
 
-    A person's edit stands without it, and so does the way back to limits that the present budgets break.
+    A person's edit stands without it, and so does the way back to limits that the present budgets break. What trials
+    are worth a day counts with the gain: they are not made for what they bring today.
     """
     if proposed == case.stay:
         return _nothing_to_shift(case, plan)
@@ -213,7 +217,7 @@ def _too_little(case: Case, plan: Plan, proposed: tuple[Money, ...], rng: np.ran
         return ()
     pair = np.stack([case.snapshot.current, units(proposed)], axis=1)
     draws = case.forecast.draws(pair, case.draw_count, rng)
-    gain = (draws[..., 1] - draws[..., 0]).sum(axis=1)
+    gain = (draws[..., 1] - draws[..., 0]).sum(axis=1) + daily_worth(plan.trials)
     needed = case.guards.min_gain_share * abs(float(case.forecast.moments(pair)[0][:, 0].sum()))
     sure = float(((gain >= needed) & (gain > 0)).mean())
     if sure >= case.guards.min_gain_probability:

@@ -11,6 +11,7 @@ import numpy as np
 from connectors.money import Money
 from optimizer import goals, guardrails
 from optimizer.allocate import solve
+from optimizer.decide import trying
 from optimizer.decide.case import Case
 from optimizer.decide.market import Market, Space, market, space, tabulated
 from optimizer.decide.promises import asked_share, credited, judged, probability, uncertain_rows
@@ -19,6 +20,7 @@ from optimizer.guardrails import BoolArray
 from optimizer.plan.problem import Allocation, Collision, Outcome, Row
 from optimizer.plan.recommendation import Finding, Severity
 from optimizer.plan.snapshot import FloatArray
+from optimizer.trials import Trial
 
 _WIDE_POINTS: Final = 64
 _STEP_POINTS: Final = 33
@@ -44,6 +46,7 @@ class Plan:
         prices: What each row's room is worth by the expected curves alone, shape (rows,).
         explored: Share of the spend that stands where only hope puts it: above the aim of the expected curves.
         findings: What was noticed on the way.
+        trials: Which targets are on trial.
     """
 
     budget: FloatArray
@@ -53,6 +56,7 @@ class Plan:
     prices: FloatArray
     explored: float
     findings: tuple[Finding, ...]
+    trials: tuple[Trial, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,33 +70,62 @@ class _Aim:
 def search(case: Case, rng: np.random.Generator) -> Plan | Finding:
     """Find today's budgets; a finding says why there are none.
 
-    Hope is lessened until no more of the spend than `explore_limit` stands where hope alone puts it.
+    Hope is lessened, and with it the room for trials, until no more of the spend than `explore_limit` stands where
+    hope alone puts it.
 
     Raises:
         GoalsError: A line that a person fixed breaks a limit of its own.
     """
+    ground = _ground(case)
     world = int(rng.integers(2**63))
     for hope in _HOPES:
-        found = _search(replace(case, forecast=replace(case.forecast, hope=hope, world=world)), rng)
+        found = _search(replace(case, forecast=replace(case.forecast, hope=hope, world=world)), ground, rng)
         # With less hope a promise may be kept that was not with more; limits that contradict each other never hold.
         if found.code == _CONTRADICTION if isinstance(found, Finding) else found.explored <= case.goals.explore_limit:
             break
     return found
 
 
-def _search(case: Case, rng: np.random.Generator) -> Plan | Finding:
-    targets, current = case.snapshot.targets, case.snapshot.current
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ground:
+    """What is the same whatever is hoped for.
+
+    `own` is each budget's room if steps did not matter, `wide` that of what may move, `step` today's. `sober` is the
+    aim of the expected curves alone under all rows as they stand, None where no trial is thought of.
+    """
+
+    own: Box
+    wide: Box
+    step: Box
+    sober: Allocation | None
+    trials: tuple[Trial, ...]
+
+
+def _ground(case: Case) -> _Ground:
     step = guardrails.room(case.snapshot, case.goals, case.guards, case.now)
     _check_fixed(case, step)
-    own = goals.wide_box(case.goals, targets, current, case.snapshot.today)
+    own = goals.wide_box(case.goals, case.snapshot.targets, case.snapshot.current, case.snapshot.today)
     wide = _closed(case, own)
-    aim = _aim(case, wide, rng)
+    sober = _expected_alone(case, wide, case.rows) if trying.may_try(case) else None
+    trials = () if sober is None or sober.collision is not None else trying.worth_trying(case, wide, sober)
+    return _Ground(own, wide, _closed(case, step), sober, trials)
+
+
+def _search(case: Case, ground: _Ground, rng: np.random.Generator) -> Plan | Finding:
+    trials: tuple[Trial, ...] = ()
+    if ground.sober is not None:
+        trials = trying.admitted(case, ground.trials, ground.sober)
+    aim = _aim(case, trying.pinned(ground.wide, trials), rng)
+    if isinstance(aim, Finding) and trials:
+        trials, aim = (), _aim(case, ground.wide, rng)
     if isinstance(aim, Finding):
         return aim
-    found = _fewer_moves(case, aim, _closed(case, step), rng)
-    sober = _sober(case, wide, aim)
-    explored = _explored(case, wide, aim, sober, found.budget, rng)
-    return Plan(found.budget, found.box, aim.answer, _outside(own, current), sober.prices, explored, found.findings)
+    found = _fewer_moves(case, aim, ground.step, rng)
+    sober = _sober(case, ground, aim)
+    explored = _explored(case, ground.wide, aim, sober, found.budget, rng)
+    outside = _outside(ground.own, case.snapshot.current)
+    trials = trying.under_way(case, trials, found.budget)
+    return Plan(found.budget, found.box, aim.answer, outside, sober.prices, explored, found.findings, trials)
 
 
 def _explored(
@@ -161,12 +194,18 @@ def _worth_having(case: Case, budget: FloatArray) -> bool:
     return bool(then >= _LEAST_KEPT * now)
 
 
-def _sober(case: Case, box: Box, aim: _Aim) -> Allocation:
+def _sober(case: Case, ground: _Ground, aim: _Aim) -> Allocation:
     """The aim when only expectation counts: hope has no place in a price that a person reads."""
+    if ground.sober is not None and aim.rows is case.rows:
+        return ground.sober
     if not case.forecast.hopes and case.goals.risk_aversion == case.goals.switching_cost == 0.0:
         return aim.answer
+    return _expected_alone(case, ground.wide, aim.rows)
+
+
+def _expected_alone(case: Case, box: Box, rows: tuple[Row, ...]) -> Allocation:
     choice = space(box, _WIDE_POINTS, case.snapshot.current)
-    return solve(tabulated(case, choice, case.forecast.moments(choice.grid)[0], aim.rows))
+    return solve(tabulated(case, choice, case.forecast.moments(choice.grid)[0], rows))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

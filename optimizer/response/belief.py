@@ -11,7 +11,7 @@ import numpy as np
 
 from optimizer.plan.problem import Outcome
 from optimizer.plan.snapshot import FloatArray, IntArray
-from optimizer.response.curves import LARGEST, Cells, relative
+from optimizer.response.curves import LARGEST, Cells, place, relative
 from optimizer.response.delivery import Supply
 from optimizer.response.history import BoolArray, blocks
 from optimizer.response.lift import Lift
@@ -103,6 +103,31 @@ class CurvePosterior:
             np.multiply(np.exp(shape, out=shape), level[:, part, None], out=curves[:, part])
         curves[:, ~(spend > 0)] = 0.0
         return curves
+
+    def likeliest(self, spend: FloatArray, cells: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return what the likeliest cells of each target bring, how likely they are, and the volume to be expected.
+
+        Args:
+            spend: Positive, shape (K, P).
+            cells: How many of each target at most.
+
+        Returns:
+            Conversions a day with the rates at their means, (K, P, n); probabilities that sum to one, (K, n); expected
+            volume a day, (K, P).
+        """
+        picked = np.argsort(-self.weights, axis=1, kind="stable")[:, :cells]
+        chance = np.take_along_axis(self.weights, picked, axis=1)
+        chance = chance / chance.sum(axis=1, keepdims=True)
+        level = self.alpha[:, None] / np.take_along_axis(self.beta, picked, axis=1)
+        log_g = self.cells.table[place(relative(spend, self.reference))[..., None], picked[:, None, :]]
+        volume = np.einsum("kpj,kj->kp", np.exp(log_g), level * chance)
+        exponent, scale = np.ones(len(level)), np.ones(len(level))
+        for rate in self.rates:
+            scale = scale * rate.moments()[0].sum(axis=1)
+            exponent = exponent - rate.weights @ rate.elasticity
+        exponent = np.clip(exponent, 1.0 - _SUMS[-1], 1.0 - _SUMS[0])
+        curves = (scale[:, None] * level)[:, None, :] * np.exp(exponent[:, None, None] * log_g)
+        return curves, chance, volume
 
 
 def _between(table: FloatArray, left: IntArray, share: FloatArray) -> FloatArray:
@@ -266,6 +291,22 @@ class Belief:
                 sd = self.worth.sd
                 worth = self.worth.mean * np.exp(sd * rng.standard_normal((n, len(sd))) - 0.5 * sd**2)
                 return curves * worth[..., None]
+
+    def likeliest(self, budget: FloatArray, cells: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return conversions a day by the likeliest shapes, their probabilities, and the noise of a day's look.
+
+        Args:
+            budget: Currency units a day, positive, shape (K, P).
+            cells: How many shapes of each target at most.
+
+        Returns:
+            Shapes (K, P, n), (K, n) and (K, P); the noise is the standard deviation of the log of what one day's
+            volume shows of the curve.
+        """
+        curves, chance, volume = self.curves.likeliest(np.maximum(self.delivered(budget), 1e-9), cells)
+        later = np.prod([1.0 + rate.excess for rate in self.curves.rates], axis=0)
+        shocks = np.maximum((1.0 + self.excess) / later - 1.0, 0.0)
+        return curves, chance, np.sqrt(shocks[:, None] + 1.0 / np.maximum(volume, 1e-3))
 
     def expected(self, spend: FloatArray, day: date, n: int, rng: np.random.Generator) -> FloatArray:
         """Draw the expected eventual conversions of one day: its weekday, its event, and what is felt of earlier spend.

@@ -1,7 +1,8 @@
 """What the day of the week does, and how much noisier than Poisson counts are.
 
 Both compare a day with the six around it, so that neither the curve nor drift has to be known first. Within those
-days spend is taken to act as x^.7, between proportional and saturated.
+days spend is taken to act as x^b, with an elasticity b of each target's own: one that climbs an S-shaped curve would
+else seem to have weekdays that bend the other way, and its curve to be flat.
 """
 
 from __future__ import annotations
@@ -18,6 +19,12 @@ WINDOW: Final = 182
 """Days of history that season and noise are estimated from."""
 
 ELASTICITY: Final = 0.7
+"""What is expected of b, between proportional and saturated."""
+
+_ELASTICITY_SD: Final = 0.5
+_WEEKDAY_SD: Final = 0.15
+_MOST_ELASTIC: Final = 3.5
+
 POOL_EVENTS: Final = 50.0
 """Weight, in Poisson events per weekday, of an even week in the pooled factors."""
 
@@ -56,7 +63,7 @@ class Local:
     def of_spend(
         cls, count: FloatArray, spend: FloatArray, complete: FloatArray, late: BoolArray, weekday: IntArray
     ) -> Local:
-        """Set the last WINDOW days of a count against spend; all shapes (K, T) but that of `weekday`, (T,).
+        """Set the last WINDOW days of a count against spend^b; all shapes (K, T) but that of `weekday`, (T,).
 
         Args:
             count: Events so far; a day without spend does not count.
@@ -65,10 +72,44 @@ class Local:
             late: Whether the events are conversions, shape (K,).
             weekday: 0 is Monday.
         """
+        count, spend, complete = (measure[:, -WINDOW:] for measure in (count, spend, complete))
         counted = spend > 0
-        exposure = np.where(counted, complete * np.where(counted, spend, 1.0) ** ELASTICITY, 0.0)
         typical = np.where(late, TYPICAL_EXCESS, TYPICAL_SHOWN)
-        return cls(np.where(counted, count, 0.0)[:, -WINDOW:], exposure[:, -WINDOW:], typical, weekday[-WINDOW:])
+        own = elasticity(np.where(counted, count, 0.0), spend, complete, typical, weekday[-WINDOW:])
+        exposure = np.where(counted, complete * np.where(counted, spend, 1.0) ** own[:, None], 0.0)
+        return cls(np.where(counted, count, 0.0), exposure, typical, weekday[-WINDOW:])
+
+
+def elasticity(
+    count: FloatArray, spend: FloatArray, complete: FloatArray, typical: FloatArray, weekday: IntArray
+) -> FloatArray:
+    """Estimate how counts follow spend from one day to the next, shape (K,).
+
+    The slope of the log count on the log spend, both less their means over the centred seven days, each day weighed by
+    1 / (phi + 1 / (count + .5)), next to weekdays as random effects: the posterior mean by generalised least squares
+    (Henderson, Biometrics 31, 1975) under b ~ N(.7, .5^2) and log weekday factors ~ N(0, .15^2 x weeks). With few weeks
+    a climb is told by its spend, with many a spend that follows the weekday is no evidence.
+
+    Args:
+        count: Events so far, shape (K, T).
+        spend: Zero on days that do not count, likewise.
+        complete: Share of the events that is reported by now.
+        typical: phi, shape (K,).
+        weekday: 0 is Monday, shape (T,).
+    """
+    shown = (spend > 0) & (complete > 0)
+    weight = np.where(shown, 1.0 / (typical[:, None] + 1.0 / (count + 0.5)), 0.0)
+    moved, came = np.log(np.where(shown, spend, 1.0)), np.log((count + 0.5) / np.where(shown, complete, 1.0))
+    around = _around(weight)
+    moved, came = (measure - _ratio(_week(weight * measure), around) for measure in (moved, came))
+    onto = (weekday[:, None] == np.arange(WEEK)).astype(np.float64)
+    loose = max(weekday.size / WEEK, 1.0) * _WEEKDAY_SD**2
+    weekly = (weight * moved) @ onto / (weight @ onto + 1.0 / loose)
+    apart = moved - weekly @ onto.T  # what of the moves is not told from the weekday
+    prior = 1.0 / _ELASTICITY_SD**2
+    slope = (prior * ELASTICITY + (weight * apart * came).sum(axis=1)) / (prior + (weight * apart * moved).sum(axis=1))
+    held: FloatArray = np.clip(slope, 0.0, _MOST_ELASTIC)
+    return held
 
 
 def weekday_factors(days: Local, sweeps: int = 3) -> FloatArray:
@@ -167,14 +208,20 @@ def excess_variance(days: Local, factors: FloatArray) -> FloatArray:
 
 
 def _around(measure: FloatArray) -> FloatArray:
-    """Return sums over the centred seven days, shorter at the ends, shape (K, T)."""
+    """Return sums of what is not negative over the centred seven days, shorter at the ends, shape (K, T)."""
+    inside = _week(measure)
+    return np.maximum(inside, 0.0, out=inside)
+
+
+def _week(measure: FloatArray) -> FloatArray:
+    """Return sums over the centred seven days, shape (K, T), as differences of long sums."""
     days, half = measure.shape[1], WEEK // 2
     inside = np.empty_like(measure)
     for part in blocks(len(measure)):
         sums = np.zeros((len(measure[part]), days + WEEK))  # with half a week before the first day and behind the last
         np.cumsum(measure[part], axis=1, out=sums[:, half + 1 : half + 1 + days])
         sums[:, half + 1 + days :] = sums[:, [half + days]]
-        np.maximum(np.subtract(sums[:, WEEK:], sums[:, :-WEEK], out=inside[part]), 0.0, out=inside[part])
+        np.subtract(sums[:, WEEK:], sums[:, :-WEEK], out=inside[part])
     return inside
 
 

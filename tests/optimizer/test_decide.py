@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
 
 from connectors.money import Money
-from optimizer.decide import decide, search
+from optimizer.decide import choose, decide, search, trying
 from optimizer.goals import Explore, Goals, GoalsError, Limit, Pin, Scope
 from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import Decision, Finding, Objective, Severity, from_json, to_json
-from optimizer.plan.snapshot import Snapshot
+from optimizer.plan.snapshot import Panel, Snapshot
+from optimizer.trials import Trial
 from tests.optimizer.snapshots import BUDGETS, NOW, snapshot, target
 
 SEEN = snapshot()
@@ -363,15 +365,77 @@ def test_hope_is_held_to_its_share_and_told() -> None:
     assert proposed(none) == proposed(decided(Goals("EUR", largest_step=0.9, explore=Explore.NONE), loose))
 
 
+def starved() -> Snapshot:
+    """One campaign fell steeply when it was cut, as at the foot of an S-curve; three were varied a little."""
+    days, rng = 28, np.random.default_rng(9)
+    spend = 150.0 * rng.uniform(0.7, 1.3, (4, days))
+    spend[2] = np.clip(150.0 * 0.75 ** np.maximum(np.arange(days) - 6.0, 0.0), 10.0, None)
+    shown = 30_000.0 * spend / (spend + 60.0)
+    shown[2] = 9_000.0 * (spend[2] / 150.0) ** 2.6
+    shown = rng.poisson(shown)
+    clicks = rng.binomial(shown, 0.02)
+    sold = rng.binomial(clicks, 0.03).astype(float)
+    panel = Panel(
+        SEEN.today - timedelta(days=days), spend, sold, 40.0 * sold, clicks.astype(float), shown.astype(float), spend
+    )
+    targets = tuple(
+        replace(one, budget=replace(one.budget, amount=eur(round(float(now), 2))))
+        for one, now in zip(SEEN.targets, spend[:, -1], strict=True)
+    )
+    return replace(SEEN, targets=targets, panel=panel)
+
+
+TRYING = Goals("EUR", total=eur(600))
+
+
+def of_starved(goals: Goals) -> Decision:
+    return decide(starved(), goals, Guardrails(largest_step_24h=1.0), NOW, np.random.default_rng(1))
+
+
+def test_a_trial_is_told_with_what_it_may_cost_and_when_it_stops() -> None:
+    decision = of_starved(TRYING)
+    (trial,) = [finding for finding in decision.findings if finding.code == "trial"]
+    line = next(line for line in decision.lines if str(line.key) == trial.subject)
+    assert line.proposed.micros > line.current.micros
+    for words in ("on trial: towards", "expected to cost", "judged anew each morning", "stops"):
+        assert words in trial.message
+    assert decision.explored is not None
+    assert decision.explored <= TRYING.explore_limit
+
+
+def test_nothing_is_tried_where_nothing_may_be_hoped_for() -> None:
+    for goals in (
+        replace(TRYING, explore=Explore.NONE),
+        replace(TRYING, explore_limit=0.0),
+        replace(TRYING, risk_aversion=0.5),
+        replace(TRYING, roas_floor=1.0),
+    ):
+        assert "trial" not in codes(of_starved(goals))
+
+
+def test_trials_find_room_in_their_part_of_the_explored_share() -> None:
+    choice = choose(starved(), TRYING, Guardrails(), NOW, np.random.default_rng(1))
+    assert choice.plan is not None
+    sober = replace(choice.plan.aim, spend=np.zeros(4))
+    now = choice.case.snapshot.current
+    trials = [Trial(k, 5.0 * float(now[k]), 9.0, 1.0, 1.0, 50.0) for k in range(4)]
+    for limit, hope in ((0.0, 1.0), (0.5, 1.0), (0.5, 0.5), (1.0, 1.0)):
+        goals = replace(TRYING, explore_limit=limit)
+        case = replace(choice.case, goals=goals, forecast=replace(choice.case.forecast, hope=hope))
+        found = trying.admitted(case, trials, sober)
+        assert sum(1.3 * now[trial.target] for trial in found) <= 2.0 / 3.0 * limit * hope * 600.0
+        assert bool(found) == (limit > 0)
+
+
 def test_a_promise_that_hope_would_break_is_looked_for_with_less(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[float] = []
     whole = search._search
 
-    def blocked_at_first(case, rng):
+    def blocked_at_first(case, ground, rng):
         tried.append(case.forecast.hope)
         if case.forecast.hope == 1.0:
             return Finding("confidence", Severity.BLOCK, "portfolio", "not with so much hope")
-        return whole(case, rng)
+        return whole(case, ground, rng)
 
     monkeypatch.setattr(search, "_search", blocked_at_first)
     assert decided(Goals("EUR")).moves

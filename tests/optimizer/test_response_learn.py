@@ -237,6 +237,22 @@ def test_budgets_beyond_the_supply_bring_no_more():
     assert np.array_equal(draws[..., 1], draws[..., 2])
 
 
+def test_all_shapes_together_are_the_expected_curve():
+    """But for what the spread of the rates' elasticities adds; of few shapes the likeliest stand for the others."""
+    rng = np.random.default_rng(31)
+    belief = learn(with_measures(funnel_market(rng, 6, 60), ("impressions", "clicks"), 59))
+    at = grid(6)[:, 1:]
+    curves, chance, noise = belief.likeliest(at, 10_000)
+    assert np.allclose(chance.sum(axis=1), 1.0)
+    mean = belief.moments(at, Outcome.CONVERSIONS)[0]
+    assert np.allclose(np.einsum("kpj,kj->kp", curves, chance), mean, rtol=0.1)
+    assert ((noise > 0) & (noise < 1.0)).all()
+    few, likely, _ = belief.likeliest(at, 3)
+    assert few.shape == (6, at.shape[1], 3)
+    assert likely.shape == (6, 3)
+    assert (np.diff(likely, axis=1) <= 0).all()
+
+
 def test_value_draws_agree_with_value_moments():
     rng = np.random.default_rng(9)
     spend, conversions = history(rng)

@@ -13,7 +13,15 @@ from optimizer.response.funnel import REPORTED, WORTHWHILE, funnel
 from optimizer.response.history import History
 from optimizer.response.maturity import GROUP_WEIGHT, POOL_WEIGHT, default_hazard, learn_maturity
 from optimizer.response.prior import PULL, SCALE_WEIGHT, reference_spend, scale_prior, shape_prior
-from optimizer.response.season import TYPICAL_EXCESS, TYPICAL_SHOWN, Local, excess_variance, weekday_factors
+from optimizer.response.season import (
+    ELASTICITY,
+    TYPICAL_EXCESS,
+    TYPICAL_SHOWN,
+    Local,
+    elasticity,
+    excess_variance,
+    weekday_factors,
+)
 from optimizer.response.worth import learn_worth
 
 
@@ -129,6 +137,27 @@ def test_weekday_factors_are_recovered_though_spend_follows_the_weekday():
     counts = rng.poisson(40 * (spend / 100) ** 0.7 * truth[weekday])
     days = around(spend, counts)
     assert np.allclose(weekday_factors(days).mean(axis=0), truth, atol=0.03)
+
+
+def test_a_climb_in_the_first_week_is_no_weekday():
+    """Spend falls by 30% a day and volume with its 2.5th power, as at the foot of an S-curve."""
+    spend = 100.0 * 0.7 ** np.arange(7.0)[None] * np.ones((6, 1))
+    counts = 5_000.0 * (spend / 100.0) ** 2.5
+    days = Local.of_spend(counts, spend, np.ones_like(spend), np.zeros(6, dtype=bool), np.arange(7, dtype=np.int64))
+    assumed = Local(counts, spend**ELASTICITY, days.typical, days.weekday)
+    found, mistaken = (np.abs(np.log(weekday_factors(each))).max() for each in (days, assumed))
+    assert found < 0.3 < 2.0 * found < mistaken
+    own = elasticity(counts, spend, np.ones_like(spend), np.full(6, TYPICAL_SHOWN), np.arange(7, dtype=np.int64))
+    assert np.allclose(own, 2.5, atol=0.4)
+
+
+def test_an_elasticity_of_which_nothing_is_seen_is_the_expected_one():
+    nothing = np.zeros((2, 0))
+    none = np.zeros(0, dtype=np.int64)
+    assert np.allclose(elasticity(nothing, nothing, nothing, np.full(2, TYPICAL_SHOWN), none), ELASTICITY)
+    still = np.full((2, 14), 100.0)
+    held = elasticity(still, still, np.ones_like(still), np.full(2, TYPICAL_SHOWN), np.arange(14, dtype=np.int64) % 7)
+    assert np.allclose(held, ELASTICITY)
 
 
 def test_weekdays_without_rows_keep_a_factor_and_bias_no_other():
