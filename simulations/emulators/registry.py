@@ -30,7 +30,11 @@ class Setup:
 
 Start = Callable[[Setup], Emulator]
 
-EMULATORS: Mapping[str, str] = MappingProxyType({})
+EMULATORS: Mapping[str, str] = MappingProxyType(
+    {
+        "google": "simulations.emulators.google",
+    }
+)
 """The module of each platform that has a function `start(setup)`; imported when it is first asked for."""
 
 
