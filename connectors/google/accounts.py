@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Protocol
@@ -44,8 +44,8 @@ _AUDIENCES: Final = (
 class Searches(Protocol):
     """What reads rows: a session."""
 
-    def search(self, customer_id: str, query: str, what: str) -> Iterator[Any]:
-        """Return the rows of a query of one account; `what` names them in errors."""
+    def search[T](self, customer_id: str, query: str, what: str, take: Callable[[Any], T] = ...) -> Iterator[T]:
+        """Return what `take` makes of each row of a query of one account; `what` names the rows in errors."""
         ...
 
 

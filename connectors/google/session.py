@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import date
 from functools import partial
-from itertools import chain
 from typing import Any, Final
 
 import grpc
@@ -24,6 +23,10 @@ VERSION: Final = Version("v26", date(2027, 11, 1))
 """Google's schedule gives November 2027 for its end, without a day."""
 
 _TOKEN_TIMEOUT: Final = 30.0
+
+
+def _as_it_is(row: Any) -> Any:
+    return row
 
 
 class _RequestIds(grpc.UnaryUnaryClientInterceptor):  # type: ignore[misc]
@@ -71,24 +74,25 @@ class Session:
             use_proto_plus=False,
         )
 
-    def search(self, customer_id: str, query: str, what: str) -> Iterator[Any]:
-        """Return the rows of a query as plain protobuf; all of them are there before the first is given.
+    def search[T](self, customer_id: str, query: str, what: str, take: Callable[[Any], T] = _as_it_is) -> Iterator[T]:
+        """Return what `take` makes of each row of a query, plain protobuf; all are there before the first is given.
 
-        A stream that breaks is asked for anew, so its rows are held until it has ended.
+        A stream that breaks is asked for anew, so what was taken is held until it has ended; the rows themselves are
+        let go batch by batch, since one takes some kilobytes.
 
         Raises:
             RetryLater, AskMarketer, Stop: What the platform says.
         """
         call = Call(f"{self._name}: reading {what} of {customer_id}")
 
-        def read() -> list[Any]:
+        def read() -> list[T]:
             self.quota.spend()
             stream = self._service("GoogleAdsService").search_stream(
                 customer_id=customer_id, query=query, timeout=self._timeout, retry=None
             )
-            return [batch.results for batch in stream]
+            return [take(row) for batch in stream for row in batch.results]
 
-        return chain.from_iterable(patiently(partial(self._called, read, call)))
+        return iter(patiently(partial(self._called, read, call)))
 
     def reachable(self) -> tuple[str, ...]:
         """Return the ids of the accounts that the credentials reach directly.

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from simulations.emulators.account import Account
 from simulations.emulators.google import messages
-from simulations.emulators.google.facts import Fact, facts
+from simulations.emulators.google.facts import METRICS, Fact, facts
 from simulations.emulators.google.gaql import Condition, Query, QueryProblem, parse
 from simulations.emulators.google.schema import ACTIONS, DATE, check, span
 from simulations.emulators.google.tables import Fields, Table, Traits, action, table, written
@@ -28,8 +28,8 @@ class ChangeProblem(Exception):  # noqa: N818 - it is answered as the platform's
         self.code = code
 
 
-def answer(account: Account, traits: Traits, text: str) -> tuple[Query, Iterator[Any]]:
-    """Read a query and return it with its rows.
+def answer(account: Account, traits: Traits, text: str) -> tuple[Query, Iterator[bytes]]:
+    """Read a query and return it with its rows, as they go over the wire.
 
     Raises:
         QueryProblem, ChangeProblem: The platform would refuse it.
@@ -40,92 +40,130 @@ def answer(account: Account, traits: Traits, text: str) -> tuple[Query, Iterator
     if query.resource == "change_event":
         _check_changes(account, query)
     tests = [_test(condition) for condition in query.where if condition.field != DATE]
-    rows = _rows(account, query, table(account, traits, query.resource), tests)
+    named = frozenset((*query.select, *(name for name, _ in tests), *(name for name, _ in query.order)))
+    rows = _rows(account, query, table(account, traits, query.resource, named), tests)
     if query.order:
         rows = iter(_sorted(list(rows), query))
     return query, (row for row, _ in islice(rows, query.limit))
 
 
 _Test = tuple[str, Callable[[Any], bool]]
-_Told = tuple[Any, Fields]
+_Told = tuple[bytes, Fields]
+
+
+def _measured(name: str) -> bool:
+    return name.startswith(("metrics.", "segments."))
 
 
 def _rows(account: Account, query: Query, resource: Table, tests: list[_Test]) -> Iterator[_Told]:
-    """Yield rows with the values of their fields."""
-    measured = any(name.startswith(("metrics.", "segments.")) for name in (*query.select, *(name for name, _ in tests)))
-    own = [test for test in tests if not test[0].startswith(("metrics.", "segments."))]
-    left = {key: each for key, each in resource.entities.items() if _passes(each, own)}
-    shown = [name for name in query.select if not name.startswith(("metrics.", "segments."))]
-    shown = list(dict.fromkeys((f"{query.resource}.resource_name", *shown)))
-    if not measured:
-        yield from ((_written(each, shown), each) for each in left.values())
+    """Yield rows, with the values of their fields where an order needs them."""
+    left = {
+        key: each
+        for key, each in resource.entities.items()
+        if all(test(each.get(name)) for name, test in tests if not _measured(name))
+    }
+    own = [name for name in query.select if not _measured(name)]
+    shown = [_Setter(name) for name in dict.fromkeys((f"{query.resource}.resource_name", *own))]
+    if any(map(_measured, (*query.select, *(name for name, _ in tests)))):
+        yield from _facts(account, query, resource, tests, left, shown)
         return
+    for each in left.values():
+        yield _written(each, shown), each
+
+
+def _facts(
+    account: Account,
+    query: Query,
+    resource: Table,
+    tests: list[_Test],
+    left: dict[Hashable, Fields],
+    shown: list[_Setter],
+) -> Iterator[_Told]:
+    """Yield the rows of a query with metrics or segments."""
     low, high = span(query, account.today)
     since, until = low or account.truth.start, min(high or account.today, account.today)
-    wanted = {*query.select, *(name for name, _ in tests)}
-    rest = [test for test in tests if test[0].startswith(("metrics.", "segments."))]
-    metrics = [(name, name.split(".")[1]) for name in wanted if name.startswith("metrics.")]
-    in_order = any(not name.startswith(("metrics.", "segments.")) for name, _ in query.order)
-    templates: dict[Hashable, Any] = {}
-    names = [action(account, kind) for kind in range(len(account.kinds))]
-    for fact in facts(account, resource, wanted, since, until, left):
+    rest = [(name, test) for name, test in tests if _measured(name)]
+    named = {*query.select, *(name for name, _ in rest)}
+    told = [(METRICS[name], name.partition(".")[2]) for name in query.select if name in METRICS]
+    looked_at = {name for name, _ in rest} | {name for name, _ in query.order}
+    scratch, segments = messages.Metrics(), _SegmentBytes(account, query.select)
+    templates: dict[Hashable, bytes] = {}
+    for fact in facts(account, resource, named, since, until, left):
+        values = _values(fact, segments, looked_at) if looked_at else _NOTHING
+        if not all(test(values.get(name)) for name, test in rest):
+            continue
         template = templates.get(fact.entity)
         if template is None:
             template = templates[fact.entity] = _written(left[fact.entity], shown)
-        values = _values(fact, metrics, names)
-        if not all(test(values.get(name)) for name, test in rest):
-            continue
-        row = messages.Row()
-        row.MergeFrom(template)
-        _measure(row, query.select, values, metrics)
-        yield row, {**left[fact.entity], **values} if in_order else values
+        scratch.Clear()
+        for of, leaf in told:
+            if (value := of(fact.sums)) is not None:
+                setattr(scratch, leaf, value)
+        measured = messages.embedded(messages.METRICS, scratch.SerializeToString()) if told else b""
+        yield template + measured + segments(fact), {**left[fact.entity], **values} if query.order else values
 
 
-def _values(fact: Fact, metrics: list[tuple[str, str]], names: list[Fields]) -> Fields:
-    values: Fields = {name: fact.sums.metric(name) for name, _ in metrics}
-    if fact.day is not None:
-        values[DATE] = fact.day.isoformat()
-    if fact.kind is not None:
-        values[ACTIONS[0]] = names[fact.kind]["conversion_action.resource_name"]
-        values[ACTIONS[1]] = names[fact.kind]["conversion_action.name"]
-    return values
+def _values(fact: Fact, segments: _SegmentBytes, looked_at: set[str]) -> Fields:
+    """The values that conditions or an order look at."""
+    values: Fields = {name: METRICS[name](fact.sums) for name in looked_at if name in METRICS}
+    return values | segments.values(fact)
 
 
-def _measure(row: Any, select: tuple[str, ...], values: Fields, metrics: list[tuple[str, str]]) -> None:
-    told = row.metrics
-    for name, leaf in metrics:
-        value = values[name]
-        if value is not None and name in select:
-            setattr(told, leaf, value)
-    for name in (DATE, *ACTIONS):
-        if name in select:
-            setattr(row.segments, name.split(".")[1], values[name])
+_NOTHING: Final[Fields] = {}
 
 
-def _written(fields: Fields, names: list[str]) -> Any:
+class _SegmentBytes:
+    """The segments of a row as they go over the wire, each made once."""
+
+    def __init__(self, account: Account, select: tuple[str, ...]) -> None:
+        self._actions = [action(account, kind) for kind in range(len(account.kinds))]
+        self._select = [name for name in (DATE, *ACTIONS) if name in select]
+        self._made: dict[tuple[date | None, int | None], bytes] = {}
+
+    def values(self, fact: Fact) -> Fields:
+        found: Fields = {} if fact.day is None else {DATE: fact.day.isoformat()}
+        if fact.kind is not None:
+            found[ACTIONS[0]] = self._actions[fact.kind]["conversion_action.resource_name"]
+            found[ACTIONS[1]] = self._actions[fact.kind]["conversion_action.name"]
+        return found
+
+    def __call__(self, fact: Fact) -> bytes:
+        key = (fact.day, fact.kind)
+        if key not in self._made:
+            values, message = self.values(fact), messages.Segments()
+            for name in self._select:
+                setattr(message, name.partition(".")[2], values[name])
+            whole = messages.embedded(messages.SEGMENTS, message.SerializeToString())
+            self._made[key] = whole if self._select else b""
+        return self._made[key]
+
+
+class _Setter:
+    """Puts the value of one field into a row."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        *self._heads, self._leaf = name.split(".")
+        self._constants = messages.numbers(name)
+
+    def __call__(self, row: Any, value: Any) -> None:
+        for head in self._heads:
+            row = getattr(row, head)
+        leaf = messages.leaf(row, self._leaf)
+        if isinstance(value, tuple):
+            getattr(row, leaf).paths.extend(value)
+        elif hasattr(value, "DESCRIPTOR"):
+            getattr(row, leaf).CopyFrom(value)
+        else:
+            setattr(row, leaf, value if self._constants is None else self._constants[value])
+
+
+def _written(fields: Fields, shown: list[_Setter]) -> bytes:
     row = messages.Row()
-    for name in names:
-        if (value := fields.get(name)) is not None:
-            _put(row, name, value)
-    return row
-
-
-def _put(row: Any, name: str, value: Any) -> None:
-    *heads, last = name.split(".")
-    for head in heads:
-        row = getattr(row, head)
-    last = messages.leaf(row, last)
-    if isinstance(value, tuple):
-        getattr(row, last).paths.extend(value)
-    elif hasattr(value, "DESCRIPTOR"):
-        getattr(row, last).CopyFrom(value)
-    else:
-        constants = messages.numbers(name)
-        setattr(row, last, value if constants is None else constants[value])
-
-
-def _passes(fields: Fields, tests: list[_Test]) -> bool:
-    return all(test(fields.get(name)) for name, test in tests)
+    for put in shown:
+        if (value := fields.get(put.name)) is not None:
+            put(row, value)
+    return bytes(row.SerializeToString())
 
 
 def _test(condition: Condition) -> _Test:

@@ -52,22 +52,22 @@ class Sums:
             self.eligible += eligible
             self.lost += eligible * (line.lost_to_budget or 0)
 
-    def metric(self, name: str) -> float | int | None:
-        """Return a metric as the platform tells it; None where it tells none."""
-        told = _METRICS.get(name)
-        if told is not None:
-            return told(self)
-        return self._share(name) if self.eligible else None
+    def share(self) -> float | None:
+        """Return the impression share as the platform tells it; None where it tells none."""
+        if not self.eligible:
+            return None
+        share = round(self.impressions / self.eligible / WHOLE, 6)
+        return 0.0999 if share < LEAST_SHARE else share
 
-    def _share(self, name: str) -> float:
-        if name == "metrics.search_impression_share":
-            share = round(self.impressions / self.eligible / WHOLE, 6)
-            return 0.0999 if share < LEAST_SHARE else share
+    def lost_to_budget(self) -> float | None:
+        """Return the share of the impressions that was lost to the budget, likewise."""
+        if not self.eligible:
+            return None
         lost = round(self.lost / self.eligible / WHOLE, 6)
         return 0.9001 if lost > 1 - LEAST_SHARE else lost
 
 
-_METRICS: Final[Mapping[str, Callable[[Sums], float]]] = MappingProxyType(
+METRICS: Final[Mapping[str, Callable[[Sums], float | None]]] = MappingProxyType(
     {
         "metrics.cost_micros": lambda sums: sums.spend,
         "metrics.impressions": lambda sums: sums.impressions // WHOLE,
@@ -76,8 +76,11 @@ _METRICS: Final[Mapping[str, Callable[[Sums], float]]] = MappingProxyType(
         "metrics.conversions_value": lambda sums: sums.value / WHOLE,
         "metrics.all_conversions": lambda sums: sums.all_conversions / WHOLE,
         "metrics.all_conversions_value": lambda sums: sums.all_value / WHOLE,
+        "metrics.search_impression_share": Sums.share,
+        "metrics.search_budget_lost_impression_share": Sums.lost_to_budget,
     }
 )
+"""What each metric is of the sums."""
 
 
 class Fact(NamedTuple):

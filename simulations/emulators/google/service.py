@@ -44,27 +44,26 @@ class Service:
         self._lock = threading.Lock()
         self._requests = 0
         self._day: date | None = None
-        self._stale: dict[str, list[Any]] = {}
+        self._stale: dict[str, list[bytes]] = {}
         self.operations = 0
         self.served: dict[str, int] = {}
 
     def handlers(self) -> list[grpc.GenericRpcHandler]:
         """Return the handlers of all services that are emulated."""
 
-        def unary(call: Callable[[Any, Any], Any], request: Any, response: Any) -> grpc.RpcMethodHandler:
+        def unary(call: Callable[[Any, Any], Any], request: Any, response: Any = None) -> grpc.RpcMethodHandler:
+            serializer = None if response is None else response.SerializeToString  # None: bytes as they are
             return grpc.unary_unary_rpc_method_handler(
-                call, request_deserializer=request.FromString, response_serializer=response.SerializeToString
+                call, request_deserializer=request.FromString, response_serializer=serializer
             )
 
         stream = grpc.unary_stream_rpc_method_handler(
-            self.search_stream,
-            request_deserializer=messages.StreamRequest.FromString,
-            response_serializer=messages.StreamResponse.SerializeToString,
+            self.search_stream, request_deserializer=messages.StreamRequest.FromString
         )
         services = {
             "GoogleAdsService": {
                 "SearchStream": stream,
-                "Search": unary(self.search, messages.SearchRequest, messages.SearchResponse),
+                "Search": unary(self.search, messages.SearchRequest),
             },
             "CampaignBudgetService": {
                 "MutateCampaignBudgets": unary(self.set_budgets, messages.BudgetsRequest, messages.BudgetsResponse)
@@ -76,7 +75,7 @@ class Service:
         }
         return [grpc.method_handlers_generic_handler(f"{PACKAGE}.{name}", calls) for name, calls in services.items()]
 
-    def search_stream(self, request: Any, context: Any) -> Iterator[Any]:
+    def search_stream(self, request: Any, context: Any) -> Iterator[bytes]:
         """Answer a query in batches."""
         with self._answering(context, "SearchStream") as request_id:
             fault = self._enter(request, context, "read")
@@ -86,7 +85,7 @@ class Service:
                     return
                 yield batch
 
-    def search(self, request: Any, context: Any) -> Any:
+    def search(self, request: Any, context: Any) -> bytes:
         """Answer one page of a query."""
         with self._answering(context, "Search"):
             fault = self._enter(request, context, "read")
@@ -101,12 +100,12 @@ class Service:
                 raise refusals.broken()
             if fault is Fault.EMPTY_PAGE and not empty:
                 response.next_page_token = f"empty-{at}"
-                return response
-            found = list(islice(rows, at, at + self._traits.batch_rows + 1))
-            response.results.extend(found[: self._traits.batch_rows])
-            if len(found) > self._traits.batch_rows:
-                response.next_page_token = f"rows-{at + self._traits.batch_rows}"
-            return response
+                return response.SerializeToString()
+            size = self._traits.batch_rows
+            found = list(islice(rows, at, at + size + 1))
+            if len(found) > size:
+                response.next_page_token = f"rows-{at + size}"
+            return response.SerializeToString() + _rows(messages.PAGE_RESULTS, found[:size])
 
     def set_budgets(self, request: Any, context: Any) -> Any:
         """Answer MutateCampaignBudgets."""
@@ -141,7 +140,7 @@ class Service:
                 raise refusals.cut()
             return response
 
-    def _batches(self, text: str, request_id: str, fault: Fault | None) -> Iterator[Any]:
+    def _batches(self, text: str, request_id: str, fault: Fault | None) -> Iterator[bytes]:
         """Yield the batches of a stream; one that breaks does so after half of its first batch."""
         query, rows = self._answered(text, fault)
         size = self._traits.batch_rows
@@ -156,7 +155,7 @@ class Service:
         while found := list(islice(rows, size)):
             yield _batch(query, request_id, found)
 
-    def _answered(self, text: str, fault: Fault | None) -> tuple[Query, Iterator[Any]]:
+    def _answered(self, text: str, fault: Fault | None) -> tuple[Query, Iterator[bytes]]:
         """Return a query with its rows; a stale one has those of the last time, if they were few."""
         with self._account.held:
             query, rows = answer(self._account, self._traits, text)
@@ -259,11 +258,14 @@ def _invalid(kind: str, code: str, words: str) -> Refusal:
     return refusals.refusal(grpc.StatusCode.INVALID_ARGUMENT, kind, code, words)
 
 
-def _batch(query: Query, request_id: str, rows: list[Any]) -> Any:
+def _batch(query: Query, request_id: str, rows: list[bytes]) -> bytes:
     batch = messages.StreamResponse(request_id=request_id)
     batch.field_mask.paths.extend(query.select)
-    batch.results.extend(rows)
-    return batch
+    return bytes(batch.SerializeToString()) + _rows(messages.RESULTS, rows)
+
+
+def _rows(number: int, rows: list[bytes]) -> bytes:
+    return b"".join(messages.embedded(number, row) for row in rows)
 
 
 def _page(token: str) -> tuple[bool, int]:

@@ -64,16 +64,17 @@ class Table:
     key: Callable[[Line], Hashable | None] | None = None
 
 
-def table(account: Account, traits: Traits, resource: str) -> Table:
-    """Return a resource as it is now."""
-    return _TABLES[resource](_Book(account, traits))
+def table(account: Account, traits: Traits, resource: str, named: frozenset[str]) -> Table:
+    """Return a resource as it is now; whether campaigns learn is looked up only if it is named."""
+    return _TABLES[resource](_Book(account, traits, "campaign.bidding_strategy_system_status" in named))
 
 
 class _Book:
     """An account under the platform's names."""
 
-    def __init__(self, account: Account, traits: Traits) -> None:
+    def __init__(self, account: Account, traits: Traits, learning: bool) -> None:
         self.account = account
+        self.learning = learning
         self.traits = traits
         self.id = account.account_id
         self.prefix = f"customers/{account.account_id}"
@@ -105,7 +106,7 @@ class _Book:
         }
 
     def campaign(self, campaign: Campaign) -> Fields:
-        learns = self.account.learning(campaign.index)
+        learns = self.learning and self.account.learning(campaign.index)
         return {
             "campaign.resource_name": f"{self.prefix}/campaigns/{campaign.campaign_id}",
             "campaign.id": campaign.campaign_id,
