@@ -44,8 +44,12 @@ _AUDIENCES: Final = (
 class Searches(Protocol):
     """What reads rows: a session."""
 
-    def search[T](self, customer_id: str, query: str, what: str, take: Callable[[Any], T] = ...) -> Iterator[T]:
-        """Return what `take` makes of each row of a query of one account; `what` names the rows in errors."""
+    def search(self, customer_id: str, query: str, what: str) -> Iterator[Any]:
+        """Return the rows of a query of one account; `what` names them in errors."""
+        ...
+
+    def taken[T](self, customer_id: str, query: str, what: str, take: Callable[[Any], T]) -> Iterator[T]:
+        """Return what `take` makes of each row, and hold no row."""
         ...
 
 

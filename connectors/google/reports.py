@@ -178,7 +178,7 @@ class Reports:
     ) -> Iterator[T]:
         days = _DAYS.format(since=since, until=until)
         query = f"SELECT {fields} FROM {resource} {days}{further}"  # noqa: S608 - of constants and dates
-        return self._session.search(self._account.account_id, query, f"{resource} from {since} to {until}", take)
+        return self._session.taken(self._account.account_id, query, f"{resource} from {since} to {until}", take)
 
     def _line(self, row: Any) -> _Line:
         campaign, metrics = row.campaign, row.metrics

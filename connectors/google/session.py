@@ -74,11 +74,19 @@ class Session:
             use_proto_plus=False,
         )
 
-    def search[T](self, customer_id: str, query: str, what: str, take: Callable[[Any], T] = _as_it_is) -> Iterator[T]:
+    def search(self, customer_id: str, query: str, what: str) -> Iterator[Any]:
+        """Return the rows of a query as plain protobuf; for those that are few: each takes some kilobytes.
+
+        Raises:
+            RetryLater, AskMarketer, Stop: What the platform says.
+        """
+        return self.taken(customer_id, query, what, _as_it_is)
+
+    def taken[T](self, customer_id: str, query: str, what: str, take: Callable[[Any], T]) -> Iterator[T]:
         """Return what `take` makes of each row of a query, plain protobuf; all are there before the first is given.
 
         A stream that breaks is asked for anew, so what was taken is held until it has ended; the rows themselves are
-        let go batch by batch, since one takes some kilobytes.
+        let go batch by batch.
 
         Raises:
             RetryLater, AskMarketer, Stop: What the platform says.

@@ -128,7 +128,7 @@ def test_a_stream_outlives_nobody_s_reference(hands):
         taken.append(row.ad_group_ad.ad.id)
         return row.ad_group_ad.ad.id
 
-    rows = list(session.search(str(hand.account.account_id), query, "clicks", take))
+    rows = list(session.taken(str(hand.account.account_id), query, "clicks", take))
     assert len(rows) > 30  # more than ten batches
     assert session._service("GoogleAdsService") is session._service("GoogleAdsService")
 

@@ -100,12 +100,12 @@ class Service:
                 raise refusals.broken()
             if fault is Fault.EMPTY_PAGE and not empty:
                 response.next_page_token = f"empty-{at}"
-                return response.SerializeToString()
+                return bytes(response.SerializeToString())
             size = self._traits.batch_rows
             found = list(islice(rows, at, at + size + 1))
             if len(found) > size:
                 response.next_page_token = f"rows-{at + size}"
-            return response.SerializeToString() + _rows(messages.PAGE_RESULTS, found[:size])
+            return bytes(response.SerializeToString()) + _rows(messages.PAGE_RESULTS, found[:size])
 
     def set_budgets(self, request: Any, context: Any) -> Any:
         """Answer MutateCampaignBudgets."""
