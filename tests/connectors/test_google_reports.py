@@ -64,7 +64,10 @@ def _book_sums(lines):
     return found
 
 
-@pytest.mark.parametrize(("currency", "zone"), [("USD", "America/New_York"), ("HUF", "Europe/Budapest")])
+@pytest.mark.parametrize(
+    ("currency", "zone"),
+    [("USD", "America/New_York"), ("HUF", "Europe/Budapest"), ("JPY", "Asia/Tokyo"), ("BHD", "Asia/Bahrain")],
+)
 def test_a_year_equals_the_books(hands, currency, zone):
     """Through both changes of the clocks, and read again after its restatements; spans of any length are alike."""
     year = account(currency, time_zone=zone, history_days=350, horizon_days=380)
