@@ -36,6 +36,7 @@ EMULATORS: Mapping[str, str] = MappingProxyType(
         "ga4": "simulations.emulators.ga4",
         "linkedin": "simulations.emulators.linkedin",
         "tiktok": "simulations.emulators.tiktok",
+        "google": "simulations.emulators.google",
     }
 )
 """The module of each platform that has a function `start(setup)`; imported when it is first asked for."""

@@ -1,0 +1,260 @@
+"""Connectors against the emulators of their platforms: each through the platform's official client, on loopback.
+
+For each platform: a timeout after the commit, many times, must have one effect each; a pull of which half the calls are
+turned away must equal the market's own books. Through Google Ads also a million ad-days into the store, streamed: the
+emulator is a process of its own, and so is the one that reads; processor seconds of both are told beside the wall's,
+since other work on the machine makes the wall longer. Baseline in the same run: rows that are made in the process, into
+the same kind of store.
+
+    python benchmarks/wire.py [--quick] [--only google]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import stamina
+
+from connectors.contract import BudgetChange, BuildContext, Connector
+from connectors.errors import OutcomeUnknown
+from connectors.google import build as build_google
+from connectors.money import Money
+from simulations.emulators.account import Account
+from simulations.emulators.faults import Chances, Fault, Faults
+from simulations.emulators.google import GoogleEmulator, Traits
+from simulations.emulators.registry import Setup
+from simulations.emulators.serving import Emulator
+from simulations.scenarios import named
+
+SEED = 20_261_128
+START = date(2025, 1, 1)
+SECRET = "OUTLAY_BENCH_SECRET"
+MEGABYTES, SECONDS = 700.0, 120.0
+
+Line = tuple[str, float, str, bool]
+"""A figure: its name, its value, its bar in words, and whether that holds."""
+
+SERVE = """
+import json, resource, sys
+from datetime import date
+from simulations.emulators.account import Account
+from simulations.emulators.google import GoogleEmulator, Traits
+from simulations.emulators.registry import Setup
+from simulations.scenarios import named
+seed, start, days = int(sys.argv[1]), date.fromisoformat(sys.argv[2]), int(sys.argv[3])
+account = Account(named("wide-300", history_days=days, horizon_days=max(days + 1, 120)), seed=seed, start=start)
+rows = sum(line.kind == 0 for line in account.lines(start, date.max))
+spend = sum(line.spend for line in account.lines(start, date.max))
+with GoogleEmulator(Setup(account), Traits(operations_per_day=None)) as emulator:
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    print(json.dumps([account.account_id, emulator.address, emulator.token_uri, emulator.environment, rows, spend]),
+          flush=True)
+    sys.stdin.readline()
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    print(json.dumps(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime), flush=True)
+"""
+READ = """
+import json, resource, sys, time
+from datetime import date, timedelta
+from pathlib import Path
+from connectors.contract import BuildContext
+from connectors.google import build
+from optimizer.agent.store import open_sql
+settings, start, days, folder = json.loads(sys.argv[1]), date.fromisoformat(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+store = open_sql(f"sqlite:///{folder}/outlay.sqlite")
+began, spent, spend = time.perf_counter(), time.process_time(), 0
+connector = build(BuildContext("google", settings, Path()))
+def rows():
+    global spend
+    for row in connector.pull(start, start + timedelta(days=days)):
+        spend += row.spend_micros
+        yield row
+taken = store.ingest(rows()).new
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps([taken, time.perf_counter() - began, time.process_time() - spent, peak, spend]))
+"""
+MADE = """
+import json, sys, time
+from datetime import UTC, date, datetime, timedelta
+from connectors.contract import Account, PerformanceRow, Series
+from optimizer.agent.store import open_sql
+ads, days, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+account, start, at = Account("made", "1", "EUR", "UTC"), date(2025, 1, 1), datetime(2026, 6, 1, tzinfo=UTC)
+series = [Series(account, f"c{n % 300}", "search", f"g{n % 900}", f"a{n}") for n in range(ads)]
+store = open_sql(f"sqlite:///{folder}/made.sqlite")
+spent = time.process_time()
+rows = (PerformanceRow(s, start + timedelta(d), n * d, n, n, n * 10**6, n, at)
+        for d in range(days) for n, s in enumerate(series))
+print(json.dumps([store.ingest(rows).new, time.process_time() - spent]))
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One platform at hand: its account, what goes wrong on its wire, and a connector that speaks to it."""
+
+    account: Account
+    faults: Faults
+    emulator: Emulator
+    connector: Connector
+
+
+def google(account: Account, faults: Faults) -> Place:
+    """Google Ads."""
+    emulator = GoogleEmulator(Setup(account, faults), Traits(operations_per_day=None))
+    os.environ.update(emulator.environment)
+    settings = google_settings(account.account_id, emulator.address, emulator.token_uri)
+    context = BuildContext("google", settings, Path(), clock=lambda: account.now)
+    return Place(account, faults, emulator, build_google(context))
+
+
+PLATFORMS: Mapping[str, Callable[[Account, Faults], Place]] = {"google": google}
+"""How each platform is set up."""
+
+
+def google_settings(account_id: int, address: str, token_uri: str) -> dict[str, Any]:
+    """Return the settings of a connector for the emulator."""
+    os.environ[SECRET] = "nothing-secret"
+    secret = {"env": SECRET}
+    return {
+        "customer_ids": [str(account_id)],
+        "developer_token": secret,
+        "client_id": "client",
+        "client_secret": secret,
+        "refresh_token": secret,
+        "endpoint": address,
+        "token_uri": token_uri,
+        "operations_per_day": None,
+    }
+
+
+def lost_answers(name: str, times: int) -> Line:
+    """Lose the answer of so many writes, each after it took effect, and count the effects."""
+    place = PLATFORMS[name](Account(named("tiny-yen", history_days=20), seed=SEED, start=START), Faults())
+    try:
+        wrong = 0
+        for number in range(times):
+            budget = place.connector.budgets()[0]
+            more = budget.quantum_micros * (1 + number % 5) * (1 if number % 2 else -1)
+            target = Money(budget.amount.micros + more, budget.amount.currency)
+            change = BudgetChange(f"{name}-{number}", budget.key, budget.amount, target)
+            before = len(place.account.budget_changes())
+            place.faults.script("write", Fault.LOST_AFTER)
+            try:
+                place.connector.set_budget(change)
+                wrong += 1
+            except OutcomeUnknown:
+                place.connector.set_budget(change)
+            wrong += len(place.account.budget_changes()) - before != 1
+        return (f"{name}: timeouts after commit without exactly one effect, of {times}", wrong, "= 0", wrong == 0)
+    finally:
+        place.connector.close()
+        place.emulator.close()
+
+
+def throttled(name: str, days: int) -> Line:
+    """Turn half of all calls away and compare what is pulled with the market's books, day by day."""
+    chances = Faults(Chances(throttled=0.5), np.random.default_rng(SEED), retry_after_seconds=0.01)
+    account = Account(named("tiny-yen", history_days=days, horizon_days=max(days + 1, 120)), seed=SEED, start=START)
+    place = PLATFORMS[name](account, chances)
+    try:
+        until = START + timedelta(days=days)
+        pulled = [row for row in place.connector.pull(START, until) if row.spend_micros or row.impressions_micros]
+        keys = {(row.series, row.day) for row in pulled}
+        books = [line for line in account.lines(START, until) if line.kind == 0]
+        sums = (sum(r.spend_micros for r in pulled), sum(r.conversions_micros for r in pulled))
+        told = (sum(line.spend for line in books), sum(line.conversions for line in books))
+        wrong = abs(len(pulled) - len(books)) + len(pulled) - len(keys) + (sums != told)
+        met, asked = chances.met[Fault.THROTTLED], chances.requests["read"]
+        print(f"{name}: {met} of {asked} calls were turned away, {len(pulled)} rows came")
+        return (f"{name}: rows lost, doubled or wrong with half of the calls turned away", wrong, "= 0", wrong == 0)
+    finally:
+        place.connector.close()
+        place.emulator.close()
+
+
+def million(days: int) -> list[Line]:
+    """Take ad-days through the emulator of Google Ads into the store."""
+    with tempfile.TemporaryDirectory(prefix="outlay-bench-") as folder:
+        command = [sys.executable, "-c", SERVE, str(SEED), START.isoformat(), str(days)]
+        server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert server.stdin is not None
+        assert server.stdout is not None
+        try:
+            account_id, address, token_uri, environment, rows, spend = json.loads(server.stdout.readline())
+            settings = json.dumps(google_settings(account_id, address, token_uri))
+            read = [sys.executable, "-c", READ, settings, START.isoformat(), str(days), folder]
+            found = subprocess.run(read, env={**os.environ, **environment}, stdout=subprocess.PIPE, check=True)
+            server.stdin.write("\n")
+            server.stdin.flush()
+            served = json.loads(server.stdout.readline())
+        finally:
+            server.stdin.close()
+            server.wait()
+        taken, wall, spent, peak, pulled = json.loads(found.stdout)
+        made = subprocess.run(
+            [sys.executable, "-c", MADE, str(rows // days), str(days), folder], stdout=subprocess.PIPE, check=True
+        )
+    made_rows, made_spent = json.loads(made.stdout)
+    print(f"{taken:,} ad-days through Google Ads into the store, {days} days, seed {SEED}")
+    print(f"  reading process    {spent:7.1f} processor s  {taken / spent:10,.0f} rows/s  peak {peak:.0f} MB")
+    print(f"  emulator           {served:7.1f} processor s")
+    print(f"  both               {wall:7.1f} wall s")
+    print(f"  rows made in place {made_spent:7.1f} processor s  {made_rows / made_spent:10,.0f} rows/s (baseline)")
+    lost = abs(taken - rows) + (pulled != spend)
+    return [
+        ("google: ad-days lost, or spend that differs from the books", lost, "= 0", lost == 0),
+        ("google: wall seconds into the store", wall, f"< {SECONDS:g}", wall < SECONDS),
+        (
+            "google: processor seconds of reader and emulator",
+            spent + served,
+            f"< {SECONDS:g}",
+            spent + served < SECONDS,
+        ),
+        ("google: peak memory of the reading process, MB", peak, f"< {MEGABYTES:g}", peak < MEGABYTES),
+    ]
+
+
+FURTHER: Mapping[str, Callable[[bool], list[Line]]] = {"google": lambda quick: million(20 if quick else 372)}
+"""What is measured of one platform alone; called with whether it must be quick."""
+
+
+def main() -> None:
+    """Measure, print tables, then the bars as one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer of everything")
+    parser.add_argument("--only", choices=sorted(PLATFORMS), help="one platform")
+    given = parser.parse_args()
+    stamina.instrumentation.set_on_retry_hooks([])  # half of the calls are turned away: nobody reads a line of each
+    logging.getLogger("google.ads.googleads.client").setLevel(logging.ERROR)
+    lines: list[Line] = []
+    for name in [given.only] if given.only else PLATFORMS:
+        began, wall = time.process_time(), time.perf_counter()
+        lines.append(lost_answers(name, 30 if given.quick else 1000))
+        lines.append(throttled(name, 60 if given.quick else 365))
+        spent, passed = time.process_time() - began, time.perf_counter() - wall
+        print(f"{name}: {spent:.1f} processor s, {passed:.1f} wall s, client and emulator in one process")
+        if name in FURTHER:
+            lines.extend(FURTHER[name](given.quick))
+    for name, value, bar, holds in lines:
+        print(f"{name:<75}{value:>10,.1f}  {bar:<8}{'' if holds else '  MISSED'}")
+    bars = [{"name": n, "value": round(v, 2), "bar": bar, "holds": holds} for n, v, bar, holds in lines]
+    print(json.dumps({"bars": bars}))
+    sys.exit(0 if all(holds for *_, holds in lines) else 1)
+
+
+if __name__ == "__main__":
+    main()

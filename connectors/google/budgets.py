@@ -1,0 +1,98 @@
+"""Budgets: read with the campaigns that draw on them, compared, and set by one request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, Protocol
+
+from connectors.contract import BudgetChange, BudgetKind, BudgetTarget, Level
+from connectors.errors import Drifted, Stop
+from connectors.google.accounts import Held, Searches
+from connectors.google.units import constant
+from connectors.money import Money
+
+_BUDGETS: Final = (
+    "SELECT campaign.id, campaign.name, campaign_budget.id, campaign_budget.name, campaign_budget.amount_micros, "
+    "campaign_budget.total_amount_micros, campaign_budget.period, campaign_budget.explicitly_shared, "
+    "campaign_budget.reference_count FROM campaign WHERE campaign.status IN ('ENABLED', 'PAUSED')"
+)
+_ONE: Final = _BUDGETS + " AND campaign_budget.id = {budget}"
+
+
+class Budgets(Searches, Protocol):
+    """What reads rows and sets budgets: a session."""
+
+    def set_budget(self, customer_id: str, budget_id: str, micros: int, *, only_check: bool) -> str:
+        """Set an amount, or have it validated only; return the request's id."""
+        ...
+
+
+def read_budgets(session: Searches, held: Held) -> Iterator[BudgetTarget]:
+    """Yield the live budgets of an account's campaigns that are not removed."""
+    return _targets(held, session.search(held.account.account_id, _BUDGETS, "budgets"))
+
+
+def judge(session: Searches, held: Held, change: BudgetChange) -> BudgetTarget:
+    """Return the live budget of a change that may be made, read now.
+
+    Raises:
+        Drifted: The live amount is neither `expected` nor `target`.
+        Stop: The budget is unknown, shared or for the campaign's whole life, or the amount is not one for it.
+    """
+    budget = _live(session, held, change.key.budget_id)
+    if budget.shared:
+        raise Stop(f"{budget.name}: other campaigns may draw on this budget; shared budgets are not written")
+    if budget.kind is not BudgetKind.DAILY:
+        raise Stop(f"{budget.name}: it is a budget of the campaign's whole life; only daily ones are written")
+    _check_amount(budget, change.target, held)
+    if budget.amount not in (change.expected, change.target):
+        raise Drifted(
+            f"{budget.name}: the budget is {budget.amount}, approved was a change from {change.expected}; "
+            "nothing was written",
+            expected_micros=change.expected.micros,
+            live_micros=budget.amount.micros,
+        )
+    return budget
+
+
+def _live(session: Searches, held: Held, budget_id: str) -> BudgetTarget:
+    if budget_id.isascii() and budget_id.isdigit():
+        query = _ONE.format(budget=budget_id)
+        for target in _targets(held, session.search(held.account.account_id, query, f"budget {budget_id}")):
+            return target
+    raise Stop(f"there is no budget {budget_id!r} in account {held.account.account_id}; nothing was written")
+
+
+def _check_amount(budget: BudgetTarget, amount: Money, held: Held) -> None:
+    if amount.currency != held.account.currency:
+        raise Stop(f"{budget.name}: the account is in {held.account.currency}, not {amount.currency}")
+    if amount.micros < 0:
+        raise Stop(f"{budget.name}: a budget cannot be negative: {amount}")
+    if amount.micros % held.unit_micros:
+        unit = Money(held.unit_micros, amount.currency)
+        raise Stop(f"{budget.name}: {amount.amount} is not a multiple of {unit}, which Google Ads bills in")
+
+
+def _targets(held: Held, rows: Iterator[Any]) -> Iterator[BudgetTarget]:
+    """One budget for all campaigns that draw on it, in the order in which they are met."""
+    found: dict[int, list[Any]] = {}
+    for row in rows:
+        found.setdefault(row.campaign_budget.id, []).append(row)
+    return (_target(held, those) for those in found.values())
+
+
+def _target(held: Held, rows: list[Any]) -> BudgetTarget:
+    budget, currency = rows[0].campaign_budget, held.account.currency
+    shared = budget.explicitly_shared or budget.reference_count > 1 or len(rows) > 1
+    lifetime = constant(budget, "period") == "CUSTOM_PERIOD"
+    return BudgetTarget(
+        account=held.account,
+        budget_id=str(budget.id),
+        name=budget.name if shared else rows[0].campaign.name,
+        holder=Level.CAMPAIGN,
+        covers=tuple(str(row.campaign.id) for row in rows),
+        amount=Money(budget.total_amount_micros if lifetime else budget.amount_micros, currency),
+        kind=BudgetKind.LIFETIME if lifetime else BudgetKind.DAILY,
+        shared=shared,
+        quantum_micros=held.unit_micros,
+    )
