@@ -131,10 +131,10 @@ class TrappedStore:
             self._trap("lead:after")
         return lease
 
-    def commit(self, transitions: Sequence[Transition]) -> None:
+    def commit(self, transitions: Sequence[Transition], epoch: int | None = None) -> None:
         name = transitions[0].event.action if transitions else ""
         self._trap(f"{name}:before")
-        self._inner.commit(transitions)
+        self._inner.commit(transitions, epoch)
         self._trap(f"{name}:after")
 
     def advance(self, before: Intent, after: Intent, event: Event, epoch: int | None = None) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
 from optimizer.agent.store import terms
+from optimizer.plan.audit import GENESIS, Entry, sealed
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
-from optimizer.plan.recommendation import Intent
+from optimizer.plan.recommendation import Event, Intent, content_hash
 
 
 class MemoryOffice:
@@ -16,11 +19,15 @@ class MemoryOffice:
         self._lease: Lease | None = None
         self._runs: dict[tuple[str, datetime], JobRun] = {}
         self._brakes: tuple[Brake, ...] = ()
+        self._entries: tuple[Entry, ...] = ()
 
     def take_lead(self, holder: str, now: datetime, until: datetime) -> Lease | None:
         """See `Store.take_lead`."""
         lease = terms.next_lease(self._lease, holder, now, until, gone=False)
-        self._lease = lease or self._lease
+        if lease is not None:
+            for event, about in terms.took(self._told(), self._lease, lease, now):
+                self._tell(event, about)
+            self._lease = lease
         return lease
 
     def renew_lead(self, lease: Lease, until: datetime) -> Lease:
@@ -33,6 +40,8 @@ class MemoryOffice:
         """See `Store.leave_lead`."""
         if self._lease is not None and self._lease.epoch == lease.epoch:
             self._lease = Lease(lease.epoch, self._lease.holder, now)
+            if (event := terms.left(self._told(), self._lease, now)) is not None:
+                self._tell(event, self._lease)
 
     def leader(self) -> Lease | None:
         """See `Store.leader`."""
@@ -65,13 +74,32 @@ class MemoryOffice:
     def throw_brake(self, brake: Brake) -> None:
         """See `Store.throw_brake`."""
         self._brakes = (*self._brakes, brake)
+        self._tell(terms.thrown(brake), brake)
 
     def brake(self) -> Brake | None:
         """See `Store.brake`."""
         return self._brakes[-1] if self._brakes else None
+
+    def _told(self) -> Event | None:
+        """What the history said last of the lead."""
+        return next((entry.event for entry in reversed(self._entries) if entry.event.rec_id == terms.LEAD), None)
+
+    def _tell(self, event: Event, about: Any) -> None:
+        self._entries = (*self._entries, seal(self._entries, event, content_hash(about)))
+
+    def _may_commit(self, epoch: int | None) -> None:
+        if epoch is not None:
+            terms.check_epoch(self._lease, epoch)
 
     def _may_advance(self, before: Intent, after: Intent, epoch: int | None) -> None:
         if epoch is not None:
             terms.check_epoch(self._lease, epoch)
         if terms.is_sent(before, after):
             terms.check_brake(self.brake())
+
+
+def seal(entries: tuple[Entry, ...], event: Event, subject: str) -> Entry:
+    """Return the entry that follows others in the chain."""
+    number, previous = (entries[-1].number, entries[-1].hash) if entries else (0, GENESIS)
+    plain = replace(event, at=event.at.astimezone(UTC))
+    return sealed(number + 1, plain, subject, previous)

@@ -12,15 +12,19 @@ from optimizer.agent.store import chain, terms
 from optimizer.agent.store import tables as t
 from optimizer.agent.store.instants import from_instant, to_instant
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
-from optimizer.plan.recommendation import Intent, content_hash
+from optimizer.plan.recommendation import Event, Intent, content_hash
 
 
 def take_lead(connection: Connection, holder: str, now: datetime, until: datetime, *, gone: bool) -> Lease | None:
     """Give the next lease; see `Store.take_lead` and `terms.next_lease`."""
     with Session(connection) as session:
-        lease = terms.next_lease(_leader(session), holder, now, until, gone=gone)
+        before = _leader(session)
+        lease = terms.next_lease(before, holder, now, until, gone=gone)
         if lease is not None:
             session.merge(_lead(lease))
+            history = chain.End(session)
+            for event, about in terms.took(_told(session), before, lease, now):
+                history.add(event, content_hash(about))
             session.flush()
         return lease
 
@@ -40,7 +44,10 @@ def leave_lead(connection: Connection, lease: Lease, now: datetime) -> None:
     with Session(connection) as session:
         known = _leader(session)
         if known is not None and known.epoch == lease.epoch:
-            session.merge(_lead(Lease(known.epoch, known.holder, now)))
+            ended = Lease(known.epoch, known.holder, now)
+            session.merge(_lead(ended))
+            if (event := terms.left(_told(session), ended, now)) is not None:
+                chain.End(session).add(event, content_hash(ended))
             session.flush()
 
 
@@ -55,6 +62,12 @@ def may_send(connection: Connection, epoch: int) -> None:
     with Session(connection) as session:
         terms.check_epoch(_leader(session), epoch)
         terms.check_brake(_brake(session))
+
+
+def may_commit(connection: Connection, epoch: int) -> None:
+    """Check the fence of what a leader is about to decide."""
+    with Session(connection) as session:
+        terms.check_epoch(_leader(session), epoch)
 
 
 def may_advance(connection: Connection, before: Intent, after: Intent, epoch: int | None) -> None:
@@ -105,6 +118,11 @@ def newest_brake(connection: Connection) -> Brake | None:
     """See `Store.brake`."""
     with Session(connection) as session:
         return _brake(session)
+
+
+def _told(session: Session) -> Event | None:
+    """What the history said last of the lead."""
+    return chain.last(session, terms.LEAD)
 
 
 def _leader(session: Session) -> Lease | None:

@@ -119,9 +119,11 @@ class SqlStore:
             with self._database.read_alike() as connections:
                 yield connections
 
-    def commit(self, transitions: Sequence[Transition]) -> None:
+    def commit(self, transitions: Sequence[Transition], epoch: int | None = None) -> None:
         """See `Store.commit`."""
         with self._database.write() as connection:
+            if epoch is not None:
+                office.may_commit(connection, epoch)
             ledger.commit(connection, transitions)
 
     def advance(self, before: Intent, after: Intent, event: Event, epoch: int | None = None) -> None:
