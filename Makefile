@@ -31,8 +31,8 @@ types: .venv/ready  ## Check types, strictly.
 imports: .venv/ready  ## Check who imports whom.
 	$(BIN)/lint-imports
 
-crash-test: .venv/ready  ## Kill the agent 10,000 times and say what that did. Takes an hour.
-	$(BIN)/python benchmarks/crash.py
+crash-test: .venv/ready  ## Kill the agent 10,000 times (or KILLS=n) and say what that did.
+	$(BIN)/python benchmarks/crash.py --kills $(or $(KILLS),10000)
 
 bench-quick: .venv/ready  ## Run every benchmark in its short form.
 	@missed=0; for bench in $(BENCHMARKS); do \

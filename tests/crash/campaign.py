@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
+import math
 import os
 import random
 import signal
@@ -20,8 +22,10 @@ from connectors.contract import BudgetChange, BudgetKey
 from connectors.errors import ConnectorError
 from connectors.money import Money
 from optimizer import approval
+from optimizer.agent import trail
 from optimizer.agent.store import open_sql
 from optimizer.approval.intents import DONE
+from optimizer.plan.audit import prove
 from optimizer.plan.office import Brake
 from optimizer.plan.recommendation import BudgetIntent, Decision, Intent, IntentState, Record, State
 from optimizer.ports import Store
@@ -32,11 +36,14 @@ from tests.optimizer.approval_world import decision, envelope
 
 CAP = START * len(NAMES)
 ENDED = frozenset({State.VERIFIED, State.FAILED, State.EXPIRED, State.REJECTED, State.SUPERSEDED, State.ROLLED_BACK})
+_SHARED = Path("/dev/shm")
+_SLACK = 2  # by so many may a point that comes soon have been hit more often than another
 _BEGIN = ("lead:after", "begun:before", "begun:after")
 _WRITE = ("planned-sending:before", "planned-sending:after", "call:before", "call:sent", "call:answered",
           "sending-acknowledged:before", "sending-acknowledged:after", "applied:before", "applied:after")  # fmt: skip
 _VERIFY = ("acknowledged-verified:before", "acknowledged-verified:after", "verified:before", "verified:after")
-_BY_STATE = {State.APPROVED: _BEGIN + _WRITE + _VERIFY, State.APPLYING: _WRITE + _VERIFY, State.APPLIED: _VERIFY}
+_SOON = {State.APPROVED: _BEGIN, State.APPLYING: _WRITE, State.APPLIED: _VERIFY}
+_LATE = {State.APPROVED: _BEGIN + _WRITE + _VERIFY, State.APPLYING: _WRITE + _VERIFY, State.APPLIED: _VERIFY}
 
 
 @dataclass
@@ -67,7 +74,15 @@ class Tally:
             self.wrong[kind] += found
 
 
-KINDS = ("double effects", "lost approvals", "cap breaches", "drift overwritten", "effects without approval")
+KINDS = (
+    "double effects", "lost approvals", "cap breaches", "drift overwritten", "effects without approval",
+    "breaks of the history",
+)  # fmt: skip
+
+
+def quick_folder() -> Path | None:
+    """A folder in memory, if there is one: what a killed process wrote the kernel holds, so no disk is waited for."""
+    return _SHARED if os.access(_SHARED, os.W_OK) else None
 
 
 class Campaign:
@@ -76,24 +91,27 @@ class Campaign:
     compares = True
     edits = 0.02
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, url: str | None = None) -> None:
+        """Make the portfolio's folder and its store: an SQLite file in it, or the database at an address."""
         self.chance = random.Random(seed)
         self.server = Server(seed, compares=self.compares)
         self.folder, self.origin = folder, time.time()
         self.clock = FastClock(self.origin)
         self.tally = Tally()
-        self.url = f"sqlite:///{folder}/.outlay/outlay.sqlite"
+        self.url = url or f"sqlite:///{folder}/.outlay/outlay.sqlite"
         self.report = folder / "killed"
         (folder / ".outlay").mkdir(parents=True)
         (folder / "config.toml").write_text(worker.CONFIG.format(port=self.server.port))
         self.store = open_sql(self.url)
 
-    def run(self, kills: int) -> Tally:
-        """Kill until there were so many, let the last plan end, and judge."""
+    def run(self, kills: int, seconds: float = math.inf) -> Tally:
+        """Kill until there were so many or the time is up, let the last plan end, and judge."""
+        until = time.monotonic() + seconds
         self._prepared()
-        self._agent(None)
+        self._first()
+        gc.collect()
         gc.freeze()  # what is there now is written by no child: fewer pages to copy
-        while self.tally.kills.total() < kills:
+        while self.tally.kills.total() < kills and time.monotonic() < until:
             state = self._prepared()
             self._agent(self._point(state))
         for _ in range(20):
@@ -105,6 +123,11 @@ class Campaign:
         self._judge()
         self.server.close()
         return self.tally
+
+    def _first(self) -> None:
+        """Have the first plan written in this process: what is read and compiled on the way is there for each child."""
+        with (self.folder / "agent.log").open("a") as log, contextlib.redirect_stdout(log):
+            worker.work(self.folder, self.origin, Trap("", 1, self.report), self.store)
 
     def _prepared(self) -> State:
         """See to it that an approved plan is there; now and then a person edits, or throws the switch."""
@@ -131,7 +154,8 @@ class Campaign:
         source, target, third = self.chance.sample(NAMES, 3)
         cut = round(live[source] * self.chance.uniform(0.1, 0.5) / 10_000) * 10_000
         room = CAP - sum(live.values())
-        moves = {source: -cut, target: cut // 20_000 * 10_000, third: cut // 20_000 * 10_000 + min(room, cut)}
+        moves = {source: -cut, target: cut // 2, third: cut // 2 + min(room, cut)}
+        moves = {name: min(move, live[name] * 9 // 10) // 10_000 * 10_000 for name, move in moves.items()}
         amounts = {name: (live[name] / 1e6, (live[name] + moves.get(name, 0)) / 1e6) for name in NAMES}
         plan = decision(amounts, envelope("total", NAMES, ceiling=CAP / 1e6))
         plan = _of_shop(plan)
@@ -144,10 +168,15 @@ class Campaign:
         store.commit([judged])
 
     def _point(self, state: State) -> str:
-        """The point that was hit least of those that lie ahead; one time in ten any moment at all."""
+        """The point that was hit least of those ahead, or one that comes soon: an agent that lives long costs more.
+
+        One time in ten it is any moment whatsoever.
+        """
         if self.chance.random() < 0.1:
             return "any"
-        ahead = _BY_STATE.get(state, POINTS)
+        ahead = _LATE.get(state, POINTS)
+        least = min(self.tally.kills[point] for point in ahead)
+        ahead = tuple(p for p in _SOON.get(state, ()) if self.tally.kills[p] <= least + _SLACK) or ahead
         return min(ahead, key=lambda point: (self.tally.kills[point], self.chance.random()))
 
     def _agent(self, point: str | None) -> None:
@@ -158,7 +187,7 @@ class Campaign:
         if child == 0:
             _be_the_agent(self.folder, self.origin, Trap(point or "", nth, self.report), self.store)
         if point == "any":
-            time.sleep(self.chance.random() * 0.3)
+            time.sleep(self.chance.random() ** 2 * 0.3)
             os.kill(child, signal.SIGKILL)
         self._note(child)
 
@@ -183,6 +212,9 @@ class Campaign:
         for record in records:
             if record.approvals and record.state not in ENDED:
                 self.tally.wrong["lost approvals"].append(f"{record.recommendation.rec_id} is {record.state.value}")
+        broken = prove(trail.entries(store)).broken
+        if broken is not None:
+            self.tally.wrong["breaks of the history"].append(broken.words)
         store.close()
 
 
@@ -201,6 +233,9 @@ class NaiveCampaign(Campaign):
 
     compares = False
     edits = 0.3  # so many that a few dozen kills show it
+
+    def _first(self) -> None:
+        self._agent(None)
 
     def _agent(self, point: str | None) -> None:
         self.report.unlink(missing_ok=True)
@@ -289,6 +324,7 @@ def _be_the_agent(folder: Path, origin: float, trap: Trap, store: Store) -> None
 
 def _guarded(folder: Path, act: Callable[[], None]) -> None:
     code = 1
+    gc.disable()  # it lives too short to leave much behind
     try:
         log = os.open(folder / "agent.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1)

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.crash.campaign import Campaign
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-KILLS = os.environ.get("OUTLAY_KILLS", "200")
+KILLS = os.environ.get("OUTLAY_KILLS", "60")
 
 
 def test_whenever_the_agent_is_killed_each_write_happens_once_and_without_an_outbox_not() -> None:
