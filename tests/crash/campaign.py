@@ -8,13 +8,14 @@ import json
 import math
 import os
 import random
+import shutil
 import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,16 @@ from optimizer.approval.intents import DONE
 from optimizer.plan.audit import prove
 from optimizer.plan.office import Brake
 from optimizer.plan.recommendation import BudgetIntent, Decision, Intent, IntentState, Record, State
-from optimizer.ports import Store
+from optimizer.ports import Clock, Store
 from tests.crash import worker
-from tests.crash.loopback import NAMES, START, Server
+from tests.crash.loopback import FAULTS, NAMES, START, Server
 from tests.crash.worker import POINTS, FastClock, Trap
 from tests.optimizer.approval_world import decision, envelope
 
 CAP = START * len(NAMES)
 ENDED = frozenset({State.VERIFIED, State.FAILED, State.EXPIRED, State.REJECTED, State.SUPERSEDED, State.ROLLED_BACK})
 _SHARED = Path("/dev/shm")
+_ROOM = 2**30  # bytes; a container may have next to none there
 _SLACK = 2  # by so many may a point that comes soon have been hit more often than another
 _BEGIN = ("lead:after", "begun:before", "begun:after")
 _WRITE = ("planned-sending:before", "planned-sending:after", "call:before", "call:sent", "call:answered",
@@ -82,7 +84,8 @@ KINDS = (
 
 def quick_folder() -> Path | None:
     """A folder in memory, if there is one: what a killed process wrote the kernel holds, so no disk is waited for."""
-    return _SHARED if os.access(_SHARED, os.W_OK) else None
+    there = os.access(_SHARED, os.W_OK) and shutil.disk_usage(_SHARED).free >= _ROOM
+    return _SHARED if there else None
 
 
 class Campaign:
@@ -90,13 +93,15 @@ class Campaign:
 
     compares = True
     edits = 0.02
+    brakes = 0.02
+    faults = FAULTS
 
-    def __init__(self, folder: Path, seed: int, url: str | None = None) -> None:
+    def __init__(self, folder: Path, seed: int, url: str | None = None, clock: Clock | None = None) -> None:
         """Make the portfolio's folder and its store: an SQLite file in it, or the database at an address."""
         self.chance = random.Random(seed)
-        self.server = Server(seed, compares=self.compares)
-        self.folder, self.origin = folder, time.time()
-        self.clock = FastClock(self.origin)
+        self.server = Server(seed, compares=self.compares, faults=self.faults)
+        self.folder = folder
+        self.clock: Clock = clock or FastClock(time.time())
         self.tally = Tally()
         self.url = url or f"sqlite:///{folder}/.outlay/outlay.sqlite"
         self.report = folder / "killed"
@@ -127,7 +132,7 @@ class Campaign:
     def _first(self) -> None:
         """Have the first plan written in this process: what is read and compiled on the way is there for each child."""
         with (self.folder / "agent.log").open("a") as log, contextlib.redirect_stdout(log):
-            worker.work(self.folder, self.origin, Trap("", 1, self.report), self.store)
+            worker.work(self.folder, self.clock, Trap("", 1, self.report), self.store)
 
     def _prepared(self) -> State:
         """See to it that an approved plan is there; now and then a person edits, or throws the switch."""
@@ -139,7 +144,7 @@ class Campaign:
         if self.chance.random() < self.edits:
             body = {"budget": self.chance.choice(NAMES), "factor": 0.9, "after": self.chance.random() * 0.1}
             self.server.ask("/edit", body)
-        if self.chance.random() < 0.02:
+        if self.chance.random() < self.brakes:
             for on in (True, False):
                 store.throw_brake(Brake(on, self.clock.now(), "mia", "checkout is down"))
         store.close()  # no connection may cross a fork
@@ -157,9 +162,8 @@ class Campaign:
         moves = {source: -cut, target: cut // 2, third: cut // 2 + min(room, cut)}
         moves = {name: min(move, live[name] * 9 // 10) // 10_000 * 10_000 for name, move in moves.items()}
         amounts = {name: (live[name] / 1e6, (live[name] + moves.get(name, 0)) / 1e6) for name in NAMES}
-        plan = decision(amounts, envelope("total", NAMES, ceiling=CAP / 1e6))
-        plan = _of_shop(plan)
         now = self.clock.now()
+        plan = _of_shop(decision(amounts, envelope("total", NAMES, ceiling=CAP / 1e6)), now.date())
         step = approval.issue(plan, now=now, valid_for=timedelta(hours=24), seed=1, code_version="crash")
         store.commit([step])
         verdict = approval.Approve("ann", step.record.recommendation.plan_hash)
@@ -183,13 +187,18 @@ class Campaign:
         """Run one agent, to be killed at a point, at any moment, or not at all."""
         self.report.unlink(missing_ok=True)
         nth = self.chance.choice((1, 1, 2)) if point in _WRITE else 1
-        child = os.fork()
-        if child == 0:
-            _be_the_agent(self.folder, self.origin, Trap(point or "", nth, self.report), self.store)
+        child = self.begun(Trap(point or "", nth, self.report))
         if point == "any":
             time.sleep(self.chance.random() ** 2 * 0.3)
             os.kill(child, signal.SIGKILL)
         self._note(child)
+
+    def begun(self, trap: Trap) -> int:
+        """Begin an agent in a process of its own and return its number."""
+        child = os.fork()
+        if child == 0:
+            guarded(self.folder, lambda: worker.work(self.folder, self.clock, trap, self.store))
+        return child
 
     def _note(self, child: int) -> None:
         _, status = os.waitpid(child, 0)
@@ -245,7 +254,7 @@ class NaiveCampaign(Campaign):
         if child == 0:
             at = self.chance.choice(("call:sent", "call:answered", "", "")) if point else ""
             trap = Trap(at, 2, self.report)
-            _guarded(self.folder, lambda: self._set_all(record, trap))
+            guarded(self.folder, lambda: self._set_all(record, trap))
         self._note(child)
 
     def _set_all(self, record: Record, trap: Trap) -> None:
@@ -305,7 +314,7 @@ def judge(tally: Tally, ledger: list[dict[str, Any]], intents: dict[str, tuple[R
     tally.wrong["double effects"] += [key for key, count in seen.items() if count > 1]
 
 
-def _of_shop(plan: Decision) -> Decision:
+def _of_shop(plan: Decision, as_of: date) -> Decision:
     """The same plan for the budgets of the loopback platform."""
 
     def key(old: BudgetKey) -> BudgetKey:
@@ -313,22 +322,17 @@ def _of_shop(plan: Decision) -> Decision:
 
     lines = tuple(replace(line, key=key(line.key)) for line in plan.lines)
     envelopes = tuple(replace(e, keys=tuple(map(key, e.keys)), ceiling=Money(CAP, "USD")) for e in plan.envelopes)
-    as_of = FastClock(time.time()).now().date()
     return replace(plan, lines=lines, envelopes=envelopes, time_zone="UTC", as_of=as_of)
 
 
-def _be_the_agent(folder: Path, origin: float, trap: Trap, store: Store) -> None:
+def guarded(folder: Path, act: Callable[[], None]) -> None:
     """In the child: never return."""
-    _guarded(folder, lambda: worker.work(folder, origin, trap, store))
-
-
-def _guarded(folder: Path, act: Callable[[], None]) -> None:
     code = 1
     gc.disable()  # it lives too short to leave much behind
     try:
-        log = os.open(folder / "agent.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
+        sys.stdout = sys.stderr = log = (folder / "agent.log").open("a")
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
         act()
         code = 0
     except BaseException as error:  # noqa: BLE001

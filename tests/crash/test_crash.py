@@ -25,6 +25,18 @@ def test_whenever_the_agent_is_killed_each_write_happens_once_and_without_an_out
     assert [bar for bar in bars if not bar["holds"]] == []
 
 
+def test_of_two_at_once_exactly_one_wins_and_without_a_guard_both() -> None:
+    """In a process of its own, as above: each race is between two that were forked."""
+    ran = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "races.py"), "--quick"], capture_output=True, text=True, check=False
+    )
+    print(ran.stdout)
+    assert ran.stdout, ran.stderr
+    bars = json.loads(ran.stdout.splitlines()[-1])["bars"]
+    assert len(bars) >= 4
+    assert [bar for bar in bars if not bar["holds"]] == []
+
+
 def test_the_judge_notices_a_write_that_is_told_and_was_never_made(tmp_path: Path) -> None:
     class Forgetful(Campaign):
         def _judge(self) -> None:

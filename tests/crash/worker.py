@@ -43,7 +43,7 @@ from optimizer.agent.daemon import desk as desk_module
 from optimizer.agent.daemon.desk import Desk
 from optimizer.agent.tenure import Tenure
 from optimizer.plan.recommendation import Event, Intent, State, Transition
-from optimizer.ports import Store
+from optimizer.ports import Clock, Store
 from tests.crash.loopback import NAMES
 
 SPEED = 200.0
@@ -153,8 +153,8 @@ class LoopbackConnector:
     name = "shop"
     capabilities = CAPABILITIES
 
-    def __init__(self, port: int, trap: Trap | None = None) -> None:
-        self._port, self._trap = port, trap or (lambda _point: None)
+    def __init__(self, port: int, trap: Trap | None = None, timeout: float = TIMEOUT) -> None:
+        self._port, self._trap, self._timeout = port, trap or (lambda _point: None), timeout
 
     def accounts(self) -> Sequence[Account]:
         return (ACCOUNT,)
@@ -203,7 +203,7 @@ class LoopbackConnector:
         """Nothing is held."""
 
     def _ask(self, verb: str, path: str, call: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT)
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=self._timeout)
         try:
             connection.request(verb, path, None if call is None else json.dumps(call))
             if call is not None:
@@ -240,7 +240,7 @@ _load, _load_store = functools.cache(configuration.load), functools.cache(config
 
 
 @contextmanager
-def wired(store: Any, trap: Trap) -> Iterator[None]:
+def wired(store: Any, trap: Trap, timeout: float = TIMEOUT) -> Iterator[None]:
     """Within it whoever opens a house gets this store, the loopback connector and the trap around both.
 
     Settings are read once for all children: how they are read is not what is killed here.
@@ -253,7 +253,9 @@ def wired(store: Any, trap: Trap) -> Iterator[None]:
             trapped = TrappedStore(house.store, trap)
             port = house.connectors["shop"]._port
             tenure = Tenure(trapped, house.clock, f"process {os.getpid()}")
-            yield replace(house, store=trapped, tenure=tenure, connectors={"shop": LoopbackConnector(port, trap)})
+            yield replace(
+                house, store=trapped, tenure=tenure, connectors={"shop": LoopbackConnector(port, trap, timeout)}
+            )
 
     with ExitStack() as held:
         for module, name, new in (
@@ -267,10 +269,9 @@ def wired(store: Any, trap: Trap) -> Iterator[None]:
         yield
 
 
-def work(folder: Path, origin: float, trap: Trap, store: Any, looks: int = 60) -> None:
+def work(folder: Path, clock: Clock, trap: Trap, store: Any, looks: int = 200) -> None:
     """Be the agent until all is done, or until the trap springs."""
     with wired(store, trap):
-        clock = FastClock(origin)
         desk = Desk(folder / "config.toml", clock)
         for _ in range(looks):
             desk.look()

@@ -187,6 +187,26 @@ def test_an_unknown_write_is_fenced_before_anything_else_is_looked_at(store):
         store.advance(before, after, told)
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_the_end_of_a_process_that_stood_still_does_not_pass_for_that_of_the_one_that_took_over(
+    kind, request, new_file, tmp_path
+):
+    if kind == "sqlite":
+        url = f"sqlite:///{shutil.copy(new_file, tmp_path / 'outlay.sqlite')}"
+    else:
+        url = request.getfixturevalue("postgres")
+    still, leader, standby = (open_sql(url) for _ in range(3))
+    still.take_lead("still", NOON, NOON + MINUTE)
+    lease = leader.take_lead("leader", NOON + MINUTE, NOON + 3 * MINUTE)  # without the lock, which the first one has
+    assert lease.epoch == 2
+    still.close()
+    assert standby.take_lead("standby", NOON + 2 * MINUTE, NOON + 9 * MINUTE) is None
+    leader.renew_lead(lease, NOON + 4 * MINUTE)  # with the lock
+    leader.close()
+    assert standby.take_lead("standby", NOON + 3 * MINUTE, NOON + 9 * MINUTE).epoch == 3
+    standby.close()
+
+
 _LEADER = """
 import sys
 from datetime import datetime, timedelta, UTC

@@ -15,13 +15,26 @@ from optimizer.plan.office import Brake, JobRun, Lease, Outcome
 from optimizer.plan.recommendation import Event, Intent, content_hash
 
 
-def take_lead(connection: Connection, holder: str, now: datetime, until: datetime, *, gone: bool) -> Lease | None:
-    """Give the next lease; see `Store.take_lead` and `terms.next_lease`."""
+def take_lead(
+    connection: Connection, holder: str, now: datetime, until: datetime, *, free: bool, seated: bool
+) -> Lease | None:
+    """Give the next lease; see `Store.take_lead` and `terms.next_lease`.
+
+    Args:
+        connection: In a transaction that writes.
+        holder: Who asks.
+        now: Aware UTC.
+        until: When the lease is to end.
+        free: Whether the seat was free until now: then whoever led from it is gone. A leader may have none, since it
+            took over from a process that stood still and sits there yet: that one's end says nothing of the leader's.
+        seated: Whether whoever asks has the seat.
+    """
     with Session(connection) as session:
-        before = _leader(session)
+        before, row = _leader(session), session.get(t.Lead, 1)
+        gone = free and row is not None and row.seated
         lease = terms.next_lease(before, holder, now, until, gone=gone)
         if lease is not None:
-            session.merge(_lead(lease))
+            session.merge(_lead(lease, seated=seated))
             history = chain.End(session)
             for event, about in terms.took(_told(session), before, lease, now):
                 history.add(event, content_hash(about))
@@ -29,12 +42,12 @@ def take_lead(connection: Connection, holder: str, now: datetime, until: datetim
         return lease
 
 
-def renew_lead(connection: Connection, lease: Lease, until: datetime) -> Lease:
+def renew_lead(connection: Connection, lease: Lease, until: datetime, *, seated: bool) -> Lease:
     """Move the end of a lease; see `Store.renew_lead`."""
     with Session(connection) as session:
         known = terms.check_epoch(_leader(session), lease.epoch)
         renewed = Lease(known.epoch, known.holder, until)
-        session.merge(_lead(renewed))
+        session.merge(_lead(renewed, seated=seated))
         session.flush()
         return renewed
 
@@ -45,7 +58,7 @@ def leave_lead(connection: Connection, lease: Lease, now: datetime) -> None:
         known = _leader(session)
         if known is not None and known.epoch == lease.epoch:
             ended = Lease(known.epoch, known.holder, now)
-            session.merge(_lead(ended))
+            session.merge(_lead(ended, seated=False))
             if (event := terms.left(_told(session), ended, now)) is not None:
                 chain.End(session).add(event, content_hash(ended))
             session.flush()
@@ -130,8 +143,8 @@ def _leader(session: Session) -> Lease | None:
     return None if row is None else Lease(row.epoch, row.holder, from_instant(row.until))
 
 
-def _lead(lease: Lease) -> t.Lead:
-    return t.Lead(id=1, epoch=lease.epoch, holder=lease.holder, until=to_instant(lease.until))
+def _lead(lease: Lease, *, seated: bool) -> t.Lead:
+    return t.Lead(id=1, epoch=lease.epoch, holder=lease.holder, until=to_instant(lease.until), seated=seated)
 
 
 def _brake(session: Session) -> Brake | None:

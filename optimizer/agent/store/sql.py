@@ -188,14 +188,14 @@ class SqlStore:
             return refits.latest_ad_priors(connection, to_instant(known_at))
 
     def take_lead(self, holder: str, now: datetime, until: datetime) -> Lease | None:
-        """See `Store.take_lead`; who can lock the file beside the database knows that the last leader is gone."""
-        seated = self._seat.take()
+        """See `Store.take_lead`; who can lock the file beside the database knows that whoever led from it is gone."""
+        free = self._seat.take()
         lease = None
         try:
             with self._database.write() as connection:
-                lease = office.take_lead(connection, holder, now, until, gone=seated)
+                lease = office.take_lead(connection, holder, now, until, free=free, seated=self._seat.held)
         finally:
-            if seated and lease is None:
+            if free and lease is None:
                 self._seat.free()
         return lease
 
@@ -204,7 +204,7 @@ class SqlStore:
         self._seat.take()  # held already, but for a leader who took over from a process that stood still
         try:
             with self._database.write() as connection:
-                return office.renew_lead(connection, lease, until)
+                return office.renew_lead(connection, lease, until, seated=self._seat.held)
         except Fenced:
             self._seat.free()
             raise
