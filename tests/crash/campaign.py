@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -21,7 +21,6 @@ from typing import Any
 
 from connectors.contract import BudgetChange, BudgetKey
 from connectors.errors import ConnectorError
-from connectors.money import Money
 from optimizer import approval
 from optimizer.agent import trail
 from optimizer.agent.store import open_sql
@@ -35,7 +34,6 @@ from tests.crash.loopback import FAULTS, NAMES, START, Server
 from tests.crash.worker import POINTS, FastClock, Trap
 from tests.optimizer.approval_world import decision, envelope
 
-CAP = START * len(NAMES)
 ENDED = frozenset({State.VERIFIED, State.FAILED, State.EXPIRED, State.REJECTED, State.SUPERSEDED, State.ROLLED_BACK})
 _SHARED = Path("/dev/shm")
 _ROOM = 2**30  # bytes; a container may have next to none there
@@ -95,18 +93,20 @@ class Campaign:
     edits = 0.02
     brakes = 0.02
     faults = FAULTS
+    names: Sequence[str] = NAMES
 
     def __init__(self, folder: Path, seed: int, url: str | None = None, clock: Clock | None = None) -> None:
         """Make the portfolio's folder and its store: an SQLite file in it, or the database at an address."""
         self.chance = random.Random(seed)
-        self.server = Server(seed, compares=self.compares, faults=self.faults)
+        self.server = Server(seed, compares=self.compares, faults=self.faults, names=self.names)
         self.folder = folder
         self.clock: Clock = clock or FastClock(time.time())
         self.tally = Tally()
         self.url = url or f"sqlite:///{folder}/.outlay/outlay.sqlite"
         self.report = folder / "killed"
         (folder / ".outlay").mkdir(parents=True)
-        (folder / "config.toml").write_text(worker.CONFIG.format(port=self.server.port))
+        self.cap = START * len(self.names)
+        (folder / "config.toml").write_text(worker.CONFIG.format(port=self.server.port, total=self.cap / 1e6))
         self.store = open_sql(self.url)
 
     def run(self, kills: int, seconds: float = math.inf) -> Tally:
@@ -142,7 +142,7 @@ class Campaign:
             self._approve(store)
             newest = store.records(limit=1)
         if self.chance.random() < self.edits:
-            body = {"budget": self.chance.choice(NAMES), "factor": 0.9, "after": self.chance.random() * 0.1}
+            body = {"budget": self.chance.choice(self.names), "factor": 0.9, "after": self.chance.random() * 0.1}
             self.server.ask("/edit", body)
         if self.chance.random() < self.brakes:
             for on in (True, False):
@@ -156,20 +156,24 @@ class Campaign:
     def _approve(self, store: Store) -> None:
         """A marketer's new plan: the budgets as they are, some money shifted, the sum within the cap."""
         live: dict[str, int] = self.server.ask("/budgets")["budgets"]
-        source, target, third = self.chance.sample(NAMES, 3)
-        cut = round(live[source] * self.chance.uniform(0.1, 0.5) / 10_000) * 10_000
-        room = CAP - sum(live.values())
-        moves = {source: -cut, target: cut // 2, third: cut // 2 + min(room, cut)}
-        moves = {name: min(move, live[name] * 9 // 10) // 10_000 * 10_000 for name, move in moves.items()}
-        amounts = {name: (live[name] / 1e6, (live[name] + moves.get(name, 0)) / 1e6) for name in NAMES}
+        moves = self._moves(live)
+        amounts = {name: (live[name] / 1e6, (live[name] + moves.get(name, 0)) / 1e6) for name in self.names}
         now = self.clock.now()
-        plan = _of_shop(decision(amounts, envelope("total", NAMES, ceiling=CAP / 1e6)), now.date())
+        plan = _of_shop(decision(amounts, envelope("total", self.names, ceiling=self.cap / 1e6)), now.date())
         step = approval.issue(plan, now=now, valid_for=timedelta(hours=24), seed=1, code_version="crash")
         store.commit([step])
         verdict = approval.Approve("ann", step.record.recommendation.plan_hash)
         judged = approval.judge(step.record, verdict, now, approval.Policy())
         assert not isinstance(judged, approval.Refusal), judged
         store.commit([judged])
+
+    def _moves(self, live: dict[str, int]) -> dict[str, int]:
+        """What is to change, in micros: one budget is cut, and two are raised, within the room that is left."""
+        source, target, third = self.chance.sample(self.names, 3)
+        cut = round(live[source] * self.chance.uniform(0.1, 0.5) / 10_000) * 10_000
+        room = self.cap - sum(live.values())
+        moves = {source: -cut, target: cut // 2, third: cut // 2 + min(room, cut)}
+        return {name: min(move, live[name] * 9 // 10) // 10_000 * 10_000 for name, move in moves.items()}
 
     def _point(self, state: State) -> str:
         """The point that was hit least of those ahead, or one that comes soon: an agent that lives long costs more.
@@ -217,7 +221,7 @@ class Campaign:
         }
         ledger = self.server.ask("/ledger")["ledger"]
         self.tally.plans.update(record.state.value for record in records)
-        judge(self.tally, ledger, intents)
+        judge(self.tally, ledger, intents, self.cap)
         for record in records:
             if record.approvals and record.state not in ENDED:
                 self.tally.wrong["lost approvals"].append(f"{record.recommendation.rec_id} is {record.state.value}")
@@ -288,10 +292,10 @@ class NaiveCampaign(Campaign):
                     BudgetIntent(key, "", 1, line.key, line.current, line.proposed, 0, IntentState.PLANNED),
                 )
         store.close()
-        judge(self.tally, self.server.ask("/ledger")["ledger"], intents)
+        judge(self.tally, self.server.ask("/ledger")["ledger"], intents, self.cap)
 
 
-def judge(tally: Tally, ledger: list[dict[str, Any]], intents: dict[str, tuple[Record, Intent]]) -> None:
+def judge(tally: Tally, ledger: list[dict[str, Any]], intents: dict[str, tuple[Record, Intent]], cap: int) -> None:
     """Hold the platform's own account against what was approved."""
     seen: Counter[str] = Counter()
     for entry in ledger:
@@ -301,7 +305,7 @@ def judge(tally: Tally, ledger: list[dict[str, Any]], intents: dict[str, tuple[R
         tally.effects += 1
         seen[entry["key"]] += 1
         words = json.dumps(entry)
-        if entry["total"] > CAP:
+        if entry["total"] > cap:
             tally.wrong["cap breaches"].append(words)
         record, intent = intents.get(entry["key"], (None, None))
         if record is None or intent is None or not record.approvals or intent.target.micros != entry["after"]:
@@ -321,7 +325,7 @@ def _of_shop(plan: Decision, as_of: date) -> Decision:
         return BudgetKey("shop", "1", old.budget_id)
 
     lines = tuple(replace(line, key=key(line.key)) for line in plan.lines)
-    envelopes = tuple(replace(e, keys=tuple(map(key, e.keys)), ceiling=Money(CAP, "USD")) for e in plan.envelopes)
+    envelopes = tuple(replace(e, keys=tuple(map(key, e.keys))) for e in plan.envelopes)
     return replace(plan, lines=lines, envelopes=envelopes, time_zone="UTC", as_of=as_of)
 
 

@@ -11,6 +11,7 @@ import multiprocessing
 import random
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -43,8 +44,8 @@ class Platform:
 
     seed: int
     compares: bool
-    faults: Faults = field(default_factory=Faults)
-    budgets: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NAMES, START))
+    faults: Faults
+    budgets: dict[str, int]
     ledger: list[dict[str, Any]] = field(default_factory=list)
     calls: list[int] = field(default_factory=list)
 
@@ -150,8 +151,8 @@ class Door(ThreadingHTTPServer):
         pass
 
 
-def _serve(seed: int, compares: bool, faults: Faults, ready: Any) -> None:
-    server = Door(Platform(seed, compares, faults))
+def _serve(platform: Platform, ready: Any) -> None:
+    server = Door(platform)
     ready.send(server.server_address[1])
     server.serve_forever()
 
@@ -159,10 +160,13 @@ def _serve(seed: int, compares: bool, faults: Faults, ready: Any) -> None:
 class Server:
     """The platform's process; ended with `close`."""
 
-    def __init__(self, seed: int, *, compares: bool = True, faults: Faults = FAULTS) -> None:
+    def __init__(
+        self, seed: int, *, compares: bool = True, faults: Faults = FAULTS, names: Sequence[str] = NAMES
+    ) -> None:
+        platform = Platform(seed, compares, faults, dict.fromkeys(names, START))
         fork = multiprocessing.get_context("fork")
         here, there = fork.Pipe()
-        self._process = fork.Process(target=_serve, args=(seed, compares, faults, there), daemon=True)
+        self._process = fork.Process(target=_serve, args=(platform, there), daemon=True)
         self._process.start()
         self.port = int(here.recv())
 

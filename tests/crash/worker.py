@@ -54,7 +54,7 @@ CONFIG = """
 [portfolio]
 history_days = 28
 [goal]
-total_per_day = 600.00
+total_per_day = {total:.2f}
 [guardrails]
 largest_step = 1.0
 largest_step_24h = 100.0
