@@ -34,8 +34,8 @@ imports: .venv/ready  ## Check who imports whom.
 mutation-test: .venv/ready  ## Take each guard away and say who noticed. Takes minutes.
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.machine.mutations
 
-crash-test: .venv/ready  ## Kill the agent 10,000 times and say what that did. Takes an hour.
-	$(BIN)/python benchmarks/crash.py
+crash-test: .venv/ready  ## Kill the agent 10,000 times (or KILLS=n) and say what that did.
+	$(BIN)/python benchmarks/crash.py --kills $(or $(KILLS),10000)
 
 bench-quick: .venv/ready  ## Run every benchmark in its short form.
 	@missed=0; for bench in $(BENCHMARKS); do \

@@ -1,28 +1,85 @@
 """Kill the agent, the real one, at every point of a write; print what that did to budgets, beside a naive agent.
 
-    python benchmarks/crash.py            10,000 kills
-    python benchmarks/crash.py --quick    60 kills
+    python benchmarks/crash.py              10,000 kills
+    python benchmarks/crash.py --kills N    so many; with --minutes M as many of them as fit into that time
+    python benchmarks/crash.py --quick      60 kills
 
 Each kill is a SIGKILL of a process that was forked with the imports loaded and runs the agent's desk on its own store
-against a platform over HTTP on loopback, which loses answers, delays, repeats and throttles (tests/crash).
+against a platform over HTTP on loopback, which loses answers, delays, repeats and throttles (tests/crash). Half of them
+hit an agent over an SQLite file, half one over a PostgreSQL server: that of OUTLAY_TEST_POSTGRES, or one that is
+started for it; where there can be none, all hit SQLite, and the output says so.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.crash.campaign import KINDS, Campaign, NaiveCampaign, PlainCampaign, Tally
+from tests.crash.campaign import KINDS, Campaign, NaiveCampaign, PlainCampaign, Tally, quick_folder
 from tests.crash.worker import POINTS
+from tests.postgres_server import new_database, server_if_any
 
 SEED = 11
+WORKERS = 4  # twice as many as cores: while one waits for an answer that was lost, another is killed
+SQLITE, POSTGRES, PLAIN, NAIVE = "SQLite", "PostgreSQL", "nothing compared", "naive"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One campaign; `address` is that of a server, where the agent's store is to be on one."""
+
+    arm: str
+    kind: type[Campaign]
+    seed: int
+    kills: int
+    address: str | None = None
+    seconds: float = math.inf
+
+
+def parts(kills: int, address: str | None, seconds: float) -> list[Part]:
+    """Share the kills out: half to each kind of store, each half in two, and some to the other arms."""
+    stores = [(SQLITE, None)] if address is None else [(SQLITE, None), (POSTGRES, address)]
+    each = -(-kills // (2 * len(stores)))
+    told = [Part(arm, Campaign, SEED + n, each, where, seconds) for n in range(2) for arm, where in stores]
+    naive = Part(NAIVE, NaiveCampaign, SEED, min(500, max(40, kills // 8)))
+    return [*told, Part(PLAIN, PlainCampaign, SEED, max(kills // 20, 10), None, seconds), naive]
+
+
+def run(part: Part) -> Tally:
+    """Run one campaign in a process that has no other thread, since it forks."""
+    with tempfile.TemporaryDirectory(dir=quick_folder()) as folder, _place(part) as url:
+        return part.kind(Path(folder) / "shop", part.seed, url).run(part.kills, part.seconds)
+
+
+@contextmanager
+def _place(part: Part) -> Iterator[str | None]:
+    if part.address is None:
+        yield None
+        return
+    with new_database(part.address, f"crash{part.seed}") as url:
+        yield url
+
+
+def side_by_side(given: Sequence[Part]) -> dict[str, Tally]:
+    """Run the parts, as many at a time as there are workers; return what came of each arm."""
+    found: dict[str, Tally] = {}
+    with ProcessPoolExecutor(WORKERS, mp_context=get_context("fork"), max_tasks_per_child=None) as pool:
+        running: list[tuple[Part, Future[Tally]]] = [(part, pool.submit(run, part)) for part in given]
+        for part, future in running:
+            found.setdefault(part.arm, Tally()).add(future.result())
+    return found
 
 
 def main() -> int:
@@ -30,59 +87,68 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--kills", type=int, default=None)
+    parser.add_argument("--minutes", type=float, default=math.inf)
     words = parser.parse_args()
     kills = words.kills or (60 if words.quick else 10_000)
     began = time.perf_counter()
-    tally = _side_by_side(kills)
-    seconds = time.perf_counter() - began
-    with tempfile.TemporaryDirectory() as folder:
-        naive = NaiveCampaign(Path(folder) / "shop", SEED).run(min(500, max(40, kills // 8)))
-        plain = PlainCampaign(Path(folder) / "plain", SEED).run(max(kills // 20, 10))
-    _print(tally, naive, seconds)
-    print(f"where the platform compares nothing: {plain.kills.total():,} kills, {plain.effects:,} budgets set")
-    bars = [{"name": kind, "value": len(tally.wrong[kind]), "bar": 0, "holds": not tally.wrong[kind]} for kind in KINDS]
-    alone = sum(map(len, plain.wrong.values()))
-    words = "breaches where the platform compares nothing"
-    bars.append({"name": words, "value": alone, "bar": 0, "holds": not alone})
-    least, asked = min(tally.kills[point] for point in POINTS), min(200, kills // 50)
-    bars.append({"name": "kills at the point hit least", "value": least, "bar": asked, "holds": least >= asked})
-    caught = sum(map(len, naive.wrong.values()))
-    bars.append({"name": "breaches of the naive agent", "value": caught, "bar": "> 0", "holds": caught > 0})
+    with server_if_any() as address:
+        found = side_by_side(parts(kills, address, words.minutes * 60))
+    report(found, time.perf_counter() - began)
+    bars = judged(found, kills)
     print(json.dumps({"bars": bars}))
     return 0 if all(bar["holds"] for bar in bars) else 1
 
 
-def _side_by_side(kills: int) -> Tally:
-    """Two campaigns in processes of their own; no threads, since each forks."""
-    fork, tally = get_context("fork"), Tally()
-    pipes = []
-    for part in range(2):
-        here, there = fork.Pipe()
-        child = fork.Process(target=_one, args=(SEED + part, kills // 2, there))
-        child.start()
-        pipes.append((child, here))
-    for child, here in pipes:
-        tally.add(here.recv())
-        child.join()
+def judged(found: dict[str, Tally], kills: int) -> list[dict[str, object]]:
+    """Return the bars: none of the agent's arms broke anything, each point was hit, and the naive agent was caught."""
+    agent = real(found)
+    bars: list[dict[str, object]] = [bar(kind, len(agent.wrong[kind]), 0) for kind in KINDS]
+    bars.append(bar("breaches where the platform compares nothing", sum(map(len, found[PLAIN].wrong.values())), 0))
+    for name, value, asked in (
+        ("kills", agent.kills.total(), kills),
+        ("kills at the point hit least", min(agent.kills[point] for point in POINTS), min(200, kills // 50)),
+    ):
+        bars.append({"name": name, "value": value, "bar": asked, "holds": value >= asked})
+    caught = sum(map(len, found[NAIVE].wrong.values()))
+    bars.append({"name": "breaches of the naive agent", "value": caught, "bar": "> 0", "holds": caught > 0})
+    return bars
+
+
+def bar(name: str, value: int, most: int) -> dict[str, object]:
+    """Return one bar of breaches."""
+    return {"name": name, "value": value, "bar": most, "holds": value <= most}
+
+
+def real(found: dict[str, Tally]) -> Tally:
+    """Return what came of the agent over both kinds of store."""
+    tally = Tally()
+    for arm in (SQLITE, POSTGRES):
+        tally.add(found.get(arm, Tally()))
     return tally
 
 
-def _one(seed: int, kills: int, there: object) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        there.send(Campaign(Path(folder) / "shop", seed).run(kills))
-
-
-def _print(tally: Tally, naive: Tally, seconds: float) -> None:
-    print(
-        f"{tally.kills.total():,} kills in {seconds:,.0f} s (seeds {SEED} and {SEED + 1}); plans: {dict(tally.plans)}"
-    )
-    print(f"{tally.effects:,} budgets set, {tally.edits:,} edits by people in between")
-    for point, count in tally.kills.most_common():
-        print(f"  {point:32s} {count:6,d}")
-    print(f"{'':28s}{'agent':>8s}{'naive':>8s}")
-    for kind in KINDS:
-        print(f"{kind:28s}{len(tally.wrong[kind]):8,d}{len(naive.wrong[kind]):8,d}")
-    print(f"(naive: {naive.kills.total():,} kills, {naive.effects:,} budgets set)")
+def report(found: dict[str, Tally], seconds: float) -> None:
+    """Print the figures."""
+    agent = real(found)
+    print(f"{agent.kills.total():,} kills in {seconds:,.0f} s, seeds {SEED} and {SEED + 1} for each kind of store")
+    if POSTGRES not in found:
+        print("no PostgreSQL server here: all of them over SQLite")
+    arms = [arm for arm in (SQLITE, POSTGRES, PLAIN, NAIVE) if arm in found]
+    print(f"{'':38s}" + "".join(f"{arm:>18s}" for arm in arms))
+    rows = {
+        "kills": [found[arm].kills.total() for arm in arms],
+        "plans": [found[arm].plans.total() for arm in arms],
+        "budgets set": [found[arm].effects for arm in arms],
+        "edits by people in between": [found[arm].edits for arm in arms],
+        **{f"killed at {point}": [found[arm].kills[point] for arm in arms] for point in (*POINTS, "any moment")},
+        **{kind: [len(found[arm].wrong[kind]) for arm in arms] for kind in KINDS},
+    }
+    for name, values in rows.items():
+        print(f"{name:38s}" + "".join(f"{value:18,d}" for value in values))
+    print(f"how the plans ended: {dict(agent.plans)}")
+    for kind, told in agent.wrong.items():
+        for words in told[:3]:
+            print(f"  {kind}: {words}")
 
 
 if __name__ == "__main__":

@@ -107,6 +107,8 @@ class Office(Protocol):
     def take_lead(self, holder: str, now: datetime, until: datetime) -> Lease | None:
         """Take the lead, if nobody has it: the last lease has ended, or the process that held it is gone.
 
+        The history tells who leads since then, and who lost the lead by that.
+
         Args:
             holder: Who asks, for people to read.
             now: Aware UTC.
@@ -126,7 +128,7 @@ class Office(Protocol):
         ...
 
     def leave_lead(self, lease: Lease, now: datetime) -> None:
-        """End a lease, so that the next may lead at once; does nothing if somebody has taken over."""
+        """End a lease, so that the next may lead at once, and tell it; does nothing if somebody has taken over."""
         ...
 
     def leader(self) -> Lease | None:
@@ -246,10 +248,15 @@ class Store(Office, Protocol):
         """Return what was known at `query.known_at`. The same store and query give the same digest."""
         ...
 
-    def commit(self, transitions: Sequence[Transition]) -> None:
+    def commit(self, transitions: Sequence[Transition], epoch: int | None = None) -> None:
         """Write all steps, their events and intents, in one transaction.
 
+        Args:
+            transitions: The steps.
+            epoch: Of the lease under which the agent decides; None where a person does, who needs no lead.
+
         Raises:
+            Fenced: The epoch is not the newest.
             StateConflict: A record is not in its `before` state, exists already, or does not begin with the stored
                 approvals; or a step brings intents while another revision has one open, or one stands open on the
                 same budget or ad. Nothing was written.

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -47,6 +47,31 @@ def running_server() -> Iterator[str]:
         yield address
         run.stdin.close()
         run.wait(60)
+
+
+@contextmanager
+def server_if_any() -> Iterator[str | None]:
+    """Yield a server's address as `running_server` does, or None if there can be none; for whoever is no test."""
+    with ExitStack() as held:
+        try:
+            address = held.enter_context(running_server())
+        except pytest.skip.Exception:
+            address = None
+        yield address
+
+
+@contextmanager
+def new_database(address: str, name: str) -> Iterator[str]:
+    """Yield the address of a database without tables on a server; it is dropped afterwards, whoever is connected."""
+    engine = create_engine(_driven(address), isolation_level="AUTOCOMMIT")
+    own = f"{name}_{os.getpid()}"
+    with engine.connect() as connection:
+        connection.execute(text(f'CREATE DATABASE "{own}" TEMPLATE template0'))
+    engine.dispose()  # nothing may cross a fork
+    yield make_url(address).set(database=own).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.execute(text(f'DROP DATABASE IF EXISTS "{own}" WITH (FORCE)'))
+    engine.dispose()
 
 
 class Server:

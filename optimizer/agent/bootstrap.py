@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -114,6 +115,7 @@ def _myself() -> str:
     return f"{socket.gethostname()}, process {os.getpid()}"
 
 
+@cache
 def code_version() -> str:
     """Return the installed distribution's version."""
     return metadata.version("outlay")

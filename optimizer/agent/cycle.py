@@ -139,6 +139,9 @@ def propose(house: House, today: date, *, seed: int | None = None) -> Record:
 
     A new proposal supersedes older ones, and approvals that were not begun, in the same transaction. A plan that is
     held proposes nothing, and leaves them as they are.
+
+    Raises:
+        Fenced: This process led, and another one does by now: it proposes nothing.
     """
     seed = secrets.randbits(32) if seed is None else seed
     now = house.clock.now()
@@ -148,7 +151,8 @@ def propose(house: House, today: date, *, seed: int | None = None) -> Record:
     step = approval.issue(decision, now=now, valid_for=house.valid_for, seed=seed, code_version=house.code_version)
     older = house.store.records(_OPEN, limit=_ALL) if step.record.state is State.PROPOSED else ()
     house.store.commit(
-        (*approval.supersede(older, step.record.recommendation, now), _with_basis(house, step, around, now))
+        (*approval.supersede(older, step.record.recommendation, now), _with_basis(house, step, around, now)),
+        house.tenure.epoch,
     )
     return step.record
 
@@ -245,7 +249,7 @@ def expire(house: House) -> tuple[Record, ...]:
     steps = [approval.expire(record, now) for record in house.store.records(_OPEN, limit=_ALL)]
     found = tuple(step for step in steps if step is not None)
     if found:
-        house.store.commit(found)
+        house.store.commit(found, house.tenure.epoch)
     return tuple(step.record for step in found)
 
 
@@ -254,12 +258,13 @@ def commit(house: House, outcome: Transition | approval.Refusal) -> Record:
 
     Raises:
         Refused: The outcome is a refusal.
+        Fenced: This process led, and another one does by now.
     """
     if isinstance(outcome, approval.Refusal):
         if outcome.step is not None:
-            house.store.commit((outcome.step,))
+            house.store.commit((outcome.step,), house.tenure.epoch)
         raise Refused(outcome)
-    house.store.commit((outcome,))
+    house.store.commit((outcome,), house.tenure.epoch)
     return outcome.record
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from optimizer import approval
-from optimizer.agent.store.terms import BREAKER, SWITCH
+from optimizer.agent.store.terms import BREAKER, LEAD, SWITCH
 from optimizer.approval import Testimony
 from optimizer.goals import Goals
 from optimizer.plan.audit import Entry
@@ -73,7 +73,7 @@ def _testimonies(store: Store) -> tuple[dict[tuple[str, int], Testimony], list[s
     for entry in entries(store):
         if entry.event.rec_id == SWITCH:
             thrown.append(entry.subject)
-        elif entry.event.rec_id != BREAKER:
+        elif entry.event.rec_id not in (BREAKER, LEAD):
             told.setdefault((entry.event.rec_id, entry.event.revision), Testimony()).hear(entry)
     return told, thrown
 

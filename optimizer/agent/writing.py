@@ -162,7 +162,7 @@ def verify(house: House, rec_id: str) -> Record:
     done = approval.verified(record, _intents(house, record), now)
     if done is None:
         return record
-    house.store.commit((done, *_of_parent(house, done.record, now)))
+    house.store.commit((done, *_of_parent(house, done.record, now)), house.tenure.epoch)
     return done.record
 
 

@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
+import math
 import os
 import random
+import shutil
 import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 from connectors.contract import BudgetChange, BudgetKey
 from connectors.errors import ConnectorError
-from connectors.money import Money
 from optimizer import approval
+from optimizer.agent import trail
 from optimizer.agent.store import open_sql
 from optimizer.approval.intents import DONE
+from optimizer.plan.audit import prove
 from optimizer.plan.office import Brake
 from optimizer.plan.recommendation import BudgetIntent, Decision, Intent, IntentState, Record, State
-from optimizer.ports import Store
+from optimizer.ports import Clock, Store
 from tests.crash import worker
-from tests.crash.loopback import NAMES, START, Server
+from tests.crash.loopback import FAULTS, NAMES, START, Server
 from tests.crash.worker import POINTS, FastClock, Trap
 from tests.optimizer.approval_world import decision, envelope
 
-CAP = START * len(NAMES)
 ENDED = frozenset({State.VERIFIED, State.FAILED, State.EXPIRED, State.REJECTED, State.SUPERSEDED, State.ROLLED_BACK})
+_SHARED = Path("/dev/shm")
+_ROOM = 2**30  # bytes; a container may have next to none there
+_SLACK = 2  # by so many may a point that comes soon have been hit more often than another
 _BEGIN = ("lead:after", "begun:before", "begun:after")
 _WRITE = ("planned-sending:before", "planned-sending:after", "call:before", "call:sent", "call:answered",
           "sending-acknowledged:before", "sending-acknowledged:after", "applied:before", "applied:after")  # fmt: skip
 _VERIFY = ("acknowledged-verified:before", "acknowledged-verified:after", "verified:before", "verified:after")
-_BY_STATE = {State.APPROVED: _BEGIN + _WRITE + _VERIFY, State.APPLYING: _WRITE + _VERIFY, State.APPLIED: _VERIFY}
+_SOON = {State.APPROVED: _BEGIN, State.APPLYING: _WRITE, State.APPLIED: _VERIFY}
+_LATE = {State.APPROVED: _BEGIN + _WRITE + _VERIFY, State.APPLYING: _WRITE + _VERIFY, State.APPLIED: _VERIFY}
 
 
 @dataclass
@@ -67,7 +74,16 @@ class Tally:
             self.wrong[kind] += found
 
 
-KINDS = ("double effects", "lost approvals", "cap breaches", "drift overwritten", "effects without approval")
+KINDS = (
+    "double effects", "lost approvals", "cap breaches", "drift overwritten", "effects without approval",
+    "breaks of the history",
+)  # fmt: skip
+
+
+def quick_folder() -> Path | None:
+    """A folder in memory, if there is one: what a killed process wrote the kernel holds, so no disk is waited for."""
+    there = os.access(_SHARED, os.W_OK) and shutil.disk_usage(_SHARED).free >= _ROOM
+    return _SHARED if there else None
 
 
 class Campaign:
@@ -75,25 +91,32 @@ class Campaign:
 
     compares = True
     edits = 0.02
+    brakes = 0.02
+    faults = FAULTS
+    names: Sequence[str] = NAMES
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, url: str | None = None, clock: Clock | None = None) -> None:
+        """Make the portfolio's folder and its store: an SQLite file in it, or the database at an address."""
         self.chance = random.Random(seed)
-        self.server = Server(seed, compares=self.compares)
-        self.folder, self.origin = folder, time.time()
-        self.clock = FastClock(self.origin)
+        self.server = Server(seed, compares=self.compares, faults=self.faults, names=self.names)
+        self.folder = folder
+        self.clock: Clock = clock or FastClock(time.time())
         self.tally = Tally()
-        self.url = f"sqlite:///{folder}/.outlay/outlay.sqlite"
+        self.url = url or f"sqlite:///{folder}/.outlay/outlay.sqlite"
         self.report = folder / "killed"
         (folder / ".outlay").mkdir(parents=True)
-        (folder / "config.toml").write_text(worker.CONFIG.format(port=self.server.port))
+        self.cap = START * len(self.names)
+        (folder / "config.toml").write_text(worker.CONFIG.format(port=self.server.port, total=self.cap / 1e6))
         self.store = open_sql(self.url)
 
-    def run(self, kills: int) -> Tally:
-        """Kill until there were so many, let the last plan end, and judge."""
+    def run(self, kills: int, seconds: float = math.inf) -> Tally:
+        """Kill until there were so many or the time is up, let the last plan end, and judge."""
+        until = time.monotonic() + seconds
         self._prepared()
-        self._agent(None)
+        self._first()
+        gc.collect()
         gc.freeze()  # what is there now is written by no child: fewer pages to copy
-        while self.tally.kills.total() < kills:
+        while self.tally.kills.total() < kills and time.monotonic() < until:
             state = self._prepared()
             self._agent(self._point(state))
         for _ in range(20):
@@ -106,6 +129,11 @@ class Campaign:
         self.server.close()
         return self.tally
 
+    def _first(self) -> None:
+        """Have the first plan written in this process: what is read and compiled on the way is there for each child."""
+        with (self.folder / "agent.log").open("a") as log, contextlib.redirect_stdout(log):
+            worker.work(self.folder, self.clock, Trap("", 1, self.report), self.store)
+
     def _prepared(self) -> State:
         """See to it that an approved plan is there; now and then a person edits, or throws the switch."""
         store = self.store
@@ -114,9 +142,9 @@ class Campaign:
             self._approve(store)
             newest = store.records(limit=1)
         if self.chance.random() < self.edits:
-            body = {"budget": self.chance.choice(NAMES), "factor": 0.9, "after": self.chance.random() * 0.1}
+            body = {"budget": self.chance.choice(self.names), "factor": 0.9, "after": self.chance.random() * 0.1}
             self.server.ask("/edit", body)
-        if self.chance.random() < 0.02:
+        if self.chance.random() < self.brakes:
             for on in (True, False):
                 store.throw_brake(Brake(on, self.clock.now(), "mia", "checkout is down"))
         store.close()  # no connection may cross a fork
@@ -128,14 +156,10 @@ class Campaign:
     def _approve(self, store: Store) -> None:
         """A marketer's new plan: the budgets as they are, some money shifted, the sum within the cap."""
         live: dict[str, int] = self.server.ask("/budgets")["budgets"]
-        source, target, third = self.chance.sample(NAMES, 3)
-        cut = round(live[source] * self.chance.uniform(0.1, 0.5) / 10_000) * 10_000
-        room = CAP - sum(live.values())
-        moves = {source: -cut, target: cut // 20_000 * 10_000, third: cut // 20_000 * 10_000 + min(room, cut)}
-        amounts = {name: (live[name] / 1e6, (live[name] + moves.get(name, 0)) / 1e6) for name in NAMES}
-        plan = decision(amounts, envelope("total", NAMES, ceiling=CAP / 1e6))
-        plan = _of_shop(plan)
+        moves = self._moves(live)
+        amounts = {name: (live[name] / 1e6, (live[name] + moves.get(name, 0)) / 1e6) for name in self.names}
         now = self.clock.now()
+        plan = _of_shop(decision(amounts, envelope("total", self.names, ceiling=self.cap / 1e6)), now.date())
         step = approval.issue(plan, now=now, valid_for=timedelta(hours=24), seed=1, code_version="crash")
         store.commit([step])
         verdict = approval.Approve("ann", step.record.recommendation.plan_hash)
@@ -143,24 +167,42 @@ class Campaign:
         assert not isinstance(judged, approval.Refusal), judged
         store.commit([judged])
 
+    def _moves(self, live: dict[str, int]) -> dict[str, int]:
+        """What is to change, in micros: one budget is cut, and two are raised, within the room that is left."""
+        source, target, third = self.chance.sample(self.names, 3)
+        cut = round(live[source] * self.chance.uniform(0.1, 0.5) / 10_000) * 10_000
+        room = self.cap - sum(live.values())
+        moves = {source: -cut, target: cut // 2, third: cut // 2 + min(room, cut)}
+        return {name: min(move, live[name] * 9 // 10) // 10_000 * 10_000 for name, move in moves.items()}
+
     def _point(self, state: State) -> str:
-        """The point that was hit least of those that lie ahead; one time in ten any moment at all."""
+        """The point that was hit least of those ahead, or one that comes soon: an agent that lives long costs more.
+
+        One time in ten it is any moment whatsoever.
+        """
         if self.chance.random() < 0.1:
             return "any"
-        ahead = _BY_STATE.get(state, POINTS)
+        ahead = _LATE.get(state, POINTS)
+        least = min(self.tally.kills[point] for point in ahead)
+        ahead = tuple(p for p in _SOON.get(state, ()) if self.tally.kills[p] <= least + _SLACK) or ahead
         return min(ahead, key=lambda point: (self.tally.kills[point], self.chance.random()))
 
     def _agent(self, point: str | None) -> None:
         """Run one agent, to be killed at a point, at any moment, or not at all."""
         self.report.unlink(missing_ok=True)
         nth = self.chance.choice((1, 1, 2)) if point in _WRITE else 1
-        child = os.fork()
-        if child == 0:
-            _be_the_agent(self.folder, self.origin, Trap(point or "", nth, self.report), self.store)
+        child = self.begun(Trap(point or "", nth, self.report))
         if point == "any":
-            time.sleep(self.chance.random() * 0.3)
+            time.sleep(self.chance.random() ** 2 * 0.3)
             os.kill(child, signal.SIGKILL)
         self._note(child)
+
+    def begun(self, trap: Trap) -> int:
+        """Begin an agent in a process of its own and return its number."""
+        child = os.fork()
+        if child == 0:
+            guarded(self.folder, lambda: worker.work(self.folder, self.clock, trap, self.store))
+        return child
 
     def _note(self, child: int) -> None:
         _, status = os.waitpid(child, 0)
@@ -179,10 +221,13 @@ class Campaign:
         }
         ledger = self.server.ask("/ledger")["ledger"]
         self.tally.plans.update(record.state.value for record in records)
-        judge(self.tally, ledger, intents)
+        judge(self.tally, ledger, intents, self.cap)
         for record in records:
             if record.approvals and record.state not in ENDED:
                 self.tally.wrong["lost approvals"].append(f"{record.recommendation.rec_id} is {record.state.value}")
+        broken = prove(trail.entries(store)).broken
+        if broken is not None:
+            self.tally.wrong["breaks of the history"].append(broken.words)
         store.close()
 
 
@@ -202,6 +247,9 @@ class NaiveCampaign(Campaign):
     compares = False
     edits = 0.3  # so many that a few dozen kills show it
 
+    def _first(self) -> None:
+        self._agent(None)
+
     def _agent(self, point: str | None) -> None:
         self.report.unlink(missing_ok=True)
         record = self.store.records(limit=1)[0]
@@ -210,7 +258,7 @@ class NaiveCampaign(Campaign):
         if child == 0:
             at = self.chance.choice(("call:sent", "call:answered", "", "")) if point else ""
             trap = Trap(at, 2, self.report)
-            _guarded(self.folder, lambda: self._set_all(record, trap))
+            guarded(self.folder, lambda: self._set_all(record, trap))
         self._note(child)
 
     def _set_all(self, record: Record, trap: Trap) -> None:
@@ -244,10 +292,10 @@ class NaiveCampaign(Campaign):
                     BudgetIntent(key, "", 1, line.key, line.current, line.proposed, 0, IntentState.PLANNED),
                 )
         store.close()
-        judge(self.tally, self.server.ask("/ledger")["ledger"], intents)
+        judge(self.tally, self.server.ask("/ledger")["ledger"], intents, self.cap)
 
 
-def judge(tally: Tally, ledger: list[dict[str, Any]], intents: dict[str, tuple[Record, Intent]]) -> None:
+def judge(tally: Tally, ledger: list[dict[str, Any]], intents: dict[str, tuple[Record, Intent]], cap: int) -> None:
     """Hold the platform's own account against what was approved."""
     seen: Counter[str] = Counter()
     for entry in ledger:
@@ -257,7 +305,7 @@ def judge(tally: Tally, ledger: list[dict[str, Any]], intents: dict[str, tuple[R
         tally.effects += 1
         seen[entry["key"]] += 1
         words = json.dumps(entry)
-        if entry["total"] > CAP:
+        if entry["total"] > cap:
             tally.wrong["cap breaches"].append(words)
         record, intent = intents.get(entry["key"], (None, None))
         if record is None or intent is None or not record.approvals or intent.target.micros != entry["after"]:
@@ -270,29 +318,25 @@ def judge(tally: Tally, ledger: list[dict[str, Any]], intents: dict[str, tuple[R
     tally.wrong["double effects"] += [key for key, count in seen.items() if count > 1]
 
 
-def _of_shop(plan: Decision) -> Decision:
+def _of_shop(plan: Decision, as_of: date) -> Decision:
     """The same plan for the budgets of the loopback platform."""
 
     def key(old: BudgetKey) -> BudgetKey:
         return BudgetKey("shop", "1", old.budget_id)
 
     lines = tuple(replace(line, key=key(line.key)) for line in plan.lines)
-    envelopes = tuple(replace(e, keys=tuple(map(key, e.keys)), ceiling=Money(CAP, "USD")) for e in plan.envelopes)
-    as_of = FastClock(time.time()).now().date()
+    envelopes = tuple(replace(e, keys=tuple(map(key, e.keys))) for e in plan.envelopes)
     return replace(plan, lines=lines, envelopes=envelopes, time_zone="UTC", as_of=as_of)
 
 
-def _be_the_agent(folder: Path, origin: float, trap: Trap, store: Store) -> None:
+def guarded(folder: Path, act: Callable[[], None]) -> None:
     """In the child: never return."""
-    _guarded(folder, lambda: worker.work(folder, origin, trap, store))
-
-
-def _guarded(folder: Path, act: Callable[[], None]) -> None:
     code = 1
+    gc.disable()  # it lives too short to leave much behind
     try:
-        log = os.open(folder / "agent.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
+        sys.stdout = sys.stderr = log = (folder / "agent.log").open("a")
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
         act()
         code = 0
     except BaseException as error:  # noqa: BLE001

@@ -11,6 +11,7 @@ import multiprocessing
 import random
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +23,7 @@ NAMES = tuple("abcdef")
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """How often a set goes wrong, each a probability."""
+    """How often a set goes wrong, each a probability; and how long a slow one takes."""
 
     lost_before: float = 0.04
     lost_after: float = 0.06
@@ -30,6 +31,11 @@ class Faults:
     broken: float = 0.03
     slow: float = 0.05
     repeated: float = 0.06
+    slow_seconds: float = 0.05
+
+
+FAULTS = Faults()
+NO_FAULTS = Faults(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass
@@ -38,10 +44,10 @@ class Platform:
 
     seed: int
     compares: bool
-    faults: Faults = field(default_factory=Faults)
-    budgets: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NAMES, START))
+    faults: Faults
+    budgets: dict[str, int]
     ledger: list[dict[str, Any]] = field(default_factory=list)
-    requests: int = 0
+    calls: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.lock = threading.Lock()
@@ -68,10 +74,10 @@ class Platform:
         self.ledger.append({"budget": budget, "before": before, "after": amount, "key": key, "expected": expected,
                             "total": total})  # fmt: skip
 
-    def fate(self) -> str:
-        """What goes wrong with the next set."""
+    def fate(self, caller: int) -> str:
+        """What goes wrong with the next set; `caller` is the process that makes it."""
         with self.lock:
-            self.requests += 1
+            self.calls.append(caller)
             roll = self.chance.random()
         for name in ("lost_before", "lost_after", "throttled", "broken", "slow", "repeated"):
             roll -= getattr(self.faults, name)
@@ -87,10 +93,10 @@ class Handler(BaseHTTPRequestHandler):
     server: Door
 
     def do_GET(self) -> None:
-        platform = self.server.platform
+        platform, name = self.server.platform, self.path.removeprefix("/")
         with platform.lock:
-            body = {"budgets": platform.budgets} if self.path == "/budgets" else {"ledger": platform.ledger}
-            text = json.dumps(body)
+            known = {"budgets": platform.budgets, "ledger": platform.ledger, "calls": platform.calls}
+            text = json.dumps({name: known[name]})
         self._say(200, text)
 
     def do_POST(self) -> None:
@@ -103,13 +109,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def _set(self, call: dict[str, Any]) -> None:
         platform = self.server.platform
-        fate = platform.fate()
+        fate = platform.fate(call["by"])
         if fate in ("throttled", "broken"):
             return self._say(429 if fate == "throttled" else 500, "{}")
         if fate == "lost_before":
             return self._hang_up()
         if fate == "slow":
-            time.sleep(0.05)
+            time.sleep(platform.faults.slow_seconds)
         if fate == "repeated":  # a proxy that sends the call a second time, later
             threading.Timer(0.03, platform.set, (call,)).start()
         code, body = platform.set(call)
@@ -145,8 +151,8 @@ class Door(ThreadingHTTPServer):
         pass
 
 
-def _serve(seed: int, compares: bool, ready: Any) -> None:
-    server = Door(Platform(seed, compares))
+def _serve(platform: Platform, ready: Any) -> None:
+    server = Door(platform)
     ready.send(server.server_address[1])
     server.serve_forever()
 
@@ -154,10 +160,13 @@ def _serve(seed: int, compares: bool, ready: Any) -> None:
 class Server:
     """The platform's process; ended with `close`."""
 
-    def __init__(self, seed: int, *, compares: bool = True) -> None:
+    def __init__(
+        self, seed: int, *, compares: bool = True, faults: Faults = FAULTS, names: Sequence[str] = NAMES
+    ) -> None:
+        platform = Platform(seed, compares, faults, dict.fromkeys(names, START))
         fork = multiprocessing.get_context("fork")
         here, there = fork.Pipe()
-        self._process = fork.Process(target=_serve, args=(seed, compares, there), daemon=True)
+        self._process = fork.Process(target=_serve, args=(platform, there), daemon=True)
         self._process.start()
         self.port = int(here.recv())
 

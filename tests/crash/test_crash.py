@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.crash.campaign import Campaign
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-KILLS = os.environ.get("OUTLAY_KILLS", "200")
+KILLS = os.environ.get("OUTLAY_KILLS", "60")
 
 
 def test_whenever_the_agent_is_killed_each_write_happens_once_and_without_an_outbox_not() -> None:
@@ -22,6 +22,18 @@ def test_whenever_the_agent_is_killed_each_write_happens_once_and_without_an_out
     assert ran.stdout, ran.stderr
     bars = json.loads(ran.stdout.splitlines()[-1])["bars"]
     assert len(bars) >= 7
+    assert [bar for bar in bars if not bar["holds"]] == []
+
+
+def test_of_two_at_once_exactly_one_wins_and_without_a_guard_both() -> None:
+    """In a process of its own, as above: each race is between two that were forked."""
+    ran = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "races.py"), "--quick"], capture_output=True, text=True, check=False
+    )
+    print(ran.stdout)
+    assert ran.stdout, ran.stderr
+    bars = json.loads(ran.stdout.splitlines()[-1])["bars"]
+    assert len(bars) >= 4
     assert [bar for bar in bars if not bar["holds"]] == []
 
 

@@ -6,17 +6,19 @@ runs faster than on the wall, so that leases, waits and validity pass in millise
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from connectors.contract import (
     Account,
@@ -35,12 +37,13 @@ from connectors.contract import (
 from connectors.errors import Drifted, OutcomeUnknown, RetryLater
 from connectors.money import Money
 from optimizer.agent import bootstrap
+from optimizer.agent import settings as configuration
 from optimizer.agent.cycle import House
 from optimizer.agent.daemon import desk as desk_module
 from optimizer.agent.daemon.desk import Desk
 from optimizer.agent.tenure import Tenure
 from optimizer.plan.recommendation import Event, Intent, State, Transition
-from optimizer.ports import Store
+from optimizer.ports import Clock, Store
 from tests.crash.loopback import NAMES
 
 SPEED = 200.0
@@ -51,7 +54,7 @@ CONFIG = """
 [portfolio]
 history_days = 28
 [goal]
-total_per_day = 600.00
+total_per_day = {total:.2f}
 [guardrails]
 largest_step = 1.0
 largest_step_24h = 100.0
@@ -102,10 +105,10 @@ class FastClock:
 
 
 class Trap:
-    """Kills the process at the n-th time that it comes to a point."""
+    """Kills the process (or stops it) at the n-th time that it comes to a point."""
 
-    def __init__(self, point: str, nth: int, report: Path) -> None:
-        self._point, self._left, self._report = point, nth, report
+    def __init__(self, point: str, nth: int, report: Path, sends: signal.Signals = signal.SIGKILL) -> None:
+        self._point, self._left, self._report, self._sends = point, nth, report, sends
 
     def __call__(self, point: str) -> None:
         if point != self._point:
@@ -113,7 +116,7 @@ class Trap:
         self._left -= 1
         if self._left == 0:
             self._report.write_text(point)
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self._sends)
 
 
 class TrappedStore:
@@ -131,10 +134,10 @@ class TrappedStore:
             self._trap("lead:after")
         return lease
 
-    def commit(self, transitions: Sequence[Transition]) -> None:
+    def commit(self, transitions: Sequence[Transition], epoch: int | None = None) -> None:
         name = transitions[0].event.action if transitions else ""
         self._trap(f"{name}:before")
-        self._inner.commit(transitions)
+        self._inner.commit(transitions, epoch)
         self._trap(f"{name}:after")
 
     def advance(self, before: Intent, after: Intent, event: Event, epoch: int | None = None) -> None:
@@ -150,8 +153,8 @@ class LoopbackConnector:
     name = "shop"
     capabilities = CAPABILITIES
 
-    def __init__(self, port: int, trap: Trap | None = None) -> None:
-        self._port, self._trap = port, trap or (lambda _point: None)
+    def __init__(self, port: int, trap: Trap | None = None, timeout: float = TIMEOUT) -> None:
+        self._port, self._trap, self._timeout = port, trap or (lambda _point: None), timeout
 
     def accounts(self) -> Sequence[Account]:
         return (ACCOUNT,)
@@ -184,7 +187,7 @@ class LoopbackConnector:
 
     def set_budget(self, change: BudgetChange) -> Receipt:
         call = {"key": change.idempotency_key, "budget": change.key.budget_id, "expected": change.expected.micros,
-                "target": change.target.micros}  # fmt: skip
+                "target": change.target.micros, "by": os.getpid()}  # fmt: skip
         self._trap("call:before")
         code, body = self._ask("POST", "/set", call)
         self._trap("call:answered")
@@ -200,7 +203,7 @@ class LoopbackConnector:
         """Nothing is held."""
 
     def _ask(self, verb: str, path: str, call: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT)
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=self._timeout)
         try:
             connection.request(verb, path, None if call is None else json.dumps(call))
             if call is not None:
@@ -233,28 +236,49 @@ class Inherited:
         self._store.close()
 
 
-def work(folder: Path, origin: float, trap: Trap, store: Any, looks: int = 60) -> None:
-    """Be the agent until all is done, or until the trap springs."""
-    bootstrap.registry.build = build
-    bootstrap.open_sql = lambda _url: Inherited(store)
+_load, _load_store = functools.cache(configuration.load), functools.cache(configuration.load_store)
+
+
+@contextmanager
+def wired(store: Any, trap: Trap, timeout: float = TIMEOUT) -> Iterator[None]:
+    """Within it whoever opens a house gets this store, the loopback connector and the trap around both.
+
+    Settings are read once for all children: how they are read is not what is killed here.
+    """
+    open_house = bootstrap.open_house
 
     @contextmanager
     def trapped_house(config: Path, clock: Any = None) -> Iterator[House]:
-        with bootstrap.open_house(config, clock) as house:
-            store = TrappedStore(house.store, trap)
+        with open_house(config, clock) as house:
+            trapped = TrappedStore(house.store, trap)
             port = house.connectors["shop"]._port
-            tenure = Tenure(store, house.clock, f"process {os.getpid()}")
-            yield replace(house, store=store, tenure=tenure, connectors={"shop": LoopbackConnector(port, trap)})
+            tenure = Tenure(trapped, house.clock, f"process {os.getpid()}")
+            yield replace(
+                house, store=trapped, tenure=tenure, connectors={"shop": LoopbackConnector(port, trap, timeout)}
+            )
 
-    desk_module.open_house = trapped_house
-    clock = FastClock(origin)
-    desk = Desk(folder / "config.toml", clock)
-    for _ in range(looks):
-        desk.look()
-        if done(desk):
-            break
-        clock.sleep(2.0)
-    desk.leave()
+    with ExitStack() as held:
+        for module, name, new in (
+            (bootstrap.registry, "build", build),
+            (bootstrap, "open_sql", lambda _url: Inherited(store)),
+            (configuration, "load", _load),
+            (configuration, "load_store", _load_store),
+            (desk_module, "open_house", trapped_house),
+        ):
+            held.enter_context(mock.patch.object(module, name, new))
+        yield
+
+
+def work(folder: Path, clock: Clock, trap: Trap, store: Any, looks: int = 200) -> None:
+    """Be the agent until all is done, or until the trap springs."""
+    with wired(store, trap):
+        desk = Desk(folder / "config.toml", clock)
+        for _ in range(looks):
+            desk.look()
+            if done(desk):
+                break
+            clock.sleep(2.0)
+        desk.leave()
 
 
 def done(desk: Desk) -> bool:

@@ -470,8 +470,8 @@ class Mortal(MemoryStore):
 
     dying = False
 
-    def commit(self, transitions: Sequence[Transition]) -> None:
-        super().commit(transitions)
+    def commit(self, transitions: Sequence[Transition], epoch: int | None = None) -> None:
+        super().commit(transitions, epoch)
         if self.dying:
             self.dying = False
             raise Killed

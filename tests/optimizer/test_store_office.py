@@ -11,11 +11,13 @@ import pytest
 
 from connectors.contract import BudgetKey
 from connectors.money import Money
+from optimizer import approval
 from optimizer.agent.store import MemoryStore, open_sql
 from optimizer.plan.audit import prove
 from optimizer.plan.office import Brake, Lease, Outcome
 from optimizer.plan.recommendation import BudgetIntent, Event, IntentState
 from optimizer.ports import Braked, Fenced, StateConflict
+from tests.optimizer.approval_world import decision
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -96,6 +98,44 @@ def test_each_throw_of_the_switch_stands_in_the_chain(store):
     assert (proof.entries, proof.broken) == (2, None)
 
 
+def test_each_change_of_the_lead_stands_in_the_chain(store):
+    lease = store.take_lead("a", NOON, NOON + MINUTE)
+    lease = store.renew_lead(lease, NOON + 2 * MINUTE)
+    assert store.take_lead("b", NOON + MINUTE, NOON + 3 * MINUTE) is None
+    newer = store.take_lead("b", NOON + 2 * MINUTE, NOON + 4 * MINUTE)
+    store.leave_lead(lease, NOON + 2 * MINUTE)  # it was lost already
+    store.leave_lead(newer, NOON + 3 * MINUTE)
+    store.leave_lead(newer, NOON + 3 * MINUTE)
+    store.take_lead("c", NOON + 3 * MINUTE, NOON + 4 * MINUTE)
+    entries = store.audit()
+    told = [(e.event.rec_id, e.event.revision, e.event.actor, e.event.action, e.event.detail) for e in entries]
+    assert told == [
+        ("lead", 1, "a", "lead-taken", "until 2026-03-01 12:01:00 UTC"),
+        ("lead", 1, "a", "lead-lost", "its lease ended at 2026-03-01 12:02:00 UTC; b leads"),
+        ("lead", 2, "b", "lead-taken", "until 2026-03-01 12:04:00 UTC"),
+        ("lead", 2, "b", "lead-released", ""),
+        ("lead", 3, "c", "lead-taken", "until 2026-03-01 12:04:00 UTC"),
+    ]
+    assert [e.event.at for e in entries] == [NOON, *[NOON + 2 * MINUTE] * 2, *[NOON + 3 * MINUTE] * 2]
+    assert prove(entries).broken is None
+
+
+def test_what_a_leader_decides_is_refused_once_another_leads(store):
+    shift = approval.issue(decision({"a": (100.0, 90.0), "b": (50.0, 60.0)}), now=NOON, valid_for=timedelta(days=1),
+                           seed=1, code_version="t")  # fmt: skip
+    with pytest.raises(Fenced, match="nobody leads"):
+        store.commit([shift], 1)
+    store.take_lead("a", NOON, NOON + MINUTE)
+    store.take_lead("b", NOON + MINUTE, NOON + 2 * MINUTE)
+    with pytest.raises(Fenced, match="b leads in epoch 2"):
+        store.commit([shift], 1)
+    assert store.records() == ()
+    store.commit([shift], 2)
+    verdict = approval.Approve("ann", shift.record.recommendation.plan_hash)
+    store.commit([approval.judge(shift.record, verdict, NOON, approval.Policy())])  # a person needs no lead
+    assert store.records()[0].approved_by == "ann"
+
+
 @pytest.mark.parametrize(
     ("actor", "reason", "message"), [(" ", "x", "nobody is named"), ("mia", " ", "needs a reason")]
 )
@@ -145,6 +185,26 @@ def test_an_unknown_write_is_fenced_before_anything_else_is_looked_at(store):
     store.throw_brake(Brake(True, NOON, "mia", "stop"))
     with pytest.raises(Braked):
         store.advance(before, after, told)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_the_end_of_a_process_that_stood_still_does_not_pass_for_that_of_the_one_that_took_over(
+    kind, request, new_file, tmp_path
+):
+    if kind == "sqlite":
+        url = f"sqlite:///{shutil.copy(new_file, tmp_path / 'outlay.sqlite')}"
+    else:
+        url = request.getfixturevalue("postgres")
+    still, leader, standby = (open_sql(url) for _ in range(3))
+    still.take_lead("still", NOON, NOON + MINUTE)
+    lease = leader.take_lead("leader", NOON + MINUTE, NOON + 3 * MINUTE)  # without the lock, which the first one has
+    assert lease.epoch == 2
+    still.close()
+    assert standby.take_lead("standby", NOON + 2 * MINUTE, NOON + 9 * MINUTE) is None
+    leader.renew_lead(lease, NOON + 4 * MINUTE)  # with the lock
+    leader.close()
+    assert standby.take_lead("standby", NOON + 3 * MINUTE, NOON + 9 * MINUTE).epoch == 3
+    standby.close()
 
 
 _LEADER = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -163,6 +164,23 @@ def test_a_leader_that_was_overtaken_makes_nothing_ready_to_send() -> None:
     with pytest.raises(Fenced):
         writing.apply(it.house, name)
     assert it.platform.effects == []
+    assert it.house.store.record(name).state is State.APPROVED, "it begins nothing either"
+
+
+def test_a_leader_that_was_overtaken_while_it_decided_proposes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = rig()
+    assert it.house.tenure.take()
+    decide = cycle.decided
+
+    def slowly(*given: Any) -> Any:
+        it.house.clock.sleep(91)
+        assert Tenure(it.house.store, it.house.clock, "host b").take()
+        return decide(*given)
+
+    monkeypatch.setattr(cycle, "decided", slowly)
+    with pytest.raises(Fenced, match="host b leads in epoch 2"):
+        cycle.propose(it.house, it.today, seed=1)
+    assert it.house.store.records() == ()
 
 
 def test_a_process_that_is_leaving_begins_no_further_write() -> None:

@@ -44,6 +44,13 @@ def events(connection: Connection, rec_id: str) -> tuple[Event, ...]:
         return tuple(_event(row) for row in session.exec(statement))
 
 
+def last(session: Session, rec_id: str) -> Event | None:
+    """Return the newest event of a recommendation, or of what stands in place of one; None without any."""
+    statement = select(t.Event).where(t.Event.rec_id == rec_id).order_by(col(t.Event.id).desc()).limit(1)
+    row = session.exec(statement).one_or_none()
+    return None if row is None else _event(row)
+
+
 def entries(connection: Connection, after: int, limit: int) -> tuple[Entry, ...]:
     """Return the next entries; see `Store.audit`."""
     statement = select(t.Event).where(col(t.Event.id) > after).order_by(col(t.Event.id)).limit(limit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from operator import attrgetter, itemgetter
 
 import numpy as np
@@ -22,11 +22,10 @@ from connectors.contract import (
     PerformanceRow,
     Series,
 )
-from optimizer.agent.store import terms
 from optimizer.agent.store.assemble import MOVES_WINDOW, assemble
 from optimizer.agent.store.instants import to_instant
 from optimizer.agent.store.known import Cells, EntityKey, Groups, Known, KnownSeries, Revisions, Span
-from optimizer.agent.store.memory_office import MemoryOffice
+from optimizer.agent.store.memory_office import MemoryOffice, seal
 from optimizer.agent.store.rules import (
     LARGEST,
     acknowledged_at,
@@ -45,11 +44,9 @@ from optimizer.agent.store.rules import (
 )
 from optimizer.agent.store.timeline import Clash, Measures, Version, fold, in_force
 from optimizer.approval import OPEN
-from optimizer.plan.audit import GENESIS, Entry, sealed
+from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
-from optimizer.plan.circuit import Circuit
 from optimizer.plan.experiments import Closing, ExperimentRecord
-from optimizer.plan.office import Brake
 from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.recommendation import AdIntent, BudgetIntent, Event, Intent, Record, State, Transition, content_hash
 from optimizer.plan.refits import RefitRecord
@@ -75,7 +72,6 @@ class MemoryStore(MemoryOffice):
         self._readings: _Readings = {}
         self._statuses: _Statuses = {}
         self._records: dict[tuple[str, int], Record] = {}
-        self._entries: tuple[Entry, ...] = ()
         self._bases: dict[tuple[str, int], Basis] = {}
         self._intents: dict[str, tuple[Intent, datetime | None]] = {}
         self._refits: tuple[RefitRecord, ...] = ()
@@ -161,8 +157,9 @@ class MemoryStore(MemoryOffice):
         )
         return assemble(query, known, _MemoryFacts(self._histories, self._auctions, known_at))
 
-    def commit(self, transitions: Sequence[Transition]) -> None:
+    def commit(self, transitions: Sequence[Transition], epoch: int | None = None) -> None:
         """See `Store.commit`."""
+        self._may_commit(epoch)
         records, intents, entries = dict(self._records), dict(self._intents), self._entries
         for step in transitions:
             key = (step.record.recommendation.rec_id, step.record.recommendation.revision)
@@ -171,7 +168,7 @@ class MemoryStore(MemoryOffice):
             if step.intents:
                 check_alone(_open_beside(intents, key))
             records[key] = replace(step.record, recommendation=(stored or step.record).recommendation)
-            entries = (*entries, _sealed(entries, step.event, content_hash(step.record)))
+            entries = (*entries, seal(entries, step.event, content_hash(step.record)))
             for intent in step.intents:
                 if intent.idempotency_key in intents or _open_elsewhere(intents, intent):
                     raise taken(step.intents)
@@ -190,7 +187,7 @@ class MemoryStore(MemoryOffice):
         if _open_elsewhere(self._intents, after):
             raise taken((after,))
         self._intents[after.idempotency_key] = (after, acknowledged_at(after, confirmed))
-        self._entries = (*self._entries, _sealed(self._entries, event, content_hash(after)))
+        self._tell(event, after)
 
     def record(self, rec_id: str, revision: int | None = None) -> Record:
         """See `Store.record`."""
@@ -235,17 +232,6 @@ class MemoryStore(MemoryOffice):
     def stray(self) -> tuple[str, ...]:
         """See `Store.stray`; here nothing stands twice."""
         return ()
-
-    def throw_brake(self, brake: Brake) -> None:
-        """See `Store.throw_brake`."""
-        super().throw_brake(brake)
-        self._entries = (*self._entries, _sealed(self._entries, terms.thrown(brake), content_hash(brake)))
-
-    def keep_circuit(self, before: Circuit, after: Circuit, now: datetime) -> None:
-        """See `Store.keep_circuit`."""
-        super().keep_circuit(before, after, now)
-        if (event := terms.tripped(before, after, now)) is not None:
-            self._entries = (*self._entries, _sealed(self._entries, event, content_hash(after)))
 
     def record_refit(self, refit: RefitRecord) -> None:
         """See `Store.record_refit`."""
@@ -424,12 +410,6 @@ def _enter[T](readings: list[tuple[int, T]], instant: int, read: T) -> None:
 def _read_at(readings: list[tuple[int, Entity]], instant: int) -> Entity:
     """What was read last at or before an instant, else first."""
     return readings[max(bisect_right(readings, instant, key=itemgetter(0)) - 1, 0)][1]
-
-
-def _sealed(entries: tuple[Entry, ...], event: Event, subject: str) -> Entry:
-    number, previous = (entries[-1].number, entries[-1].hash) if entries else (0, GENESIS)
-    plain = replace(event, at=event.at.astimezone(UTC))
-    return sealed(number + 1, plain, subject, previous)
 
 
 def _open_beside(intents: Mapping[str, tuple[Intent, datetime | None]], own: tuple[str, int]) -> Intent | None:

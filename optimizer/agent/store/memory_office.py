@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
 from optimizer.agent.store import terms
+from optimizer.plan.audit import GENESIS, Entry, sealed
 from optimizer.plan.circuit import Circuit
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
-from optimizer.plan.recommendation import Intent
+from optimizer.plan.recommendation import Event, Intent, content_hash
 
 
 class MemoryOffice:
@@ -18,11 +21,15 @@ class MemoryOffice:
         self._runs: dict[tuple[str, datetime], JobRun] = {}
         self._brakes: tuple[Brake, ...] = ()
         self._circuits: dict[str, Circuit] = {}
+        self._entries: tuple[Entry, ...] = ()
 
     def take_lead(self, holder: str, now: datetime, until: datetime) -> Lease | None:
         """See `Store.take_lead`."""
         lease = terms.next_lease(self._lease, holder, now, until, gone=False)
-        self._lease = lease or self._lease
+        if lease is not None:
+            for event, about in terms.took(self._told(), self._lease, lease, now):
+                self._tell(event, about)
+            self._lease = lease
         return lease
 
     def renew_lead(self, lease: Lease, until: datetime) -> Lease:
@@ -35,6 +42,8 @@ class MemoryOffice:
         """See `Store.leave_lead`."""
         if self._lease is not None and self._lease.epoch == lease.epoch:
             self._lease = Lease(lease.epoch, self._lease.holder, now)
+            if (event := terms.left(self._told(), self._lease, now)) is not None:
+                self._tell(event, self._lease)
 
     def leader(self) -> Lease | None:
         """See `Store.leader`."""
@@ -67,6 +76,7 @@ class MemoryOffice:
     def throw_brake(self, brake: Brake) -> None:
         """See `Store.throw_brake`."""
         self._brakes = (*self._brakes, brake)
+        self._tell(terms.thrown(brake), brake)
 
     def brake(self) -> Brake | None:
         """See `Store.brake`."""
@@ -80,13 +90,33 @@ class MemoryOffice:
         """See `Store.keep_circuit`."""
         terms.check_circuit(self._circuits.get(before.subject), before)
         self._circuits[after.subject] = after
+        if (event := terms.tripped(before, after, now)) is not None:
+            self._tell(event, after)
 
     def circuits(self) -> tuple[Circuit, ...]:
         """See `Store.circuits`."""
         return tuple(self._circuits[subject] for subject in sorted(self._circuits))
+
+    def _told(self) -> Event | None:
+        """What the history said last of the lead."""
+        return next((entry.event for entry in reversed(self._entries) if entry.event.rec_id == terms.LEAD), None)
+
+    def _tell(self, event: Event, about: Any) -> None:
+        self._entries = (*self._entries, seal(self._entries, event, content_hash(about)))
+
+    def _may_commit(self, epoch: int | None) -> None:
+        if epoch is not None:
+            terms.check_epoch(self._lease, epoch)
 
     def _may_advance(self, before: Intent, after: Intent, epoch: int | None) -> None:
         if epoch is not None:
             terms.check_epoch(self._lease, epoch)
         if terms.is_sent(before, after):
             terms.check_brake(self.brake())
+
+
+def seal(entries: tuple[Entry, ...], event: Event, subject: str) -> Entry:
+    """Return the entry that follows others in the chain."""
+    number, previous = (entries[-1].number, entries[-1].hash) if entries else (0, GENESIS)
+    plain = replace(event, at=event.at.astimezone(UTC))
+    return sealed(number + 1, plain, subject, previous)

@@ -14,27 +14,44 @@ from optimizer.agent.store import tables as t
 from optimizer.agent.store.instants import from_instant, to_instant
 from optimizer.plan.circuit import Circuit
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
-from optimizer.plan.recommendation import Intent, content_hash
+from optimizer.plan.recommendation import Event, Intent, content_hash
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-def take_lead(connection: Connection, holder: str, now: datetime, until: datetime, *, gone: bool) -> Lease | None:
-    """Give the next lease; see `Store.take_lead` and `terms.next_lease`."""
+def take_lead(
+    connection: Connection, holder: str, now: datetime, until: datetime, *, free: bool, seated: bool
+) -> Lease | None:
+    """Give the next lease; see `Store.take_lead` and `terms.next_lease`.
+
+    Args:
+        connection: In a transaction that writes.
+        holder: Who asks.
+        now: Aware UTC.
+        until: When the lease is to end.
+        free: Whether the seat was free until now: then whoever led from it is gone. A leader may have none, since it
+            took over from a process that stood still and sits there yet: that one's end says nothing of the leader's.
+        seated: Whether whoever asks has the seat.
+    """
     with Session(connection) as session:
-        lease = terms.next_lease(_leader(session), holder, now, until, gone=gone)
+        before, row = _leader(session), session.get(t.Lead, 1)
+        gone = free and row is not None and row.seated
+        lease = terms.next_lease(before, holder, now, until, gone=gone)
         if lease is not None:
-            session.merge(_lead(lease))
+            session.merge(_lead(lease, seated=seated))
+            history = chain.End(session)
+            for event, about in terms.took(_told(session), before, lease, now):
+                history.add(event, content_hash(about))
             session.flush()
         return lease
 
 
-def renew_lead(connection: Connection, lease: Lease, until: datetime) -> Lease:
+def renew_lead(connection: Connection, lease: Lease, until: datetime, *, seated: bool) -> Lease:
     """Move the end of a lease; see `Store.renew_lead`."""
     with Session(connection) as session:
         known = terms.check_epoch(_leader(session), lease.epoch)
         renewed = Lease(known.epoch, known.holder, until)
-        session.merge(_lead(renewed))
+        session.merge(_lead(renewed, seated=seated))
         session.flush()
         return renewed
 
@@ -44,7 +61,10 @@ def leave_lead(connection: Connection, lease: Lease, now: datetime) -> None:
     with Session(connection) as session:
         known = _leader(session)
         if known is not None and known.epoch == lease.epoch:
-            session.merge(_lead(Lease(known.epoch, known.holder, now)))
+            ended = Lease(known.epoch, known.holder, now)
+            session.merge(_lead(ended, seated=False))
+            if (event := terms.left(_told(session), ended, now)) is not None:
+                chain.End(session).add(event, content_hash(ended))
             session.flush()
 
 
@@ -59,6 +79,12 @@ def may_send(connection: Connection, epoch: int) -> None:
     with Session(connection) as session:
         terms.check_epoch(_leader(session), epoch)
         terms.check_brake(_brake(session))
+
+
+def may_commit(connection: Connection, epoch: int) -> None:
+    """Check the fence of what a leader is about to decide."""
+    with Session(connection) as session:
+        terms.check_epoch(_leader(session), epoch)
 
 
 def may_advance(connection: Connection, before: Intent, after: Intent, epoch: int | None) -> None:
@@ -142,13 +168,18 @@ def _circuit(row: t.Circuit) -> Circuit:
     return Circuit(row.subject, row.failures, until, row.wait * _MICROSECOND, row.why)
 
 
+def _told(session: Session) -> Event | None:
+    """What the history said last of the lead."""
+    return chain.last(session, terms.LEAD)
+
+
 def _leader(session: Session) -> Lease | None:
     row = session.get(t.Lead, 1)
     return None if row is None else Lease(row.epoch, row.holder, from_instant(row.until))
 
 
-def _lead(lease: Lease) -> t.Lead:
-    return t.Lead(id=1, epoch=lease.epoch, holder=lease.holder, until=to_instant(lease.until))
+def _lead(lease: Lease, *, seated: bool) -> t.Lead:
+    return t.Lead(id=1, epoch=lease.epoch, holder=lease.holder, until=to_instant(lease.until), seated=seated)
 
 
 def _brake(session: Session) -> Brake | None:

@@ -21,6 +21,11 @@ _NOTHING: Final = text("SELECT 1")
 class Seat(Protocol):
     """Held by one process of all that share a database; freed when that process ends, however it ends."""
 
+    @property
+    def held(self) -> bool:
+        """Whether this object has the seat, as far as it knows; `take` asks."""
+        ...
+
     def take(self) -> bool:
         """Take the seat; False if anybody has it, this object included.
 
@@ -42,6 +47,11 @@ class FileSeat:
         self._path = path
         self._held: int | None = None
         self._guard = Lock()
+
+    @property
+    def held(self) -> bool:
+        """See `Seat.held`."""
+        return self._held is not None
 
     def take(self) -> bool:
         """See `Seat.take`."""
@@ -85,8 +95,14 @@ class SessionSeat:
         """
         self._engine, self._told = engine, told
         self._try = text(f"SELECT pg_try_advisory_lock({lock[0]}, {lock[1]})")
+        self._leave = text(f"SELECT pg_advisory_unlock({lock[0]}, {lock[1]})")
         self._held: Connection | None = None
         self._guard = Lock()
+
+    @property
+    def held(self) -> bool:
+        """See `Seat.held`."""
+        return self._held is not None
 
     def take(self) -> bool:
         """See `Seat.take`. A session that was lost meanwhile, and the lock with it, is not held any more."""
@@ -121,8 +137,12 @@ class SessionSeat:
         return True
 
     def free(self) -> None:
-        """See `Seat.free`. The connection is ended, not handed back: the lock is its session's."""
+        """See `Seat.free`. The connection is ended, not handed back; a server may be slow at that, so unlock first."""
         with self._guard:
+            if self._held is not None:
+                with suppress(DBAPIError):
+                    self._held.execute(self._leave)
+                    self._held.commit()
             self._drop()
 
     def _drop(self) -> None:

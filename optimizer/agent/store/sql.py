@@ -120,9 +120,11 @@ class SqlStore:
             with self._database.read_alike() as connections:
                 yield connections
 
-    def commit(self, transitions: Sequence[Transition]) -> None:
+    def commit(self, transitions: Sequence[Transition], epoch: int | None = None) -> None:
         """See `Store.commit`."""
         with self._database.write() as connection:
+            if epoch is not None:
+                office.may_commit(connection, epoch)
             ledger.commit(connection, transitions)
 
     def advance(self, before: Intent, after: Intent, event: Event, epoch: int | None = None) -> None:
@@ -192,14 +194,14 @@ class SqlStore:
             return refits.latest_ad_priors(connection, to_instant(known_at))
 
     def take_lead(self, holder: str, now: datetime, until: datetime) -> Lease | None:
-        """See `Store.take_lead`; who can lock the file beside the database knows that the last leader is gone."""
-        seated = self._seat.take()
+        """See `Store.take_lead`; who can lock the file beside the database knows that whoever led from it is gone."""
+        free = self._seat.take()
         lease = None
         try:
             with self._database.write() as connection:
-                lease = office.take_lead(connection, holder, now, until, gone=seated)
+                lease = office.take_lead(connection, holder, now, until, free=free, seated=self._seat.held)
         finally:
-            if seated and lease is None:
+            if free and lease is None:
                 self._seat.free()
         return lease
 
@@ -208,7 +210,7 @@ class SqlStore:
         self._seat.take()  # held already, but for a leader who took over from a process that stood still
         try:
             with self._database.write() as connection:
-                return office.renew_lead(connection, lease, until)
+                return office.renew_lead(connection, lease, until, seated=self._seat.held)
         except Fenced:
             self._seat.free()
             raise

@@ -355,13 +355,14 @@ class Refit(Table, table=True):
 
 
 class Lead(Table, table=True):
-    """Who leads: one row, whose epoch only grows."""
+    """Who leads: one row, whose epoch only grows; `seated` if it holds the lock that goes with its process."""
 
     __table_args__ = (CheckConstraint("id = 1", name="one"), *_at_least_zero("epoch"))
     id: int = Field(default=1, primary_key=True)
     epoch: int
     holder: str
     until: int = _big()
+    seated: bool = False
 
 
 class JobRun(Table, table=True):

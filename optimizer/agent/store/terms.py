@@ -18,6 +18,11 @@ SWITCH: Final = "kill-switch"
 BREAKER: Final = "circuit-breaker"
 """The same where the breaker of an account opened or closed."""
 
+LEAD: Final = "lead"
+"""What stands in the history in place of a recommendation where the lead changed; its revision is the epoch."""
+
+_TAKEN, _LOST, _RELEASED = "lead-taken", "lead-lost", "lead-released"
+
 LEAD_MISSING: Final = "nobody leads: take the lead first"
 
 
@@ -39,6 +44,33 @@ def next_lease(newest: Lease | None, holder: str, now: datetime, until: datetime
     if newest is not None and newest.until > now and not gone:
         return None
     return Lease(1 if newest is None else newest.epoch + 1, holder, until)
+
+
+def took(told: Event | None, before: Lease | None, lease: Lease, now: datetime) -> tuple[tuple[Event, Lease], ...]:
+    """Return what the history says of a new leader, and before that of the last one, if it did not leave by itself.
+
+    Args:
+        told: What the history said last of the lead.
+        before: The lease that the new one follows.
+        lease: The new one.
+        now: Aware UTC.
+
+    Returns:
+        Each event with the lease that it is about.
+    """
+    new = (Event(LEAD, lease.epoch, now, lease.holder, _TAKEN, f"until {lease.until:%Y-%m-%d %H:%M:%S} UTC"), lease)
+    if before is None or told is None or told.action != _TAKEN:
+        return (new,)
+    ended = f"its lease ended at {before.until:%Y-%m-%d %H:%M:%S} UTC"
+    why = ended if before.until <= now else "its process is gone"
+    return (Event(LEAD, before.epoch, now, before.holder, _LOST, f"{why}; {lease.holder} leads"), before), new
+
+
+def left(told: Event | None, lease: Lease, now: datetime) -> Event | None:
+    """Return what the history says of a leader that leaves; None if it says so already."""
+    if told is not None and (told.action, told.revision) == (_RELEASED, lease.epoch):
+        return None
+    return Event(LEAD, lease.epoch, now, lease.holder, _RELEASED, "")
 
 
 def check_epoch(newest: Lease | None, epoch: int) -> Lease:
