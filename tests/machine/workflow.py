@@ -31,7 +31,7 @@ from optimizer.goals import GoalsError
 from optimizer.plan.audit import GENESIS
 from optimizer.plan.recommendation import BudgetIntent, Intent, IntentState, Record, State
 from optimizer.ports import StateConflict
-from tests.machine.ground import CALL_FAULTS, PEOPLE, TRAPS, Ground, Killed, Trap
+from tests.machine.ground import CALL_FAULTS, PEOPLE, TRAPS, Ground, Trap
 
 ABOVE = Money.of(9000, "JPY")
 DAWN, DUSK = '["05:00-09:00"]', '["18:00-20:00"]'
@@ -452,9 +452,6 @@ class Workflow(RuleBasedStateMachine):
                 found = act(house)
             except (Refused, StateConflict, GoalsError, ConnectorError):
                 found = None
-            except Killed:
-                self.ground.hear_the_judge()
-                raise
         self.after()
         return found
 
