@@ -7,6 +7,7 @@ compares and sets (docs/safety.md says why). The numbers are those of the invari
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
 from collections import Counter
@@ -105,6 +106,7 @@ class Account:
 def template() -> Path:
     """An SQLite file of the newest version, to be copied."""
     folder = Path(tempfile.mkdtemp(prefix="outlay-machine-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     open_sql(f"sqlite:///{folder / 'new.sqlite'}").close()
     return folder / "new.sqlite"
 
