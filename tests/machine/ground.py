@@ -393,10 +393,12 @@ class Ground:
         return True
 
     def judged(self, judge: Callable[..., None], *what: Any) -> None:
-        """Let the judge see a call or an effect; a verdict ends the process, which would take it for a defect."""
+        """Let the judge see a call or an effect; a verdict ends an agent, which would take it for a defect."""
         try:
             judge(*what)
         except AssertionError as verdict:
+            if not self.looking:
+                raise
             self.verdict = verdict
             raise Killed from None
 

@@ -34,6 +34,8 @@ CHOSEN: Final = "OUTLAY_MUTATION"
 WALKS: Final = 60
 """So many walks at most until the judge notices; nearly all are noticed within a few."""
 
+MACHINE: Final = "machine"
+
 Change = tuple[str, Any]
 
 
@@ -48,16 +50,19 @@ class Mutation:
         changes: Dotted names and what stands in their place.
         seen_by: `machine`, or the test that notices.
         days: What happens on the days of the walks, so that they often come to where the guard stands; empty for all.
-        quick: Whether it is seen in seconds, so that it is taken away in every run of the tests.
     """
 
     invariant: int
     name: str
     guard: str
     changes: tuple[Change, ...]
-    seen_by: str = "machine"
+    seen_by: str = MACHINE
     days: tuple[str, ...] = ()
-    quick: bool = False
+
+    @property
+    def quick(self) -> bool:
+        """Whether it is seen within a second or two, so that it is taken away in every run of the tests."""
+        return self.seen_by == MACHINE
 
 
 def _nothing(*_args: Any, **_kwargs: Any) -> None:
@@ -122,8 +127,8 @@ def _owner(dotted: str) -> tuple[Any, str]:
 A: Final = "optimizer.approval"
 
 MUTATIONS: Final = (
-    Mutation(1, "an approval of any hash counts", "verdicts._hash", ((f"{A}.verdicts._hash", _nothing),), quick=True),
-    Mutation(1, "anybody may approve", "verdicts._role", ((f"{A}.verdicts._role", _nothing),), quick=True),
+    Mutation(1, "an approval of any hash counts", "verdicts._hash", ((f"{A}.verdicts._hash", _nothing),)),
+    Mutation(1, "anybody may approve", "verdicts._role", ((f"{A}.verdicts._role", _nothing),)),
     Mutation(1, "one person is enough for any sum", "verdicts._second", ((f"{A}.verdicts._second", _nothing),)),
     Mutation(
         1,
@@ -157,7 +162,6 @@ MUTATIONS: Final = (
             (f"{A}.verdicts._infeasible", _nothing),
             (f"{A}.recheck._broken", _nothing),
         ),
-        quick=True,
         days=("part",),
     ),
     Mutation(2, "open cuts count as done", "intents.most", ((f"{A}.applying.most", _hopeful),), days=("lost",)),
@@ -216,7 +220,6 @@ MUTATIONS: Final = (
         "receipts are believed",
         "intents.acknowledged",
         ((f"{A}.acknowledged", _believe),),
-        quick=True,
         days=("lie",),
     ),
     Mutation(
@@ -224,7 +227,6 @@ MUTATIONS: Final = (
         "nobody compares with what is live",
         "intents.sending, proposals.drifts",
         ((f"{A}.sending", _send_blindly), (f"{A}.applying.drifts", _none_of_them)),
-        quick=True,
         days=("edit",),
     ),
     Mutation(
@@ -284,7 +286,6 @@ MUTATIONS: Final = (
         "a rollback looks at nothing",
         "restoring._changed",
         ((f"{A}.restoring._changed", _nothing),),
-        quick=True,
         days=("restore an edit",),
     ),
     Mutation(
@@ -348,7 +349,7 @@ def pytest_configure() -> None:
 
 def noticed(mutation: Mutation, walks: int = WALKS) -> str:
     """Who notices that a guard is gone, in words; empty if nobody does."""
-    if mutation.seen_by != "machine":
+    if not mutation.quick:
         return words_of_a_test(mutation)
     words = words_of_the_judge(mutation, walks)
     return words if f"invariant {mutation.invariant})" in words else ""
@@ -357,9 +358,7 @@ def noticed(mutation: Mutation, walks: int = WALKS) -> str:
 def table() -> str:
     """The mutations as docs/safety.md tells of them."""
     rows = [
-        f"| {m.invariant} | `{m.guard}` | {m.name}{' (quick)' if m.quick else ''} | "
-        f"{m.seen_by if m.seen_by == 'machine' else f'`{m.seen_by}`'} |"
-        for m in MUTATIONS
+        f"| {m.invariant} | `{m.guard}` | {m.name} | {m.seen_by if m.quick else f'`{m.seen_by}`'} |" for m in MUTATIONS
     ]
     return "\n".join(("| # | guard | taken away | noticed by |", "|---|---|---|---|", *rows))
 

@@ -7,6 +7,7 @@ compares and sets (docs/safety.md says why). The numbers are those of the invari
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
 from collections import Counter
@@ -31,7 +32,7 @@ from optimizer.goals import GoalsError
 from optimizer.plan.audit import GENESIS
 from optimizer.plan.recommendation import BudgetIntent, Intent, IntentState, Record, State
 from optimizer.ports import StateConflict
-from tests.machine.ground import CALL_FAULTS, PEOPLE, TRAPS, Ground, Killed, Trap
+from tests.machine.ground import CALL_FAULTS, PEOPLE, TRAPS, Ground, Trap
 
 ABOVE = Money.of(9000, "JPY")
 DAWN, DUSK = '["05:00-09:00"]', '["18:00-20:00"]'
@@ -105,6 +106,7 @@ class Account:
 def template() -> Path:
     """An SQLite file of the newest version, to be copied."""
     folder = Path(tempfile.mkdtemp(prefix="outlay-machine-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     open_sql(f"sqlite:///{folder / 'new.sqlite'}").close()
     return folder / "new.sqlite"
 
@@ -329,7 +331,7 @@ class Workflow(RuleBasedStateMachine):
         record = self.pick(0, State.PROPOSED)
         if record is None:
             return
-        self._sign(record, part="raises" if then == "part" else None)
+        self._sign(record, {"part": self._raises, "beside": self._a_cut}.get(then, _whole)(record))
         amid: Callable[[], Any] = {
             "edit": lambda: self.somebody_edits(self._moving(record), 3),
             "late": lambda: self.wait(11 * 3600),
@@ -357,6 +359,7 @@ class Workflow(RuleBasedStateMachine):
             self.wait(95)
             self.look(who, [], None)
         if then == "beside" and (earlier := self.pick(0, State.VERIFIED)) is not None:
+            self.wait(95)  # the lease of whoever was killed ends
             self._by_hand(self._roll_back(earlier, "bea"))
         if then in ("brake", "small step", "pinned", "dusk", "autopilot", "generous autopilot"):
             self.ground.throw(on=False)
@@ -386,22 +389,31 @@ class Workflow(RuleBasedStateMachine):
         budgets = [budget.key for budget in self.ground.platform.inner.budgets()]
         return budgets.index(keys[0]) if keys else 0
 
-    def _sign(self, record: Record, part: str | None = None) -> None:
+    def _raises(self, record: Record) -> set[int]:
+        lines = record.recommendation.decision.lines
+        return {place for place, line in enumerate(lines) if line.proposed > line.current}
+
+    def _a_cut(self, record: Record) -> set[int]:
+        """One cut of a budget of which no write is open; it can stand by itself."""
+        lines = record.recommendation.decision.lines
+        busy = {intent.key for intent in self.ground.store.open_intents()}
+        free = [n for n, line in enumerate(lines) if line.proposed < line.current and line.key not in busy]
+        return set(free[:1])
+
+    def _sign(self, record: Record, part: set[int] | None = None) -> None:
         """Let those try who may not; then those who may, until it is enough."""
         whole, other = record.recommendation.plan_hash, self.pick(1) or record
-        lines = record.recommendation.decision.lines
-        raises = {place for place, line in enumerate(lines) if line.proposed > line.current} if part else None
         for person, shown in (
             ("mallory", whole), ("ann", other.recommendation.plan_hash), ("ann", whole), ("ann", whole), ("bob", whole),
         ):  # fmt: skip
             stands = self.ground.store.record(record.recommendation.rec_id)
             if stands.state is State.PROPOSED:
-                self._approve(stands, person, shown, raises or None)
+                self._approve(stands, person, shown, part or None)
 
     def _by_hand(self, record: Record | None) -> None:
         """Approve and apply a plan at the command line."""
         if record is not None:
-            self._sign(record)
+            self._sign(record, self._a_cut(record))
             self.told(lambda house: writing.apply(house, record.recommendation.rec_id))
 
     def _restore(self, record: Record, who: str, faults: list[str]) -> None:
@@ -442,9 +454,6 @@ class Workflow(RuleBasedStateMachine):
                 found = act(house)
             except (Refused, StateConflict, GoalsError, ConnectorError):
                 found = None
-            except Killed:
-                self.ground.hear_the_judge()
-                raise
         self.after()
         return found
 
@@ -512,6 +521,8 @@ class Workflow(RuleBasedStateMachine):
         assert leads, "a call by a process that does not lead (invariant 9)"
         assert who == "people" or lease.holder == f"agent {who}", "a call by a process that leads no more (invariant 9)"
         self.after()
+        self.one_plan_at_a_time()
+        self.one_open_intent_per_budget()
         intent = self.intent(change)
         account = self.accounts[intent.rec_id, intent.revision]
         assert intent.state is IntentState.SENDING, "a call that the store does not know of (invariant 6)"
@@ -631,3 +642,7 @@ class Workflow(RuleBasedStateMachine):
                     if effect.intent.idempotency_key in set_by_us:
                         later = [e.intent.target for e in self.effects if e.intent.key == effect.intent.key]
                         assert effect.before in later, "a rollback is marked as done and was not (invariant 13)"
+
+
+def _whole(_record: Record) -> None:
+    """All lines of a plan."""
