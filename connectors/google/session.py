@@ -104,21 +104,6 @@ class Session:
 
         return iter(patiently(partial(self._called, read, call), attempts=_ATTEMPTS))
 
-    def reachable(self) -> tuple[str, ...]:
-        """Return the ids of the accounts that the credentials reach directly.
-
-        Raises:
-            RetryLater, AskMarketer, Stop: What the platform says.
-        """
-        call = Call(f"{self._name}: listing the accounts that the credentials reach")
-
-        def read() -> tuple[str, ...]:
-            self.quota.spend()
-            found = self._service("CustomerService").list_accessible_customers(timeout=self._timeout, retry=None)
-            return tuple(name.rpartition("/")[2] for name in found.resource_names)
-
-        return patiently(partial(self._called, read, call), attempts=_ATTEMPTS)
-
     def set_budget(self, customer_id: str, budget_id: str, micros: int, *, only_check: bool) -> str:
         """Set the amount of a budget by one request, or have it validated only; return the request's id.
 
