@@ -23,6 +23,8 @@ VERSION: Final = Version("v26", date(2027, 11, 1))
 """Google's schedule gives November 2027 for its end, without a day."""
 
 _TOKEN_TIMEOUT: Final = 30.0
+_ATTEMPTS: Final = 20
+"""So that a year, some hundred calls, is read although every second call is turned away."""
 
 
 def _as_it_is(row: Any) -> Any:
@@ -100,22 +102,7 @@ class Session:
             )
             return [take(row) for batch in stream for row in batch.results]
 
-        return iter(patiently(partial(self._called, read, call)))
-
-    def reachable(self) -> tuple[str, ...]:
-        """Return the ids of the accounts that the credentials reach directly.
-
-        Raises:
-            RetryLater, AskMarketer, Stop: What the platform says.
-        """
-        call = Call(f"{self._name}: listing the accounts that the credentials reach")
-
-        def read() -> tuple[str, ...]:
-            self.quota.spend()
-            found = self._service("CustomerService").list_accessible_customers(timeout=self._timeout, retry=None)
-            return tuple(name.rpartition("/")[2] for name in found.resource_names)
-
-        return patiently(partial(self._called, read, call))
+        return iter(patiently(partial(self._called, read, call), attempts=_ATTEMPTS))
 
     def set_budget(self, customer_id: str, budget_id: str, micros: int, *, only_check: bool) -> str:
         """Set the amount of a budget by one request, or have it validated only; return the request's id.
@@ -174,7 +161,9 @@ class Session:
             return self._ids.last
 
         call = Call(f"{self._name}: {what}", writes=not only_check)
-        return patiently(partial(self._called, write, call)) if only_check else self._called(write, call)
+        if only_check:
+            return patiently(partial(self._called, write, call), attempts=_ATTEMPTS)
+        return self._called(write, call)
 
     def _service(self, name: str) -> Any:
         """The service, made once: one that nobody holds closes the channel under its own streams."""

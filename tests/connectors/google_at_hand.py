@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-import stamina
-
 from connectors.contract import BuildContext
 from connectors.google import build
 from connectors.google.connector import GoogleConnector
@@ -72,8 +70,3 @@ class Hand:
 def account(currency: str = "EUR", history_days: int = 20, **knobs: object) -> Account:
     """Return a small account; its world is the same for the same currency and knobs."""
     return Account(named("tiny-yen", currency=currency, history_days=history_days, **knobs), seed=11, start=START)
-
-
-def short_waits() -> None:
-    """Let retries wait no longer than the emulator's hints: a test has nothing to wait for."""
-    stamina.set_testing(True, attempts=6)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,12 +11,13 @@ import pytest
 
 from connectors import google
 from connectors.conformance import change_of, latest
-from connectors.contract import BuildContext, EntityKind, Level
+from connectors.contract import Account, BuildContext, EntityKind, Level
 from connectors.diagnosis import Diagnoses, Verdict
 from connectors.errors import AskMarketer, BadInput
-from connectors.google.units import to_micros
+from connectors.google.reports import Reports
+from connectors.google.units import share_micros, to_micros
 from simulations.emulators.faults import Fault, Faults
-from simulations.emulators.google import Traits
+from simulations.emulators.google import Traits, messages
 from simulations.scenarios import Channel, FurtherConversion
 from tests.connectors.google_at_hand import START, Hand, account
 
@@ -115,13 +116,55 @@ def test_named_actions_are_told_each_and_delivery_once(hands):
     assert len({(row.series, row.day) for row in rows}) == len(rows)
 
 
-def test_an_action_s_conversions_that_are_taken_back_become_zero(hands):
+class Answers:
+    """A session whose answers are written by hand: by a part of the query, its rows."""
+
+    def __init__(self):
+        self.rows = {}
+
+    def taken(self, _customer, query, _what, take):
+        return [take(row) for part, rows in self.rows.items() if part in query for row in rows]
+
+
+def _row(action="", **metrics):
+    row = messages.Row()
+    row.campaign.id, row.ad_group.id, row.ad_group_ad.ad.id, row.segments.date = 1, 2, 3, "2025-03-03"
+    row.segments.conversion_action_name = action
+    for name, value in metrics.items():
+        setattr(row.metrics, name, value)
+    return row
+
+
+def test_an_action_s_conversions_that_are_taken_back_become_zero():
     """Google Ads leaves out what is zero: a row that was told once is told again, or its old figure would stay."""
-    hand, connector = hands(account(**TWO_KINDS), {"conversion_actions": ["purchase", "signup"]})
-    before = {key for key in latest(connector.pull(START, END)) if key[0].conversion_definition == "signup"}
-    hand.account.advance(14)
-    after = latest(connector.pull(START, END))
-    assert before <= after.keys()
+    answers = Answers()
+    reports = Reports(answers, Account("google", "1", "EUR", "UTC"), ["purchase", "signup"])
+    delivery = "metrics.clicks FROM ad_group_ad"
+    signup = "conversion_action_name, metrics.all_conversions, metrics.all_conversions_value FROM ad_group_ad"
+    answers.rows = {delivery: [_row(cost_micros=5, impressions=9)], signup: [_row("signup", all_conversions=1.5)]}
+    told = [list(reports.by_ad(START, START, datetime(2025, 3, 4, hour, tzinfo=UTC))) for hour in (6, 7)]
+    answers.rows[signup] = []
+    told.append(list(reports.by_ad(START, START, datetime(2025, 3, 4, 8, tzinfo=UTC))))
+    found = [[(r.series.conversion_definition, r.spend_micros, r.conversions_micros) for r in rows] for rows in told]
+    assert found[0] == found[1] == [("purchase", 5, 0), ("signup", 0, 1_500_000)]
+    assert found[2] == [("purchase", 5, 0), ("signup", 0, 0)]
+
+
+def test_conversions_of_an_ad_without_delivery_are_told():
+    answers = Answers()
+    reports = Reports(answers, Account("google", "1", "EUR", "UTC"), ["call"])
+    answers.rows = {"all_conversions_value FROM ad_group_ad": [_row("call", all_conversions=2.0)]}
+    (row,) = reports.by_ad(START, START, datetime(2025, 3, 4, tzinfo=UTC))
+    assert (row.series.ad_id, row.conversions_micros, row.spend_micros) == ("3", 2_000_000, 0)
+
+
+def test_bounds_of_impression_shares_are_no_figures():
+    names = ("search_impression_share", "search_budget_lost_impression_share")
+    metrics = _row(search_impression_share=0.0999, search_budget_lost_impression_share=0.9001).metrics
+    assert [share_micros(metrics, name) for name in names] == [None, None]
+    metrics = _row(search_impression_share=0.1, search_budget_lost_impression_share=0.9).metrics
+    assert [share_micros(metrics, name) for name in names] == [100_000, 900_000]
+    assert [share_micros(_row().metrics, name) for name in names] == [None, None]  # not told at all
 
 
 def test_audiences_of_a_campaign_sum_to_it(hands):

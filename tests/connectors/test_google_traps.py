@@ -21,7 +21,7 @@ from connectors.google.session import Session
 from connectors.money import Money
 from simulations.emulators.faults import Fault, Faults
 from simulations.emulators.google import Traits
-from tests.connectors.google_at_hand import SECRETS, START, Hand, account
+from tests.connectors.google_at_hand import REFRESH, SECRETS, START, Hand, account
 
 
 @pytest.fixture
@@ -226,6 +226,21 @@ def test_no_secret_is_logged_or_shown(hands, caplog):
     shown += repr(connector._session._secrets)
     assert len(shown) > 1000
     assert not [secret for secret in SECRETS if secret in shown]
+
+
+def test_what_a_library_says_is_shown_without_the_secrets(hands):
+    """Neither in the message, nor in the error that it came from."""
+    _, connector = hands()
+    connector.accounts()
+    token = connector._session._credentials.token
+
+    def fail():
+        raise ValueError(f"cannot connect with {token} and {REFRESH}")
+
+    with pytest.raises(RetryLater, match="cannot connect with") as caught:
+        connector._session._called(fail, Call("reading"))
+    assert token not in _whole(caught.value)
+    assert REFRESH not in _whole(caught.value)
 
 
 def test_receipts_name_the_platform_s_request(hands):
