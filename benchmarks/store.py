@@ -28,6 +28,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where bandits.py hides the package
+
 from connectors.contract import Account, BudgetTarget, Level, PerformanceRow, Series
 from connectors.money import Money
 from optimizer.agent.store import open_sql

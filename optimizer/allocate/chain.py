@@ -5,9 +5,7 @@
 
 At a price of money the budgets part company, and each one's best path is found by dynamic programming over a mesh of
 its states, all budgets at once (Bellman 1957). The price is halved in on, the mesh is drawn closer around the paths.
-The bound on all plans, of any path and not only those on the mesh, prices the bounds between days too: then every day
-of every budget stands alone, and its curve is a straight line between grid points, so the maximum over its grid
-points and ends is the maximum (Lagrangian duality; whatever the prices, the bound is one).
+How good any plan can be, of any path and not only those on the mesh, is proved by `corridor`.
 """
 
 from __future__ import annotations
@@ -16,17 +14,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.optimize import minimize
 
 from optimizer.plan.snapshot import FloatArray, IntArray
 
 MESH: Final = 96
 CLOSER: Final = 33
 HALVINGS: Final = 20
-ZOOMS: Final = 2
-SOFTNESS: Final = (1e-3, 1e-4)
-DESCENTS: Final = 60
-NEAR: Final = 5
+ZOOMS: Final = 5
 RAISES: Final = 60
 """Times that a price is raised fourfold at most, while the money is still overspent."""
 
@@ -102,19 +96,18 @@ def at(grid: FloatArray, table: FloatArray, state: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Paths:
-    """The best paths found, (T, K), the price of money, and a bound on the value of all plans.
+    """The best paths found, (T, K), and the price of money.
 
     `needed` is the least money with which a plan exists, where `money` is less than that; else None.
     """
 
     path: FloatArray
     price: float
-    bound: float
     needed: float | None
 
 
 def best_paths(chain: Chain) -> Paths:
-    """Find the best paths and prove how near they are to the best."""
+    """Find the best paths."""
     mesh = _wide(chain)
     price, path, needed = _priced(chain, mesh, None)
     for _ in range(ZOOMS):
@@ -124,7 +117,7 @@ def best_paths(chain: Chain) -> Paths:
         better_price, better, needed = _priced(chain, mesh, price)
         if chain.value(better) >= chain.value(path):
             price, path = better_price, better
-    return Paths(path, price, bound(chain, path, price), needed)
+    return Paths(path, price, needed)
 
 
 def _wide(chain: Chain) -> FloatArray:
@@ -254,157 +247,3 @@ def _most(values: FloatArray, first: IntArray, last: IntArray) -> FloatArray:
     end = np.clip(last - (1 << level) + 1, 0, values.shape[1] - 1)
     found = np.maximum(stack[level, rows, np.minimum(first, values.shape[1] - 1)], stack[level, rows, end])
     return np.where(last >= first, found, -1e300)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Dual:
-    """Prices of money, and of the bounds that the day before sets from above and from below, both (T, K)."""
-
-    money: float
-    above: FloatArray
-    below: FloatArray
-
-
-def bound(chain: Chain, path: FloatArray, price: float) -> float:
-    """Return a bound on the value of all plans, from prices for money and for the bounds between days.
-
-    The latter are first read off the paths, last day first: where a day stands at its bound, its price is what the day
-    would gain by going on. Then all prices go downhill on the bound, made smooth by a soft maximum that hardens in
-    stages (Nesterov 2005, "Smooth minimization of non-smooth functions"). Whether they are the best ones matters to how
-    tight the bound is, not to whether it is one.
-    """
-    target, best = chain.value(path), np.inf
-    dual, smooth = _read(chain, path, price), _Smooth.of(chain, path)
-    states = np.clip(chain.grid, chain.lower[..., None], chain.upper[..., None])
-    worth = chain.worth(states)
-    for softness in (0.0, *SOFTNESS):
-        if softness:
-            dual = smooth.lowered(dual, softness)
-        best = min(best, _evaluate(chain, states, worth, dual))
-        if best - target <= 5e-5 * max(abs(best), 1e-12):
-            break
-    return max(best, target)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Smooth:
-    """The bound as a smooth function of the prices.
-
-    Attributes:
-        states, worth: Each day's states to choose from and what they bring, (T, K, n).
-        unit: A budget's range of gains, shape (K,): what softness is relative to.
-        size: The largest state of each budget, shape (K,): prices are scaled by unit / size.
-    """
-
-    chain: Chain
-    states: FloatArray
-    worth: FloatArray
-    unit: FloatArray
-    size: FloatArray
-
-    @classmethod
-    def of(cls, chain: Chain, path: FloatArray) -> _Smooth:
-        """Choose states around paths, (T, K), and a few from end to end: the others hardly count in a soft maximum."""
-        points = chain.grid.shape[1]
-        place = np.stack([np.searchsorted(g, x) for g, x in zip(chain.grid, path.T, strict=True)], axis=1)
-        around = np.clip(place[..., None] + np.arange(-NEAR, NEAR), 0, points - 1)
-        strewn = np.linspace(0, points - 1, min(points, 2 * NEAR)).astype(np.int64)
-        chosen = np.concatenate([around, np.broadcast_to(strewn, (*path.shape, len(strewn)))], axis=-1)
-        states = np.take_along_axis(np.broadcast_to(chain.grid, (*path.shape, points)), chosen, axis=-1)
-        states = np.clip(states, chain.lower[..., None], chain.upper[..., None])
-        worth = chain.worth(states)
-        unit = np.maximum((worth.max(axis=-1) - worth.min(axis=-1)).mean(axis=0), 1e-12)
-        return cls(chain, states, worth, unit, np.maximum(chain.upper.max(axis=0), 1e-12))
-
-    def lowered(self, dual: _Dual, softness: float) -> _Dual:
-        """Return prices with a lower smooth bound."""
-        scale, total = self.unit / self.size, float(self.unit.sum())
-        money = total / max(float((self.chain.cost * self.size).sum()), 1e-12) * len(self.chain.cost)
-        held = np.concatenate([[True], *(_held(self.chain, side).ravel() for side in self._sides)])
-        start = np.concatenate([[dual.money / money], (dual.above / scale).ravel(), (dual.below / scale).ravel()])
-
-        def prices(root: FloatArray) -> _Dual:
-            x = root**2  # prices are squares, and so never negative: bounds would cost the search most of its time
-            above, below = x[1:].reshape(2, *dual.above.shape) * scale
-            return _Dual(float(x[0]) * money, above, below)
-
-        def soft(root: FloatArray) -> tuple[float, FloatArray]:
-            value, slopes = self._soft(prices(root), softness)
-            days = np.concatenate([(slopes.above * scale).ravel(), (slopes.below * scale).ravel()])
-            return value / total, 2.0 * root * np.concatenate([[slopes.money * money], days]) / total
-
-        found = minimize(
-            soft, np.sqrt(np.maximum(start, 1e-6)) * held, jac=True, method="L-BFGS-B",
-            options={"maxiter": DESCENTS, "maxfun": 2 * DESCENTS, "ftol": 1e-10, "gtol": 1e-12},
-        )  # fmt: skip
-        return prices(found.x)
-
-    @property
-    def _sides(self) -> tuple[FloatArray, FloatArray]:
-        return self.chain.high, self.chain.low
-
-    def _soft(self, dual: _Dual, softness: float) -> tuple[float, _Dual]:
-        """The smooth bound and its slopes: those of the bound at each day's mean state under the soft choice."""
-        chain, heat = self.chain, softness * self.unit[:, None]
-        reduced = self.worth - _day_prices(chain, dual)[..., None] * self.states
-        top = reduced.max(axis=-1, keepdims=True)
-        weight = np.exp((reduced - top) / heat)
-        total = weight.sum(axis=-1, keepdims=True)
-        state = (weight * self.states).sum(axis=-1) / total[..., 0]
-        value = _constants(chain, dual) + float((top[..., 0] + heat[..., 0] * np.log(total[..., 0])).sum())
-        start = np.where(np.isfinite(chain.start), chain.start, 0.0)
-        before = np.concatenate([start[None], state[:-1]])
-        above = np.where(_held(chain, chain.high), chain.high_slope * before + _finite(chain.high) - state, 0.0)
-        below = np.where(_held(chain, chain.low), state - chain.low_slope * before - _finite(chain.low), 0.0)
-        return value, _Dual(chain.money - chain.used(state), above, below)
-
-
-def _finite(bounds: FloatArray) -> FloatArray:
-    return np.where(np.isfinite(bounds), bounds, 0.0)
-
-
-def _held(chain: Chain, bounds: FloatArray) -> FloatArray:
-    """Where the day before sets a bound at all, shape (T, K)."""
-    held = np.isfinite(bounds)
-    held[0] &= np.isfinite(chain.start)
-    return held
-
-
-def _day_prices(chain: Chain, dual: _Dual) -> FloatArray:
-    """What all prices together make a unit of each day's state cost, shape (T, K)."""
-    price: FloatArray = dual.money * chain.cost + dual.above - dual.below
-    price[:-1] += chain.low_slope * dual.below[1:] - chain.high_slope * dual.above[1:]
-    return price
-
-
-def _constants(chain: Chain, dual: _Dual) -> float:
-    """What of the bound does not depend on the states."""
-    start = np.where(np.isfinite(chain.start), chain.start, 0.0)
-    value = dual.money * chain.money
-    value += float((dual.above * _finite(chain.high)).sum() - (dual.below * _finite(chain.low)).sum())
-    return value + float(((dual.above[0] * chain.high_slope - dual.below[0] * chain.low_slope) * start).sum())
-
-
-def _evaluate(chain: Chain, states: FloatArray, worth: FloatArray, dual: _Dual) -> float:
-    """The bound itself: the Lagrangian's maximum over all states, every day by itself."""
-    reduced = worth - _day_prices(chain, dual)[..., None] * states
-    return _constants(chain, dual) + float(reduced.max(axis=-1).sum())
-
-
-def _read(chain: Chain, path: FloatArray, price: float) -> _Dual:
-    """Prices of the bounds between days, from what the next unit would bring at the paths."""
-    width = 0.5 * np.diff(chain.grid, axis=1).mean(axis=1)
-    ends = np.stack([path - width, path + width], axis=-1)
-    ends = np.clip(ends, chain.grid[:, :1], chain.grid[:, -1:])
-    worth, span = chain.worth(ends), np.maximum(ends[..., 1] - ends[..., 0], 1e-12)
-    pull = (worth[..., 1] - worth[..., 0]) / span - price * chain.cost
-    above, below = np.zeros_like(path), np.zeros_like(path)
-    near = 1e-6 * np.maximum(np.abs(path).max(axis=0), 1e-12)
-    for day in range(chain.days - 1, -1, -1):
-        if day + 1 < chain.days:
-            pull[day] += chain.high_slope * above[day + 1] - chain.low_slope * below[day + 1]
-        before = path[day - 1] if day else chain.start
-        low, high = (side[:, 0] for side in chain.between(before[:, None], day))
-        above[day] = np.where(path[day] >= high - near, np.maximum(pull[day], 0.0), 0.0)
-        below[day] = np.where(path[day] <= low + near, np.maximum(-pull[day], 0.0), 0.0)
-    return _Dual(price, above, below)

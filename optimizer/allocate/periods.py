@@ -10,7 +10,7 @@ Two forms of carry-over, each with retention theta per day, both geometric (Jin,
   the stock, not in the spend, every day has a curve of its own; spend is linear in it. Each day is bounded by the day
   before (no spend below its lower bound), as it is where spends may change by no more than a step from day to day.
 
-Where days hang together, `optimizer.allocate.chain` finds and bounds the paths.
+Where days hang together, `optimizer.allocate.chain` finds the paths, and `corridor` bounds all that there are.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from optimizer.allocate import corridor
 from optimizer.allocate.chain import Chain, Paths, best_paths
 from optimizer.allocate.solver import solve
 from optimizer.plan.problem import TOTAL, Problem, Row, finite
@@ -235,7 +236,7 @@ def _told(horizon: Horizon, chain: Chain, found: Paths) -> Schedule:
         spend = (found.path - horizon.retention * before) / (1.0 - horizon.retention)
         spend = np.clip(spend, horizon.lower, horizon.upper)
         needed = None if needed is None else float(spend.sum())
-    return _schedule(horizon, spend, (chain.value(found.path), found.bound), found.price, needed)
+    return _schedule(horizon, spend, (chain.value(found.path), corridor.bound(chain, found.price)), found.price, needed)
 
 
 def _schedule(

@@ -191,6 +191,11 @@ def test_it_is_not_worse_than_slsqp_on_carried_stocks() -> None:
     assert found.value >= -other.fun * (1 - 5e-4)
 
 
+@pytest.mark.parametrize("changes", [{"step": 0.2}, {"carry": Carry.STOCK}])
+def test_many_budgets_of_s_curves_are_proven_near_the_best(changes: dict[str, object]) -> None:
+    assert schedule(drawn(4, 8, 40, s_shaped=True, **changes)).gap < 3e-3
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([{}, {"step": 0.3}, {"carry": Carry.STOCK}]), st.floats(0.3, 2.0))
 def test_no_plan_drawn_at_random_is_above_the_bound(seed: int, changes: dict[str, object], money: float) -> None:
