@@ -70,8 +70,8 @@ class _Aim:
 def search(case: Case, rng: np.random.Generator) -> Plan | Finding:
     """Find today's budgets; a finding says why there are none.
 
-    Hope is lessened, and at last trials are dropped with it, until no more of the spend than `explore_limit` stands
-    where hope alone puts it.
+    Hope is lessened, and with it the room for trials, until no more of the spend than `explore_limit` stands where
+    hope alone puts it.
 
     Raises:
         GoalsError: A line that a person fixed breaks a limit of its own.

@@ -15,7 +15,7 @@ from optimizer.plan.recommendation import Finding, Severity
 from optimizer.plan.snapshot import FloatArray
 from optimizer.trials import CELLS, HORIZON, POINTS, Question, Trial, worthwhile
 
-SHARE: Final = 0.8
+SHARE: Final = 2.0 / 3.0
 """The part of `explore_limit` that trials may take; the rest is for hope that is not planned."""
 
 _TRIED: Final = Because("trial", "it is on trial there")
@@ -42,9 +42,7 @@ def worth_trying(case: Case, box: Box, sober: Allocation) -> tuple[Trial, ...]:
         sober: The aim of the expected curves alone, which has the money's price.
     """
     goals, current = case.goals, case.snapshot.current
-    # No further than there is room: a way that is broken off there would be for nothing.
-    within = np.maximum(sober.spend + _room(case), current)
-    high = np.maximum(np.clip(within, box.lower, box.upper), 1e-9)
+    high = np.maximum(box.upper, 1e-9)
     low = np.maximum(box.lower, 1e-3 * high)
     at = low[:, None] * (high / low)[:, None] ** np.linspace(0.0, 1.0, POINTS)
     curves, chance, noise = case.forecast.likeliest(at, CELLS)
@@ -73,25 +71,19 @@ def _price(case: Case, sober: Allocation) -> FloatArray:
 
 
 def admitted(case: Case, trials: Sequence[Trial], sober: Allocation) -> tuple[Trial, ...]:
-    """Return the trials that find room in today's share of the spend, the best for its cost first; none without hope.
+    """Return the trials that find room in today's share of the spend, the best for its cost first.
 
-    A trial takes what stands above the sober aim today: its budget after one more step. One that is nearly there costs
-    little any more, so that none is broken off for another that begins.
+    A trial takes what stands above the sober aim today: its budget after one more step.
     """
-    room = _room(case) if case.forecast.hope > 0.0 else 0.0
+    room = SHARE * case.goals.explore_limit * case.forecast.hope * case.ceiling.micros / 1e6
     current, found = case.snapshot.current, []
-    for trial in trials if room > 0.0 else ():
-        step = float(current[trial.target]) * (1.0 + case.goals.largest_step)
-        taken = max(min(trial.budget, step) - float(sober.spend[trial.target]), 0.0)
-        if taken <= room * (1.0 + 1e-9):
+    for trial in trials:
+        step = current[trial.target] * (1.0 + case.goals.largest_step)
+        taken = max(min(trial.budget, float(step)) - float(sober.spend[trial.target]), 0.0)
+        if taken <= room:
             room -= taken
             found.append(trial)
     return tuple(found)
-
-
-def _room(case: Case) -> float:
-    """What trials may take of a day's spend, currency units."""
-    return SHARE * case.goals.explore_limit * case.ceiling.micros / 1e6
 
 
 def pinned(box: Box, trials: Sequence[Trial]) -> Box:
