@@ -423,7 +423,7 @@ def test_trials_find_room_in_their_part_of_the_explored_share() -> None:
         goals = replace(TRYING, explore_limit=limit)
         case = replace(choice.case, goals=goals, forecast=replace(choice.case.forecast, hope=hope))
         found = trying.admitted(case, trials, sober)
-        assert sum(1.3 * now[trial.target] for trial in found) <= 2.0 / 3.0 * limit * hope * 600.0
+        assert sum(1.3 * now[trial.target] for trial in found) <= trying.SHARE * limit * hope * 600.0
         assert bool(found) == (limit > 0)
 
 

@@ -188,7 +188,7 @@ def test_a_value_goal_counts_value() -> None:
 
 
 def test_intervals_hold_the_counts_that_the_curves_bring() -> None:
-    """By the Poisson law of the true curves, each 90% interval has at least 85%."""
+    """By the Poisson law of the true curves, 90% intervals have at least 80% each, and 88% on average."""
     setting, seen = steady(60)
     proposal = made(setting).propose(seen, np.random.default_rng(2))
     assert proposal.low is not None
@@ -196,7 +196,8 @@ def test_intervals_hold_the_counts_that_the_curves_bring() -> None:
     spend = 0.98 * proposal.budgets
     mean = SCALE * spend / (spend + 0.98 * HALF)
     held = poisson.cdf(proposal.high, mean) - poisson.cdf(proposal.low - 1, mean)
-    assert (held > 0.85).all(), held
+    assert (held > 0.8).all(), held
+    assert held.mean() > 0.88, held
     assert (proposal.high - proposal.low < mean + 12.0).all(), "nor do they hold everything"
 
 
