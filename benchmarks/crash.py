@@ -32,7 +32,7 @@ from tests.crash.worker import POINTS
 from tests.postgres_server import new_database, server_if_any
 
 SEED = 11
-WORKERS = 4  # twice as many as cores: while one waits for an answer that was lost, another is killed
+WORKERS = 6  # more than cores: while one waits for an answer that was lost, another is killed
 SQLITE, POSTGRES, PLAIN, NAIVE = "SQLite", "PostgreSQL", "nothing compared", "naive"
 
 
@@ -53,7 +53,7 @@ def parts(kills: int, address: str | None, seconds: float) -> list[Part]:
     stores = [(SQLITE, None)] if address is None else [(SQLITE, None), (POSTGRES, address)]
     each = -(-kills // (2 * len(stores)))
     told = [Part(arm, Campaign, SEED + n, each, where, seconds) for n in range(2) for arm, where in stores]
-    naive = Part(NAIVE, NaiveCampaign, SEED, min(500, max(40, kills // 8)))
+    naive = Part(NAIVE, NaiveCampaign, SEED, min(500, max(40, kills // 8)), None, seconds)
     return [*told, Part(PLAIN, PlainCampaign, SEED, max(kills // 20, 10), None, seconds), naive]
 
 
@@ -75,7 +75,7 @@ def _place(part: Part) -> Iterator[str | None]:
 def side_by_side(given: Sequence[Part]) -> dict[str, Tally]:
     """Run the parts, as many at a time as there are workers; return what came of each arm."""
     found: dict[str, Tally] = {}
-    with ProcessPoolExecutor(WORKERS, mp_context=get_context("fork"), max_tasks_per_child=None) as pool:
+    with ProcessPoolExecutor(WORKERS, mp_context=get_context("fork")) as pool:
         running: list[tuple[Part, Future[Tally]]] = [(part, pool.submit(run, part)) for part in given]
         for part, future in running:
             found.setdefault(part.arm, Tally()).add(future.result())

@@ -96,6 +96,11 @@ def main() -> int:
     from tests.postgres_server import new_database, server_if_any  # noqa: PLC0415
 
     bars: list[dict[str, object]] = []
+    libraries = (
+        "import time, numpy, scipy.special, sqlalchemy.orm, sqlmodel, pydantic_settings; print(time.process_time())"
+    )
+    bare = subprocess.run([sys.executable, "-c", libraries], capture_output=True, text=True, check=True).stdout
+    print(f"to load the libraries alone takes {float(bare):.2f} processor seconds")
     print(f"processor seconds since start{'':6s}" + "".join(f"{name:>9s}" for name in SECONDS))
     with server_if_any() as address, ExitStack() as held:
         if address is None:

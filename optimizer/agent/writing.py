@@ -317,13 +317,15 @@ def _following(
 
 def _settled(house: House, record: Record, live: Live) -> tuple[Intent, ...]:
     """The intents, after those whose outcome is not known have been settled from what is live."""
-    for intent in _intents(house, record):
+    found, same = _intents(house, record), True
+    for intent in found:
         if intent.state is IntentState.SENDING:
             touched = _touched(house, record, intent, live)
             after = approval.recover(intent, live.of(intent.key), house.clock.now(), touched=touched)
             if after != intent:
                 _advance(house, intent, _named(house, record, after))
-    return _intents(house, record)
+                same = False
+    return found if same else _intents(house, record)
 
 
 def _send(house: House, record: Record, planned: Intent, live: Live) -> float:

@@ -57,8 +57,9 @@ def recheck(
     current = tuple(intent for intent in latest(intents).values() if isinstance(intent, BudgetIntent))
     ahead = [intent for intent in current if intent.state is IntentState.PLANNED]
     start = _start(seen, live, current)
-    end = _levels(start) | {i.key: i.target.micros for i in current if i.state is not IntentState.DRIFT}
-    gone = sorted(intent.key for intent in ahead if intent.key not in {target.key for target in start.targets})
+    known = _levels(start)
+    end = known | {i.key: i.target.micros for i in current if i.state is not IntentState.DRIFT}
+    gone = sorted(intent.key for intent in ahead if intent.key not in known)
     if gone:
         return Refusal(Code.NOT_WRITABLE, f"{gone[0]} is not among the budgets that are planned any more.", _AGAIN)
     try:

@@ -21,7 +21,7 @@ from tests.crash.loopback import NO_FAULTS, Faults
 from tests.crash.worker import Trap
 
 NOWHERE = ""
-PATIENCE = 30.0
+PATIENCE = 120.0  # after so long something hangs; a machine may be busy with other tests
 
 
 class Quiet(Campaign):
@@ -83,8 +83,10 @@ def test_a_leader_that_stood_still_for_longer_than_its_lease_changes_nothing_whe
 
     os.kill(still, signal.SIGCONT)
     assert ended(still) == 0
-    late = [by for by in shop.server.ask("/calls")["calls"][len(calls) :] if by == still]
-    assert len(late) == (point == "call:before"), "the last look before the wire finds another leader"
+    late = 1 if point == "call:before" else 0  # the last look before the wire would find another leader
+    while len(now := shop.server.ask("/calls")["calls"]) < len(calls) + late:
+        time.sleep(0.01)
+    assert now[len(calls) :] == [still] * late
     assert shop.server.ask("/ledger")["ledger"] == stands, "a call that was past that look is refused by the platform"
     assert shop.store.record(name).state is State.VERIFIED
     lead = [(e.revision, e.actor, e.action) for e in shop.store.events("lead")]
