@@ -30,7 +30,7 @@ class Setup:
 
 Start = Callable[[Setup], Emulator]
 
-EMULATORS: Mapping[str, str] = MappingProxyType({})
+EMULATORS: Mapping[str, str] = MappingProxyType({"meta": "simulations.emulators.meta"})
 """The module of each platform that has a function `start(setup)`; imported when it is first asked for."""
 
 
