@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from math import floor
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from simulations.emulators.meta.units import least, units
 
 Kind = Literal["Campaign", "AdSet", "Ad"]
 Body = dict[str, Any]
+"""A node; what takes long to find is a function, called where its field is asked for."""
 
 ENOUGH = 50
 """Conversions within a week after which an ad set has learnt."""
@@ -48,6 +49,7 @@ class Layout:
         self.options = options
         self.gone: dict[int, str] = {}
         self._first_ad_set: dict[int, int] = {}
+        self._week: tuple[date, Counter[int]] | None = None
         for ad in account.ads():
             self._first_ad_set.setdefault(ad.campaign, ad.ad_group_id)
 
@@ -118,8 +120,8 @@ class Layout:
 
     def ad_set_bodies(self) -> list[Body]:
         """Return the nodes of the ad sets."""
-        changed, brought = _latest(self.account.budget_changes()), self._brought()
-        return [self._ad_set(ad_set, changed, brought) for ad_set in self.ad_sets()]
+        changed = _latest(self.account.budget_changes())
+        return [self._ad_set(ad_set, changed) for ad_set in self.ad_sets()]
 
     def ads(self) -> list[Body]:
         """Return the nodes of the ads."""
@@ -144,7 +146,7 @@ class Layout:
             **(self._budget(campaign) if holds else {}),
         }
 
-    def _ad_set(self, ad_set: AdSet, changed: dict[int, Change], brought: Counter[int]) -> Body:
+    def _ad_set(self, ad_set: AdSet, changed: dict[int, Change]) -> Body:
         campaign = ad_set.campaign
         return {
             "id": str(ad_set.ad_set_id),
@@ -162,7 +164,7 @@ class Layout:
                 {"event_type": "VIEW_THROUGH", "window_days": 1},
             ],
             "targeting": {"custom_audiences": [{"id": str(id_), "name": name} for id_, name in ad_set.audiences]},
-            "learning_stage_info": self._learning(campaign, brought[campaign.index], changed.get(campaign.index)),
+            "learning_stage_info": lambda: self._learning(campaign, changed.get(campaign.index)),
             **self._times(campaign, changed),
             **(self._budget(campaign) if ad_set.holds else {}),
         }
@@ -197,15 +199,18 @@ class Layout:
         return datetime.combine(campaign.launched, time(), zone(self.account.time_zone))
 
     def _brought(self) -> Counter[int]:
-        """Purchases of the last seven days by campaign."""
-        today, brought = self.account.today, Counter[int]()
-        for line in self.account.lines(today - timedelta(days=7), today):
-            if line.kind == 0:
-                brought[line.ad.campaign] += line.conversions // MICROS
-        return brought
+        """Purchases of the last seven days by campaign, counted once a day."""
+        today = self.account.today
+        if self._week is None or self._week[0] != today:
+            brought = Counter[int]()
+            for line in self.account.lines(today - timedelta(days=7), today):
+                if line.kind == 0:
+                    brought[line.ad.campaign] += line.conversions // MICROS
+            self._week = today, brought
+        return self._week[1]
 
-    def _learning(self, campaign: Campaign, brought: int, last: Change | None) -> Body:
-        learns = self.account.learning(campaign.index)
+    def _learning(self, campaign: Campaign, last: Change | None) -> Body:
+        learns, brought = self.account.learning(campaign.index), self._brought()[campaign.index]
         status = "LEARNING" if learns else "SUCCESS" if brought >= ENOUGH else "FAIL"
         edited = last.at if last else self._born(campaign)
         return {

@@ -84,7 +84,7 @@ def select(node: Body, fields: object, kind: str) -> Body:
         if name not in node and name not in _ABSENT:
             raise invalid(f"Tried accessing nonexisting field ({name}) on node type ({kind})")
         if name in node:
-            value = node[name]
+            value = node[name]() if callable(node[name]) else node[name]
             chosen[name] = select(value, inner, name) if inner and isinstance(value, dict) else value
     if "id" in node:
         chosen["id"] = node["id"]
