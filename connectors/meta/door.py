@@ -21,7 +21,7 @@ from connectors.meta.usage import INSIGHTS, MANAGEMENT, Pace
 
 Body = Mapping[str, Any]
 
-_EMPTY_PAGES: Final = 1000
+_EMPTY_PAGES: Final = 100
 """So many pages without a row in a row are not a listing any more."""
 
 

@@ -41,7 +41,7 @@ def hints(headers: Mapping[str, str]) -> list[Hint]:
     return [
         *_business(_parsed(headers, "x-business-use-case-usage")),
         *_plain(_parsed(headers, "x-fb-ads-insights-throttle"), INSIGHTS),
-        *_plain(_parsed(headers, "x-ad-account-usage"), None),
+        *_plain(_parsed(headers, "x-ad-account-usage"), MANAGEMENT),
         *_plain(_parsed(headers, "x-app-usage"), None),
     ]
 

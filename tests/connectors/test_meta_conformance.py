@@ -20,7 +20,7 @@ class TestMeta(WireConformance):
     secrets = (TOKEN, SECRET)
 
     @pytest.fixture(autouse=True)
-    def _benches(self) -> Iterator[None]:
+    def _benches(self, no_waiting: None) -> Iterator[None]:
         self.benches: dict[int, Bench] = {}
         yield
         for bench in self.benches.values():
