@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Final
 
 from connectors.money import MICROS
@@ -23,10 +22,9 @@ def units(micros: int, currency: str) -> int:
 
 def decimal(micros: int, places: int = 0) -> str:
     """Return a decimal text of micros with at least so many places, and no digit lost."""
-    number = Decimal(micros).scaleb(-6).normalize()
-    exponent = number.as_tuple().exponent
-    have = -exponent if isinstance(exponent, int) and exponent < 0 else 0
-    return f"{number:.{max(have, places)}f}"
+    whole, rest = divmod(abs(micros), MICROS)
+    digits = f"{rest:06d}".rstrip("0").ljust(places, "0")
+    return f"{'-' if micros < 0 else ''}{whole}{'.' if digits else ''}{digits}"
 
 
 def least(currency: str) -> dict[str, object]:
