@@ -405,6 +405,38 @@ def replay(
     _act("replay", folder=folder, policy=policy, seed=seed, day=day, workers=workers, json=json)
 
 
+@app.command()
+def emulate(
+    platform: Annotated[str | None, typer.Argument(metavar="PLATFORM", help="One of --list.")] = None,
+    scenario: Annotated[str, typer.Option(metavar="NAME", help="The market: a scenario, or a TOML file.")] = "demo",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the market and of the faults.")] = 1,
+    today: Annotated[
+        str | None, typer.Option(metavar="DAY", help="The market's today (YYYY-MM-DD), its history behind it.")
+    ] = None,
+    currency: Annotated[str | None, typer.Option(help="The account's, instead of the scenario's.")] = None,
+    state: Annotated[Path | None, typer.Option(help="A file in which the market lives on.")] = None,
+    faults: Annotated[
+        str, typer.Option(help="How often requests go wrong, such as throttled=0.1,lost_after=0.05.")
+    ] = "",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any that is free.")] = 0,
+    control_port: Annotated[int, typer.Option(min=0, max=65535, help="Of the interface that directs it.")] = 0,
+    day_seconds: Annotated[
+        float | None, typer.Option(min=0.01, help="A day passes every so many seconds; by default when told to.")
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="List the platforms.")] = False,
+    json: Json = False,
+) -> None:
+    """Serve an ad platform on loopback over a simulated market, until interrupted.
+
+    For whoever tests an integration, in any language and without an account.
+    """
+    _act(
+        "emulate", platform=platform, scenario=scenario, seed=seed, today=today, currency=currency, state=state,
+        faults=faults, port=port, control_port=control_port, day_seconds=day_seconds, listed=list_, machine=json,
+        json=json,
+    )  # fmt: skip
+
+
 @experiment_app.command("register")
 def experiment_register(
     name: Annotated[str, typer.Argument(help="For people; unique among those that are open.")],

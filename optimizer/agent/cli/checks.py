@@ -16,6 +16,7 @@ from rich.table import Table
 
 from connectors import registry
 from connectors.contract import Connector
+from connectors.diagnosis import Diagnoses, Verdict
 from connectors.errors import ConnectorError
 from connectors.money import total
 from optimizer.agent import cycle
@@ -156,10 +157,24 @@ def _connector(house: cycle.House, connector: Connector) -> list[Check]:
         }
         return f"{len(days)} days with rows, {min(days)} to {max(days)}" if days else "no rows in the history"
 
-    return [
+    tried = [
         _tried(f"{connector.name}: {name}", look)
         for name, look in (("accounts", accounts), ("budgets", budgets), ("rows", rows))
     ]
+    return [*_diagnosed(connector), *tried]
+
+
+def _diagnosed(connector: Connector) -> list[Check]:
+    """What the connector says of its credentials, permissions, version and quota; a warning is well, and told."""
+    if not isinstance(connector, Diagnoses):
+        return []
+    checks = []
+    for found in connector.diagnose():
+        warned = f"warning: {found.message}. {found.mend}" if found.verdict is Verdict.WARNING else found.message
+        checks.append(
+            Check(f"{connector.name}: {found.subject}", found.verdict is not Verdict.WRONG, warned, found.mend)
+        )
+    return checks
 
 
 def _tried(subject: str, look: Callable[[], str]) -> Check:

@@ -27,6 +27,7 @@ from optimizer.agent.cli.answers import Answer, Exit
 from optimizer.agent.cli.backtest import backtest
 from optimizer.agent.cli.begin import init
 from optimizer.agent.cli.demo import demo
+from optimizer.agent.cli.emulate import emulate
 from optimizer.agent.cli.explain import explain
 from optimizer.agent.cli.person import person
 from optimizer.agent.cli.refit import refit
@@ -322,6 +323,7 @@ COMMANDS: Final[Mapping[str, Callable[..., Answer]]] = {
     "doctor": checks.doctor,
     "simulate": simulate,
     "replay": replay,
+    "emulate": emulate,
     "experiment_register": experiment.register,
     "experiment_status": experiment.status,
     "experiment_list": experiment.listed,
