@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -84,6 +85,13 @@ def test_a_token_in_the_settings_is_refused_and_not_shown():
 def test_what_is_missing_is_shown_by_example():
     with pytest.raises(BadInput, match=r'accounts = \["1234567890"\]'):
         read_options(BuildContext("m", {"access_token": TOKEN}, Path()))
+
+
+def test_the_page_lists_every_setting():
+    page = (Path(__file__).parents[2] / "docs" / "connectors.md").read_text(encoding="utf-8")
+    section = page.partition("## The Meta connector")[2].partition("\n## ")[0]
+    table = section.partition("### Settings")[2].partition("###")[0]
+    assert set(re.findall(r"(?m)^\| `(\w+)` \|", table)) == set(Options.model_fields)
 
 
 # Units

@@ -26,7 +26,7 @@ def activities(layout: Layout, params: Mapping[str, Any]) -> list[Body]:
     category = params.get("category")
     account = layout.account
     found = [
-        *(change for change in account.budget_changes() if category in (None, "BUDGET")),
+        *(change for change in layout.budget_changes() if category in (None, "BUDGET")),
         *(change for change in account.status_changes() if category in (None, "STATUS", "AD")),
     ]
     kept = [

@@ -120,7 +120,7 @@ class Graph:
             return select({"id": "100001", "name": "System user"}, fields or "id,name", "User")
         self._require("ads_read", "ads_management")
         if node == self._account:
-            return select(self._layout.accounts(), fields, "AdAccount")
+            return select(self._layout.account_body(), fields, "AdAccount")
         if node in self.reports.runs:
             return self.reports.look(node)
         for kind, bodies in self._kinds().items():
@@ -143,7 +143,7 @@ class Graph:
             return [{"permission": name, "status": "granted" if name in granted else "declined"} for name in known]
         if asked.path[1] == "adaccounts":
             self._require("ads_read", "ads_management")
-            return [select(self._layout.accounts(), asked.params.get("fields"), "AdAccount")]
+            return [select(self._layout.account_body(), asked.params.get("fields"), "AdAccount")]
         raise GraphError("Unknown path components", 2500)
 
     def _of_account(self, asked: Asked) -> list[Body]:

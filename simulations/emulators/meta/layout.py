@@ -49,6 +49,7 @@ class Layout:
         self.options = options
         self.gone: dict[int, str] = {}
         self._first_ad_set: dict[int, int] = {}
+        self._changes: tuple[Change, ...] = ()
         self._week: tuple[date, Counter[int]] | None = None
         for ad in account.ads():
             self._first_ad_set.setdefault(ad.campaign, ad.ad_group_id)
@@ -96,9 +97,17 @@ class Layout:
             return each
         return each * sum(1 for ad_set in self.ad_sets() if ad_set.campaign.index == campaign)
 
+    def budget_changes(self) -> tuple[Change, ...]:
+        """Return every change of a budget, oldest first; told anew only when there is another one."""
+        self.account.world.refresh()
+        made = len(self.account.world.state.edits)
+        if len(self._changes) != made:
+            self._changes = self.account.budget_changes()
+        return self._changes
+
     # Bodies
 
-    def accounts(self) -> Body:
+    def account_body(self) -> Body:
         """Return the node of the ad account."""
         account = self.account
         return {
@@ -115,12 +124,12 @@ class Layout:
 
     def campaigns(self) -> list[Body]:
         """Return the nodes of the campaigns."""
-        changed = _latest(self.account.budget_changes())
+        changed = _latest(self.budget_changes())
         return [self._campaign(campaign, changed) for campaign in self.account.campaigns()]
 
     def ad_set_bodies(self) -> list[Body]:
         """Return the nodes of the ad sets."""
-        changed = _latest(self.account.budget_changes())
+        changed = _latest(self.budget_changes())
         return [self._ad_set(ad_set, changed) for ad_set in self.ad_sets()]
 
     def ads(self) -> list[Body]:

@@ -71,7 +71,7 @@ def _require_time(layout: Layout, campaign: int) -> None:
     if most is None:
         return
     since = account.now - _HOUR
-    if sum(change.index == campaign and change.at > since for change in account.budget_changes()) >= most:
+    if sum(change.index == campaign and change.at > since for change in layout.budget_changes()) >= most:
         raise changed_too_often()
 
 
