@@ -46,7 +46,7 @@ def entities(door: Door, account: Account, options: Options) -> Iterator[Entity]
     for body in _listed(door, account, "campaigns", "id,name,effective_status", _CAMPAIGNS):
         known.add(body["id"])
         yield _entity(account, EntityKind.CAMPAIGN, body, None)
-    fields = "id,name,campaign_id,effective_status,learning_stage_info,targeting{custom_audiences}"
+    fields = "id,name,campaign_id,effective_status,learning_stage_info,targeting"
     ad_sets = list(_listed(door, account, "adsets", fields, _AD_SETS))
     for body in ad_sets:
         known.add(body["id"])

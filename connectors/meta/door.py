@@ -21,6 +21,9 @@ from connectors.meta.usage import INSIGHTS, MANAGEMENT, Pace
 
 Body = Mapping[str, Any]
 
+_PATIENCE: Final = 900.0
+"""How long all attempts of one read may take together, seconds."""
+
 _EMPTY_PAGES: Final = 100
 """So many pages without a row in a row are not a listing any more."""
 
@@ -116,7 +119,7 @@ class Door:
         return patiently(
             lambda: self._once(method, path, params, writing=False),
             attempts=self._options.attempts,
-            patience_seconds=self._options.report_timeout_seconds,
+            patience_seconds=_PATIENCE,
         )
 
     def _once(self, method: str, path: tuple[str, ...], params: Mapping[str, Any], *, writing: bool) -> Answer:

@@ -71,7 +71,7 @@ class Options(BaseModel):
     direct_days: Annotated[int, Field(ge=0, le=30)] = 3
     page_rows: Annotated[int, Field(ge=1, le=5000)] = 500
     calls_a_day: Annotated[int, Field(ge=1)] | None = None
-    attempts: Annotated[int, Field(ge=1, le=100)] = 8
+    attempts: Annotated[int, Field(ge=1, le=100)] = 20
     timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 60.0
     report_timeout_seconds: Annotated[float, Field(gt=0, le=7200)] = 1800.0
     base_url: Annotated[str, AfterValidator(_base)] = GRAPH

@@ -27,8 +27,8 @@ class Reader:
     def rows(self, account: Account, insight: dict[str, Any], fetched_at: datetime) -> Iterator[PerformanceRow]:
         """Yield the rows of what one ad brought on one day.
 
-        Delivery stands with the first kind of conversion; a further kind has a row where there were any, so that the
-        rows of an ad sum to its totals.
+        Delivery stands with the first kind of conversion, so that the rows of an ad sum to its totals. A further kind has
+        a row also where there were none: those of yesterday's statement may have been taken back since.
 
         Raises:
             Stop: Meta sends what cannot be read; it says what.
@@ -38,8 +38,6 @@ class Reader:
         for number, kind in enumerate(self._options.conversions):
             conversions = self._micros(insight, "actions", kind, where)
             value = self._micros(insight, "action_values", kind, where)
-            if number and not conversions and not value:
-                continue
             series = self._series_of(account, insight, kind, where)
             spend, seen, clicks = (
                 (0, 0, 0) if number else tuple(_micros(insight.get(f) or "0", f, where) for f in self._delivery)

@@ -215,8 +215,9 @@ def test_what_is_left_out_is_nothing():
 
 
 def test_delivery_stands_with_the_first_kind_only():
-    first, second = _rows(INSIGHT, conversions=("omni_purchase", "link_click", "lead"))
+    first, second, none = _rows(INSIGHT, conversions=("omni_purchase", "link_click", "lead"))
     assert (first.spend_micros, second.spend_micros, second.conversions_micros) == (33_510_000, 0, 7_000_000)
+    assert (none.spend_micros, none.conversions_micros) == (0, 0)  # so that a conversion taken back is replaced
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ class Graph:
         if not asked.token:
             raise GraphError("An access token is required to request this resource.", 104)
         if self._options.token is not None and asked.token != self._options.token:
-            raise GraphError("Invalid OAuth access token - Cannot parse access token", 190)
+            raise GraphError(f"Malformed access token {asked.token}", 190)  # it does show it
         self._prove(asked)
         served = range(self._options.version - _SERVED_BEFORE, self._options.version + 1)
         if asked.version not in served and asked.version not in self._options.ended:

@@ -12,7 +12,7 @@ from simulations.emulators.meta.layout import Layout
 
 Body = dict[str, Any]
 
-_KEPT = 4
+_KEPT = 2
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Mapping
 from math import ceil
 from typing import Any, Final
@@ -23,7 +24,10 @@ from simulations.emulators.registry import Setup
 from simulations.emulators.serving import HttpServer
 
 _GATEWAY: Final = "<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>"
-_KEPT: Final = 1000
+_KEPT: Final = 32
+"""Answers that are kept, to be given again where one is stale."""
+
+_TOLD: Final = 1000
 
 
 class Application:
@@ -44,7 +48,7 @@ class Application:
         self._faults = setup.faults
         self.layout = Layout(setup.account, options)
         self.graph = Graph(self.layout)
-        self.asked: list[str] = []
+        self.asked: deque[str] = deque(maxlen=_TOLD)
         self._meter = Meter(str(setup.account.account_id), options.calls_an_hour)
         self._answers: dict[str, Response] = {}
         self._empty = 0
@@ -115,7 +119,7 @@ class Application:
         with self._account.held:
             body = self.graph.answer(asked, empty=empty)
         self._empty -= empty
-        self.asked = [*self.asked[-_KEPT:], f"{asked.method} {'/'.join(asked.path)}"]
+        self.asked.append(f"{asked.method} {'/'.join(asked.path)}")
         return body
 
     def _hints(self, error: GraphError, fault: Fault | None, use: str) -> dict[str, str]:
