@@ -27,8 +27,8 @@ class Reader:
     def rows(self, account: Account, insight: dict[str, Any], fetched_at: datetime) -> Iterator[PerformanceRow]:
         """Yield the rows of what one ad brought on one day.
 
-        Delivery stands with the first kind of conversion, so that the rows of an ad sum to its totals. A further kind has
-        a row also where there were none: those of yesterday's statement may have been taken back since.
+        Delivery stands with the first kind of conversion, so that the rows of an ad sum to its totals. A further kind
+        has a row also where there were none: those of yesterday's statement may have been taken back since.
 
         Raises:
             Stop: Meta sends what cannot be read; it says what.
