@@ -50,7 +50,7 @@ def test_ours_are_installed(tmp_path: Path) -> None:
 
 
 def test_an_unknown_kind_names_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"did you mean 'files'.*files, simulated") as caught:
+    with pytest.raises(BadInput, match=r"did you mean 'files'.*files, .*simulated") as caught:
         registry.build("file", context(tmp_path))
     assert (caught.value.where, caught.value.field) == ("config.toml [connectors.mine]", "kind")
 
