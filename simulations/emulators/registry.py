@@ -39,6 +39,7 @@ EMULATORS: Mapping[str, str] = MappingProxyType(
         "google": "simulations.emulators.google",
     }
 )
+EMULATORS: Mapping[str, str] = MappingProxyType({"meta": "simulations.emulators.meta"})
 """The module of each platform that has a function `start(setup)`; imported when it is first asked for."""
 
 

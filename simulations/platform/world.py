@@ -39,6 +39,7 @@ class World:
         self.truth: Truth = draw(scenario, np.random.default_rng([seed, 0]), start)
         self.key: KeyArray = noise_key(seed)
         self._seed = seed
+        self._digest = self.truth.scenario.digest()
         self._file = state_file
         self._stamp: tuple[int, int] | None = None
         self._last_mix: tuple[BoolArray, Truth] | None = None
@@ -53,7 +54,7 @@ class World:
         scenario = self.truth.scenario
         return WorldState(
             scenario=scenario.name,
-            digest=scenario.digest(),
+            digest=self._digest,
             seed=self._seed,
             start=self.truth.start,
             day=self._day,

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import stamina
 
 from connectors.contract import BuildContext
 from connectors.files import build
@@ -27,3 +28,10 @@ def make(tmp_path: Path) -> Make:
         return build(BuildContext("shop", settings, tmp_path, "config.toml [connectors.shop]"))
 
     return build_over
+
+
+@pytest.fixture
+def no_waiting() -> Iterator[None]:
+    """Reads are tried again at once, as often as they would be."""
+    with stamina.set_testing(True, attempts=100, cap=True):
+        yield

@@ -1,0 +1,144 @@
+"""Meta behind the contract: performance by ad and day, budgets of ad sets and campaigns, statuses of ads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
+
+from connectors.contract import (
+    Account,
+    AdKey,
+    AdState,
+    BudgetChange,
+    BudgetKey,
+    BudgetTarget,
+    BuildContext,
+    Capabilities,
+    Entity,
+    PerformanceRow,
+    Receipt,
+    StatusChange,
+    StatusReceipt,
+)
+from connectors.diagnosis import Diagnosis
+from connectors.errors import Stop
+from connectors.manners import Clock
+from connectors.meta import catalogue, diagnosis
+from connectors.meta.budgets import Budgets
+from connectors.meta.door import Door
+from connectors.meta.options import Options, read_options
+from connectors.meta.reports import Reports
+from connectors.meta.rows import Reader
+from connectors.meta.statuses import Statuses
+
+
+class MetaConnector:
+    """Ad accounts of Meta, all reached with one token.
+
+    Args:
+        name: Its name in `config.toml`.
+        options: Its settings.
+        token, app_secret: Its credentials.
+        clock: Tells the time.
+        sleep: Waits, seconds.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        options: Options,
+        token: str,
+        app_secret: str | None,
+        clock: Clock,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.name = name
+        self.capabilities = Capabilities(
+            writes_budgets=True,
+            compares_and_sets=True,
+            restatement_days=options.restatement_days,
+            writes_status=True,
+        )
+        self._options = options
+        self._clock = clock
+        self._door = Door(name, options, token, app_secret, clock, sleep)
+        self._reports = Reports(self._door, options, clock, sleep)
+        self._reader = Reader(options)
+        self._budgets = Budgets(self._door, clock)
+        self._statuses = Statuses(self._door, clock)
+        self._lock = threading.Lock()
+        self._accounts: dict[str, Account] = {}
+
+    def accounts(self) -> Sequence[Account]:
+        """Return the ad accounts of the settings; asked for once, since their currencies and zones do not change."""
+        return [self._account(account_id) for account_id in self._options.accounts]
+
+    def entities(self) -> Iterable[Entity]:
+        """Yield campaigns, ad sets, audiences, creatives and ads, those that are gone included."""
+        for account in self.accounts():
+            yield from catalogue.entities(self._door, account, self._options)
+
+    def pull(self, since: date, until: date) -> Iterator[PerformanceRow]:
+        """Yield a row per ad, day and kind of conversion, page by page as they come."""
+        for account in self.accounts():
+            for page in self._reports.pages(account, since, until):
+                for insight in page.rows:
+                    yield from self._reader.rows(account, insight, page.fetched_at)
+
+    def budgets(self) -> Sequence[BudgetTarget]:
+        """Return the live budgets of campaigns and ad sets, whichever hold them."""
+        return [budget for account in self.accounts() for budget in self._budgets.listed(account)]
+
+    def check_budget(self, change: BudgetChange) -> None:
+        """Raise what `set_budget` would raise, as far as Meta can tell; write nothing."""
+        self._budgets.check(self._owner(change.key), change)
+
+    def set_budget(self, change: BudgetChange) -> Receipt:
+        """Set one budget once: read, compared, written by a single request."""
+        return self._budgets.set(self._owner(change.key), change)
+
+    def ads(self) -> Sequence[AdState]:
+        """Return the ads that are neither archived nor deleted, read now."""
+        return [ad for account in self.accounts() for ad in catalogue.ads(self._door, account)]
+
+    def check_status(self, change: StatusChange) -> None:
+        """Raise what `set_status` would raise, as far as Meta can tell; write nothing."""
+        self._statuses.check(self._owner(change.key), change)
+
+    def set_status(self, change: StatusChange) -> StatusReceipt:
+        """Pause or resume one ad once."""
+        return self._statuses.set(self._owner(change.key), change)
+
+    def diagnose(self) -> Sequence[Diagnosis]:
+        """Return how credentials, permissions, accounts, version and quota stand."""
+        return diagnosis.diagnose(self._door, self._options, self._clock)
+
+    def close(self) -> None:
+        """Let go of the connections; may be called twice."""
+        self._door.close()
+
+    def _owner(self, key: BudgetKey | AdKey) -> Account:
+        if key.connector != self.name or key.account_id not in self._options.accounts:
+            raise Stop(f"{key} is of no account of {self.name}; nothing was written")
+        return self._account(key.account_id)
+
+    def _account(self, account_id: str) -> Account:
+        with self._lock:
+            if account_id not in self._accounts:
+                self._accounts[account_id] = catalogue.account_of(self._door, self.name, account_id)
+            return self._accounts[account_id]
+
+
+def build_connector(context: BuildContext, sleep: Callable[[float], None] = time.sleep) -> MetaConnector:
+    """Build the connector from its settings; nothing is asked of the platform yet.
+
+    Raises:
+        BadInput: A setting is unknown, missing or wrong.
+        AskMarketer: A credential cannot be read.
+    """
+    options = read_options(context)
+    token = options.access_token.read(context, "access_token")
+    secret = None if options.app_secret is None else options.app_secret.read(context, "app_secret")
+    return MetaConnector(context.name, options, token, secret, context.clock, sleep)
