@@ -14,7 +14,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from optimizer.agent.daemon.desk import Seen
+from optimizer.agent.daemon.seen import Seen
 from optimizer.plan.office import Outcome
 
 STALE: Final = timedelta(minutes=5)

@@ -1,0 +1,107 @@
+"""How jobs are begun, ended and kept: each once for the moment at which it was due, and again if it failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from optimizer.agent.cycle import House
+from optimizer.agent.daemon.agenda import Timetable, given_up, wanted
+from optimizer.agent.daemon.seen import told
+from optimizer.plan.office import JobRun, Outcome
+from optimizer.ports import Clock, Fenced
+
+_LOG: Final = structlog.get_logger("outlay.daemon")
+_CUT_OFF: Final = "what came of it could not be kept"
+
+
+class Jobs:
+    """What is remembered of a portfolio's runs while it leads, so that not each look asks the store."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Remember nothing yet."""
+        self._clock = clock
+        self._runs: dict[str, JobRun] = {}
+        self._said: dict[str, str] = {}
+
+    def forget(self) -> None:
+        """Ask the store anew, where another process may have led meanwhile."""
+        self._runs = {}
+
+    def run(self, house: House, timetable: Timetable, job: str, due: datetime, act: Callable[[], str]) -> None:
+        """Run a job for a moment at which it was due, unless that is done; keep what came of it.
+
+        Args:
+            house: Of the portfolio.
+            timetable: How long a job that fails is tried.
+            job: Its name.
+            due: The moment.
+            act: Does it, and returns what came of it in words.
+
+        Raises:
+            Fenced: Another process leads.
+            StoreError: What came of it could not be kept.
+        """
+        epoch, now = house.tenure.epoch, self._clock.now()
+        known = self._unstuck(house, self._known(house, job, due), now)
+        if epoch is None or not wanted(known, due, now, epoch, timetable):
+            return
+        run = house.store.begin_run(job, due, epoch, now)
+        if run is None:
+            self._runs.pop(job, None)
+            return
+        outcome, words = self._outcome(house, job, act)
+        house.store.end_run(run, outcome, words, self._clock.now())
+        self._runs.pop(job, None)
+        self._known(house, job, due)
+
+    def is_done(self, job: str, due: datetime) -> bool:
+        """Whether a job came to its end for a moment."""
+        run = self._runs.get(job)
+        return run is not None and run.due_at == due and run.outcome is Outcome.DONE
+
+    def is_given_up(self, job: str, due: datetime, timetable: Timetable) -> bool:
+        """Whether a job failed, and is not tried again for a moment."""
+        return given_up(self._runs.get(job), due, self._clock.now(), timetable)
+
+    def say(self, house: House, job: str, subject: str, ended: tuple[Outcome, str]) -> None:
+        """Keep what came of a job that looks often, if it is not what was said last of its subject."""
+        outcome, words = ended
+        if self._said.get(f"{job}:{subject}") == words or house.tenure.epoch is None:
+            return
+        self._said[f"{job}:{subject}"] = words
+        now = self._clock.now()
+        run = house.store.begin_run(job, now, house.tenure.epoch, now)
+        if run is not None:
+            house.store.end_run(run, outcome, words, now)
+        _LOG.info("done", portfolio=house.name, job=job, words=words)
+
+    def _unstuck(self, house: House, known: JobRun | None, now: datetime) -> JobRun | None:
+        """Looks come one after the other: a run of this epoch that is not at its end was given up by an earlier one."""
+        if known is None or known.outcome is not Outcome.RUNNING or known.epoch != house.tenure.epoch:
+            return known
+        house.store.end_run(known, Outcome.FAILED, _CUT_OFF, now)
+        self._runs.pop(known.job, None)
+        return self._known(house, known.job, known.due_at)
+
+    def _known(self, house: House, job: str, due: datetime) -> JobRun | None:
+        """The run of a job for a moment, from what is remembered, else from the store."""
+        known = self._runs.get(job)
+        if known is None or known.due_at != due:
+            known = next((run for run in house.store.runs(job, limit=5) if run.due_at == due), None)
+            if known is not None:
+                self._runs[job] = known
+        return known
+
+    def _outcome(self, house: House, job: str, act: Callable[[], str]) -> tuple[Outcome, str]:
+        try:
+            words = act()
+        except Fenced:
+            raise
+        except Exception as error:  # noqa: BLE001 - a job's defect is told, and the job is tried again
+            return Outcome.FAILED, told(house.name, job, error)
+        _LOG.info("done", portfolio=house.name, job=job, words=words)
+        return Outcome.DONE, words

@@ -1,0 +1,84 @@
+"""What a desk saw at its last look, and how a failure is told: in words, in the log, never with a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from connectors.errors import ConnectorError
+from optimizer.agent.cycle import House, Refused
+from optimizer.agent.settings import SettingsError
+from optimizer.plan.office import Brake, JobRun, Lease
+from optimizer.plan.recommendation import IntentState, Record, State
+from optimizer.ports import StoreError
+
+_LOG: Final = structlog.get_logger("outlay.daemon")
+
+KNOWN: Final = (ConnectorError, StoreError, SettingsError, Refused)
+"""Errors that say what is wrong and how it is mended; any other is a defect of ours."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a desk saw at its last look, for status and metrics; replaced whole, so that readers need no lock.
+
+    Attributes:
+        at: When it looked; None before the first look.
+        leading: Whether this process leads.
+        leader: Who does.
+        brake: The newest throw of the kill switch.
+        runs: The newest run of each job.
+        waiting: Proposals that wait for a person.
+        open_writes, unknown_writes: Planned or being sent; of these, being sent.
+        trouble: Why the last look came to nothing, or why new settings were not taken; empty if all is well.
+    """
+
+    at: datetime | None = None
+    leading: bool = False
+    leader: Lease | None = None
+    brake: Brake | None = None
+    runs: dict[str, JobRun] = field(default_factory=dict)
+    waiting: tuple[Record, ...] = ()
+    open_writes: int = 0
+    unknown_writes: int = 0
+    trouble: str = ""
+
+
+def sight(house: House, now: datetime, trouble: str) -> Seen:
+    """Return what there is to see of a house.
+
+    Raises:
+        StoreError: Its store does not answer.
+    """
+    store = house.store
+    opened = store.open_intents()
+    return Seen(
+        at=now,
+        leading=house.tenure.epoch is not None,
+        leader=store.leader(),
+        brake=store.brake(),
+        runs=_newest(store.runs(limit=50)),
+        waiting=store.records(frozenset({State.PROPOSED}), limit=20),
+        open_writes=len(opened),
+        unknown_writes=sum(intent.state is IntentState.SENDING for intent in opened),
+        trouble=trouble,
+    )
+
+
+def told(portfolio: str, job: str, error: Exception) -> str:
+    """Log a failure, with its traceback where it is a defect of ours, and return it in words."""
+    known = isinstance(error, KNOWN)
+    words = str(error) if known else f"unexpected {type(error).__name__}: {error}"
+    _LOG.warning("failed", portfolio=portfolio, job=job, words=words, exc_info=None if known else error)
+    return words
+
+
+def _newest(runs: Iterable[JobRun]) -> dict[str, JobRun]:
+    found: dict[str, JobRun] = {}
+    for run in runs:
+        found.setdefault(run.job, run)
+    return found
