@@ -96,8 +96,16 @@ class CurvePosterior:
             level, exponent = level * drawn, exponent - elasticity
         log_u = relative(spend, self.reference)
         exponent = np.clip(exponent, 1.0 - _SUMS[-1], 1.0 - _SUMS[0])
-        curves = level[..., None] * np.exp(exponent[..., None] * self.cells.log_shape(log_u, cell[..., None]))
+        curves = level[..., None] * np.exp(exponent[..., None] * self._log_shapes(log_u, cell))
         return np.where(spend > 0, curves, 0.0)
+
+    def _log_shapes(self, log_u: FloatArray, cell: IntArray) -> FloatArray:
+        """Return log g at (K, P) of the cells (n, K), shape (n, K, P); if there are fewer cells, once for each."""
+        if len(cell) <= len(self.cells.slope):
+            return self.cells.log_shape(log_u, cell[..., None])
+        table = np.ascontiguousarray(np.moveaxis(self.cells.log_shape(log_u), 2, 1))
+        shapes: FloatArray = table[np.arange(len(log_u)), cell]
+        return shapes
 
 
 def _between(table: FloatArray, left: IntArray, share: FloatArray) -> FloatArray:

@@ -28,6 +28,8 @@ LEVELS: Final = np.geomspace(0.1, 1.0, 20)[:-1]
 FINITE_PENALTY: Final = 2.0
 """Log prior odds against a capacity: without it noise alone would find one."""
 
+_BLOCK: Final = 512  # targets whose shares are tried at once
+
 LEAST_NOISE: Final = 0.02
 LEAST_DAYS: Final = 2.0
 
@@ -84,23 +86,26 @@ class _Days:
 
     def mode(self) -> tuple[FloatArray, FloatArray]:
         """Return the best share and capacity of the grid, each of shape (K,)."""
-        targets = len(self.weight)
-        best = np.full(targets, np.inf)
-        share, level = np.ones(targets), np.full(targets, np.inf)
-        for trial_level in (np.inf, *LEVELS):
-            for trial_share in SHARES:
-                cost = self._cost(trial_share, trial_level)
-                better = cost < best
-                best[better], share[better], level[better] = cost[better], trial_share, trial_level
+        total = self.weight.sum(axis=1)
+        best = np.full(len(total), np.inf)
+        share, level = np.ones(len(total)), np.full(len(total), np.inf)
+        for low in range(0, len(total), _BLOCK):
+            part = slice(low, low + _BLOCK)
+            for trial in (np.inf, *LEVELS):
+                cost = self._costs(part, total[part], trial)
+                first = cost.argmin(axis=0)
+                least = np.take_along_axis(cost, first[None], axis=0)[0]
+                better = low + np.flatnonzero(least < best[part])
+                best[better], share[better], level[better] = least[better - low], SHARES[first[better - low]], trial
         return share, level
 
-    def _cost(self, share: float, level: float) -> FloatArray:
-        """Return the negative log posterior, its variance profiled out, shape (K,)."""
-        residual = self.spend - np.minimum(share * self.budget, level)
-        total = self.weight.sum(axis=1)
-        variance = (self.weight * residual**2).sum(axis=1) / np.maximum(total, 1e-9) + LEAST_NOISE**2
-        penalty = 0.5 * (np.log(share) / 0.1) ** 2 + (FINITE_PENALTY if np.isfinite(level) else 0.0)
-        cost: FloatArray = 0.5 * total * np.log(variance) + penalty
+    def _costs(self, part: slice, total: FloatArray, level: float) -> FloatArray:
+        """Return the negative log posterior of `SHARES` for some targets, the variance profiled out, (S, part)."""
+        reached = np.minimum(SHARES[:, None, None] * self.budget[part], level)
+        squares = (self.weight[part] * (self.spend[part] - reached) ** 2).sum(axis=2)
+        variance = squares / np.maximum(total, 1e-9) + LEAST_NOISE**2
+        penalty = 0.5 * (np.log(SHARES) / 0.1) ** 2 + (FINITE_PENALTY if np.isfinite(level) else 0.0)
+        cost: FloatArray = 0.5 * total * np.log(variance) + penalty[:, None]
         return cost
 
     def refine(self, share: FloatArray, level: FloatArray) -> tuple[FloatArray, FloatArray]:
