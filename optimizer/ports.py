@@ -14,7 +14,7 @@ from connectors.contract import AdState, BudgetTarget, Entity, PerformanceRow, S
 from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
 from optimizer.plan.experiments import Closing, ExperimentRecord
-from optimizer.plan.office import Brake, JobRun, Lease, Outcome
+from optimizer.plan.office import Brake, JobRun, Lease, Outcome, Pulse
 from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
@@ -162,6 +162,18 @@ class Office(Protocol):
 
     def runs(self, job: str | None = None, limit: int = 50) -> tuple[JobRun, ...]:
         """Return the runs (of one job), those due last first."""
+        ...
+
+    def forget_runs(self, before: datetime) -> int:
+        """Forget the runs that were due before a moment, but for the newest of each job and those that run.
+
+        Returns:
+            How many were forgotten.
+        """
+        ...
+
+    def pulse(self) -> Pulse:
+        """Return what differs as soon as the history has grown or another leads."""
         ...
 
     def throw_brake(self, brake: Brake) -> None:

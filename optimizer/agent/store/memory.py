@@ -48,7 +48,7 @@ from optimizer.approval import OPEN
 from optimizer.plan.audit import GENESIS, Entry, sealed
 from optimizer.plan.basis import Basis
 from optimizer.plan.experiments import Closing, ExperimentRecord
-from optimizer.plan.office import Brake
+from optimizer.plan.office import Brake, Pulse
 from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.recommendation import AdIntent, BudgetIntent, Event, Intent, Record, State, Transition, content_hash
 from optimizer.plan.refits import RefitRecord
@@ -230,6 +230,10 @@ class MemoryStore(MemoryOffice):
     def audit(self, after: int = 0, limit: int = 1_000) -> tuple[Entry, ...]:
         """See `Store.audit`."""
         return self._entries[after : after + limit]  # numbered without a gap, from 1
+
+    def pulse(self) -> Pulse:
+        """See `Store.pulse`."""
+        return Pulse(len(self._entries), self.leader())
 
     def throw_brake(self, brake: Brake) -> None:
         """See `Store.throw_brake`."""

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select, delete, exists, func
+from sqlalchemy import select as choose
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from optimizer.agent.store import chain, terms
 from optimizer.agent.store import tables as t
 from optimizer.agent.store.instants import from_instant, to_instant
-from optimizer.plan.office import Brake, JobRun, Lease, Outcome
+from optimizer.plan.office import Brake, JobRun, Lease, Outcome, Pulse
 from optimizer.plan.recommendation import Intent, content_hash
+
+
+def _alone(column: Any, name: str) -> Any:
+    return choose(column).scalar_subquery().label(name)
+
+
+_PULSE: Final[Select[Any]] = choose(
+    _alone(func.max(t.Event.id), "entries"),
+    *(_alone(getattr(t.Lead, name), name) for name in ("epoch", "holder", "until")),
+)
 
 
 def take_lead(connection: Connection, holder: str, now: datetime, until: datetime, *, gone: bool) -> Lease | None:
@@ -91,6 +103,21 @@ def runs(connection: Connection, job: str | None, limit: int) -> tuple[JobRun, .
         statement = statement.where(t.JobRun.job == job)
     with Session(connection) as session:
         return tuple(_run(row) for row in session.exec(statement))
+
+
+def forget_runs(connection: Connection, before: datetime) -> int:
+    """See `Store.forget_runs`."""
+    newer = aliased(t.JobRun)
+    later = exists().where(col(newer.job) == col(t.JobRun.job), col(newer.due_at) > col(t.JobRun.due_at))
+    old = (col(t.JobRun.due_at) < to_instant(before)) & (col(t.JobRun.outcome) != Outcome.RUNNING.value)
+    return connection.execute(delete(t.JobRun).where(old, later)).rowcount
+
+
+def pulse(connection: Connection) -> Pulse:
+    """See `Store.pulse`."""
+    row = connection.execute(_PULSE).one()
+    lease = None if row.epoch is None else Lease(row.epoch, row.holder, from_instant(row.until))
+    return Pulse(row.entries or 0, lease)
 
 
 def throw_brake(connection: Connection, brake: Brake) -> None:
