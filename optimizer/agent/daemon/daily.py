@@ -5,32 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime
 from functools import partial
-from typing import Final
 
 from optimizer import approval
 from optimizer.agent import cycle
 from optimizer.agent.cycle import House
 from optimizer.agent.daemon.agenda import Timetable
+from optimizer.agent.daemon.board import Board
 from optimizer.agent.daemon.jobs import Jobs
 from optimizer.approval.table import PROGRAM
-from optimizer.plan.recommendation import Record, State
-
-_WRITTEN: Final = frozenset({State.APPROVED, State.APPLYING})
+from optimizer.plan.recommendation import Record
 
 
-def plan_of_the_day(house: House, jobs: Jobs, timetable: Timetable, due: datetime) -> None:
+def plan_of_the_day(house: House, board: Board, jobs: Jobs, timetable: Timetable, due: datetime) -> None:
     """Read the platforms and decide, for a moment at which that was due."""
     today = due.astimezone(timetable.zone).date()
     jobs.run(house, timetable, "pull", due, partial(_pulled, house, today))
     if jobs.is_done("pull", due):
-        jobs.run(house, timetable, "decide", due, partial(_decided, house))
+        jobs.run(house, timetable, "decide", due, partial(_decided, house, board))
     elif jobs.is_given_up("pull", due, timetable):
         jobs.run(house, timetable, "decide", due, _nothing_read)
 
 
-def announce(house: House, jobs: Jobs, timetable: Timetable) -> None:
+def announce(house: House, board: Board, jobs: Jobs, timetable: Timetable) -> None:
     """Tell people of each proposal once, and let the written policy look at it first."""
-    for record in house.store.records(frozenset({State.PROPOSED}), limit=1):
+    for record in board.waiting()[:1]:
         made = record.recommendation.created_at
         if record.recommendation.author != PROGRAM:
             continue
@@ -47,9 +45,9 @@ def _pulled(house: House, today: date) -> str:
     )
 
 
-def _decided(house: House) -> str:
+def _decided(house: House, board: Board) -> str:
     """Propose, unless an approval waits to be written, for a window or a resume: a new plan would take its place."""
-    if waiting := house.store.records(_WRITTEN, limit=1):
+    if waiting := board.approved():
         return f"{waiting[0].recommendation.rec_id} is approved and waits to be written: no other plan is made"
     record = cycle.propose(house, house.today())
     recommendation = record.recommendation

@@ -19,6 +19,7 @@ from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cycle import House
 from optimizer.agent.daemon import daily
 from optimizer.agent.daemon.agenda import Timetable
+from optimizer.agent.daemon.board import Board
 from optimizer.agent.daemon.jobs import Jobs
 from optimizer.agent.daemon.refits import Refits
 from optimizer.agent.daemon.seen import Seen, sight, told
@@ -50,6 +51,7 @@ class Desk:
         self._config, self._clock = config, clock
         self._held = ExitStack()
         self._house: House | None = None
+        self._board: Board | None = None
         self._table = DaemonTable()
         self._timetable: Timetable | None = None
         self._written: float | None = None
@@ -73,6 +75,7 @@ class Desk:
             self.leave()
             self._held = held.pop_all()
         self._house, self._written, self._table = house, written, settings.daemon
+        self._board = Board(house.store)
         self._again = _NEVER
         house.tenure.leaving = self._leaving
         self.name = house.name
@@ -162,24 +165,25 @@ class Desk:
 
     def _work(self, house: House) -> None:
         """The jobs in their order; an approval given a moment ago is written before anything slow begins."""
-        assert self._timetable is not None  # noqa: S101 - set together with the house
-        for record in cycle.expire(house):
+        assert self._timetable is not None and self._board is not None  # noqa: S101, PT018 - set together with the house
+        board = self._board
+        for record in cycle.expire(house) if board.any_expired(self._clock.now()) else ():
             _LOG.info("expired", portfolio=self.name, recommendation=record.recommendation.rec_id)
-        self._writes.apply(house)
-        self._writes.verify(house, timedelta(minutes=self._table.settle_minutes))
+        self._writes.apply(house, board)
+        self._writes.verify(house, board, timedelta(minutes=self._table.settle_minutes))
         due = self._timetable.last_due(self._clock.now())
         if due is not None and not self._leaving:
-            daily.plan_of_the_day(house, self._jobs, self._timetable, due)
-        daily.announce(house, self._jobs, self._timetable)
+            daily.plan_of_the_day(house, board, self._jobs, self._timetable, due)
+        daily.announce(house, board, self._jobs, self._timetable)
         if self._refits is not None and not self._leaving:
             self._refits.look(self._clock.now())
 
     def _sight(self, trouble: str) -> Seen:
         now = self._clock.now()
-        if self._house is None:
+        if self._house is None or self._board is None:
             return Seen(at=now, trouble=trouble)
         try:
-            return sight(self._house, now, trouble)
+            return sight(self._house, self._board, self._jobs.newest(self._house), now, trouble)
         except Exception as error:  # noqa: BLE001 - a look that ended is told of, whatever the store holds
             return Seen(at=now, trouble=trouble or told(self.name, "look", error))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -15,6 +16,7 @@ from optimizer.plan.office import JobRun, Outcome
 from optimizer.ports import Clock, Fenced
 
 _LOG: Final = structlog.get_logger("outlay.daemon")
+_NEWEST: Final = 50  # runs among which the newest of each job is looked for
 _CUT_OFF: Final = "what came of it could not be kept"
 
 
@@ -25,11 +27,25 @@ class Jobs:
         """Remember nothing yet."""
         self._clock = clock
         self._runs: dict[str, JobRun] = {}
+        self._newest: dict[str, JobRun] | None = None
         self._said: dict[str, str] = {}
 
     def forget(self) -> None:
         """Ask the store anew, where another process may have led meanwhile."""
-        self._runs = {}
+        self._runs, self._newest = {}, None
+
+    def newest(self, house: House) -> dict[str, JobRun]:
+        """Return the newest run of each job; a new dictionary whenever there is another.
+
+        Raises:
+            StoreError: The store does not answer.
+        """
+        if self._newest is None or house.tenure.epoch is None:
+            found: dict[str, JobRun] = {}
+            for run in house.store.runs(limit=_NEWEST):
+                found.setdefault(run.job, run)
+            self._newest = found
+        return self._newest
 
     def run(self, house: House, timetable: Timetable, job: str, due: datetime, act: Callable[[], str]) -> None:
         """Run a job for a moment at which it was due, unless that is done; keep what came of it.
@@ -46,7 +62,7 @@ class Jobs:
             StoreError: What came of it could not be kept.
         """
         epoch, now = house.tenure.epoch, self._clock.now()
-        known = self._unstuck(house, self._known(house, job, due), now)
+        known = self._unstuck(house, self._known(house, job, due))
         if epoch is None or not wanted(known, due, now, epoch, timetable):
             return
         run = house.store.begin_run(job, due, epoch, now)
@@ -54,9 +70,7 @@ class Jobs:
             self._runs.pop(job, None)
             return
         outcome, words = self._outcome(house, job, act)
-        house.store.end_run(run, outcome, words, self._clock.now())
-        self._runs.pop(job, None)
-        self._known(house, job, due)
+        self._runs[job] = self._ended(house, run, outcome, words)
 
     def is_done(self, job: str, due: datetime) -> bool:
         """Whether a job came to its end for a moment."""
@@ -76,16 +90,25 @@ class Jobs:
         now = self._clock.now()
         run = house.store.begin_run(job, now, house.tenure.epoch, now)
         if run is not None:
-            house.store.end_run(run, outcome, words, now)
+            self._ended(house, run, outcome, words)
         _LOG.info("done", portfolio=house.name, job=job, words=words)
 
-    def _unstuck(self, house: House, known: JobRun | None, now: datetime) -> JobRun | None:
+    def _ended(self, house: House, run: JobRun, outcome: Outcome, words: str) -> JobRun:
+        """Keep how a run ended, and return it as it stands then."""
+        now = self._clock.now()
+        house.store.end_run(run, outcome, words, now)
+        ended = replace(run, outcome=outcome, ended_at=now, words=words)
+        known = self.newest(house)
+        if run.job not in known or known[run.job].due_at <= run.due_at:
+            self._newest = {**known, run.job: ended}
+        return ended
+
+    def _unstuck(self, house: House, known: JobRun | None) -> JobRun | None:
         """Looks come one after the other: a run of this epoch that is not at its end was given up by an earlier one."""
         if known is None or known.outcome is not Outcome.RUNNING or known.epoch != house.tenure.epoch:
             return known
-        house.store.end_run(known, Outcome.FAILED, _CUT_OFF, now)
-        self._runs.pop(known.job, None)
-        return self._known(house, known.job, known.due_at)
+        self._runs[known.job] = self._ended(house, known, Outcome.FAILED, _CUT_OFF)
+        return self._runs[known.job]
 
     def _known(self, house: House, job: str, due: datetime) -> JobRun | None:
         """The run of a job for a moment, from what is remembered, else from the store."""

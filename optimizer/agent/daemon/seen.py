@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -11,9 +10,10 @@ import structlog
 
 from connectors.errors import ConnectorError
 from optimizer.agent.cycle import House, Refused
+from optimizer.agent.daemon.board import Board
 from optimizer.agent.settings import SettingsError
 from optimizer.plan.office import Brake, JobRun, Lease
-from optimizer.plan.recommendation import IntentState, Record, State
+from optimizer.plan.recommendation import IntentState, Record
 from optimizer.ports import StoreError
 
 _LOG: Final = structlog.get_logger("outlay.daemon")
@@ -48,21 +48,20 @@ class Seen:
     trouble: str = ""
 
 
-def sight(house: House, now: datetime, trouble: str) -> Seen:
-    """Return what there is to see of a house.
+def sight(house: House, board: Board, runs: dict[str, JobRun], now: datetime, trouble: str) -> Seen:
+    """Return what there is to see of a house, whose board and newest runs are given.
 
     Raises:
         StoreError: Its store does not answer.
     """
-    store = house.store
-    opened = store.open_intents()
+    leader, brake, waiting, opened = board.seen()
     return Seen(
         at=now,
         leading=house.tenure.epoch is not None,
-        leader=store.leader(),
-        brake=store.brake(),
-        runs=_newest(store.runs(limit=50)),
-        waiting=store.records(frozenset({State.PROPOSED}), limit=20),
+        leader=leader,
+        brake=brake,
+        runs=runs,
+        waiting=waiting,
         open_writes=len(opened),
         unknown_writes=sum(intent.state is IntentState.SENDING for intent in opened),
         trouble=trouble,
@@ -75,10 +74,3 @@ def told(portfolio: str, job: str, error: Exception) -> str:
     words = str(error) if known else f"unexpected {type(error).__name__}: {error}"
     _LOG.warning("failed", portfolio=portfolio, job=job, words=words, exc_info=None if known else error)
     return words
-
-
-def _newest(runs: Iterable[JobRun]) -> dict[str, JobRun]:
-    found: dict[str, JobRun] = {}
-    for run in runs:
-        found.setdefault(run.job, run)
-    return found

@@ -10,13 +10,13 @@ from typing import Final
 from optimizer.agent import writing
 from optimizer.agent.cycle import House
 from optimizer.agent.daemon.agenda import settled
+from optimizer.agent.daemon.board import WRITTEN, Board
 from optimizer.agent.daemon.jobs import Jobs
 from optimizer.agent.daemon.seen import KNOWN, told
 from optimizer.plan.office import Outcome
 from optimizer.plan.recommendation import Record, State
 from optimizer.ports import Clock, Fenced
 
-_WRITTEN: Final = frozenset({State.APPROVED, State.APPLYING})
 RESTED: Final = timedelta(seconds=60)
 """After so long an approval that could not be begun or went on waiting is tried again. So are settings that could not
 be taken, since what they name may have been out of reach for a moment."""
@@ -30,10 +30,9 @@ class Writes:
         self._clock, self._jobs = clock, jobs
         self._rest: dict[str, datetime] = {}
 
-    def apply(self, house: House) -> None:
+    def apply(self, house: House, board: Board) -> None:
         """Write what was approved, first what was begun; what cannot be begun now rests a minute."""
-        found = house.store.records(_WRITTEN, limit=20)
-        for record in sorted(found, key=lambda record: record.state is not State.APPLYING):
+        for record in sorted(board.approved(), key=lambda record: record.state is not State.APPLYING):
             rec_id, now = record.recommendation.rec_id, self._clock.now()
             if house.tenure.leaving or now < self._rest.get(rec_id, now):
                 continue
@@ -41,9 +40,9 @@ class Writes:
             self._rest[rec_id] = self._clock.now() + (timedelta(0) if _on_its_way(house, rec_id) else RESTED)
             self._jobs.say(house, "apply", rec_id, ended)
 
-    def verify(self, house: House, settle: timedelta) -> None:
+    def verify(self, house: House, board: Board, settle: timedelta) -> None:
         """Read back what was written, once the platforms had time to settle."""
-        for record in house.store.records(frozenset({State.APPLIED}), limit=20):
+        for record in board.applied():
             rec_id, now = record.recommendation.rec_id, self._clock.now()
             if now < self._rest.get(rec_id, now):
                 continue
@@ -69,4 +68,4 @@ def _tried(house: House, job: str, act: Callable[[], Record], rec_id: str, other
 
 
 def _on_its_way(house: House, rec_id: str) -> bool:
-    return house.store.record(rec_id).state not in _WRITTEN
+    return house.store.record(rec_id).state not in WRITTEN
