@@ -5,7 +5,7 @@ Implementations live in `optimizer.agent`; each port has one conformance suite i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final, Protocol
@@ -361,6 +361,27 @@ class Notifier(Protocol):
 
     def tell(self, title: str, body: str) -> None:
         """Send one message; a failure to send is logged, never raised into a cycle."""
+        ...
+
+
+class MapFailed(RuntimeError):  # noqa: N818 - it is the map that failed
+    """A job raised an error, took too long, or whoever did it was lost; the message says which, with the mend."""
+
+
+class Map(Protocol):
+    """How a pure function is applied to many jobs: in this process, or in others that know nothing but their job."""
+
+    def __call__[J, R](self, do: Callable[[J], R], jobs: Sequence[J]) -> Iterator[tuple[int, R]]:
+        """Yield (index of the job, its result) as jobs end.
+
+        Args:
+            do: A function of a module.
+            jobs: Values that can be pickled and hold no secret. What comes back is plain: text, numbers, bytes, and
+                tuples, lists and dictionaries of these.
+
+        Raises:
+            MapFailed: A job was not done.
+        """
         ...
 
 

@@ -17,14 +17,15 @@ from connectors.errors import RetryLater
 from connectors.money import Money
 from optimizer import approval
 from optimizer.agent.calendar import Calendar
-from optimizer.agent.deciding import Surroundings, decided
+from optimizer.agent.deciding import Request, Surroundings, asked, decided
 from optimizer.agent.tenure import Tenure
+from optimizer.agent.workers import one_by_one
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
 from optimizer.plan.basis import Basis
 from optimizer.plan.recommendation import Record, State, Transition, to_json
 from optimizer.plan.snapshot import Snapshot
-from optimizer.ports import Braked, Clock, IngestReport, Notifier, SnapshotQuery, Store
+from optimizer.ports import Braked, Clock, IngestReport, Map, Notifier, SnapshotQuery, Store
 from optimizer.rotation import Rotation
 
 _OPEN: Final = frozenset({State.PROPOSED, State.APPROVED})
@@ -66,6 +67,7 @@ class House:
         valid_for: How long a proposal may be approved and applied.
         rotation: The written limits of switching ads.
         calendar: Days that are known not to be ordinary.
+        do_all: Where plans are worked out.
     """
 
     name: str
@@ -85,6 +87,7 @@ class House:
     code_version: str
     rotation: Rotation = field(default_factory=Rotation)
     calendar: Calendar = field(default_factory=Calendar)
+    do_all: Map = one_by_one
 
     def today(self) -> date:
         """The current day in the portfolio's zone."""
@@ -136,12 +139,15 @@ def propose(house: House, today: date, *, seed: int | None = None) -> Record:
 
     A new proposal supersedes older ones, and approvals that were not begun, in the same transaction. A plan that is
     held proposes nothing, and leaves them as they are.
+
+    Raises:
+        MapFailed: The plan could not be worked out where `house.do_all` has it worked out.
     """
     seed = secrets.randbits(32) if seed is None else seed
     now = house.clock.now()
     seen = snapshot(house, today, now)
     around = _surroundings(house, seen)
-    decision = decided(seen, house.goals, house.guards, around, now, seed, {})
+    decision = asked(house.do_all, Request(seen, house.goals, house.guards, around, now, seed))
     step = approval.issue(decision, now=now, valid_for=house.valid_for, seed=seed, code_version=house.code_version)
     older = house.store.records(_OPEN, limit=_ALL) if step.record.state is State.PROPOSED else ()
     house.store.commit(

@@ -6,6 +6,7 @@ What the jobs do stands in `daily` and `writes`, how they are kept in `jobs`, wh
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
@@ -26,7 +27,8 @@ from optimizer.agent.daemon.seen import Seen, sight, told
 from optimizer.agent.daemon.writes import RESTED, Writes
 from optimizer.agent.settings import Settings
 from optimizer.agent.settings_daemon import DaemonTable
-from optimizer.ports import Clock, Fenced, StoreError
+from optimizer.agent.workers import one_by_one
+from optimizer.ports import Clock, Fenced, Map, StoreError
 
 _LOG: Final = structlog.get_logger("outlay.daemon")
 _SETTINGS: Final = "the settings that were read before stand: "
@@ -44,11 +46,17 @@ class Desk:
         seen: What the last look saw.
     """
 
-    def __init__(self, config: Path, clock: Clock) -> None:
-        """Open nothing yet; `look` does, and tries again if it cannot."""
+    def __init__(self, config: Path, clock: Clock, do_all: Map = one_by_one) -> None:
+        """Open nothing yet; `look` does, and tries again if it cannot.
+
+        Args:
+            config: The settings file.
+            clock: Tells the time.
+            do_all: Where plans are worked out.
+        """
         self.name = str(config)
         self.seen = Seen()
-        self._config, self._clock = config, clock
+        self._config, self._clock, self._do_all = config, clock, do_all
         self._held = ExitStack()
         self._house: House | None = None
         self._board: Board | None = None
@@ -71,7 +79,7 @@ class Desk:
         written = self._config.stat().st_mtime if self._config.exists() else None
         settings = configuration.load(self._config)
         with ExitStack() as held:
-            house = held.enter_context(open_house(self._config, self._clock))
+            house = replace(held.enter_context(open_house(self._config, self._clock)), do_all=self._do_all)
             self.leave()
             self._held = held.pop_all()
         self._house, self._written, self._table = house, written, settings.daemon

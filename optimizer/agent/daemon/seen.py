@@ -14,11 +14,11 @@ from optimizer.agent.daemon.board import Board
 from optimizer.agent.settings import SettingsError
 from optimizer.plan.office import Brake, JobRun, Lease
 from optimizer.plan.recommendation import IntentState, Record
-from optimizer.ports import StoreError
+from optimizer.ports import MapFailed, StoreError
 
 _LOG: Final = structlog.get_logger("outlay.daemon")
 
-KNOWN: Final = (ConnectorError, StoreError, SettingsError, Refused)
+KNOWN: Final = (ConnectorError, StoreError, SettingsError, Refused, MapFailed)
 """Errors that say what is wrong and how it is mended; any other is a defect of ours."""
 
 
