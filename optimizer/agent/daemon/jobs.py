@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -28,7 +28,8 @@ class Jobs:
         self._clock = clock
         self._runs: dict[str, JobRun] = {}
         self._newest: dict[str, JobRun] | None = None
-        self._said: dict[str, str] = {}
+        self._said: dict[tuple[str, str], str] = {}
+        self._tidied: datetime | None = None
 
     def forget(self) -> None:
         """Ask the store anew, where another process may have led meanwhile."""
@@ -84,14 +85,31 @@ class Jobs:
     def say(self, house: House, job: str, subject: str, ended: tuple[Outcome, str]) -> None:
         """Keep what came of a job that looks often, if it is not what was said last of its subject."""
         outcome, words = ended
-        if self._said.get(f"{job}:{subject}") == words or house.tenure.epoch is None:
+        if self._said.get((job, subject)) == words or house.tenure.epoch is None:
             return
-        self._said[f"{job}:{subject}"] = words
+        self._said[job, subject] = words
         now = self._clock.now()
         run = house.store.begin_run(job, now, house.tenure.epoch, now)
         if run is not None:
             self._ended(house, run, outcome, words)
         _LOG.info("done", portfolio=house.name, job=job, words=words)
+
+    def keep(self, subjects: Collection[str]) -> None:
+        """Forget what was said of subjects other than these, which are at their end."""
+        self._said = {key: words for key, words in self._said.items() if key[1] in subjects}
+
+    def tidy(self, house: House, due: datetime, keep: timedelta) -> None:
+        """Forget old runs, once for each moment at which the daily jobs are due.
+
+        Raises:
+            StoreError: The store does not answer.
+        """
+        if self._tidied == due:
+            return
+        forgotten = house.store.forget_runs(self._clock.now() - keep)
+        self._tidied = due
+        if forgotten:
+            _LOG.info("old runs forgotten", portfolio=house.name, runs=forgotten)
 
     def _ended(self, house: House, run: JobRun, outcome: Outcome, words: str) -> JobRun:
         """Keep how a run ended, and return it as it stands then."""
