@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import suppress
 from datetime import date, timedelta
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -107,7 +107,7 @@ def test_each_has_its_own_zone_goals_and_hours_and_a_failing_one_holds_up_no_oth
     pull = SimulatedConnector.pull
 
     def throttled(connector: SimulatedConnector, since: date, until: date) -> object:
-        if connector.world.seed == 4:
+        if connector.accounts()[0].account_id.endswith("-4"):
             raise RetryLater("too many requests", retry_after_seconds=1)
         return pull(connector, since, until)
 
@@ -253,13 +253,10 @@ def test_a_folder_stands_for_the_settings_files_in_it(tmp_path: Path) -> None:
     (tmp_path / "third.toml").write_text("")
     assert commands._files(tmp_path) == [one, other, tmp_path / "third.toml"]
     assert commands._files(one) == [one]
+    empty = tmp_path / "empty"
+    empty.mkdir()
     with pytest.raises(SettingsError, match="no settings file in this folder"):
-        commands._files(tmp_path / "one" / "..").append(commands._files(_empty(tmp_path)))
-
-
-def _empty(folder: Path) -> Path:
-    (folder / "empty").mkdir()
-    return folder / "empty"
+        commands._files(empty)
 
 
 class Waiter:
@@ -320,14 +317,11 @@ def test_a_platform_that_hangs_holds_up_no_other_portfolio(
 ) -> None:
     """With one thread for two portfolios, of which the first one's platform does not answer."""
     monkeypatch.setattr(serve_module, "_THREADS", 1)
-    monkeypatch.setattr("optimizer.agent.daemon.crew.PATIENCE_SECONDS", 0.05)
-    patient = Crew.__init__.__defaults__
-    monkeypatch.setattr(Crew.__init__, "__defaults__", (0.05,))
-    assert patient is not None
+    monkeypatch.setattr(serve_module, "Crew", partial(Crew, patience_seconds=0.05))
     clock, waiter, pull = morning(), Waiter(), SimulatedConnector.pull
 
     def hangs(connector: SimulatedConnector, since: date, until: date) -> object:
-        if connector.world.seed == 1:
+        if connector.accounts()[0].account_id.endswith("-1"):
             waiter()
         return pull(connector, since, until)
 
@@ -394,13 +388,10 @@ def figures(desks: list[Desk]) -> dict[str, dict[tuple[str, ...], float]]:
     series = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
     assert len(series) == len(set(series))
     return {
-        family.name: {tuple(sample.labels.values()): sample.value for sample in family.samples}
+        family.name: {_labels(sample.labels): sample.value for sample in family.samples}
         for family in text_string_to_metric_families(text)
     }
 
 
-def test_threads_of_the_clock_end_with_it() -> None:
-    crew = Crew(places=1, patience_seconds=0.01)
-    crew.shutdown()
-    with suppress(RuntimeError):
-        Thread(target=crew.shutdown).start()
+def _labels(labels: dict[str, str]) -> tuple[str, ...]:
+    return (labels["portfolio"], *(value for name, value in sorted(labels.items()) if name != "portfolio"))
