@@ -33,6 +33,8 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import numpy as np
 import structlog
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where bandits.py hides the package
+
 from connectors import registry
 from connectors.contract import (
     Account,
@@ -92,13 +94,16 @@ class Platform:
         self._days = np.stack([spend, got, clicks, clicks * 40.0], axis=2)
 
     def accounts(self) -> Sequence[Account]:
+        """Return the one account."""
         return (self._account,)
 
     def entities(self) -> Iterator[Entity]:
+        """Yield its campaigns."""
         for key in self._ids:
             yield Entity(self._account, EntityKind.CAMPAIGN, key, f"Campaign {key}")
 
     def pull(self, since: date, until: date) -> Iterator[PerformanceRow]:
+        """Yield each day as it was read on the morning after it."""
         first = TODAY - timedelta(days=DAYS)
         for place, day in enumerate(self._days):
             on = first + timedelta(days=place)
@@ -109,6 +114,7 @@ class Platform:
                 yield PerformanceRow(series, on, row[0], row[1], None, row[3], row[2], read)
 
     def budgets(self) -> Sequence[BudgetTarget]:
+        """Return the budgets of the last day."""
         return [
             BudgetTarget(
                 self._account, f"b{key}", key, Level.CAMPAIGN, (key,), Money.of(f"{amount:.2f}", self._account.currency)
@@ -117,6 +123,7 @@ class Platform:
         ]
 
     def ads(self) -> Sequence[AdState]:
+        """There are none that can be switched."""
         return ()
 
     def close(self) -> None:

@@ -105,6 +105,8 @@ class Desk:
         except Exception as error:  # noqa: BLE001 - one portfolio's defect must not end the others
             trouble = told(self.name, "look", error)
         self.seen = self._sight(trouble)
+        if self._house is not None:
+            self._jobs.rest(self._house)
         self._began = None
 
     def keep(self) -> None:
