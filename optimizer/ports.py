@@ -5,7 +5,7 @@ Implementations live in `optimizer.agent`; each port has one conformance suite i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final, Protocol
@@ -15,7 +15,7 @@ from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
 from optimizer.plan.circuit import Circuit
 from optimizer.plan.experiments import Closing, ExperimentRecord
-from optimizer.plan.office import Brake, JobRun, Lease, Outcome
+from optimizer.plan.office import Brake, JobRun, Lease, Outcome, Pulse
 from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
@@ -165,6 +165,18 @@ class Office(Protocol):
 
     def runs(self, job: str | None = None, limit: int = 50) -> tuple[JobRun, ...]:
         """Return the runs (of one job), those due last first."""
+        ...
+
+    def forget_runs(self, before: datetime) -> int:
+        """Forget the runs that were due before a moment, but for the newest of each job and those that run.
+
+        Returns:
+            How many were forgotten.
+        """
+        ...
+
+    def pulse(self) -> Pulse:
+        """Return what differs as soon as the history has grown or another leads."""
         ...
 
     def throw_brake(self, brake: Brake) -> None:
@@ -375,6 +387,13 @@ class Store(Office, Protocol):
         """Return the experiments, the newest first; of several of one time, the one registered last."""
         ...
 
+    def rest(self) -> None:
+        """Let go of what is held for speed alone: connections, and what they keep of what was read.
+
+        Whoever serves many stores calls it after some work on each. What is asked next is answered as before.
+        """
+        ...
+
     def close(self) -> None:
         """Release the store; may be called twice."""
         ...
@@ -385,6 +404,27 @@ class Notifier(Protocol):
 
     def tell(self, title: str, body: str) -> None:
         """Send one message; a failure to send is logged, never raised into a cycle."""
+        ...
+
+
+class MapFailed(RuntimeError):  # noqa: N818 - it is the map that failed
+    """A job raised an error, took too long, or whoever did it was lost; the message says which, with the mend."""
+
+
+class Map(Protocol):
+    """How a pure function is applied to many jobs: in this process, or in others that know nothing but their job."""
+
+    def __call__[J, R](self, do: Callable[[J], R], jobs: Sequence[J]) -> Iterator[tuple[int, R]]:
+        """Yield (index of the job, its result) as jobs end.
+
+        Args:
+            do: A function of a module.
+            jobs: Values that can be pickled and hold no secret. What comes back is plain: text, numbers, bytes, and
+                tuples, lists and dictionaries of these.
+
+        Raises:
+            MapFailed: A job was not done.
+        """
         ...
 
 

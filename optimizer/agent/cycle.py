@@ -13,19 +13,20 @@ from types import MappingProxyType
 from typing import Final
 
 from connectors.contract import AdKey, AdState, BudgetKey, BudgetTarget, Connector, zone
-from connectors.errors import RetryLater
+from connectors.errors import ConnectorError, RetryLater
 from connectors.money import Money
 from optimizer import approval
 from optimizer.agent.breaker import Breakers, Resting
 from optimizer.agent.calendar import Calendar
-from optimizer.agent.deciding import Surroundings, decided
+from optimizer.agent.deciding import Request, Surroundings, asked, decided
 from optimizer.agent.tenure import Tenure
+from optimizer.agent.workers import one_by_one
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
 from optimizer.plan.basis import Basis
 from optimizer.plan.recommendation import Record, State, Transition, to_json
 from optimizer.plan.snapshot import Snapshot
-from optimizer.ports import Braked, Clock, IngestReport, Notifier, SnapshotQuery, Store
+from optimizer.ports import Braked, Clock, IngestReport, Map, Notifier, SnapshotQuery, Store
 from optimizer.rotation import Rotation
 
 _OPEN: Final = frozenset({State.PROPOSED, State.APPROVED})
@@ -53,6 +54,10 @@ class Refused(Exception):  # noqa: N818 - it is the act that was refused
         self.refusal = refusal
 
 
+class Unread(ConnectorError):  # noqa: N818 - named as the families are
+    """Several connectors could not be read; the message says which, and why."""
+
+
 @dataclass(frozen=True, slots=True)
 class House:
     """Everything that a cycle works with, wired once in `bootstrap`.
@@ -68,6 +73,7 @@ class House:
         rotation: The written limits of switching ads.
         calendar: Days that are known not to be ordinary.
         breakers: Which accounts are not called at present; None where nobody counts failures.
+        do_all: Where plans are worked out.
     """
 
     name: str
@@ -88,6 +94,7 @@ class House:
     rotation: Rotation = field(default_factory=Rotation)
     calendar: Calendar = field(default_factory=Calendar)
     breakers: Breakers | None = None
+    do_all: Map = one_by_one
 
     def today(self) -> date:
         """The current day in the portfolio's zone."""
@@ -114,10 +121,21 @@ def pull(house: House, today: date, *, days: int | None = None) -> tuple[PullRep
         days: How far back to read; by default the whole history.
 
     Raises:
-        ConnectorError: A connector could not be read; what was read from others before is kept.
+        ConnectorError: A connector could not be read; the others were, and what they brought is kept.
     """
     since, until = today - timedelta(days=days or house.history_days), today - timedelta(days=1)
-    return tuple(_pull_one(house, name, connector, since, until) for name, connector in house.connectors.items())
+    found: list[PullReport] = []
+    failed: dict[str, ConnectorError] = {}
+    for name, connector in house.connectors.items():
+        try:
+            found.append(_pull_one(house, name, connector, since, until))
+        except ConnectorError as error:
+            failed[name] = error
+    if len(failed) > 1:
+        raise Unread("; ".join(f"{name}: {error}" for name, error in failed.items()))
+    for alone in failed.values():
+        raise alone
+    return tuple(found)
 
 
 def snapshot(house: House, today: date, known_at: datetime | None = None) -> Snapshot:
@@ -142,12 +160,13 @@ def propose(house: House, today: date, *, seed: int | None = None) -> Record:
 
     Raises:
         Fenced: This process led, and another one does by now: it proposes nothing.
+        MapFailed: The plan could not be worked out where `house.do_all` has it worked out.
     """
     seed = secrets.randbits(32) if seed is None else seed
     now = house.clock.now()
     seen = snapshot(house, today, now)
     around = _surroundings(house, seen)
-    decision = decided(seen, house.goals, house.guards, around, now, seed, {})
+    decision = asked(house.do_all, Request(seen, house.goals, house.guards, around, now, seed))
     step = approval.issue(decision, now=now, valid_for=house.valid_for, seed=seed, code_version=house.code_version)
     older = house.store.records(_OPEN, limit=_ALL) if step.record.state is State.PROPOSED else ()
     house.store.commit(

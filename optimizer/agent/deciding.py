@@ -15,8 +15,9 @@ from optimizer.decide import decide
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
 from optimizer.plan.calendar import Occasion
-from optimizer.plan.recommendation import Decision, Finding, Severity
+from optimizer.plan.recommendation import Decision, Finding, Severity, from_json, to_json
 from optimizer.plan.snapshot import Snapshot
+from optimizer.ports import Map
 from optimizer.rotation import Rotation
 
 _OBSERVED: Final = Finding(
@@ -38,6 +39,42 @@ class Surroundings:
     rotation: Rotation = field(default_factory=Rotation)
     occasions: tuple[Occasion, ...] = ()
     observes: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """All that a decision is made from: values that can go to another process, and no way to a platform or a store.
+
+    Attributes:
+        seen: The evidence, with or without events.
+        wanted: The goals.
+        guards: The guardrails.
+        around: Everything else that the settings say.
+        now: Aware UTC.
+        seed: Of the generator.
+    """
+
+    seen: Snapshot
+    wanted: Goals
+    guards: Guardrails
+    around: Surroundings
+    now: datetime
+    seed: int
+
+
+def answer(request: Request) -> str:
+    """Decide, and return the decision as canonical JSON: what a worker is sent for, and what comes back of it."""
+    return to_json(decided(request.seen, request.wanted, request.guards, request.around, request.now, request.seed, {}))
+
+
+def asked(do_all: Map, request: Request) -> Decision:
+    """Have a decision made wherever a map makes it.
+
+    Raises:
+        MapFailed: It was not made.
+    """
+    ((_, text),) = do_all(answer, [request])
+    return from_json(Decision, text)
 
 
 def decided(

@@ -22,6 +22,20 @@ class Lease:
     until: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What differs as soon as anything else does that is decided on; cheap to ask for.
+
+    Attributes:
+        entries: The number of the history's newest entry: each step of a recommendation, each step of a write and
+            each throw of the kill switch adds one. 0 before the first.
+        leader: The newest lease.
+    """
+
+    entries: int
+    leader: Lease | None
+
+
 class Outcome(StrEnum):
     """How a run of a job ended, or that it has not."""
 

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from optimizer.plan.snapshot import FloatArray
-from optimizer.response.history import History, blocks
+from optimizer.response.history import History
 
 WINDOW: Final = 56
 HALF_LIFE: Final = 14.0
@@ -27,6 +27,8 @@ LEVELS: Final = np.geomspace(0.1, 1.0, 20)[:-1]
 
 FINITE_PENALTY: Final = 2.0
 """Log prior odds against a capacity: without it noise alone would find one."""
+
+_BLOCK: Final = 512  # targets whose shares are tried at once
 
 LEAST_NOISE: Final = 0.02
 LEAST_DAYS: Final = 2.0
@@ -84,39 +86,27 @@ class _Days:
 
     def mode(self) -> tuple[FloatArray, FloatArray]:
         """Return the best share and capacity of the grid, each of shape (K,)."""
-        targets = len(self.weight)
-        share, level = np.ones(targets), np.full(targets, np.inf)
-        for part in blocks(targets):
-            own = _Days(self.weight[part], self.budget[part], self.spend[part])
-            share[part], level[part] = own._best()
-        return share, level
-
-    def _best(self) -> tuple[FloatArray, FloatArray]:
-        """The same of few targets, whose days lie in the processor's cache while the grid is gone through."""
         total = self.weight.sum(axis=1)
         best = np.full(len(total), np.inf)
         share, level = np.ones(len(total)), np.full(len(total), np.inf)
-        for trial_share in SHARES:
-            given = trial_share * self.budget
-            for trial_level in (np.inf, *LEVELS):
-                cost = self._cost(given, trial_level, total) + 0.5 * (np.log(trial_share) / 0.1) ** 2
-                better = cost < best
-                best[better], share[better], level[better] = cost[better], trial_share, trial_level
+        for low in range(0, len(total), _BLOCK):
+            part = slice(low, low + _BLOCK)
+            for trial in (np.inf, *LEVELS):
+                cost = self._costs(part, total[part], trial)
+                first = cost.argmin(axis=0)
+                least = np.take_along_axis(cost, first[None], axis=0)[0]
+                better = low + np.flatnonzero(least < best[part])
+                best[better], share[better], level[better] = least[better - low], SHARES[first[better - low]], trial
         return share, level
 
-    def _cost(self, given: FloatArray, level: float, total: FloatArray) -> FloatArray:
-        """Return the negative log posterior less the prior of the share, its variance profiled out, shape (K,).
-
-        Args:
-            given: What a share of the budget is, shape (K, T).
-            level: The capacity.
-            total: Sum of the weights, shape (K,).
-        """
-        residual = np.minimum(given, level) if np.isfinite(level) else given.copy()
-        np.subtract(self.spend, residual, out=residual)
-        squares = np.einsum("kt,kt,kt->k", self.weight, residual, residual)
+    def _costs(self, part: slice, total: FloatArray, level: float) -> FloatArray:
+        """Return the negative log posterior of `SHARES` for some targets, the variance profiled out, (S, part)."""
+        reached = np.minimum(SHARES[:, None, None] * self.budget[part], level)
+        residual = np.subtract(self.spend[part], reached, out=reached)
+        squares = np.einsum("kt,skt,skt->sk", self.weight[part], residual, residual)
         variance = squares / np.maximum(total, 1e-9) + LEAST_NOISE**2
-        cost: FloatArray = 0.5 * total * np.log(variance) + (FINITE_PENALTY if np.isfinite(level) else 0.0)
+        penalty = 0.5 * (np.log(SHARES) / 0.1) ** 2 + (FINITE_PENALTY if np.isfinite(level) else 0.0)
+        cost: FloatArray = 0.5 * total * np.log(variance) + penalty[:, None]
         return cost
 
     def refine(self, share: FloatArray, level: FloatArray) -> tuple[FloatArray, FloatArray]:

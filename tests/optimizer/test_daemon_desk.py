@@ -14,6 +14,7 @@ from optimizer.agent import cycle, writing
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.clock import SetClock
 from optimizer.agent.daemon import desk as desk_module
+from optimizer.agent.daemon.board import Board
 from optimizer.agent.daemon.desk import Desk
 from optimizer.agent.daemon.health import alive
 from optimizer.agent.store.sql import SqlStore
@@ -251,7 +252,7 @@ def test_a_defect_of_one_look_is_told_and_the_next_look_goes_on(
 ) -> None:
     office.look()
     with monkeypatch.context() as broken:
-        broken.setattr(cycle, "expire", lambda _house: 1 / 0)
+        broken.setattr(Board, "any_expired", lambda *_words: 1 / 0)
         office.look()
         assert "unexpected ZeroDivisionError" in office.desk.seen.trouble
     office.look()

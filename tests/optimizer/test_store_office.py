@@ -14,7 +14,7 @@ from connectors.money import Money
 from optimizer import approval
 from optimizer.agent.store import MemoryStore, open_sql
 from optimizer.plan.audit import prove
-from optimizer.plan.office import Brake, Lease, Outcome
+from optimizer.plan.office import Brake, Lease, Outcome, Pulse
 from optimizer.plan.recommendation import BudgetIntent, Event, IntentState
 from optimizer.ports import Braked, Fenced, StateConflict
 from tests.optimizer.approval_world import decision
@@ -233,3 +233,29 @@ def test_the_lead_of_a_process_that_was_killed_is_free_at_once_and_not_before(ki
             lease = lease or time.sleep(0.05) or store.take_lead("me", NOON, NOON + MINUTE)
         assert lease.epoch == 2
         store.close()
+
+
+def test_the_pulse_differs_once_the_history_has_grown_or_another_leads(store):
+    assert store.pulse() == Pulse(0, None)
+    lease = store.take_lead("a", NOON, NOON + MINUTE)
+    assert store.pulse() == Pulse(0, lease)
+    store.throw_brake(Brake(True, NOON, "mia", "checkout is down"))
+    assert store.pulse() == Pulse(1, lease)
+    store.begin_run("pull", NOON, 1, NOON)
+    assert store.pulse() == Pulse(1, lease), "runs are the leader's own"
+
+
+def test_runs_of_long_ago_are_forgotten_but_for_the_newest_of_each_job(store):
+    store.take_lead("a", NOON, NOON + MINUTE)
+    for job, days in (("pull", 5), ("decide", 3)):
+        for day in range(days):
+            run = store.begin_run(job, NOON + timedelta(days=day), 1, NOON)
+            store.end_run(run, Outcome.DONE, f"{job} {day}", NOON + MINUTE)
+    assert store.begin_run("apply", NOON, 1, NOON).outcome is Outcome.RUNNING
+    store.begin_run("apply", NOON + timedelta(days=9), 1, NOON)
+    assert store.forget_runs(NOON + timedelta(days=3)) == 3 + 2
+    assert store.forget_runs(NOON + timedelta(days=99)) == 1, "day 3 of the pulls"
+    kept = {(run.job, run.words) for run in store.runs()}
+    assert kept == {("pull", "pull 4"), ("decide", "decide 2"), ("apply", "")}
+    assert len(store.runs("apply")) == 2, "what runs is not forgotten"
+    assert store.forget_runs(NOON + timedelta(days=99)) == 0

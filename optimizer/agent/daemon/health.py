@@ -14,7 +14,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from optimizer.agent.daemon.desk import Seen
+from optimizer.agent.daemon.seen import Seen
 from optimizer.plan.office import Outcome
 
 STALE: Final = timedelta(minutes=5)
@@ -41,6 +41,15 @@ def alive(desks: Sequence[Watched], now: datetime) -> dict[str, str]:
         for desk in desks
         if (desk.seen.at is None or now - desk.seen.at > STALE) and not desk.at_work(now)
     }
+
+
+def at_a_stand(desks: Sequence[Watched], now: datetime) -> dict[str, str]:
+    """Return what is wrong with the loop as a whole: something if no desk looks any more, nothing while one does.
+
+    A platform that hangs stops the portfolio that waits for it; to begin the process anew would stop all others, too.
+    """
+    wrong = alive(desks, now)
+    return wrong if len(wrong) == len(desks) else {}
 
 
 def ready(desks: Sequence[Watched], now: datetime) -> dict[str, str]:
@@ -149,7 +158,7 @@ class Door:
         registry = CollectorRegistry()
         registry.register(Figures(desks, now))
         answers: dict[str, Callable[[], tuple[int, str, bytes]]] = {
-            "/healthz": lambda: _plainly(alive(desks, now())),
+            "/healthz": lambda: _plainly(at_a_stand(desks, now())),
             "/readyz": lambda: _plainly(ready(desks, now())),
             "/metrics": lambda: (200, CONTENT_TYPE_LATEST, generate_latest(registry)),
         }

@@ -10,12 +10,14 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.util import LRUCache
 
 from optimizer.agent.store.seat import FileSeat, Seat
 from optimizer.ports import StoreError
@@ -25,6 +27,7 @@ _RETRY_SECONDS = 0.01
 _SCHEME = "sqlite:///"
 _UNIQUE_VIOLATION = "23505"
 _ALIKE_TRIES = 3
+_COMPILED = 1_000  # statements; there are some hundred
 _FIX = "SELECT COUNT(*) FROM sqlite_master"  # the first read of a transaction settles which state it sees
 # FULL: a commit that was answered survives a loss of power; what stands here is what was done with money.
 _PRAGMAS = (
@@ -127,7 +130,7 @@ class SqlDatabase(ABC):
             yield connection
 
     def close(self) -> None:
-        """Release the database."""
+        """Release the database: connections that nobody uses are closed, and others opened when they are needed."""
         self._engine.dispose()
 
     @abstractmethod
@@ -178,7 +181,13 @@ class Database(SqlDatabase):
             busy_seconds: How long to wait for the write lock of another process.
         """
         self.path = path
-        engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": busy_seconds})
+        dialect, compiled = _shared()
+        engine = create_engine(
+            URL.create("sqlite", database=str(path)),
+            connect_args={"timeout": busy_seconds},
+            execution_options={"compiled_cache": compiled},
+        )
+        engine.dialect = dialect
         event.listen(engine, "connect", lambda connection, _record: _prepare(connection, busy_seconds))
         super().__init__(str(path), engine)
 
@@ -262,6 +271,19 @@ def sqlite_path(url: str) -> Path:
     if path.is_dir():
         raise StoreError(f"{path} is a folder; name a file in it in [store] url")
     return path
+
+
+@cache
+def _shared() -> tuple[Dialect, LRUCache[Any, Any]]:
+    """What all files have in common: the words of SQLite, and what statements compile to in them.
+
+    To compile takes longer than to run, and a thousand files would each compile, and hold, the same.
+    """
+    engine = create_engine("sqlite://")
+    with engine.connect():  # the dialect learns what this build of SQLite can do
+        pass
+    engine.dispose()
+    return engine.dialect, LRUCache(_COMPILED)
 
 
 def _prepare(connection: Any, busy_seconds: float) -> None:

@@ -47,6 +47,7 @@ from optimizer.approval import OPEN
 from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
 from optimizer.plan.experiments import Closing, ExperimentRecord
+from optimizer.plan.office import Pulse
 from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.recommendation import AdIntent, BudgetIntent, Event, Intent, Record, State, Transition, content_hash
 from optimizer.plan.refits import RefitRecord
@@ -233,6 +234,10 @@ class MemoryStore(MemoryOffice):
         """See `Store.stray`; here nothing stands twice."""
         return ()
 
+    def pulse(self) -> Pulse:
+        """See `Store.pulse`."""
+        return Pulse(len(self._entries), self.leader())
+
     def record_refit(self, refit: RefitRecord) -> None:
         """See `Store.record_refit`."""
         if any(stored.refit_id == refit.refit_id for stored in self._refits):
@@ -270,6 +275,9 @@ class MemoryStore(MemoryOffice):
     def experiments(self, limit: int = 50) -> tuple[ExperimentRecord, ...]:
         """See `Store.experiments`."""
         return tuple(sorted(self._experiments, key=attrgetter("registered_at"))[::-1][:limit])
+
+    def rest(self) -> None:
+        """See `Store.rest`; nothing is held for speed here."""
 
     def close(self) -> None:
         """See `Store.close`; there is nothing to release."""

@@ -73,6 +73,18 @@ class MemoryOffice:
         found.sort(key=lambda run: run.due_at, reverse=True)
         return tuple(found[:limit])
 
+    def forget_runs(self, before: datetime) -> int:
+        """See `Store.forget_runs`."""
+        newest = {run.job: run.due_at for run in sorted(self._runs.values(), key=lambda run: run.due_at)}
+        old = [
+            (run.job, run.due_at)
+            for run in self._runs.values()
+            if run.due_at < min(before, newest[run.job]) and run.outcome is not Outcome.RUNNING
+        ]
+        for key in old:
+            del self._runs[key]
+        return len(old)
+
     def throw_brake(self, brake: Brake) -> None:
         """See `Store.throw_brake`."""
         self._brakes = (*self._brakes, brake)

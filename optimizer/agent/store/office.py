@@ -6,17 +6,39 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, func, insert, update
+from sqlalchemy import select as choose
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from optimizer.agent.store import chain, terms
 from optimizer.agent.store import tables as t
 from optimizer.agent.store.instants import from_instant, to_instant
 from optimizer.plan.circuit import Circuit
-from optimizer.plan.office import Brake, JobRun, Lease, Outcome
-from optimizer.plan.recommendation import Event, Intent, content_hash
+from optimizer.plan.office import Brake, JobRun, Lease, Outcome, Pulse
+from optimizer.plan.recommendation import Intent, content_hash
 
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+_LEAD: Final = t.core(t.Lead)
+_RUNS: Final = t.core(t.JobRun)
+# Written out once: a thousand portfolios ask all the time, and to put a statement together takes longer than to run it.
+_LEADER: Final = choose(_LEAD.c.epoch, _LEAD.c.holder, _LEAD.c.until, _LEAD.c.seated).where(_LEAD.c.id == 1)
+_NEXT_LEAD: Final = update(_LEAD).where(_LEAD.c.id == 1)
+_RUN: Final = choose(_RUNS).where(_RUNS.c.job == bindparam("of"), _RUNS.c.due_at == bindparam("at"))
+_NEWEST_RUNS: Final = choose(_RUNS).order_by(_RUNS.c.due_at.desc(), _RUNS.c.id.desc()).limit(bindparam("most"))
+_NEWEST_RUNS_OF: Final = _NEWEST_RUNS.where(_RUNS.c.job == bindparam("of"))
+_NEXT_RUN: Final = update(_RUNS).where(_RUNS.c.job == bindparam("of"), _RUNS.c.due_at == bindparam("at"))
+
+
+def _alone(column: Any, name: str) -> Any:
+    return choose(column).scalar_subquery().label(name)
+
+
+_PULSE: Final[Select[Any]] = choose(
+    _alone(func.max(t.Event.id), "entries"),
+    *(_alone(getattr(t.Lead, name), name) for name in ("epoch", "holder", "until")),
+)
 
 
 def take_lead(
@@ -33,94 +55,101 @@ def take_lead(
             took over from a process that stood still and sits there yet: that one's end says nothing of the leader's.
         seated: Whether whoever asks has the seat.
     """
-    with Session(connection) as session:
-        before, row = _leader(session), session.get(t.Lead, 1)
-        gone = free and row is not None and row.seated
-        lease = terms.next_lease(before, holder, now, until, gone=gone)
-        if lease is not None:
-            session.merge(_lead(lease, seated=seated))
+    row = connection.execute(_LEADER).one_or_none()
+    before = None if row is None else _lease(row)
+    lease = terms.next_lease(before, holder, now, until, gone=free and row is not None and row.seated)
+    if lease is not None:
+        connection.execute(insert(_LEAD) if row is None else _NEXT_LEAD, _lead(lease, seated=seated))
+        with Session(connection) as session:
             history = chain.End(session)
-            for event, about in terms.took(_told(session), before, lease, now):
+            for event, about in terms.took(chain.last(session, terms.LEAD), before, lease, now):
                 history.add(event, content_hash(about))
             session.flush()
-        return lease
+    return lease
 
 
 def renew_lead(connection: Connection, lease: Lease, until: datetime, *, seated: bool) -> Lease:
     """Move the end of a lease; see `Store.renew_lead`."""
-    with Session(connection) as session:
-        known = terms.check_epoch(_leader(session), lease.epoch)
-        renewed = Lease(known.epoch, known.holder, until)
-        session.merge(_lead(renewed, seated=seated))
-        session.flush()
-        return renewed
+    known = terms.check_epoch(leader(connection), lease.epoch)
+    renewed = Lease(known.epoch, known.holder, until)
+    connection.execute(_NEXT_LEAD, _lead(renewed, seated=seated))
+    return renewed
 
 
 def leave_lead(connection: Connection, lease: Lease, now: datetime) -> None:
     """End a lease; see `Store.leave_lead`."""
-    with Session(connection) as session:
-        known = _leader(session)
-        if known is not None and known.epoch == lease.epoch:
-            ended = Lease(known.epoch, known.holder, now)
-            session.merge(_lead(ended, seated=False))
-            if (event := terms.left(_told(session), ended, now)) is not None:
+    known = leader(connection)
+    if known is not None and known.epoch == lease.epoch:
+        ended = Lease(known.epoch, known.holder, now)
+        connection.execute(_NEXT_LEAD, _lead(ended, seated=False))
+        with Session(connection) as session:
+            if (event := terms.left(chain.last(session, terms.LEAD), ended, now)) is not None:
                 chain.End(session).add(event, content_hash(ended))
             session.flush()
 
 
 def leader(connection: Connection) -> Lease | None:
     """Return the newest lease."""
-    with Session(connection) as session:
-        return _leader(session)
+    row = connection.execute(_LEADER).one_or_none()
+    return None if row is None else _lease(row)
 
 
 def may_send(connection: Connection, epoch: int) -> None:
     """See `Store.may_send`."""
+    terms.check_epoch(leader(connection), epoch)
     with Session(connection) as session:
-        terms.check_epoch(_leader(session), epoch)
         terms.check_brake(_brake(session))
 
 
 def may_commit(connection: Connection, epoch: int) -> None:
     """Check the fence of what a leader is about to decide."""
-    with Session(connection) as session:
-        terms.check_epoch(_leader(session), epoch)
+    terms.check_epoch(leader(connection), epoch)
 
 
 def may_advance(connection: Connection, before: Intent, after: Intent, epoch: int | None) -> None:
     """Check the fence of a step of a write, and the kill switch where it is about to be sent."""
-    with Session(connection) as session:
-        if epoch is not None:
-            terms.check_epoch(_leader(session), epoch)
-        if terms.is_sent(before, after):
+    if epoch is not None:
+        terms.check_epoch(leader(connection), epoch)
+    if terms.is_sent(before, after):
+        with Session(connection) as session:
             terms.check_brake(_brake(session))
 
 
 def begin_run(connection: Connection, job: str, due_at: datetime, epoch: int, now: datetime) -> JobRun | None:
     """See `Store.begin_run`."""
-    with Session(connection) as session:
-        terms.check_epoch(_leader(session), epoch)
-        row = _row(session, job, due_at)
-        run = terms.begun(None if row is None else _run(row), job, due_at, epoch, now)
-        if run is not None:
-            _enter(session, row, run)
-        return run
+    terms.check_epoch(leader(connection), epoch)
+    known = _known(connection, job, due_at)
+    run = terms.begun(known, job, due_at, epoch, now)
+    if run is not None:
+        _enter(connection, run, first=known is None)
+    return run
 
 
 def end_run(connection: Connection, run: JobRun, outcome: Outcome, words: str, now: datetime) -> None:
     """See `Store.end_run`."""
-    with Session(connection) as session:
-        row = _row(session, run.job, run.due_at)
-        _enter(session, row, terms.ended(None if row is None else _run(row), run, outcome, words, now))
+    ended = terms.ended(_known(connection, run.job, run.due_at), run, outcome, words, now)
+    _enter(connection, ended, first=False)
 
 
 def runs(connection: Connection, job: str | None, limit: int) -> tuple[JobRun, ...]:
     """See `Store.runs`."""
-    statement = select(t.JobRun).order_by(col(t.JobRun.due_at).desc(), col(t.JobRun.id).desc()).limit(limit)
-    if job is not None:
-        statement = statement.where(t.JobRun.job == job)
-    with Session(connection) as session:
-        return tuple(_run(row) for row in session.exec(statement))
+    statement = _NEWEST_RUNS if job is None else _NEWEST_RUNS_OF
+    return tuple(map(_run, connection.execute(statement, {"of": job, "most": limit})))
+
+
+def forget_runs(connection: Connection, before: datetime) -> int:
+    """See `Store.forget_runs`."""
+    newer = aliased(t.JobRun)
+    later = exists().where(col(newer.job) == col(t.JobRun.job), col(newer.due_at) > col(t.JobRun.due_at))
+    old = (col(t.JobRun.due_at) < to_instant(before)) & (col(t.JobRun.outcome) != Outcome.RUNNING.value)
+    return connection.execute(delete(t.JobRun).where(old, later)).rowcount
+
+
+def pulse(connection: Connection) -> Pulse:
+    """See `Store.pulse`."""
+    row = connection.execute(_PULSE).one()
+    lease = None if row.epoch is None else Lease(row.epoch, row.holder, from_instant(row.until))
+    return Pulse(row.entries or 0, lease)
 
 
 def throw_brake(connection: Connection, brake: Brake) -> None:
@@ -168,18 +197,18 @@ def _circuit(row: t.Circuit) -> Circuit:
     return Circuit(row.subject, row.failures, until, row.wait * _MICROSECOND, row.why)
 
 
-def _told(session: Session) -> Event | None:
-    """What the history said last of the lead."""
-    return chain.last(session, terms.LEAD)
+def _lead(lease: Lease, *, seated: bool) -> dict[str, Any]:
+    return {
+        "id": 1,
+        "epoch": lease.epoch,
+        "holder": lease.holder,
+        "until": to_instant(lease.until),
+        "seated": seated,
+    }
 
 
-def _leader(session: Session) -> Lease | None:
-    row = session.get(t.Lead, 1)
-    return None if row is None else Lease(row.epoch, row.holder, from_instant(row.until))
-
-
-def _lead(lease: Lease, *, seated: bool) -> t.Lead:
-    return t.Lead(id=1, epoch=lease.epoch, holder=lease.holder, until=to_instant(lease.until), seated=seated)
+def _lease(row: Row[Any]) -> Lease:
+    return Lease(row.epoch, row.holder, from_instant(row.until))
 
 
 def _brake(session: Session) -> Brake | None:
@@ -187,12 +216,12 @@ def _brake(session: Session) -> Brake | None:
     return None if row is None else Brake(row.stops, from_instant(row.at), row.actor, row.reason)
 
 
-def _row(session: Session, job: str, due_at: datetime) -> t.JobRun | None:
-    statement = select(t.JobRun).where(t.JobRun.job == job, t.JobRun.due_at == to_instant(due_at))
-    return session.exec(statement).one_or_none()
+def _known(connection: Connection, job: str, due_at: datetime) -> JobRun | None:
+    row = connection.execute(_RUN, {"of": job, "at": to_instant(due_at)}).one_or_none()
+    return None if row is None else _run(row)
 
 
-def _run(row: t.JobRun) -> JobRun:
+def _run(row: Row[Any]) -> JobRun:
     ended_at = None if row.ended_at is None else from_instant(row.ended_at)
     return JobRun(
         row.job, from_instant(row.due_at), row.epoch, row.attempt, from_instant(row.started_at), Outcome(row.outcome),
@@ -200,8 +229,8 @@ def _run(row: t.JobRun) -> JobRun:
     )  # fmt: skip
 
 
-def _enter(session: Session, row: t.JobRun | None, run: JobRun) -> None:
-    columns: dict[str, Any] = {
+def _enter(connection: Connection, run: JobRun, *, first: bool) -> None:
+    columns = {
         "job": run.job,
         "due_at": to_instant(run.due_at),
         "epoch": run.epoch,
@@ -211,5 +240,7 @@ def _enter(session: Session, row: t.JobRun | None, run: JobRun) -> None:
         "outcome": run.outcome.value,
         "words": run.words,
     }
-    session.add(t.JobRun(**columns) if row is None else row.sqlmodel_update(columns))
-    session.flush()
+    if first:
+        connection.execute(insert(_RUNS), columns)
+    else:
+        connection.execute(_NEXT_RUN, {**columns, "of": run.job, "at": columns["due_at"]})

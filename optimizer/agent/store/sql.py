@@ -22,7 +22,7 @@ from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
 from optimizer.plan.circuit import Circuit
 from optimizer.plan.experiments import Closing, ExperimentRecord
-from optimizer.plan.office import Brake, JobRun, Lease, Outcome
+from optimizer.plan.office import Brake, JobRun, Lease, Outcome, Pulse
 from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
@@ -248,6 +248,16 @@ class SqlStore:
         with self._database.read() as connection:
             return office.runs(connection, job, limit)
 
+    def forget_runs(self, before: datetime) -> int:
+        """See `Store.forget_runs`."""
+        with self._database.write() as connection:
+            return office.forget_runs(connection, before)
+
+    def pulse(self) -> Pulse:
+        """See `Store.pulse`."""
+        with self._database.read() as connection:
+            return office.pulse(connection)
+
     def throw_brake(self, brake: Brake) -> None:
         """See `Store.throw_brake`."""
         with self._database.write() as connection:
@@ -287,6 +297,10 @@ class SqlStore:
         """See `Store.experiments`."""
         with self._database.read() as connection:
             return experiments.newest(connection, limit)
+
+    def rest(self) -> None:
+        """See `Store.rest`."""
+        self._database.close()
 
     def close(self) -> None:
         """See `Store.close`."""
