@@ -443,6 +443,18 @@ class Connector(Protocol):
         ...
 
 
+@runtime_checkable
+class TellsTime(Protocol):
+    """What a connector adds that can tell the platform's own clock."""
+
+    def ahead_seconds(self) -> float | None:
+        """Return by how much the platform's clock was ahead of ours (below 0: behind) at its last answer.
+
+        None before the first. Over HTTP the header `Date` tells it, whole seconds and the way of the answer included.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class BuildContext:
     """What a connector's factory is given.

@@ -6,6 +6,7 @@
 
 from optimizer.approval.applying import Blocked, Waiting, begin, conclude, retry, sendable, verified
 from optimizer.approval.autonomy import AUTOPILOT, Ads, Autonomy, Mode, Waits, consider
+from optimizer.approval.disbelief import ahead, disbelieved
 from optimizer.approval.envelopes import Bounds
 from optimizer.approval.intents import (
     DONE,
@@ -77,6 +78,7 @@ __all__ = [
     "Window",
     "acknowledged",
     "ad_lines",
+    "ahead",
     "begin",
     "budget_lines",
     "cancel",
@@ -85,6 +87,7 @@ __all__ = [
     "conclude",
     "consider",
     "counted",
+    "disbelieved",
     "drifted",
     "drifts",
     "expire",

@@ -34,6 +34,7 @@ class Code(StrEnum):
     PAUSED = "paused"
     WINDOW = "window"
     NOT_LEADING = "not-leading"
+    DOUBTFUL = "doubtful"
 
 
 @dataclass(frozen=True, slots=True)

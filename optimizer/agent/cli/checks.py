@@ -24,6 +24,7 @@ from optimizer.agent.bootstrap import code_version, open_house
 from optimizer.agent.cli import office, priors
 from optimizer.agent.cli.answers import Answer, Exit
 from optimizer.agent.cli.render import plain
+from optimizer.agent.secrecy import redacted
 from optimizer.agent.settings import Settings, SettingsError
 from optimizer.agent.standing import standing
 from optimizer.plan.recommendation import State
@@ -111,7 +112,7 @@ def doctor(config: Path) -> Answer:
             checks += [check for connector in house.connectors.values() for check in _connector(house, connector)]
     except (StoreError, ConnectorError) as error:
         subject = "store" if isinstance(error, StoreError) else "connectors"
-        checks.append(Check(subject, False, str(error), "See the message."))
+        checks.append(Check(subject, False, redacted(str(error)), "See the message."))
     return _checked(checks)
 
 
@@ -166,7 +167,7 @@ def _tried(subject: str, look: Callable[[], str]) -> Check:
     try:
         return Check(subject, True, look())
     except ConnectorError as error:
-        return Check(subject, False, str(error), "See the message.")
+        return Check(subject, False, redacted(str(error)), "See the message.")
 
 
 def _lift_tests(settings: Settings, home: Path) -> list[Check]:

@@ -21,16 +21,17 @@ from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cycle import House, Refused
 from optimizer.agent.daemon.agenda import Timetable, given_up, settled, wanted
 from optimizer.agent.daemon.refits import Refits
+from optimizer.agent.secrecy import redacted
 from optimizer.agent.settings import Settings, SettingsError
 from optimizer.agent.settings_daemon import DaemonTable
 from optimizer.approval.table import PROGRAM
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
 from optimizer.plan.recommendation import Intent, IntentState, Record, State
-from optimizer.ports import Clock, Fenced, StoreError
+from optimizer.ports import Clock, Fenced, NotTold, StoreError
 
 _LOG: Final = structlog.get_logger("outlay.daemon")
 _WRITTEN: Final = frozenset({State.APPROVED, State.APPLYING})
-_KNOWN: Final = (ConnectorError, StoreError, SettingsError, Refused)
+_KNOWN: Final = (ConnectorError, StoreError, SettingsError, Refused, NotTold)
 _CUT_OFF: Final = "what came of it could not be kept"
 HANGS: Final = timedelta(hours=1)
 """A look that lasts longer is taken to hang: its lease is renewed no more, and it gives no sign of life. To read a
@@ -289,7 +290,7 @@ class Desk:
         except Fenced:
             raise
         except _KNOWN as error:
-            return Outcome.DONE, f"{rec_id} {otherwise}: {error}"
+            return Outcome.DONE, redacted(f"{rec_id} {otherwise}: {error}")
         except Exception as error:  # noqa: BLE001
             return Outcome.FAILED, f"{rec_id} {otherwise}: {self._told(job, error)}"
 
@@ -345,7 +346,7 @@ class Desk:
     def _told(self, job: str, error: Exception) -> str:
         """Log a failure, with its traceback where it is a defect of ours, and return it in words."""
         known = isinstance(error, _KNOWN)
-        words = str(error) if known else f"unexpected {type(error).__name__}: {error}"
+        words = redacted(str(error) if known else f"unexpected {type(error).__name__}: {error}")
         _LOG.warning("failed", portfolio=self.name, job=job, words=words, exc_info=None if known else error)
         return words
 

@@ -10,11 +10,11 @@ from datetime import UTC, date, timedelta
 
 import numpy as np
 
-from optimizer.agent.store.instants import local_day
+from optimizer.agent.store.instants import local_day, to_instant
 from optimizer.agent.store.known import Cells, Facts, Groups, Known, Span
 from optimizer.agent.store.layout import Layout, accounts, lay_out
 from optimizer.agent.store.maturation import delay_triangles
-from optimizer.plan.snapshot import ArmPanel, FloatArray, Freshness, IntArray, Panel, Snapshot
+from optimizer.plan.snapshot import ArmPanel, FloatArray, Freshness, IntArray, Panel, Restatements, Snapshot
 from optimizer.ports import SnapshotQuery
 
 MOVES_WINDOW = timedelta(days=30)
@@ -60,6 +60,8 @@ def assemble(query: SnapshotQuery, known: Known, facts: Facts) -> Snapshot:
             sorted((e.plan for e in known.experiments if e.open_at(query.known_at)), key=lambda plan: plan.name)
         ),
         ad_priors=known.ad_priors,
+        restated=_restated(query, layout, facts, span),
+        doubts=tuple(known.doubts),
     )
 
 
@@ -71,6 +73,25 @@ def span_of(query: SnapshotQuery) -> Span:
 
 def _triangle_span(span: Span) -> Span:
     return Span(max(span.since, span.until - _TRIANGLE_DAYS), span.until)
+
+
+def _restated(query: SnapshotQuery, layout: Layout, facts: Facts, span: Span) -> Restatements | None:
+    """Return what became known of late of the days of the triangles, less what came to nothing; None without any."""
+    if not query.restated_within:
+        return None
+    then = to_instant(query.known_at - query.restated_within)
+    cells = facts.restated(layout.by_target, _triangle_span(span), then)
+    if not cells.group.size:
+        return None
+    place, row = np.unique(cells.group * 2**23 + cells.day, return_inverse=True)
+    spend, conversions = (
+        np.bincount(row.reshape(-1), weights=column, minlength=place.size) / _MICROS for column in cells.measures.T
+    )
+    moved = (spend != 0) | (conversions != 0)
+    if not moved.any():
+        return None
+    target, day = np.divmod(place[moved], 2**23)
+    return Restatements(target, day - span.since, spend[moved], conversions[moved])
 
 
 def _totals(layout: Layout, facts: Facts, span: Span) -> tuple[dict[str, FloatArray], tuple[str, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -112,16 +112,25 @@ def note_entities(connection: Connection, entities: Iterable[Entity], read_at: i
     ])  # fmt: skip
 
 
-def note_budgets(connection: Connection, connector: str, budgets: Iterable[BudgetTarget], read_at: int) -> None:
+def note_budgets(
+    connection: Connection,
+    connector: str,
+    budgets: Iterable[BudgetTarget],
+    read_at: int,
+    unread: Collection[str] = frozenset(),
+) -> None:
     """Enter readings that differ from what was in force at their time; one of the same instant replaces.
 
-    Budgets of the connector that were in force then, but were not read, are entered as absent.
+    Budgets of the connector that were in force then, but were not read, are entered as absent, but for those of
+    accounts that are `unread`.
     """
     listed = list(budgets)
     check_budgets(connector, listed)
     in_force = read_budgets(connection, read_at)
     accounts = number_accounts(connection, dict.fromkeys(b.account for b in (*in_force.values(), *listed)))
-    gone = {key: budget for key, budget in in_force.items() if key.connector == connector}
+    gone = {
+        key: budget for key, budget in in_force.items() if key.connector == connector and key.account_id not in unread
+    }
     changed: list[tuple[BudgetTarget, dict[str, Any]]] = []
     for budget in listed:
         gone.pop(budget.key, None)
@@ -157,6 +166,12 @@ def _enter(
         {"budget": numbers[owner, budget.budget_id], "read_at": read_at, **reading}
         for owner, (budget, reading) in zip(owners, changed, strict=True)
     ])  # fmt: skip
+
+
+def stored_accounts(connection: Connection, connector: str) -> tuple[Account, ...]:
+    """Return the accounts of one connector, by their ids."""
+    found = (account for account in _accounts(connection).values() if account.connector == connector)
+    return tuple(sorted(found, key=lambda account: account.account_id))
 
 
 def count_series(connection: Connection) -> int:

@@ -214,6 +214,19 @@ class AdReading(Table, table=True):
     etag: str
 
 
+class Doubt(Table, table=True):
+    """Why readings of an account are not believed, from `noted_at` until just before `ended_at`; NULL: it stands."""
+
+    __table_args__ = (CheckConstraint("ended_at > noted_at", name="interval"), _NO_ROWID)
+    connector: str = Field(primary_key=True)
+    account_id: str = Field(primary_key=True)
+    code: str = Field(primary_key=True)
+    noted_at: int = _big(primary_key=True)
+    ended_at: int | None = _big()
+    words: str = _text()
+    mend: str = _text()
+
+
 class Recommendation(Table, table=True):
     """A revision: its content as canonical JSON, which nothing changes, and where it stands."""
 
