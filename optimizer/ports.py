@@ -61,6 +61,24 @@ class StoreError(Exception):
     """The store cannot do what was asked; the message names the mend."""
 
 
+class StoreGone(StoreError):  # noqa: N818
+    """The database that was opened is not there any more.
+
+    Attributes:
+        replaced: Whether another one stands in its place.
+    """
+
+    def __init__(self, name: str, *, replaced: bool) -> None:
+        what = "was replaced by another file" if replaced else "is gone"
+        mend = (
+            "it is opened anew"
+            if replaced
+            else "put it back, or restore a backup (`outlay db restore`); it is not begun anew while this runs"
+        )
+        super().__init__(f"{name} {what} while it was open: nothing is written. Mend: {mend}")
+        self.replaced = replaced
+
+
 class ConflictingRows(StoreError):  # noqa: N818 - it is the rows that conflict
     """One ingest stated two different values for one series and day; nothing of it was kept.
 

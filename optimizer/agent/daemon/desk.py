@@ -24,10 +24,12 @@ from optimizer.agent.daemon.refits import Refits
 from optimizer.agent.secrecy import redacted
 from optimizer.agent.settings import Settings, SettingsError
 from optimizer.agent.settings_daemon import DaemonTable
+from optimizer.agent.store.places import is_there
 from optimizer.approval.table import PROGRAM
+from optimizer.plan.doubts import Doubt
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
 from optimizer.plan.recommendation import Intent, IntentState, Record, State
-from optimizer.ports import Clock, Fenced, NotTold, StoreError
+from optimizer.ports import Clock, Fenced, NotTold, StoreError, StoreGone
 
 _LOG: Final = structlog.get_logger("outlay.daemon")
 _WRITTEN: Final = frozenset({State.APPROVED, State.APPLYING})
@@ -53,6 +55,7 @@ class Seen:
         runs: The newest run of each job.
         waiting: Proposals that wait for a person.
         open_writes, unknown_writes: Planned or being sent; of these, being sent.
+        doubts: What stands in doubt of the data.
         trouble: Why the last look came to nothing, or why new settings were not taken; empty if all is well.
     """
 
@@ -64,6 +67,7 @@ class Seen:
     waiting: tuple[Record, ...] = ()
     open_writes: int = 0
     unknown_writes: int = 0
+    doubts: tuple[Doubt, ...] = ()
     trouble: str = ""
 
 
@@ -85,6 +89,7 @@ class Desk:
         self._table = DaemonTable()
         self._timetable: Timetable | None = None
         self._written: float | None = None
+        self._url = ""  # of the database that was opened last
         self._rest: dict[str, datetime] = {}
         self._said: dict[str, str] = {}
         self._runs: dict[str, JobRun] = {}
@@ -101,11 +106,15 @@ class Desk:
         """
         written = self._config.stat().st_mtime if self._config.exists() else None
         settings = configuration.load(self._config)
+        url = configuration.store_url(settings.store, self._config.resolve().parent)
+        if url == self._url and not is_there(url):
+            raise StoreGone("the database", replaced=False)
         with ExitStack() as held:
             house = held.enter_context(open_house(self._config, self._clock))
             self.leave()
             self._held = held.pop_all()
         self._house, self._written, self._table = house, written, settings.daemon
+        self._url = url
         self._again = datetime.max.replace(tzinfo=UTC)
         house.tenure.leaving = self._leaving
         self.name = house.name
@@ -119,9 +128,13 @@ class Desk:
         try:
             if self._house is not None and self._leads(self._house):
                 self._work(self._house)
+                self._settle_settings(self._house, trouble)
         except Fenced as fenced:
             _LOG.warning("stepped down", portfolio=self.name, why=str(fenced))
             self._step_down()
+        except StoreGone as gone:
+            trouble = self._told("look", gone)
+            self._again = self._clock.now() if gone.replaced else self._again
         except Exception as error:  # noqa: BLE001 - one portfolio's defect must not end the others
             trouble = self._told("look", error)
         self.seen = self._sight(trouble)
@@ -182,6 +195,13 @@ class Desk:
             return f"{_SETTINGS}{self._told('settings', error)}"
         _LOG.info("settings read", portfolio=self.name, file=str(self._config))
         return ""
+
+    def _settle_settings(self, house: House, trouble: str) -> None:
+        """Keep that new settings were refused, for whoever asks the store, and that they are well again."""
+        if trouble:
+            self._say(house, "settings", "file", Outcome.FAILED, trouble)
+        elif "settings:file" in self._said:
+            self._say(house, "settings", "file", Outcome.DONE, "the settings of the file are in force")
 
     def _leads(self, house: House) -> bool:
         if house.tenure.epoch is not None:
@@ -338,6 +358,7 @@ class Desk:
                 waiting=store.records(frozenset({State.PROPOSED}), limit=20),
                 open_writes=len(opened),
                 unknown_writes=sum(intent.state is IntentState.SENDING for intent in opened),
+                doubts=store.doubts(now),
                 trouble=trouble,
             )
         except Exception as error:  # noqa: BLE001 - a look that ended is told of, whatever the store holds
