@@ -202,6 +202,7 @@ class BudgetTarget:
         minimum: The least amount that the platform accepts, or None.
         quantum_micros: Amounts are multiples of it.
         etag: Changes whenever the budget changes; empty where the platform has none.
+        learning: Whether the platform says that what draws on it is in its learning phase; False where it says nothing.
 
     Raises:
         ValueError: A negative amount, a foreign currency, no cover, a quantum that is not positive.
@@ -218,6 +219,7 @@ class BudgetTarget:
     minimum: Money | None = None
     quantum_micros: int = 10_000
     etag: str = ""
+    learning: bool = False
 
     def __post_init__(self) -> None:
         _named(self.budget_id, "budget_id")

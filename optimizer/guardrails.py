@@ -71,6 +71,7 @@ class Guardrails:
         gone_days: The budgets of an account that is told of no more stay where they are for so long.
         clock_skew_seconds: Times that differ by more than this from our clock's are doubtful.
         max_changes_24h: Most budgets that are changed over any 24 hours, all recommendations together; 0 for no limit.
+        learning_days: A budget whose platform says that it is learning is left alone for so long after its last change.
 
     Raises:
         ValueError: A limit is negative, not finite, or a probability or share outside 0 to 1.
@@ -93,6 +94,7 @@ class Guardrails:
     gone_days: float = 7.0
     clock_skew_seconds: float = 300.0
     max_changes_24h: int = 0
+    learning_days: float = 7.0
 
     @property
     def doubt(self) -> timedelta:
@@ -166,6 +168,7 @@ def holds(
             or (_OUTAGE if outage[index] else None)
             or (_SPIKE if spike[index] else None)
             or _idle(snapshot, int(spent[index]), guards.freshness_days)
+            or _learning(snapshot, index, guards)
             or _thin(proof[index])
             or _cooling(cooling.get(target.key))
         )
@@ -369,6 +372,19 @@ def _idle(snapshot: Snapshot, spent: int, days: int) -> Hold | None:
         return None
     return Hold("no-spend", f"it has spent nothing since {last} and may be paused", Severity.WARNING,
                 "Resume the campaign, or take its budget out.")  # fmt: skip
+
+
+def _learning(snapshot: Snapshot, index: int, guards: Guardrails) -> Hold | None:
+    """A budget whose platform is still learning from its last change, whoever made it, or from its beginning."""
+    if not snapshot.targets[index].budget.learning or not guards.learning_days:
+        return None
+    known = np.flatnonzero(np.isfinite(snapshot.panel.budget[index]))
+    moved = np.flatnonzero(np.diff(snapshot.panel.budget[index, known])) + 1
+    since = int(known[moved[-1]] if moved.size else known[0]) if known.size else snapshot.panel.days
+    if snapshot.panel.days - since >= guards.learning_days:
+        return None
+    words = f"its platform says that it is learning; it is left alone for {guards.learning_days:g} days after a change"
+    return Hold("learning-phase", words, Severity.INFO)
 
 
 def _thin(proof: Evidence) -> Hold | None:

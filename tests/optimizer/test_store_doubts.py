@@ -86,12 +86,13 @@ def test_doubts_of_another_connector_or_of_one_kind_twice_are_refused(store):
 
 def test_what_an_account_that_was_not_read_holds_stays_as_it_was(store):
     ad = AdState(OTHER, "a", "Ad", "c", None, EntityStatus.ACTIVE)
-    store.note_budgets("ads", [budget(ACCOUNT), budget(OTHER)], NOON)
+    store.note_budgets("ads", [budget(ACCOUNT), replace(budget(OTHER), learning=True)], NOON)
     store.note_ads("ads", [ad], NOON)
     store.note_budgets("ads", [budget(ACCOUNT, 20)], NOON + DAY, frozenset({"2"}))
     store.note_ads("ads", [], NOON + DAY, frozenset({"2"}))
     seen = store.snapshot(SnapshotQuery(NOON + DAY, TODAY, 60, "USD", "UTC"))
     assert seen.current.tolist() == [20, 10]
+    assert [target.budget.learning for target in seen.targets] == [False, True]
     assert seen.ads == (ad,)
     store.note_budgets("ads", [budget(ACCOUNT, 20)], NOON + 2 * DAY)
     assert store.snapshot(SnapshotQuery(NOON + 2 * DAY, TODAY, 60, "USD", "UTC")).current.tolist() == [20]
@@ -131,3 +132,17 @@ def test_the_last_entry_of_the_history_says_when_it_was_written(store):
     assert store.last_written() is None
     store.throw_brake(Brake(True, NOON, "mia", "why"))
     assert store.last_written() == NOON
+
+
+def test_a_day_that_is_not_over_in_its_account_s_zone_is_no_day_of_the_evidence(store):
+    west = Account("ads", "3", "USD", "America/Los_Angeles")
+    store.note_budgets("ads", [budget(west), budget(ACCOUNT)], NOON - 30 * DAY)
+    yesterday = TODAY - timedelta(days=1)
+    early = datetime(2026, 3, 1, 5, tzinfo=UTC)  # 21:00 of the day before, in Los Angeles
+    rows = [row(7, early - HOUR, day=day, account=account)
+            for account in (ACCOUNT, west) for day in (yesterday - DAY, yesterday)]  # fmt: skip
+    store.ingest(rows)
+    spend = store.snapshot(SnapshotQuery(early, TODAY, 60, "USD", "UTC")).panel.spend
+    assert np.nan_to_num(spend[:, -2:], nan=-1.0).tolist() == [[7, 7], [7, -1]]
+    later = store.snapshot(SnapshotQuery(early + 3 * HOUR, TODAY, 60, "USD", "UTC")).panel.spend
+    assert later[:, -2:].tolist() == [[7, 7], [7, 7]]

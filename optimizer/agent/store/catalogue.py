@@ -296,6 +296,7 @@ def _reading(budget: BudgetTarget) -> dict[str, Any]:
         "minimum": None if budget.minimum is None else budget.minimum.micros,
         "quantum": budget.quantum_micros,
         "etag": budget.etag,
+        "learning": budget.learning,
     }
 
 
@@ -304,4 +305,5 @@ def _budget(row: Row[Any], account: Account) -> BudgetTarget:
         account, row.budget_id, row.name, Level(row.holder), tuple(json.loads(row.covers)),
         Money(row.amount, account.currency), BudgetKind(row.kind), row.shared,
         None if row.minimum is None else Money(row.minimum, account.currency), row.quantum, row.etag,
+        bool(row.learning),
     )  # fmt: skip

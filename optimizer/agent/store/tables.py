@@ -195,6 +195,7 @@ class BudgetReading(Table, table=True):
     minimum: int | None = _big()
     quantum: int = _big()
     etag: str
+    learning: bool | None = None
 
 
 class AdReading(Table, table=True):

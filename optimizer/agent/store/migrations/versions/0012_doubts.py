@@ -1,4 +1,4 @@
-"""Why the readings of some accounts are not believed, and since when."""
+"""Why the readings of some accounts are not believed, and since when; budgets in their platform's learning phase."""
 
 from __future__ import annotations
 
@@ -25,3 +25,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("connector", "account_id", "code", "noted_at", name=op.f("pk_doubt")),
         sqlite_with_rowid=False,
     )
+    anew = "always" if op.get_bind().dialect.name == "sqlite" else "never"
+    with op.batch_alter_table("budget_reading", recreate=anew, table_kwargs={"sqlite_with_rowid": False}) as table:
+        table.add_column(sa.Column("learning", sa.Boolean(), nullable=True))
