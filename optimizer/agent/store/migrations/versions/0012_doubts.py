@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -25,6 +27,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("connector", "account_id", "code", "noted_at", name=op.f("pk_doubt")),
         sqlite_with_rowid=False,
     )
-    anew = "always" if op.get_bind().dialect.name == "sqlite" else "never"
-    with op.batch_alter_table("budget_reading", recreate=anew, table_kwargs={"sqlite_with_rowid": False}) as table:
+    with op.batch_alter_table("budget_reading", table_kwargs={"sqlite_with_rowid": False}, recreate=_anew()) as table:
         table.add_column(sa.Column("learning", sa.Boolean(), nullable=True))
+
+
+def _anew() -> Literal["always", "never"]:
+    """SQLite keeps the words of an added column apart from the others; written anew, the table is as declared."""
+    return "always" if op.get_bind().dialect.name == "sqlite" else "never"
