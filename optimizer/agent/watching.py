@@ -73,8 +73,9 @@ class Watch:
         self._store, self._connector, self._name, self._now = store, connector, name, now
         self._latest = now + timedelta(seconds=guards.clock_skew_seconds)
         self._guards = guards
-        self._standing = {d.code: d for d in store.doubts(now) if d.connector == name and not d.account_id}
-        since = {d.account_id: d.since for d in store.doubts(now) if (d.connector, d.code) == (name, GONE)}
+        self._before = [doubt for doubt in store.doubts(now) if doubt.connector == name]
+        self._receipt = next((doubt for doubt in self._before if doubt.code == RECEIPT), None)
+        since = {doubt.account_id: doubt.since for doubt in self._before if doubt.code == GONE}
         listed, stored = connector.accounts(), store.accounts(name)
         self._doubts: dict[tuple[str, str], Doubt] = {}
         changed = set(self._changed(listed, {account.account_id: account for account in stored}))
@@ -112,11 +113,13 @@ class Watch:
             StoreError: It cannot be kept.
         """
         self._clock()
-        receipt = self._standing.get(RECEIPT)
+        receipt = self._receipt
         if receipt is not None and self._now - receipt.since < self._guards.doubt:
             self._doubts["", RECEIPT] = receipt
         found = [self._doubts[key] for key in sorted(self._doubts)]
-        self._store.note_doubts(self._name, found, self._now)
+        if len(found) != len(self._before) or not all(map(Doubt.same, found, self._before)):
+            self._store.note_doubts(self._name, found, self._now)
+            self._before = found
 
     def _changed(self, listed: Sequence[Account], stored: dict[str, Account]) -> Iterator[str]:
         for account in listed:
