@@ -100,7 +100,7 @@ def of_environment(environ: Mapping[str, str]) -> Iterator[str]:
     for name, value in environ.items():
         if _NAMED.search(name):
             yield value
-        yield from _logins(value)
+        yield from logins(value)
     folder = environ.get("OUTLAY_SECRETS_DIR", "")
     if folder and Path(folder).is_dir():
         for path in Path(folder).iterdir():
@@ -118,14 +118,14 @@ def of_options(options: Mapping[str, Any]) -> Iterator[str]:
         elif isinstance(value, str):
             if _NAMED.search(name):
                 yield value
-            yield from _logins(value)
+            yield from logins(value)
             if name == "env":
                 yield os.environ.get(value, "")
 
 
 def of_address(url: str) -> Iterator[str]:
-    """Yield what of an address of a database or a service is secret: its password, and parts that look like tokens."""
-    yield from _logins(url)
+    """Yield what of the address of a service is secret: its password, and parts that look like tokens."""
+    yield from logins(url)
     rest = url.partition("://")[2]
     for part in re.split(r"[/:@?&=#]+", rest):
         if "." not in part and len(part) >= _TELLING and re.search(r"\d", part) and re.search(r"[^\d]", part):
@@ -141,8 +141,8 @@ class Discreet(logging.Formatter):
         return redacted(super().format(record))
 
 
-def _logins(text: str) -> Iterator[str]:
-    """The passwords in an address such as scheme://user:password@host, as they stand there and as they are meant."""
+def logins(text: str) -> Iterator[str]:
+    """Yield the passwords in an address such as scheme://user:password@host, as they stand there and as they are meant."""
     if "://" not in text:
         return
     try:

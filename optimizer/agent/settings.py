@@ -444,7 +444,7 @@ def _secrets(settings: Settings) -> Iterator[str]:
 
 
 def _of_store(store: StoreTable) -> Iterator[str]:
-    yield from secrecy.of_address(store.url)
+    yield from secrecy.logins(store.url)  # its path is no secret
     if store.password is not None:
         yield store.password.get_secret_value()
 

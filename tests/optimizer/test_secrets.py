@@ -112,3 +112,10 @@ def test_a_log_line_and_its_traceback_are_cleaned(known: str) -> None:
     line = secrecy.Discreet("%(message)s").format(record)
     assert line.startswith("told ***\nTraceback")
     assert "w0rd" not in line
+
+
+def test_the_path_of_a_database_is_no_secret_and_a_token_in_the_address_of_a_service_is() -> None:
+    assert set(secrecy.logins("postgresql://bot:p%40ssword@db/ads-2026")) == {"p%40ssword", "p@ssword"}
+    assert set(secrecy.logins("sqlite:////srv/shop-2026/outlay.sqlite")) == set()
+    assert "T0KEN99xyz" in set(secrecy.of_address("slack://T0KEN99xyz/hooks/#channel"))
+    assert "hooks" not in set(secrecy.of_address("slack://T0KEN99xyz/hooks/#channel"))
