@@ -202,6 +202,7 @@ class BudgetTarget:
         minimum: The least amount that the platform accepts, or None.
         quantum_micros: Amounts are multiples of it.
         etag: Changes whenever the budget changes; empty where the platform has none.
+        learning: Whether the platform says that what draws on it is in its learning phase; False where it says nothing.
         key: The budget's identity across accounts.
 
     Raises:
@@ -219,6 +220,7 @@ class BudgetTarget:
     minimum: Money | None = None
     quantum_micros: int = 10_000
     etag: str = ""
+    learning: bool = False
     key: BudgetKey = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -442,6 +444,18 @@ class Connector(Protocol):
 
     def close(self) -> None:
         """Release what it holds; may be called twice."""
+        ...
+
+
+@runtime_checkable
+class TellsTime(Protocol):
+    """What a connector adds that can tell the platform's own clock."""
+
+    def ahead_seconds(self) -> float | None:
+        """Return by how much the platform's clock was ahead of ours (below 0: behind) at its last answer.
+
+        None before the first. Over HTTP the header `Date` tells it, whole seconds and the way of the answer included.
+        """
         ...
 
 

@@ -15,14 +15,34 @@ import numpy as np
 import numpy.typing as npt
 
 from connectors.contract import BudgetKey, BudgetKind
-from optimizer import goals
+from optimizer import goals, suspicion
 from optimizer.goals import Because, Box, Goals
+from optimizer.plan import doubts
+from optimizer.plan.holds import Hold
 from optimizer.plan.recommendation import Evidence, Finding, Severity
 from optimizer.plan.snapshot import FloatArray, IntArray, Snapshot, Target
 
-GUARDRAIL_VERSION: Final = "guards/1"
+__all__ = [
+    "GUARDRAIL_VERSION",
+    "SHARED",
+    "STALE",
+    "BoolArray",
+    "Guardrails",
+    "Hold",
+    "changes_left",
+    "cooling",
+    "daily",
+    "evidence",
+    "holds",
+    "portfolio_findings",
+    "room",
+    "step_range",
+]
+
+GUARDRAIL_VERSION: Final = "guards/2"
 SHARED: Final = "shared-budget"
 STALE: Final = "stale-data"
+_OF_ACCOUNTS: Final = frozenset({STALE, doubts.CHANGED, doubts.GONE, doubts.TWICE, doubts.FUTURE})
 _RECENT_DAYS: Final = 28
 _FEW_DAYS: Final = 8
 
@@ -45,6 +65,13 @@ class Guardrails:
         max_changes: Most budgets that one recommendation changes, the most valuable first; 0 for no limit.
         spend_spike: A last day above this multiple of the 28-day median spend is doubtful.
         outage_days: Spend without a single conversion over this many days, where many were due, is an outage.
+        restated_spend: A settled day whose spend is told otherwise by more than this share is doubtful.
+        restated_conversions: So are conversions of old days that change by more than this share beyond what is usual.
+        doubt_hours: What was told otherwise is doubtful for so long after it was noticed; 0 for never.
+        gone_days: The budgets of an account that is told of no more stay where they are for so long.
+        clock_skew_seconds: Times that differ by more than this from our clock's are doubtful.
+        max_changes_24h: Most budgets that are changed over any 24 hours, all recommendations together; 0 for no limit.
+        learning_days: A budget whose platform says that it is learning is left alone for so long after its last change.
 
     Raises:
         ValueError: A limit is negative, not finite, or a probability or share outside 0 to 1.
@@ -61,31 +88,35 @@ class Guardrails:
     max_changes: int = 0
     spend_spike: float = 5.0
     outage_days: int = 3
+    restated_spend: float = 0.1
+    restated_conversions: float = 0.1
+    doubt_hours: float = 48.0
+    gone_days: float = 7.0
+    clock_skew_seconds: float = 300.0
+    max_changes_24h: int = 0
+    learning_days: float = 7.0
+
+    @property
+    def doubt(self) -> timedelta:
+        """`doubt_hours` as a length of time."""
+        return timedelta(hours=self.doubt_hours)
 
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
             if not np.isfinite(value) or value < 0:
                 raise ValueError(f"{item.name} must be a finite number of at least 0, not {value!r}")
-        for name in ("min_gain_probability", "min_gain_share", "smallest_step"):
+        for name in (
+            "min_gain_probability",
+            "min_gain_share",
+            "smallest_step",
+            "restated_spend",
+            "restated_conversions",
+        ):
             if getattr(self, name) > 1:
                 raise ValueError(f"{name} is a share: it must lie between 0 and 1, not {getattr(self, name)!r}")
         if self.spend_spike <= 1:
             raise ValueError(f"spend_spike is a multiple of usual spend: it must be above 1, not {self.spend_spike!r}")
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Why one budget stays where it is; `severity` tells whether a person should look."""
-
-    code: str
-    words: str
-    severity: Severity
-    mend: str = ""
-
-    def finding(self, target: Target) -> Finding:
-        """The hold as a finding on its budget."""
-        return Finding(self.code, self.severity, str(target.key), f"{target.budget.name}: {self.words}.", self.mend)
 
 
 def daily(snapshot: Snapshot) -> tuple[Snapshot, tuple[Finding, ...]]:
@@ -123,14 +154,21 @@ def holds(
     stale = _stale_accounts(snapshot, guards)
     spent = _last_spent(snapshot.panel.spend)
     cooling = _cooling_until(snapshot, guards, now)
+    doubted = suspicion.accounts(snapshot)
+    rewritten = suspicion.rewritten(snapshot, guards.doubt)
     found: list[Hold | None] = []
     for index, target in enumerate(snapshot.targets):
+        account = (target.budget.account.connector, target.budget.account.account_id)
         found.append(
             _unwritable(target)
-            or stale.get((target.budget.account.connector, target.budget.account.account_id))
+            or doubted.get(account)
+            or doubted.get((account[0], ""))
+            or stale.get(account)
+            or (rewritten and rewritten.hold(index, guards.restated_spend, guards.restated_conversions))
             or (_OUTAGE if outage[index] else None)
             or (_SPIKE if spike[index] else None)
             or _idle(snapshot, int(spent[index]), guards.freshness_days)
+            or _learning(snapshot, index, guards)
             or _thin(proof[index])
             or _cooling(cooling.get(target.key))
         )
@@ -150,6 +188,7 @@ def portfolio_findings(snapshot: Snapshot, held: tuple[Hold | None, ...]) -> tup
             Finding("all-held", Severity.BLOCK, "portfolio", "Every budget is held; nothing can move.",
                     "Read the findings of the single budgets.")
         )  # fmt: skip
+    found += suspicion.findings(snapshot, held)
     if snapshot.unbudgeted:
         names = ", ".join(snapshot.unbudgeted[:5]) + (" ..." if len(snapshot.unbudgeted) > 5 else "")
         found.append(
@@ -167,11 +206,26 @@ def _per_hold(snapshot: Snapshot, held: tuple[Hold | None, ...]) -> list[Finding
         if hold is None:
             continue
         finding = hold.finding(target)
-        if hold.code == STALE:
-            account = f"{target.key.connector}/{target.key.account_id}"
+        if hold.code in _OF_ACCOUNTS:
+            account = _account(target)
             finding = replace(finding, subject=account, message=f"{account}: {hold.words}.")
         found.setdefault((hold.code, finding.subject), finding)
     return list(found.values())
+
+
+def cooling(snapshot: Snapshot, guards: Guardrails, now: datetime) -> dict[BudgetKey, str]:
+    """Return in words why budgets that we changed lately are left alone, by their keys."""
+    until = _cooling_until(snapshot, guards, now)
+    return {key: hold.words for key, end in until.items() if (hold := _cooling(end)) is not None}
+
+
+def changes_left(snapshot: Snapshot, guards: Guardrails, now: datetime) -> int | None:
+    """Return how many budgets may yet be changed at this moment; None for no limit."""
+    limits = [guards.max_changes] if guards.max_changes else []
+    if guards.max_changes_24h:
+        lately = {move.key for move in snapshot.moves if move.at > now - timedelta(hours=24)}
+        limits.append(max(guards.max_changes_24h - len(lately), 0))
+    return min(limits, default=None)
 
 
 def step_range(snapshot: Snapshot, guards: Guardrails, now: datetime) -> tuple[FloatArray, FloatArray]:
@@ -236,6 +290,10 @@ def _unwritable(target: Target) -> Hold | None:
         return Hold("no-amount", "the budget is zero; relative steps cannot start it", Severity.INFO,
                     "Set a first amount by hand.")  # fmt: skip
     return None
+
+
+def _account(target: Target) -> str:
+    return f"{target.key.connector}/{target.key.account_id}"
 
 
 def _stale_accounts(snapshot: Snapshot, guards: Guardrails) -> dict[tuple[str, str], Hold]:
@@ -314,6 +372,19 @@ def _idle(snapshot: Snapshot, spent: int, days: int) -> Hold | None:
         return None
     return Hold("no-spend", f"it has spent nothing since {last} and may be paused", Severity.WARNING,
                 "Resume the campaign, or take its budget out.")  # fmt: skip
+
+
+def _learning(snapshot: Snapshot, index: int, guards: Guardrails) -> Hold | None:
+    """A budget whose platform is still learning from its last change, whoever made it, or from its beginning."""
+    if not snapshot.targets[index].budget.learning or not guards.learning_days:
+        return None
+    known = np.flatnonzero(np.isfinite(snapshot.panel.budget[index]))
+    moved = np.flatnonzero(np.diff(snapshot.panel.budget[index, known])) + 1
+    since = int(known[moved[-1]] if moved.size else known[0]) if known.size else snapshot.panel.days
+    if snapshot.panel.days - since >= guards.learning_days:
+        return None
+    words = f"its platform says that it is learning; it is left alone for {guards.learning_days:g} days after a change"
+    return Hold("learning-phase", words, Severity.INFO)
 
 
 def _thin(proof: Evidence) -> Hold | None:

@@ -5,15 +5,16 @@ Implementations live in `optimizer.agent`; each port has one conformance suite i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final, Protocol
 
-from connectors.contract import AdState, BudgetTarget, Entity, PerformanceRow, Series
+from connectors.contract import Account, AdState, BudgetTarget, Entity, PerformanceRow, Series
 from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
 from optimizer.plan.circuit import Circuit
+from optimizer.plan.doubts import Doubt
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome, Pulse
 from optimizer.plan.priors import AdPriors, ResponsePriors
@@ -45,6 +46,7 @@ class SnapshotQuery:
         days: Length of the history (T).
         budgets_at: Budgets as read until then, where that is not `known_at`: rows that were logged before a budget
             was ever read have no other budget to be learnt for.
+        restated_within: Restatements that became known so long before `known_at` are told; zero for none.
     """
 
     known_at: datetime
@@ -53,10 +55,29 @@ class SnapshotQuery:
     currency: str
     time_zone: str
     budgets_at: datetime | None = None
+    restated_within: timedelta = timedelta(0)
 
 
 class StoreError(Exception):
     """The store cannot do what was asked; the message names the mend."""
+
+
+class StoreGone(StoreError):  # noqa: N818
+    """The database that was opened is not there any more.
+
+    Attributes:
+        replaced: Whether another one stands in its place.
+    """
+
+    def __init__(self, name: str, *, replaced: bool) -> None:
+        what = "was replaced by another file" if replaced else "is gone"
+        mend = (
+            "it is opened anew"
+            if replaced
+            else "put it back, or restore a backup (`outlay db restore`); it is not begun anew while this runs"
+        )
+        super().__init__(f"{name} {what} while it was open: nothing is written. Mend: {mend}")
+        self.replaced = replaced
 
 
 class ConflictingRows(StoreError):  # noqa: N818 - it is the rows that conflict
@@ -90,6 +111,24 @@ class Braked(StateConflict):
     def __init__(self, brake: Brake) -> None:
         super().__init__(f"writes are paused since {brake.at:%Y-%m-%d %H:%M} UTC by {brake.actor}: {brake.reason}")
         self.brake = brake
+
+
+class ClockWentBack(StoreError):  # noqa: N818
+    """The clock says an earlier time than what was written last: no guard that counts hours can be trusted.
+
+    Attributes:
+        now: What the clock says.
+        written: When the last entry of the history was written, by the clock of then.
+    """
+
+    def __init__(self, now: datetime, written: datetime) -> None:
+        super().__init__(
+            f"the clock says {now:%Y-%m-%d %H:%M:%S} UTC, but the history was last written at "
+            f"{written:%Y-%m-%d %H:%M:%S} UTC: nothing is read, decided or written. Mend: set this machine's clock; "
+            "if it is right now and was wrong then, say so with `outlay resume`, which takes the present time for true"
+        )
+        self.now = now
+        self.written = written
 
 
 class NotFound(StoreError):  # noqa: N818
@@ -232,11 +271,39 @@ class Store(Office, Protocol):
         """
         ...
 
-    def note_budgets(self, connector: str, budgets: Iterable[BudgetTarget], read_at: datetime) -> None:
+    def accounts(self, connector: str) -> tuple[Account, ...]:
+        """Return the accounts of one connector of which anything was ever stored, by their ids."""
+        ...
+
+    def note_doubts(self, connector: str, doubts: Sequence[Doubt], read_at: datetime) -> None:
+        """Remember all that is doubtful of one connector as of now; what stood before and is not among them has ended.
+
+        One that says what stood already stands since then.
+
+        Raises:
+            StoreError: A doubt is of another connector, or two are of one account and code. Nothing was kept.
+        """
+        ...
+
+    def doubts(self, known_at: datetime) -> tuple[Doubt, ...]:
+        """Return what stood in doubt then, by connector, account and code."""
+        ...
+
+    def last_written(self) -> datetime | None:
+        """Return when the last entry of the history was written, by the clock of then; None before the first."""
+        ...
+
+    def note_budgets(
+        self,
+        connector: str,
+        budgets: Iterable[BudgetTarget],
+        read_at: datetime,
+        unread: Collection[str] = frozenset(),
+    ) -> None:
         """Remember all live budgets of one connector as read; amounts are kept by the time they were read.
 
         A budget of the connector that was known at `read_at` and is not among them has left the platform, and is in
-        no snapshot from then on, until it is read again.
+        no snapshot from then on, until it is read again; but those of the accounts `unread` stay as they were.
 
         Raises:
             StoreError: A budget is of another connector or too large, or its account has another currency or zone
@@ -244,7 +311,9 @@ class Store(Office, Protocol):
         """
         ...
 
-    def note_ads(self, connector: str, ads: Iterable[AdState], read_at: datetime) -> None:
+    def note_ads(
+        self, connector: str, ads: Iterable[AdState], read_at: datetime, unread: Collection[str] = frozenset()
+    ) -> None:
         """Remember the live statuses of all ads of one connector as read; they are kept by the time they were read.
 
         An ad of the connector that was known at `read_at` and is not among them has left the platform, as in
@@ -399,11 +468,33 @@ class Store(Office, Protocol):
         ...
 
 
+class NotTold(Exception):  # noqa: N818 - it is people who were not
+    """A message did not reach all whom it was for; to be tried again, and never a reason to stop.
+
+    Attributes:
+        addresses: The numbers of those that were not reached, counted from 1.
+    """
+
+    def __init__(self, addresses: Sequence[int]) -> None:
+        named = ", ".join(map(str, addresses))
+        super().__init__(f"no message reached address {named} of [notify]; check it with `outlay doctor`")
+        self.addresses = tuple(addresses)
+
+
 class Notifier(Protocol):
     """Tells people that something waits for them; a link to the recommendation, never an approval by itself."""
 
-    def tell(self, title: str, body: str) -> None:
-        """Send one message; a failure to send is logged, never raised into a cycle."""
+    def tell(self, title: str, body: str, about: str = "") -> None:
+        """Send one message.
+
+        Args:
+            title: In a line.
+            body: The rest.
+            about: The id of the recommendation that it is about.
+
+        Raises:
+            NotTold: Somebody was not reached. To tell the same again reaches those only.
+        """
         ...
 
 

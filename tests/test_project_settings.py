@@ -23,10 +23,12 @@ from optimizer.agent.settings import (
     LiftTestTable,
     Settings,
     SettingsError,
+    StoreTable,
     goals,
     guardrails,
     lift_tests,
     load,
+    load_store,
     sample,
     store_url,
 )
@@ -233,11 +235,26 @@ def test_amounts_are_read_to_the_last_micro(config: Path, micros: int, quoted: b
 
 def test_a_relative_database_starts_from_the_file_s_folder(tmp_path: Path) -> None:
     def url(text: str) -> str:
-        return store_url(Settings.model_validate({"store": {"url": text}}), tmp_path)
+        return store_url(StoreTable(url=text), tmp_path)
 
     assert url("sqlite:///.outlay/outlay.sqlite") == f"sqlite:///{tmp_path.resolve()}/.outlay/outlay.sqlite"
     for absolute in ("sqlite:////var/lib/outlay.sqlite", "sqlite:///:memory:", "sqlite://", "postgresql://db/outlay"):
         assert url(absolute) == absolute
+
+
+def test_the_store_is_found_whatever_other_tables_the_environment_speaks_of(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kill switch needs `[store]` alone: a token of a connector in the environment must not be in its way."""
+    secrets = config.parent / "secrets"
+    secrets.mkdir()
+    for name, text in {"connectors__shop__token": "hush", "store__password": "from-a-file"}.items():
+        (secrets / name).write_text(text, encoding="utf-8")
+    monkeypatch.setenv("OUTLAY_SECRETS_DIR", str(secrets))
+    monkeypatch.setenv("OUTLAY_CONNECTORS__SHOP__TOKEN", "hush")
+    monkeypatch.setenv("OUTLAY_STORE__URL", "postgresql://outlay@db/ads")
+    config.write_text("[goal]\nmargin = 7\n[connectors.shop]\nkind = 'files'", encoding="utf-8")
+    assert store_url(load_store(config), config.parent) == "postgresql://outlay:from-a-file@db/ads"
 
 
 def test_settings_cannot_be_changed() -> None:

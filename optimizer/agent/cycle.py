@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
@@ -19,14 +20,16 @@ from optimizer import approval
 from optimizer.agent.breaker import Breakers, Resting
 from optimizer.agent.calendar import Calendar
 from optimizer.agent.deciding import Request, Surroundings, asked, decided
+from optimizer.agent.secrecy import discreetly
 from optimizer.agent.tenure import Tenure
+from optimizer.agent.watching import Watch, believed, clock_stands, left_unread
 from optimizer.agent.workers import one_by_one
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
 from optimizer.plan.basis import Basis
 from optimizer.plan.recommendation import Record, State, Transition, to_json
 from optimizer.plan.snapshot import Snapshot
-from optimizer.ports import Braked, Clock, IngestReport, Map, Notifier, SnapshotQuery, Store
+from optimizer.ports import Braked, Clock, IngestReport, Map, Notifier, NotTold, SnapshotQuery, Store
 from optimizer.rotation import Rotation
 
 _OPEN: Final = frozenset({State.PROPOSED, State.APPROVED})
@@ -122,7 +125,9 @@ def pull(house: House, today: date, *, days: int | None = None) -> tuple[PullRep
 
     Raises:
         ConnectorError: A connector could not be read; the others were, and what they brought is kept.
+        ClockWentBack: The clock says an earlier time than what was written last.
     """
+    clock_stands(house.store, house.guards, house.clock.now())
     since, until = today - timedelta(days=days or house.history_days), today - timedelta(days=1)
     found: list[PullReport] = []
     failed: dict[str, ConnectorError] = {}
@@ -141,14 +146,16 @@ def pull(house: House, today: date, *, days: int | None = None) -> tuple[PullRep
 def snapshot(house: House, today: date, known_at: datetime | None = None) -> Snapshot:
     """Return what is known now (or was at `known_at`), for planning `today`, the events of the calendar included."""
     at = known_at or house.clock.now()
-    query = SnapshotQuery(at, today, house.history_days, house.goals.currency, house.time_zone)
+    zone_, doubt = house.time_zone, house.guards.doubt
+    query = SnapshotQuery(at, today, house.history_days, house.goals.currency, zone_, restated_within=doubt)
     return house.calendar.fill(house.store.snapshot(query))
 
 
 def plan(house: House, today: date, *, seed: int | None = None) -> Record:
-    """Propose what the store's evidence asks for, and tell people; see `propose`."""
+    """Propose what the store's evidence asks for, and tell people; see `propose`. Whoever is not reached is logged."""
     record = propose(house, today, seed=seed)
-    announce(house, record)
+    with suppress(NotTold):
+        announce(house, record)
     return record
 
 
@@ -161,9 +168,11 @@ def propose(house: House, today: date, *, seed: int | None = None) -> Record:
     Raises:
         Fenced: This process led, and another one does by now: it proposes nothing.
         MapFailed: The plan could not be worked out where `house.do_all` has it worked out.
+        ClockWentBack: The clock says an earlier time than what was written last.
     """
     seed = secrets.randbits(32) if seed is None else seed
     now = house.clock.now()
+    clock_stands(house.store, house.guards, now)
     seen = snapshot(house, today, now)
     around = _surroundings(house, seen)
     decision = asked(house.do_all, Request(seen, house.goals, house.guards, around, now, seed))
@@ -292,16 +301,16 @@ def patiently[T](house: House, read: Callable[[], T]) -> T:
 
     Raises:
         RetryLater: It still throttles after as many attempts as are polite.
-        ConnectorError: Whatever else the read raises, at once.
+        ConnectorError: Whatever else the read raises, at once; without secrets in its words.
     """
     for _ in range(_READS):
         try:
-            return read()
+            return discreetly(read)
         except Resting:
             raise  # no call was made, and none is for a while
         except RetryLater as later:
             house.clock.sleep(min(later.retry_after_seconds or _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS))
-    return read()
+    return discreetly(read)
 
 
 def live_budgets(house: House) -> dict[BudgetKey, BudgetTarget]:
@@ -321,21 +330,31 @@ def live_ads(house: House) -> dict[AdKey, AdState]:
 
 
 def _pull_one(house: House, name: str, connector: Connector, since: date, until: date) -> PullReport:
-    report = patiently(house, lambda: house.store.ingest(connector.pull(since, until)))
-    patiently(house, lambda: house.store.note_entities(connector.entities(), house.clock.now()))
-    _ads(house, name, connector)
-    return PullReport(name, since, until, report, len(_budgets(house, name, connector)))
+    watch = patiently(house, lambda: Watch(house.store, house.guards, connector, name, house.clock.now()))
+    watch.keep()
+    try:
+        report = patiently(house, lambda: house.store.ingest(watch.rows(connector.pull(since, until))))
+        patiently(house, lambda: house.store.note_entities(watch.entities(connector.entities()), house.clock.now()))
+        _ads(house, name, connector)
+        return PullReport(name, since, until, report, len(_budgets(house, name, connector)))
+    finally:
+        watch.keep()
 
 
 def _budgets(house: House, name: str, connector: Connector) -> Sequence[BudgetTarget]:
-    budgets = patiently(house, connector.budgets)
-    house.store.note_budgets(name, budgets, house.clock.now())
+    read, now = patiently(house, connector.budgets), house.clock.now()
+    unread = left_unread(house.store, name, now)
+    budgets = believed(read, unread)
+    house.store.note_budgets(name, budgets, now, unread)
     return budgets
 
 
 def _ads(house: House, name: str, connector: Connector) -> Sequence[AdState]:
-    ads = patiently(house, connector.ads) if connector.capabilities.writes_status else ()
-    house.store.note_ads(name, ads, house.clock.now())
+    read = patiently(house, connector.ads) if connector.capabilities.writes_status else ()
+    now = house.clock.now()
+    unread = left_unread(house.store, name, now)
+    ads = believed(read, unread)
+    house.store.note_ads(name, ads, now, unread)
     return ads
 
 
@@ -350,7 +369,11 @@ def _with_basis(house: House, step: Transition, around: Surroundings, known_at: 
 
 
 def announce(house: House, record: Record) -> None:
-    """Tell people of a proposal, or that the policy has approved it; of anything else there is nothing to tell."""
+    """Tell people of a proposal, or that the policy has approved it; of anything else there is nothing to tell.
+
+    Raises:
+        NotTold: Somebody was not reached; to do it again reaches those only.
+    """
     if record.state not in _OPEN:
         return
     recommendation, decision = record.recommendation, record.recommendation.decision
@@ -360,4 +383,5 @@ def announce(house: House, record: Record) -> None:
         f"{house.name}: {recommendation.rec_id} {_TOLD[record.state]}",
         f"{changed}, {decision.total.mean:+,.2f} {decision.unit} expected{by_ads}; "
         f"outlay show {recommendation.rec_id}; valid until {recommendation.valid_until:%Y-%m-%d %H:%M} UTC",
+        recommendation.rec_id,
     )

@@ -86,7 +86,9 @@ def recompute(house: House, rec_id: str, revision: int | None = None) -> Recompu
     wanted, guards = _read(Goals, basis.goals, name), _read(Guardrails, basis.guards, name)
     around = _read(Surroundings, basis.around, name)
     told = stored.decision
-    seen = house.store.snapshot(SnapshotQuery(basis.known_at, told.as_of, basis.days, told.currency, told.time_zone))
+    currency, zone = told.currency, told.time_zone
+    query = SnapshotQuery(basis.known_at, told.as_of, basis.days, currency, zone, restated_within=guards.doubt)
+    seen = house.store.snapshot(query)
     decision = decided(seen, wanted, guards, around, stored.created_at, stored.seed, dict(stored.fixed))
     again = replace(stored, decision=decision, plan_hash="")
     again = replace(again, plan_hash=content_hash(again))

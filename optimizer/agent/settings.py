@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from importlib.resources import files
@@ -28,6 +28,7 @@ from pydantic_settings import (
 
 from bandits.policy import Rule
 from connectors.money import Money
+from optimizer.agent import secrecy
 from optimizer.agent.settings_calendar import EventTable, HolidaysTable
 from optimizer.agent.settings_daemon import AutonomyTable, DaemonTable, NotifyTable, WindowsTable
 from optimizer.agent.settings_errors import SettingsError, environment_problems, from_validation
@@ -178,6 +179,27 @@ class GuardrailsTable(Table):
     outage_days: int = Field(
         3, ge=0, description="Spend without one conversion over so many days, where many were due, is an outage."
     )
+    restated_spend: Share = Field(
+        0.1, description="Share by which the spend of a settled day may be told otherwise, 0 to 1; more is doubtful."
+    )
+    restated_conversions: Share = Field(
+        0.1, description="Share by which conversions of old days may change beyond what is usual, 0 to 1."
+    )
+    doubt_hours: NotNegative = Field(
+        48.0, description="Hours for which what was told otherwise is doubtful after it was noticed; 0 for never."
+    )
+    gone_days: NotNegative = Field(
+        7.0, description="Days for which the budgets of an account that is told of no more stay where they are."
+    )
+    clock_skew_seconds: NotNegative = Field(
+        300.0, description="Seconds by which a platform's times may differ from this machine's clock."
+    )
+    max_changes_24h: int = Field(
+        0, ge=0, description="Most budgets changed over any 24 hours, all recommendations together; 0 for no limit."
+    )
+    learning_days: NotNegative = Field(
+        7.0, description="Days after its last change for which a budget in its platform's learning phase is left alone."
+    )
 
 
 class AdsTable(Table):
@@ -292,8 +314,8 @@ class ConnectorTable(Table):
 ConnectorName = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
 
 
-class Settings(BaseSettings):
-    """Everything of `config.toml`; an empty file is valid. Build it with `load`."""
+class _Layered(BaseSettings):
+    """Values of the environment, over secret files, over those of the file, which `load` passes as arguments."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -304,6 +326,22 @@ class Settings(BaseSettings):
         secrets_dir_missing="error",
         hide_input_in_errors=True,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the tables of the file, which `load` passes as arguments, below the environment and secret files."""
+        return env_settings, NestedSecretsSettingsSource(file_secret_settings), init_settings
+
+
+class Settings(_Layered):
+    """Everything of `config.toml`; an empty file is valid. Build it with `load`."""
 
     portfolio: PortfolioTable = PortfolioTable()
     goal: GoalTable = GoalTable()
@@ -339,18 +377,6 @@ class Settings(BaseSettings):
             raise ValueError(f"lift_tests[{place + 1}] stands there twice. Mend: remove one of the two tables")
         return self
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Put the tables of the file, which `load` passes as arguments, below the environment and secret files."""
-        return env_settings, NestedSecretsSettingsSource(file_secret_settings), init_settings
-
 
 def load(path: Path) -> Settings:
     """Read `config.toml` with the environment and secret files over it.
@@ -371,23 +397,56 @@ def load(path: Path) -> Settings:
     return _checked(path, tables)
 
 
-def load_store(path: Path) -> Settings:
+class _StoreAlone(_Layered):
+    """`[store]`, whatever stands in other tables, in the environment or in secret files."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    store: StoreTable = StoreTable()
+
+
+def load_store(path: Path) -> StoreTable:
     """Read `[store]` of `config.toml` and nothing else: for what must go on while other tables make no sense.
 
     Raises:
         SettingsError: The file is missing, no TOML, or `[store]` cannot be used.
     """
-    return _checked(path, {key: table for key, table in _tables(path).items() if key == "store"})
+    tables = {key: table for key, table in _tables(path).items() if key == "store"}
+    store = _read(_StoreAlone, path, tables).store
+    secrecy.keep(_of_store(store))
+    return store
 
 
 def _checked(path: Path, tables: dict[str, Any]) -> Settings:
+    settings = _read(Settings, path, tables)
+    secrecy.keep(_secrets(settings))
+    return settings
+
+
+def _read[S: (Settings, _StoreAlone)](kind: type[S], path: Path, tables: dict[str, Any]) -> S:
     try:
-        return Settings(_secrets_dir=os.environ.get(SECRETS_DIR) or None, **tables)
+        return kind(_secrets_dir=os.environ.get(SECRETS_DIR) or None, **tables)
     except ValidationError as error:
         raise SettingsError(from_validation(error, Settings, str(path), os.environ)) from None
     except (pydantic_settings.SettingsError, OSError, UnicodeDecodeError) as error:
         mend = f"Mend: write JSON there, or set single keys as in OUTLAY_GOAL__MARGIN=0.4; see also {SECRETS_DIR}."
         raise SettingsError([f"environment or secret files: {error}. {mend}"]) from None
+
+
+def _secrets(settings: Settings) -> Iterator[str]:
+    """Everything in the settings that no message may hold."""
+    yield from _of_store(settings.store)
+    for url in settings.notify.urls:
+        yield url.get_secret_value()
+        yield from secrecy.of_address(url.get_secret_value())
+    for table in settings.connectors.values():
+        yield from secrecy.of_options(table.options)
+
+
+def _of_store(store: StoreTable) -> Iterator[str]:
+    yield from secrecy.logins(store.url)  # its path is no secret
+    if store.password is not None:
+        yield store.password.get_secret_value()
 
 
 def _tables(path: Path) -> dict[str, Any]:
@@ -499,15 +558,15 @@ def lift_tests(settings: Settings, home: Path) -> tuple[LiftTestTable, ...]:
     return tests
 
 
-def store_url(settings: Settings, home: Path) -> str:
+def store_url(store: StoreTable, home: Path) -> str:
     """Return the database's address with a relative SQLite file made absolute and a password put in.
 
     Args:
-        settings: What was loaded.
+        store: What was loaded.
         home: The folder of `config.toml`.
     """
-    url = settings.store.url
-    secret = settings.store.password
+    url = store.url
+    secret = store.password
     scheme, server, rest = url.partition("://")
     if secret is not None and not url.startswith(_SQLITE_FILE):
         user, at, place = rest.rpartition("@")

@@ -87,6 +87,7 @@ class AutonomyTable(Table):
         "below is approved by the policy, anything else waits for a person).",
     )
     largest_step: Share = Field(0.15, description="Largest relative change of any budget that the policy approves.")
+    largest_raise: Share = Field(0.1, description="Largest relative raise of any budget that the policy approves.")
     moved_share: Share = Field(
         0.1, description="Most money that the policy moves in 24 hours, as a share of all budgets, 0 to 1."
     )
@@ -111,4 +112,8 @@ class NotifyTable(Table):
     urls: tuple[SecretStr, ...] = Field(
         (), description="Where messages go, as Apprise writes it (mailto://, slack://, json://); they hold secrets."
     )
-    link: str = Field("", description="Address of the web page, put into messages; empty for the command to type.")
+    link: str = Field(
+        "",
+        description="Address of a recommendation's page, put into messages; {recommendation} stands for its id. Empty "
+        "for the command to type.",
+    )

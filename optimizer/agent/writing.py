@@ -33,6 +33,8 @@ from connectors.money import Money
 from optimizer import approval
 from optimizer.agent.breaker import Resting
 from optimizer.agent.cycle import House, Refused, commit, live_ads, live_budgets, patiently
+from optimizer.agent.secrecy import discreetly
+from optimizer.agent.watching import acknowledged, clock_stands
 from optimizer.plan.recommendation import (
     AdIntent,
     AdLine,
@@ -216,7 +218,9 @@ def _seen(house: House, record: Record) -> Snapshot:
 
 def _ready(house: House, record: Record, live: Live, seen: Snapshot) -> Transition | approval.Refusal:
     """The step that begins (or retries) the writes, unless the world or the limits are no longer what they were."""
-    if (stop := _stopped(house)) is not None:
+    clock_stands(house.store, house.guards, house.clock.now())
+    keys = [line.key for line in approval.chosen(record)]
+    if (stop := _stopped(house) or approval.disbelieved(keys, seen)) is not None:
         return stop
     earlier = _intents(house, record)
     outcome = _begun(house, record, earlier, live, approval.NO_CHANGES)
@@ -242,7 +246,8 @@ def _limits(
 ) -> tuple[approval.Bounds, ...] | approval.Refusal:
     """The limits on sums as they are now; or why what is planned must not be written, budgets or ads."""
     now = house.clock.now()
-    refusal = approval.forbidden(record, intents, seen, house.goals, house.rotation, now)
+    refusal = approval.disbelieved(approval.ahead(intents), seen)
+    refusal = refusal or approval.forbidden(record, intents, seen, house.goals, house.rotation, now)
     return refusal or approval.recheck(record, intents, live.budgets, seen, house.goals, house.guards, now)
 
 
@@ -337,11 +342,12 @@ def _send(house: House, record: Record, planned: Intent, live: Live) -> float:
         return 0.0
     _confirm(house, intent)
     try:
-        receipt = _call(house, intent)
+        receipt = discreetly(lambda: _call(house, intent))
     except ConnectorError as error:
         after, pause = _failure(intent, error, house.clock.now())
     else:
         read_back = _look(house, record).of(intent.key)
+        acknowledged(house.store, house.guards, intent.key.connector, receipt.acknowledged_at, house.clock.now())
         after, pause = approval.acknowledged(intent, receipt, read_back, house.clock.now()), 0.0
     _advance(house, intent, _named(house, record, after))
     return pause
@@ -432,9 +438,11 @@ def _objection(house: House, line: Line | AdLine) -> str:
     try:
         match line:
             case Line():
-                connector.check_budget(BudgetChange("dry-run", line.key, line.current, line.proposed))
+                planned = BudgetChange("dry-run", line.key, line.current, line.proposed)
+                discreetly(lambda: connector.check_budget(planned))
             case AdLine():
-                connector.check_status(StatusChange("dry-run", line.key, line.current, line.proposed))
+                switched = StatusChange("dry-run", line.key, line.current, line.proposed)
+                discreetly(lambda: connector.check_status(switched))
     except ConnectorError as error:
         return str(error)
     return ""

@@ -6,6 +6,7 @@
 
 from optimizer.approval.applying import Blocked, Waiting, begin, conclude, retry, sendable, verified
 from optimizer.approval.autonomy import AUTOPILOT, Ads, Autonomy, Mode, Waits, consider
+from optimizer.approval.disbelief import ahead, disbelieved
 from optimizer.approval.envelopes import Bounds
 from optimizer.approval.hands import NO_CHANGES, by_whom, landed, named
 from optimizer.approval.intents import (
@@ -81,6 +82,7 @@ __all__ = [
     "Window",
     "acknowledged",
     "ad_lines",
+    "ahead",
     "begin",
     "budget_lines",
     "by_whom",
@@ -91,6 +93,7 @@ __all__ = [
     "consider",
     "contradictions",
     "counted",
+    "disbelieved",
     "drifted",
     "drifts",
     "expire",

@@ -38,6 +38,7 @@ class Autonomy:
     Attributes:
         mode: Only `autopilot` approves anything; `observe` keeps plans from being proposed at all.
         largest_step: Largest relative change of any one budget.
+        largest_raise: Largest relative raise of any one budget; a raise spends at once, a cut can be undone.
         moved_share: Most money that the policy may move in any 24 hours, as a share of all budgets together.
         gain_probability: Least probability that the plan as a whole gains.
         ads: Whether the policy may approve switches of ads, too; if not, a plan with any waits as a whole, since what
@@ -49,12 +50,13 @@ class Autonomy:
 
     mode: Mode = Mode.RECOMMEND
     largest_step: float = 0.15
+    largest_raise: float = 0.1
     moved_share: float = 0.1
     gain_probability: float = 0.8
     ads: Ads = Ads.PEOPLE
 
     def __post_init__(self) -> None:
-        for name in ("largest_step", "moved_share", "gain_probability"):
+        for name in ("largest_step", "largest_raise", "moved_share", "gain_probability"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie between 0 and 1, not {getattr(self, name)!r}")
 
@@ -91,7 +93,8 @@ def consider(record: Record, autonomy: Autonomy, policy: Policy, earlier: Iterab
     if reasons is not None:
         return Waits(reasons)
     words = (
-        f"within [autonomy]: steps up to {autonomy.largest_step:.0%}, {autonomy.moved_share:.0%} moved in 24 hours, "
+        f"within [autonomy]: steps up to {autonomy.largest_step:.0%}, raises up to {autonomy.largest_raise:.0%}, "
+        f"{autonomy.moved_share:.0%} moved in 24 hours, "
         f"a gain with {autonomy.gain_probability:.0%}"
     )
     return Approve(AUTOPILOT, record.recommendation.plan_hash, None, words)
@@ -127,6 +130,8 @@ def _step(lines: tuple[Line, ...], autonomy: Autonomy) -> str | None:
         step = abs(line.proposed.micros - line.current.micros)
         if step > autonomy.largest_step * line.current.micros:
             return f"{line.name} would move by more than {autonomy.largest_step:.0%}"
+        if line.proposed.micros - line.current.micros > autonomy.largest_raise * line.current.micros:
+            return f"{line.name} would be raised by more than {autonomy.largest_raise:.0%}"
     return None
 
 

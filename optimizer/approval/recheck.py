@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -27,6 +27,7 @@ from optimizer.plan.snapshot import FloatArray, Snapshot
 
 _AGAIN: Final = "Make a new plan."
 _MICRO: Final = 1e-6
+_NOT_DONE: Final = frozenset({IntentState.DRIFT, IntentState.REFUSED, IntentState.CANCELLED})
 
 
 def recheck(
@@ -69,7 +70,29 @@ def recheck(
         return Refusal(Code.UNREADABLE, message, f"{mend or 'correct the limits'}.")
     sums = _sums(record, current, start, end, wanted)
     limits = envelopes.effective(sums, _levels(start), wanted.currency)
-    return _outside(ahead, start, room) or _broken(limits, _levels(start), end) or limits
+    late = None if record.recommendation.parent_id else _too_soon(record, current, seen, guards, now)
+    return late or _outside(ahead, start, room) or _broken(limits, _levels(start), end) or limits
+
+
+def _too_soon(
+    record: Record, current: Iterable[BudgetIntent], seen: Snapshot, guards: Guardrails, now: datetime
+) -> Refusal | None:
+    """Whether a budget was changed by us since the plan was made, or too many were; what a person fixed stands."""
+    fixed = {key for key, _ in record.recommendation.fixed}
+    own = [intent for intent in current if intent.key not in fixed and intent.state not in _NOT_DONE]
+    cooling = guardrails.cooling(seen, guards, now)
+    for intent in own:
+        if intent.state is IntentState.PLANNED and intent.key in cooling:
+            return Refusal(Code.NOT_WRITABLE, f"{intent.key} was {cooling[intent.key]}.", _AGAIN)
+    day = {move.key for move in seen.moves if move.at > now - timedelta(hours=24)} | {intent.key for intent in own}
+    for name, most, count in (
+        ("max_changes", guards.max_changes, len(own)),
+        ("max_changes_24h", guards.max_changes_24h, len(day)),
+    ):
+        if most and count > most:
+            words = f"{count} budgets would have been changed, and {name} of [guardrails] allows {most}."
+            return Refusal(Code.NOT_WRITABLE, words, f"Approve fewer lines of a new plan, or raise {name}.")
+    return None
 
 
 def _start(seen: Snapshot, live: Mapping[BudgetKey, BudgetTarget], current: Iterable[BudgetIntent]) -> Snapshot:

@@ -35,6 +35,7 @@ class Code(StrEnum):
     WINDOW = "window"
     NOT_LEADING = "not-leading"
     RESTING = "resting"
+    DOUBTFUL = "doubtful"
 
 
 @dataclass(frozen=True, slots=True)

@@ -310,9 +310,9 @@ def _fewer_moves(case: Case, aim: _Aim, box: Box, rng: np.random.Generator) -> _
 
 
 def _beyond_count(case: Case, budget: FloatArray) -> BoolArray:
-    """Moves beyond `max_changes`: kept are the raises that gain most, and the largest cuts to pay for them."""
-    most = case.guards.max_changes
-    if not most:
+    """Moves beyond the number that is left: kept are the raises that gain most, and the largest cuts for them."""
+    most = guardrails.changes_left(case.snapshot, case.guards, case.now)
+    if most is None:
         return np.zeros(len(budget), dtype=np.bool_)
     current = case.snapshot.current
     mean = case.forecast.moments(np.stack([current, budget], axis=1))[0]

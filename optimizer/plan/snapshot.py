@@ -19,6 +19,7 @@ from bandits.experiment import Experiment
 from connectors.contract import AdKey, AdState, BudgetKey, BudgetTarget, EntityStatus
 from connectors.money import Money
 from optimizer.plan.calendar import Occasion
+from optimizer.plan.doubts import Doubt
 from optimizer.plan.priors import AdPriors, ResponsePriors
 
 FloatArray = npt.NDArray[np.float64]
@@ -99,6 +100,29 @@ class DelayTriangle:
     cumulative: FloatArray
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Restatements:
+    """What became known of late of days that were known before, by target and day; each of shape (N,).
+
+    Attributes:
+        target: Index of the target.
+        day: Column of the panel.
+        spend, conversions: By how much what is known now is more than what was known before, or first since, units.
+    """
+
+    target: IntArray
+    day: IntArray
+    spend: FloatArray
+    conversions: FloatArray
+
+    def of(self, keep: Sequence[int]) -> Restatements:
+        """Those of some targets only, numbered anew in this order."""
+        place = {old: new for new, old in enumerate(keep)}
+        rows = [row for row, target in enumerate(self.target.tolist()) if target in place]
+        target = np.array([place[old] for old in self.target[rows].tolist()], dtype=np.int64)
+        return Restatements(target, self.day[rows], self.spend[rows], self.conversions[rows])
+
+
 @dataclass(frozen=True, slots=True)
 class Arm:
     """One ad (creative x audience) under a budget target; ids are None where the rows do not carry them."""
@@ -174,6 +198,9 @@ class Snapshot:
         experiments: Those registered and not closed, by name; shares keep clear of their arms.
         occasions: Known events, past and to come: sales, launches, public holidays.
         ad_priors: What it last believed of ads; None before its first fit of them.
+        restated: What became known of late of days that were known before; None where that was not asked for, or
+            where there is nothing.
+        doubts: Why what some accounts tell cannot be believed, by connector, account and code.
     """
 
     known_at: datetime
@@ -193,6 +220,8 @@ class Snapshot:
     experiments: tuple[Experiment, ...] = ()
     occasions: tuple[Occasion, ...] = ()
     ad_priors: AdPriors | None = None
+    restated: Restatements | None = None
+    doubts: tuple[Doubt, ...] = ()
 
     @property
     def current(self) -> FloatArray:
@@ -217,6 +246,7 @@ class Snapshot:
                 for t in self.delays
             ),
             arms=arms,
+            restated=None if self.restated is None else self.restated.of(chosen),
         )
 
     def digest(self) -> str:
@@ -252,9 +282,13 @@ def _parts(snapshot: Snapshot) -> Iterable[bytes]:
         yield from _arrays(snapshot.arms)
     if snapshot.ads or snapshot.switches:  # what was known before there were any keeps its digest
         yield repr((snapshot.ads, snapshot.switches)).encode()
+    if snapshot.restated is not None:
+        yield from _arrays(snapshot.restated)
+    if snapshot.doubts:
+        yield repr(snapshot.doubts).encode()
 
 
-def _arrays(holder: Panel | DelayTriangle | ArmPanel) -> Iterable[bytes]:
+def _arrays(holder: Panel | DelayTriangle | ArmPanel | Restatements) -> Iterable[bytes]:
     for item in fields(holder):
         value = getattr(holder, item.name)
         if isinstance(value, np.ndarray):

@@ -34,12 +34,12 @@ EMULATORS: Mapping[str, str] = MappingProxyType(
     {
         "awin": "simulations.emulators.awin",
         "ga4": "simulations.emulators.ga4",
-        "linkedin": "simulations.emulators.linkedin",
-        "tiktok": "simulations.emulators.tiktok",
         "google": "simulations.emulators.google",
+        "linkedin": "simulations.emulators.linkedin",
+        "meta": "simulations.emulators.meta",
+        "tiktok": "simulations.emulators.tiktok",
     }
 )
-EMULATORS: Mapping[str, str] = MappingProxyType({"meta": "simulations.emulators.meta"})
 """The module of each platform that has a function `start(setup)`; imported when it is first asked for."""
 
 

@@ -90,6 +90,9 @@ POINTS = (
 """Where the process kills itself; before and after the transaction or the call of that name."""
 
 
+BEGAN = datetime(2026, 11, 2, 12, tzinfo=UTC)
+
+
 class FastClock:
     """The machine's clock, `SPEED` times as fast, the same in every process."""
 
@@ -98,7 +101,7 @@ class FastClock:
 
     def now(self) -> datetime:
         passed = (time.time() - self.origin) * SPEED
-        return datetime(2026, 11, 2, 12, tzinfo=UTC) + timedelta(seconds=passed)
+        return BEGAN + timedelta(seconds=passed)
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds / SPEED)
@@ -197,7 +200,7 @@ class LoopbackConnector:
             raise Drifted("not as approved", expected_micros=change.expected.micros, live_micros=body["live"])
         if code != 200:
             raise OutcomeUnknown(f"status {code}")
-        return Receipt(change.key, change.target, body["request"], datetime.now(UTC))
+        return Receipt(change.key, change.target, body["request"], BEGAN)  # never ahead of the agent's clock
 
     def close(self) -> None:
         """Nothing is held."""

@@ -117,7 +117,16 @@ def test_nobody_may_bear_the_name_of_a_policy():
         assert refused.code is approval.Code.NOT_AN_APPROVER
 
 
-@pytest.mark.parametrize("limit", ["largest_step", "moved_share", "gain_probability"])
+@pytest.mark.parametrize("limit", ["largest_step", "largest_raise", "moved_share", "gain_probability"])
 def test_a_limit_that_makes_no_sense_is_not_built(limit):
     with pytest.raises(ValueError, match=limit):
         Autonomy(**{limit: 1.5})
+
+
+def test_a_raise_waits_for_a_person_sooner_than_a_cut():
+    pilot = replace(PILOT, moved_share=1.0)
+    cut = record(line("a", 100, 86), line("b", 100, 109))
+    assert isinstance(consider(cut, pilot, Policy(), ()), Approve)
+    found = consider(record(line("a", 100, 86), line("b", 100, 111)), pilot, Policy(), ())
+    assert isinstance(found, Waits)
+    assert found.words == "b would be raised by more than 10%"

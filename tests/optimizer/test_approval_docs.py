@@ -5,6 +5,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from optimizer import approval
+from optimizer.agent.settings import Settings
+from optimizer.agent.settings_errors import default_text, keys
 from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import IntentState
 
@@ -35,9 +37,13 @@ def test_every_state_of_a_write_is_explained():
 
 
 def test_the_guardrails_have_the_defaults_that_are_stated():
-    stated = [(row[0], row[1]) for row in table("setting")]
-    assert stated == [(f"`{item.name}`", str(item.default)) for item in fields(Guardrails)]
-    assert all(row[2] for row in table("setting"))
+    rows = {row[1].strip("`"): row for row in table("guard")}
+    known = keys(Settings)
+    for setting, row in rows.items():
+        name = setting.replace("[[", "").replace("]]", "").replace("[", "").replace("] ", ".").replace(" ", ".")
+        assert row[2] == default_text(known[name]), setting
+        assert all(row), "each has a reason, and says where it is checked and by which test"
+    assert {f"[guardrails] {item.name}" for item in fields(Guardrails)} <= set(rows)
 
 
 def test_the_wait_before_a_resend_is_the_one_that_is_stated():
@@ -46,8 +52,6 @@ def test_the_wait_before_a_resend_is_the_one_that_is_stated():
 
 def test_every_test_that_is_named_exists():
     named = set(re.findall(r"`(test_\w+)`", PAGE))
-    source = "".join(
-        path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "optimizer").glob("test_approval_*.py")
-    )
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "optimizer").glob("test_*.py"))
     assert len(named) > 10
     assert [name for name in sorted(named) if f"def {name}(" not in source] == []

@@ -13,6 +13,7 @@ from optimizer import approval
 from optimizer.approval import Blocked, Code, Refusal, Waiting
 from optimizer.goals import Goals, Limit, Pin, Scope
 from optimizer.guardrails import Guardrails
+from optimizer.plan.doubts import CHANGED, FUTURE, SKEW, Doubt
 from optimizer.plan.recommendation import IntentState, Record, Transition
 from optimizer.plan.snapshot import BudgetMove, Panel, Snapshot, Target
 from tests.optimizer.approval_world import (
@@ -145,12 +146,64 @@ def test_no_other_pause_beyond_the_step_is_written(limits, words):
 
 def test_our_own_earlier_move_counts_towards_the_step_of_a_day():
     moved = seen(moves=[BudgetMove(key("b"), NOW - timedelta(hours=5), usd(70), usd(50))])
-    guards = Guardrails(largest_step_24h=1.2)
+    guards = Guardrails(largest_step_24h=1.2, cool_down_hours=0.0)
     goals = replace(FREE, total=usd(400))
     assert not isinstance(judged(begun(approved(RISE)), goals, guards), Refusal)
     assert not isinstance(judged(begun(approved(RISE)), goals, guards, known=moved), Refusal)
-    refusal(judged(begun(approved(RISE)), goals, Guardrails(largest_step_24h=0.5), known=moved), Code.NOT_WRITABLE,
-            "the largest step over 24 hours is 50%")  # fmt: skip
+    refusal(judged(begun(approved(RISE)), goals, replace(guards, largest_step_24h=0.5), known=moved),
+            Code.NOT_WRITABLE, "the largest step over 24 hours is 50%")  # fmt: skip
+
+
+def test_a_budget_that_was_changed_since_the_plan_was_made_cools_down_at_the_write_too():
+    moved = seen(moves=[BudgetMove(key("b"), NOW - timedelta(hours=5), usd(49), usd(50))])
+    goals, guards = replace(FREE, total=usd(400)), replace(WIDE, cool_down_hours=6.0)
+    refusal(judged(begun(approved(RISE)), goals, guards, known=moved), Code.NOT_WRITABLE, "left alone until")
+    assert not isinstance(
+        judged(begun(approved(RISE)), goals, replace(guards, cool_down_hours=4.0), known=moved), Refusal
+    )
+    others = seen(moves=[BudgetMove(key("c"), NOW - timedelta(hours=5), usd(29), usd(30))])
+    assert not isinstance(judged(begun(approved(RISE)), goals, guards, known=others), Refusal), "it moves no more"
+
+
+@pytest.mark.parametrize(
+    ("guards", "words"),
+    [
+        (replace(WIDE, max_changes=3), "4 budgets would have been changed, and max_changes of [guardrails] allows 3"),
+        (replace(WIDE, max_changes=4), None),
+        (replace(WIDE, max_changes_24h=4), "5 budgets would have been changed, and max_changes_24h"),
+        (replace(WIDE, max_changes_24h=5), None),
+    ],
+)
+def test_more_changes_than_are_allowed_by_now_are_refused(guards, words):
+    """Four lines of the plan change; another budget was changed two hours ago, a sixth a day and an hour ago."""
+    late, early = timedelta(hours=2), timedelta(hours=25)
+    moved = seen(moves=[BudgetMove(key(n), NOW - t, usd(29), usd(30)) for n, t in (("f", early), ("c", late))])
+    outcome = judged(begun(approved(RISE)), replace(FREE, total=usd(400)), guards, known=moved)
+    if words is None:
+        assert not isinstance(outcome, Refusal), outcome
+    else:
+        refusal(outcome, Code.NOT_WRITABLE, words)
+
+
+@pytest.mark.parametrize(
+    ("code", "account", "words"),
+    [
+        (CHANGED, "acme", "files/acme: its currency changed."),
+        (SKEW, "", "files: its currency changed."),
+        (FUTURE, "", "files/acme: its currency changed."),
+        (CHANGED, "other", None),
+    ],
+)
+def test_nothing_is_written_to_an_account_that_is_in_doubt_by_now(code, account, words):
+    step = begun(approved(RISE))
+    known = replace(seen(), doubts=(Doubt(code, "files", account, "its currency changed", "Set it back.", NOW),))
+    outcome = approval.disbelieved(approval.ahead(step.intents), known)
+    if words is None:
+        assert outcome is None
+    else:
+        assert refusal(outcome, Code.DOUBTFUL, words).mend.startswith("Set it back.")
+    assert approval.disbelieved((), known) is None, "nothing is left to be written"
+    assert approval.disbelieved(approval.ahead(step.intents), seen()) is None
 
 
 @pytest.mark.parametrize(

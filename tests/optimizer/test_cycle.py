@@ -40,7 +40,7 @@ class Told:
 
     messages: list[tuple[str, str]] = field(default_factory=list)
 
-    def tell(self, title: str, body: str) -> None:
+    def tell(self, title: str, body: str, about: str = "") -> None:
         self.messages.append((title, body))
 
 
@@ -677,7 +677,7 @@ def test_an_expired_token_asks_the_marketer_and_the_rest_is_written_once_it_is_r
     gates: list[faults.TokenExpired] = []
 
     def gate(inner: Connector) -> Connector:
-        gates.append(faults.TokenExpired(inner, faults.on_calls(8)))
+        gates.append(faults.TokenExpired(inner, faults.on_calls(9)))
         return gates[0]
 
     it = rig(gate)

@@ -219,3 +219,20 @@ def test_all_budgets_at_once_are_judged_as_each_by_itself_gaps_and_all() -> None
     found = held(seen, guards)
     assert found == [alone(k) for k in range(400)]
     assert {"tracking-outage", "spend-spike", "no-spend", None} == set(found)
+
+
+@pytest.mark.parametrize(
+    ("ago", "days", "code"),
+    [(6, 7.0, "learning-phase"), (7, 7.0, None), (6, 0.0, None), (None, 7.0, None), (None, 90.0, "learning-phase")],
+)
+def test_a_budget_in_its_platforms_learning_phase_is_left_alone_for_a_week(
+    ago: int | None, days: float, code: str | None
+) -> None:
+    """Its last change was so many days ago, or none is known of."""
+    learns = replace(target("a"), budget=replace(target("a").budget, learning=True))
+    seen = snapshot(learns, target("b"))
+    budget = np.full((2, DAYS), 100.0)
+    if ago is not None:
+        budget[:, :-ago] = 80.0
+    seen = replace(seen, panel=replace(seen.panel, budget=budget))
+    assert held(seen, Guardrails(learning_days=days)) == [code, None]

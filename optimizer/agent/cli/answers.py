@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from optimizer.agent.cli import screen
+from optimizer.agent.secrecy import redacted
 from optimizer.plan.recommendation import Event, Intent, Record, adapter
 
 
@@ -44,7 +45,7 @@ class Answer:
 def give(answer: Answer, *, as_json: bool) -> int:
     """Print an answer and return its exit code."""
     if as_json:
-        sys.stdout.write(json.dumps(answer.data, ensure_ascii=False, allow_nan=False) + "\n")
+        sys.stdout.write(redacted(json.dumps(answer.data, ensure_ascii=False, allow_nan=False)) + "\n")
     else:
         screen.show(answer.shown)
     return int(answer.code)
@@ -52,6 +53,7 @@ def give(answer: Answer, *, as_json: bool) -> int:
 
 def fail(message: str, *, as_json: bool, code: Exit = Exit.ERROR, kind: str = "error") -> int:
     """Say on standard error what went wrong (with --json also as an object on standard output)."""
+    message = redacted(message)
     if as_json:
         sys.stdout.write(json.dumps({"error": {"kind": kind, "message": message}}, ensure_ascii=False) + "\n")
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"Error: {message}", markup=False, style="red")

@@ -25,6 +25,8 @@ from optimizer.agent.bootstrap import code_version, open_house
 from optimizer.agent.cli import office, priors
 from optimizer.agent.cli.answers import Answer, Exit
 from optimizer.agent.cli.render import plain
+from optimizer.agent.clock import SystemClock
+from optimizer.agent.secrecy import redacted
 from optimizer.agent.settings import Settings, SettingsError
 from optimizer.agent.standing import standing
 from optimizer.plan.recommendation import State
@@ -45,13 +47,24 @@ class Check:
 
 
 def status(config: Path) -> Answer:
-    """Say what waits for whom, which writes are open, and how fresh each account is; closes what has expired."""
+    """Say what waits for whom, which writes are open, and how fresh each account is; closes what has expired.
+
+    Where the settings or connectors cannot be used, what the running agent says is told all the same.
+    """
+    try:
+        return _status(config)
+    except (SettingsError, ConnectorError) as error:
+        return office.without_settings(config, error, SystemClock().now())
+
+
+def _status(config: Path) -> Answer:
     with open_house(config) as house:
         expired = cycle.expire(house)
         waiting = house.store.records(_LIVE_STATES)
         seen = cycle.snapshot(house, house.today())
         open_intents = house.store.open_intents()
         agent, agent_data = office.office_words(house.store, house.clock.now()), office.office_data(house.store)
+        doubts = house.store.doubts(house.clock.now())
         slow = standing(house.store, house.clock.now(), configuration.load(config).refit.every_days)
     rows = [
         {
@@ -78,6 +91,7 @@ def status(config: Path) -> Answer:
         table if rows else "No recommendation waits. Next: outlay plan",
         "\n".join([f"Budgets known: {len(seen.targets)}. Open writes: {len(open_intents)}.", *map(plain, lines)]),
         "\n".join(map(plain, priors.standing_words(slow))),
+        "\n".join(plain(f"In doubt: {doubt.subject}: {doubt.words}. {doubt.mend}") for doubt in doubts),
         "\n".join(map(plain, agent)),
     ]
     data = {
@@ -86,6 +100,10 @@ def status(config: Path) -> Answer:
         "budgets": len(seen.targets),
         "open_writes": len(open_intents),
         "refit": priors.standing_data(slow),
+        "doubts": [
+            {"code": d.code, "subject": d.subject, "words": d.words, "mend": d.mend, "since": d.since.isoformat()}
+            for d in doubts
+        ],
         "agent": agent_data,
         "expired_now": [record.recommendation.rec_id for record in expired],
     }
@@ -112,7 +130,7 @@ def doctor(config: Path) -> Answer:
             checks += [check for connector in house.connectors.values() for check in _connector(house, connector)]
     except (StoreError, ConnectorError) as error:
         subject = "store" if isinstance(error, StoreError) else "connectors"
-        checks.append(Check(subject, False, str(error), "See the message."))
+        checks.append(Check(subject, False, redacted(str(error)), "See the message."))
     return _checked(checks)
 
 
@@ -181,7 +199,7 @@ def _tried(subject: str, look: Callable[[], str]) -> Check:
     try:
         return Check(subject, True, look())
     except ConnectorError as error:
-        return Check(subject, False, str(error), "See the message.")
+        return Check(subject, False, redacted(str(error)), "See the message.")
 
 
 def _lift_tests(settings: Settings, home: Path) -> list[Check]:

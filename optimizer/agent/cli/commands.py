@@ -33,6 +33,7 @@ from optimizer.agent.cli.person import person
 from optimizer.agent.cli.refit import refit
 from optimizer.agent.cli.replay import replay
 from optimizer.agent.cli.simulate import simulate
+from optimizer.agent.secrecy import Discreet, keep, of_environment
 from optimizer.agent.settings import SettingsError
 from optimizer.goals import GoalsError
 from optimizer.plan.recommendation import AdLine, IntentState, Line, LineKey, Record, State
@@ -293,13 +294,13 @@ def _defect(error: Exception) -> str:
 
 def _log_to_stderr(command: str) -> None:
     """Log from WARNING on, and what `plan` tells people; OUTLAY_LOG sets another level for all of it."""
+    keep(of_environment(os.environ))
     wanted = os.environ.get("OUTLAY_LOG", "").upper()
     told = wanted in logging.getLevelNamesMapping()
-    logging.basicConfig(
-        level=wanted if told else logging.WARNING,
-        format="%(message)s",
-        handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
-    )
+    handler = RichHandler(console=Console(stderr=True), show_path=False)
+    logging.basicConfig(level=wanted if told else logging.WARNING, handlers=[handler])
+    handler.setFormatter(Discreet("%(message)s"))
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)  # what it cannot send it names by its address
     logging.getLogger("outlay.notify").setLevel(logging.INFO if command == "plan" and not told else logging.NOTSET)
 
 

@@ -64,7 +64,7 @@ def db_restore(file: Path, config: Path) -> Answer:
 
 
 def _url(config: Path) -> str:
-    return configuration.store_url(configuration.load(config), config.resolve().parent)
+    return configuration.store_url(configuration.load(config).store, config.resolve().parent)
 
 
 def _counted(words: str, file: Path, held: Contents) -> Answer:

@@ -9,11 +9,13 @@ from typing import Any
 
 from rich.text import Text
 
+from connectors.errors import ConnectorError
 from optimizer.agent.bootstrap import open_store
 from optimizer.agent.cli.answers import Answer, Exit
 from optimizer.agent.cli.person import person
 from optimizer.agent.clock import SystemClock
 from optimizer.agent.daemon import serve
+from optimizer.agent.secrecy import redacted
 from optimizer.agent.settings import SettingsError
 from optimizer.plan.circuit import Circuit
 from optimizer.plan.office import Brake, JobRun, Lease
@@ -76,6 +78,24 @@ def office_data(store: Store) -> dict[str, Any]:
         "circuits": [adapter(Circuit).dump_python(circuit, mode="json") for circuit in _open(store)],
         "jobs": [adapter(JobRun).dump_python(run, mode="json") for run in newest(store)],
     }
+
+
+def without_settings(config: Path, error: SettingsError | ConnectorError, now: datetime) -> Answer:
+    """What the store says of an agent that runs on with the settings that it read before.
+
+    Raises:
+        SettingsError, ConnectorError: No agent runs; then the error is all that there is to say.
+        StoreError: The store cannot be opened.
+    """
+    try:
+        with open_store(config) as store:
+            leader, words, data = store.leader(), office_words(store, now), office_data(store)
+    except SettingsError:
+        raise error from None
+    if leader is None or leader.until <= now:
+        raise error
+    told = redacted(f"{error}\nThe agent goes on with the settings that it read before:")
+    return Answer(Text("\n".join([told, *words])), {"error": str(error), "agent": data}, Exit.ERROR)
 
 
 def newest(store: Store) -> list[JobRun]:

@@ -49,7 +49,7 @@ def refit(config: Path, as_of: str | None, seed: int | None, draws: int | None, 
         tests=configuration.lift_tests(settings, home),
         seed=secrets.randbits(32) if seed is None else seed,
     )
-    database = file_beside(configuration.store_url(settings, home), home)
+    database = file_beside(configuration.store_url(settings.store, home), home)
     with open_house(config) as house:
         today = house.today() if as_of is None else _day(as_of)
         late = today < house.today() and house.store.latest_priors(house.clock.now()) is not None

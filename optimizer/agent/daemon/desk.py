@@ -28,7 +28,9 @@ from optimizer.agent.daemon.seen import Seen, sight, told
 from optimizer.agent.daemon.writes import RESTED, Writes
 from optimizer.agent.settings import Settings
 from optimizer.agent.settings_daemon import DaemonTable
-from optimizer.ports import Clock, Fenced, StoreError
+from optimizer.agent.store.places import is_there
+from optimizer.plan.office import Outcome
+from optimizer.ports import Clock, Fenced, StoreError, StoreGone
 
 _LOG: Final = structlog.get_logger("outlay.daemon")
 _SETTINGS: Final = "the settings that were read before stand: "
@@ -65,6 +67,8 @@ class Desk:
         self._written: float | None = None
         self._jobs = Jobs(clock)
         self._writes = Writes(clock, self._jobs)
+        self._url = ""  # of the database that was opened last
+        self._settled = ""  # what was kept last of settings that were refused
         self._refits: Refits | None = None
         self._leaving = False
         self._again = _NEVER  # when settings that were refused are read again
@@ -79,7 +83,9 @@ class Desk:
         """
         written = self._config.stat().st_mtime if self._config.exists() else None
         settings = configuration.load(self._config)
-        url = configuration.store_url(settings, self._config.resolve().parent)
+        url = configuration.store_url(settings.store, self._config.resolve().parent)
+        if url == self._url and not is_there(url):
+            raise StoreGone("the database", replaced=False)
         with self._shared.claims.taking(self._config, settings.portfolio.name, url), ExitStack() as held:
             house = held.enter_context(open_house(self._config, self._clock))
             self.leave()
@@ -88,6 +94,7 @@ class Desk:
         self._house, self._written, self._table = house, written, settings.daemon
         self._board = Board(house.store)
         self._again, self._refused = _NEVER, ""
+        self._url = url
         house.tenure.leaving = self._leaving
         self.name = house.name
         self._timetable = _timetable(settings)
@@ -100,9 +107,13 @@ class Desk:
         try:
             if self._house is not None and self._leads(self._house):
                 self._work(self._house)
+                self._settle_settings(self._house, trouble)
         except Fenced as fenced:
             _LOG.warning("stepped down", portfolio=self.name, why=str(fenced))
             self._step_down()
+        except StoreGone as gone:
+            trouble = told(self.name, "look", gone)
+            self._again = self._clock.now() if gone.replaced else self._again
         except Exception as error:  # noqa: BLE001 - one portfolio's defect must not end the others
             trouble = told(self.name, "look", error)
         self.seen = self._sight(trouble)
@@ -171,6 +182,14 @@ class Desk:
             return self._refused
         _LOG.info("settings read", portfolio=self.name, file=str(self._config))
         return ""
+
+    def _settle_settings(self, house: House, trouble: str) -> None:
+        """Keep that new settings were refused, for whoever asks the store, and that they are well again."""
+        if trouble == self._settled:
+            return
+        ended = (Outcome.FAILED, trouble) if trouble else (Outcome.DONE, "the settings of the file are in force")
+        self._jobs.say(house, "settings", "file", ended)
+        self._settled = trouble
 
     def _leads(self, house: House) -> bool:
         if house.tenure.epoch is not None:

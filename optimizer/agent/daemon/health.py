@@ -96,6 +96,7 @@ class Figures(Collector):
         yield self._circuits()
         yield from self._jobs()
         yield self._findings()
+        yield self._doubts()
 
     def _jobs(self) -> Iterator[Metric]:
         ended = GaugeMetricFamily(
@@ -126,6 +127,14 @@ class Figures(Collector):
             for code, severity in sorted({(f.code, f.severity.value) for f in found}):
                 count = sum((f.code, f.severity.value) == (code, severity) for f in found)
                 family.add_metric([desk.name, code, severity], count)
+        return family
+
+    def _doubts(self) -> Metric:
+        words = "Accounts and clocks that are not believed"
+        family = GaugeMetricFamily("outlay_doubts", words, labels=["portfolio", "code"])
+        for desk in self._desks:
+            for code in sorted({doubt.code for doubt in desk.seen.doubts}):
+                family.add_metric([desk.name, code], sum(doubt.code == code for doubt in desk.seen.doubts))
         return family
 
     def _oldest(self, seen: Seen) -> float:

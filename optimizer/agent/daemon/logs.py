@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import logging
-import re
+import os
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
-_KEEPS: Final = re.compile(
-    r"(?i)\b(token|secret|password|passwd|api[_-]?key|authorization|credential)s?\b(\s*[=:]\s*)\S+"
-)
-_LOGIN: Final = re.compile(r"(?<=://)[^/@\s:]*:[^/@\s]+(?=@)")
+from optimizer.agent.secrecy import keep, of_environment, redacted
 
 
 def configure() -> None:
     """Let every log line of this process be one JSON object on standard error."""
+    keep(of_environment(os.environ))
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -36,7 +34,7 @@ def configure() -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
-                redacted,
+                _discreet,
                 structlog.processors.JSONRenderer(ensure_ascii=False),
             ],
         )
@@ -45,11 +43,21 @@ def configure() -> None:
     root.handlers = [handler]
     root.setLevel(logging.INFO)
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a look that lasts longer than a tick is no trouble
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)  # what it cannot send it names by its address
 
 
-def redacted(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Blot out what looks like a secret in every text of a log line: a last net, not the first."""
+def _discreet(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Take secrets out of every text of a log line."""
     for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = _LOGIN.sub("***", _KEEPS.sub(r"\1\2***", value))
+        event[key] = _without(value)
     return event
+
+
+def _without(value: Any) -> Any:
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, list | tuple):
+        return [_without(part) for part in value]
+    if isinstance(value, dict):
+        return {key: _without(part) for key, part in value.items()}
+    return value

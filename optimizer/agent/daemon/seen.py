@@ -11,15 +11,17 @@ import structlog
 from connectors.errors import ConnectorError
 from optimizer.agent.cycle import House, Refused
 from optimizer.agent.daemon.board import Board
+from optimizer.agent.secrecy import redacted
 from optimizer.agent.settings import SettingsError
 from optimizer.plan.circuit import Circuit
+from optimizer.plan.doubts import Doubt
 from optimizer.plan.office import Brake, JobRun, Lease
 from optimizer.plan.recommendation import IntentState, Record
-from optimizer.ports import MapFailed, StoreError
+from optimizer.ports import MapFailed, NotTold, StoreError
 
 _LOG: Final = structlog.get_logger("outlay.daemon")
 
-KNOWN: Final = (ConnectorError, StoreError, SettingsError, Refused, MapFailed)
+KNOWN: Final = (ConnectorError, StoreError, SettingsError, Refused, MapFailed, NotTold)
 """Errors that say what is wrong and how it is mended; any other is a defect of ours."""
 
 
@@ -36,6 +38,7 @@ class Seen:
         waiting: Proposals that wait for a person.
         open_writes, unknown_writes: Planned or being sent; of these, being sent.
         circuits: Breakers of accounts that are open.
+        doubts: What stands in doubt of the data.
         trouble: Why the last look came to nothing, or why new settings were not taken; empty if all is well.
     """
 
@@ -48,6 +51,7 @@ class Seen:
     open_writes: int = 0
     unknown_writes: int = 0
     circuits: tuple[Circuit, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
     trouble: str = ""
 
 
@@ -69,6 +73,7 @@ def sight(house: House, board: Board, runs: dict[str, JobRun], now: datetime, tr
         open_writes=len(opened),
         unknown_writes=sum(intent.state is IntentState.SENDING for intent in opened),
         circuits=board.open_circuits(),
+        doubts=house.store.doubts(now),
         trouble=trouble,
     )
 
@@ -76,6 +81,6 @@ def sight(house: House, board: Board, runs: dict[str, JobRun], now: datetime, tr
 def told(portfolio: str, job: str, error: Exception) -> str:
     """Log a failure, with its traceback where it is a defect of ours, and return it in words."""
     known = isinstance(error, KNOWN)
-    words = str(error) if known else f"unexpected {type(error).__name__}: {error}"
+    words = redacted(str(error) if known else f"unexpected {type(error).__name__}: {error}")
     _LOG.warning("failed", portfolio=portfolio, job=job, words=words, exc_info=None if known else error)
     return words

@@ -13,6 +13,7 @@ from optimizer.agent.daemon.agenda import settled
 from optimizer.agent.daemon.board import WRITTEN, Board
 from optimizer.agent.daemon.jobs import Jobs
 from optimizer.agent.daemon.seen import KNOWN, told
+from optimizer.agent.secrecy import redacted
 from optimizer.plan.office import Outcome
 from optimizer.plan.recommendation import Record, State
 from optimizer.ports import Clock, Fenced
@@ -67,7 +68,7 @@ def _tried(house: House, job: str, act: Callable[[], Record], rec_id: str, other
     except Fenced:
         raise
     except KNOWN as error:
-        return Outcome.DONE, f"{rec_id} {otherwise}: {error}"
+        return Outcome.DONE, redacted(f"{rec_id} {otherwise}: {error}")
     except Exception as error:  # noqa: BLE001
         return Outcome.FAILED, f"{rec_id} {otherwise}: {told(house.name, job, error)}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, tuple_
@@ -16,16 +16,23 @@ _READING, _ACCOUNT = t.core(t.AdReading), t.core(t.Account)
 _AT_ONCE = 300  # rows of one statement; a database bounds how many values a statement may hold
 
 
-def note(connection: Connection, connector: str, ads: Sequence[AdState], read_at: int) -> None:
+def note(
+    connection: Connection, connector: str, ads: Sequence[AdState], read_at: int, unread: Collection[str] = frozenset()
+) -> None:
     """Enter readings that differ from what was in force at their time; one of the same instant replaces.
 
-    Ads of the connector that were in force then, but were not read, are entered as absent.
+    Ads of the connector that were in force then, but were not read, are entered as absent, but for those of accounts
+    that are `unread`.
     """
     check_ads(connector, ads)
     in_force = read(connection, read_at)
     changed = [(ad, _reading(ad)) for ad in ads if in_force.get(ad.key) != ad]
     met = {ad.key for ad in ads}
-    gone = [ad for key, ad in in_force.items() if key.connector == connector and key not in met]
+    gone = [
+        ad
+        for key, ad in in_force.items()
+        if key.connector == connector and key not in met and key.account_id not in unread
+    ]
     changed += [(ad, _reading(ad) | {"status": None}) for ad in gone]
     accounts = number_accounts(connection, dict.fromkeys(ad.account for ad in (*ads, *gone)))
     rows = [

@@ -9,13 +9,16 @@ from __future__ import annotations
 from datetime import UTC, date, timedelta
 
 import numpy as np
+import numpy.typing as npt
 
-from optimizer.agent.store.instants import local_day
+from optimizer.agent.store.instants import local_day, to_instant
 from optimizer.agent.store.known import Cells, Facts, Groups, Known, Span
 from optimizer.agent.store.layout import Layout, accounts, lay_out
 from optimizer.agent.store.maturation import delay_triangles
-from optimizer.plan.snapshot import ArmPanel, FloatArray, Freshness, IntArray, Panel, Snapshot
+from optimizer.plan.snapshot import ArmPanel, FloatArray, Freshness, IntArray, Panel, Restatements, Snapshot
 from optimizer.ports import SnapshotQuery
+
+BoolArray = npt.NDArray[np.bool_]
 
 MOVES_WINDOW = timedelta(days=30)
 """How far back a snapshot tells of our own changes."""
@@ -39,7 +42,7 @@ def assemble(query: SnapshotQuery, known: Known, facts: Facts) -> Snapshot:
     """
     layout = lay_out(known, query.currency)
     span = span_of(query)
-    paid, unbudgeted = _totals(layout, facts, span)
+    paid, unbudgeted = _totals(query, layout, facts, span)
     first_day, told = date.fromordinal(span.since), _auctions(layout, facts, span)
     return Snapshot(
         known_at=query.known_at.astimezone(UTC),
@@ -49,7 +52,7 @@ def assemble(query: SnapshotQuery, known: Known, facts: Facts) -> Snapshot:
         targets=layout.targets,
         panel=Panel(first_day=first_day, **paid, budget=_budgets(layout, known, span), **told),
         delays=delay_triangles(query, known, layout, facts, _triangle_span(span)),
-        arms=_arm_panel(layout, facts, span),
+        arms=_arm_panel(query, layout, facts, span),
         moves=tuple(sorted(known.moves, key=lambda move: (move.at, move.key))),
         freshness=_freshness(known),
         unbudgeted=unbudgeted,
@@ -60,6 +63,8 @@ def assemble(query: SnapshotQuery, known: Known, facts: Facts) -> Snapshot:
             sorted((e.plan for e in known.experiments if e.open_at(query.known_at)), key=lambda plan: plan.name)
         ),
         ad_priors=known.ad_priors,
+        restated=_restated(query, layout, facts, span),
+        doubts=tuple(known.doubts),
     )
 
 
@@ -73,14 +78,49 @@ def _triangle_span(span: Span) -> Span:
     return Span(max(span.since, span.until - _TRIANGLE_DAYS), span.until)
 
 
-def _totals(layout: Layout, facts: Facts, span: Span) -> tuple[dict[str, FloatArray], tuple[str, ...]]:
+def _restated(query: SnapshotQuery, layout: Layout, facts: Facts, span: Span) -> Restatements | None:
+    """Return what became known of late of the days of the triangles, less what came to nothing; None without any."""
+    if not query.restated_within:
+        return None
+    then = to_instant(query.known_at - query.restated_within)
+    cells = facts.restated(layout.by_target, _triangle_span(span), then)
+    if not cells.group.size:
+        return None
+    place, row = np.unique(cells.group * 2**23 + cells.day, return_inverse=True)
+    spend, conversions = (
+        np.bincount(row.reshape(-1), weights=column, minlength=place.size) / _MICROS for column in cells.measures.T
+    )
+    moved = (spend != 0) | (conversions != 0)
+    if not moved.any():
+        return None
+    target, day = np.divmod(place[moved], 2**23)
+    return Restatements(target, day - span.since, spend[moved], conversions[moved])
+
+
+def _totals(
+    query: SnapshotQuery, layout: Layout, facts: Facts, span: Span
+) -> tuple[dict[str, FloatArray], tuple[str, ...]]:
     """Return the panel's measures, and the campaigns without a budget that spent of late, in one reading."""
     count = len(layout.targets)
     groups: Groups = {**layout.by_target, **{number: count + place for number, place in layout.by_stray.items()}}
     grids = _grids(facts.totals(groups, span), count + len(layout.strays), span)
     recent = np.nansum(grids["spend"][count:, -_RECENT_DAYS:], axis=1)
     strays = tuple(name for name, spend in zip(layout.strays, recent, strict=True) if spend > 0)
-    return {name: grid[:count] for name, grid in grids.items()}, strays
+    running = _running(query, layout, span)
+    return {name: _over(grid[:count], running) for name, grid in grids.items()}, strays
+
+
+def _running(query: SnapshotQuery, layout: Layout, span: Span) -> BoolArray:
+    """Whether a day was not over yet in the zone of each target's account: what it reports so far is no day's total."""
+    known_at, days = to_instant(query.known_at), np.arange(span.since, span.until)
+    today = [local_day(known_at, target.budget.account.time_zone) for target in layout.targets]
+    running: BoolArray = days[None, :] >= np.array(today, dtype=np.int64).reshape(-1, 1)
+    return running
+
+
+def _over(grid: FloatArray, running: BoolArray) -> FloatArray:
+    """A grid without the days that were not over."""
+    return np.where(running, np.nan, grid) if running.any() else grid
 
 
 def _auctions(layout: Layout, facts: Facts, span: Span) -> dict[str, FloatArray]:
@@ -133,10 +173,12 @@ def _budgets(layout: Layout, known: Known, span: Span) -> FloatArray:
     return amounts[np.maximum.accumulate(number, axis=1)]
 
 
-def _arm_panel(layout: Layout, facts: Facts, span: Span) -> ArmPanel | None:
+def _arm_panel(query: SnapshotQuery, layout: Layout, facts: Facts, span: Span) -> ArmPanel | None:
     if not layout.arms:
         return None
-    return ArmPanel(layout.arms, **_grids(facts.totals(layout.by_arm, span), len(layout.arms), span))
+    grids = _grids(facts.totals(layout.by_arm, span), len(layout.arms), span)
+    running = _running(query, layout, span)[[arm.target for arm in layout.arms]]
+    return ArmPanel(layout.arms, **{name: _over(grid, running) for name, grid in grids.items()})
 
 
 def _freshness(known: Known) -> tuple[Freshness, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -118,16 +118,25 @@ def note_entities(connection: Connection, entities: Iterable[Entity], read_at: i
     ])  # fmt: skip
 
 
-def note_budgets(connection: Connection, connector: str, budgets: Iterable[BudgetTarget], read_at: int) -> None:
+def note_budgets(
+    connection: Connection,
+    connector: str,
+    budgets: Iterable[BudgetTarget],
+    read_at: int,
+    unread: Collection[str] = frozenset(),
+) -> None:
     """Enter readings that differ from what was in force at their time; one of the same instant replaces.
 
-    Budgets of the connector that were in force then, but were not read, are entered as absent.
+    Budgets of the connector that were in force then, but were not read, are entered as absent, but for those of
+    accounts that are `unread`.
     """
     listed = list(budgets)
     check_budgets(connector, listed)
     in_force = read_budgets(connection, read_at)
     accounts = number_accounts(connection, dict.fromkeys(b.account for b in (*in_force.values(), *listed)))
-    gone = {key: budget for key, budget in in_force.items() if key.connector == connector}
+    gone = {
+        key: budget for key, budget in in_force.items() if key.connector == connector and key.account_id not in unread
+    }
     changed: list[tuple[BudgetTarget, dict[str, Any]]] = []
     for budget in listed:
         gone.pop(budget.key, None)
@@ -163,6 +172,12 @@ def _enter(
         {"budget": numbers[owner, budget.budget_id], "read_at": read_at, **reading}
         for owner, (budget, reading) in zip(owners, changed, strict=True)
     ])  # fmt: skip
+
+
+def stored_accounts(connection: Connection, connector: str) -> tuple[Account, ...]:
+    """Return the accounts of one connector, by their ids."""
+    found = (account for account in _accounts(connection).values() if account.connector == connector)
+    return tuple(sorted(found, key=lambda account: account.account_id))
 
 
 def count_series(connection: Connection) -> int:
@@ -290,14 +305,15 @@ def _reading(budget: BudgetTarget) -> dict[str, Any]:
         "minimum": None if budget.minimum is None else budget.minimum.micros,
         "quantum": budget.quantum_micros,
         "etag": budget.etag,
+        "learning": budget.learning,
     }
 
 
 def _budget(row: Sequence[Any], account: Account) -> BudgetTarget:
     """A budget from its id and the columns of `_READ`."""
-    budget_id, name, holder, covers, amount, kind, shared, minimum, quantum, etag = row
+    budget_id, name, holder, covers, amount, kind, shared, minimum, quantum, etag, learning = row
     return BudgetTarget(
         account, budget_id, name, Level(holder), tuple(json.loads(covers)),
         Money(amount, account.currency), BudgetKind(kind), shared,
-        None if minimum is None else Money(minimum, account.currency), quantum, etag,
+        None if minimum is None else Money(minimum, account.currency), quantum, etag, bool(learning),
     )  # fmt: skip

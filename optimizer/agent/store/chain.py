@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -58,6 +59,13 @@ def entries(connection: Connection, after: int, limit: int) -> tuple[Entry, ...]
         return tuple(
             Entry(row.id or 0, _event(row), row.subject, row.previous, row.hash) for row in session.exec(statement)
         )
+
+
+def last_written(connection: Connection) -> datetime | None:
+    """Return when the last entry was written; see `Store.last_written`."""
+    with Session(connection) as session:
+        at = session.exec(select(t.Event.at).order_by(col(t.Event.id).desc()).limit(1)).one_or_none()
+    return None if at is None else from_instant(at)
 
 
 def _event(row: t.Event) -> Event:

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.util import LRUCache
 
 from optimizer.agent.store.seat import FileSeat, Seat
-from optimizer.ports import StoreError
+from optimizer.ports import StoreError, StoreGone
 
 _BUSY_SECONDS = 10.0
 _RETRY_SECONDS = 0.01
@@ -40,6 +40,7 @@ _MENDS = (
     ("locked", "another process is writing; let it finish, then try again"),
     ("readonly", "make the file and its folder writable"),
     ("unable to open", "make the file and its folder readable and writable"),
+    ("disk I/O error", "look at the disk, its quota and its mount, then try again; nothing was half stored"),
     ("disk is full", "free some space, then try again; nothing was half stored"),
     ("not a database", "name another file in [store] url; this one is something else"),
     ("malformed", "the file is damaged; restore it from a backup"),
@@ -181,6 +182,7 @@ class Database(SqlDatabase):
             busy_seconds: How long to wait for the write lock of another process.
         """
         self.path = path
+        self._file: tuple[int, int] | None = None
         dialect, compiled = _shared()
         engine = create_engine(
             URL.create("sqlite", database=str(path)),
@@ -190,6 +192,21 @@ class Database(SqlDatabase):
         engine.dialect = dialect
         event.listen(engine, "connect", lambda connection, _record: _prepare(connection, busy_seconds))
         super().__init__(str(path), engine)
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """See `SqlDatabase.connect`. What is written to a file that was removed is lost with the last who has it open.
+
+        Raises:
+            StoreGone: The file that was opened is no longer there, or is another one.
+            StoreError: It cannot be opened.
+        """
+        there = _identity(self.path)
+        if self._file is not None and there != self._file:
+            raise StoreGone(str(self.path), replaced=there is not None)
+        with super().connect() as connection:
+            self._file = self._file or _identity(self.path)
+            yield connection
 
     def words(self, error: BaseException) -> str:
         """See `SqlDatabase.words`."""
@@ -308,6 +325,15 @@ def _use_wal(connection: Any, deadline: float) -> None:
             time.sleep(_RETRY_SECONDS)
         else:
             return
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file stands under a name, whatever it is called; None without one."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _data_version(connection: Connection) -> int:

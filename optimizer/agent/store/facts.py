@@ -112,6 +112,17 @@ _OF_BLOCK = (
     "(SELECT id AS series_id, 0 AS grp FROM series WHERE id >= :low AND id < :high) m "
     "JOIN fact v ON v.series_id = m.series_id AND v.day >= :since AND v.day < :until"
 )
+# Each version that was replaced within some time, beside the one that replaced it: what came of several adds up.
+_LATELY = """
+    fact_revision v ON v.series_id = m.series_id AND v.day >= :since AND v.day < :until
+        AND v.known_to > :then AND v.known_to <= :known_at
+"""
+_CHANGES = tuple(
+    f"SELECT m.grp, v.day, SUM(w.spend - v.spend), SUM(w.conversions - v.conversions) FROM temp.member m "  # noqa: S608
+    f"JOIN {_LATELY} JOIN {table} w ON w.series_id = v.series_id AND w.day = v.day AND w.known_from = v.known_to "
+    "GROUP BY m.grp, v.day"
+    for table in ("fact", "fact_revision")
+)
 
 
 def ingest(connection: Connection, rows: Iterable[PerformanceRow]) -> IngestReport:
@@ -224,6 +235,12 @@ class SqlFacts(RecalledFacts):
     def _replaced(self, groups: Groups, span: Span) -> IntArray:
         return self._columns(groups, (*STATED, "known_to"), (f"{_REPLACED} AND v.known_from <= :known_at",), span)
 
+    def restated(self, groups: Groups, span: Span, then: int) -> Cells:
+        """Return by how much what was known was changed after an earlier instant."""
+        parts = self._on_each(groups, lambda reader: reader.rows(_CHANGES, span, 4, then=then))
+        table = np.concatenate(parts)
+        return Cells(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
+
     def _columns(self, groups: Groups, columns: Sequence[str], sources: Sequence[str], span: Span) -> IntArray:
         """The rows of the groups' series in some sources, one source after another; see `_Reader.columns`."""
         found = self._on_each(groups, lambda reader: [reader.columns(columns, source, span) for source in sources])
@@ -269,9 +286,9 @@ class _Reader:
         """Return what a query says that answers with one truth value."""
         return bool(self._connection.exec_driver_sql(query).scalar_one())
 
-    def rows(self, queries: Sequence[str], span: Span, width: int) -> FloatArray:
+    def rows(self, queries: Sequence[str], span: Span, width: int, **more: int) -> FloatArray:
         """Return the queries' rows, one query after another; a float holds every instant and exact sum among them."""
-        bounds = {"since": span.since, "until": span.until, "known_at": self._known_at}
+        bounds = {"since": span.since, "until": span.until, "known_at": self._known_at, **more}
         parts = [np.zeros((0, width))]
         for query in queries:
             # The driver's own cursor: on hundreds of thousands of rows SQLAlchemy's row objects double the time.

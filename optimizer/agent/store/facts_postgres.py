@@ -130,6 +130,14 @@ _OF_BLOCK = f"""
 """  # noqa: S608
 _DAYS = "SELECT MIN(day), MAX(day) FROM pg_temp.reading"
 
+# Each version that was replaced within some time, beside the one that replaced it: what came of several adds up.
+_CHANGES = tuple(
+    f"SELECT m.grp, v.day, SUM(w.spend - v.spend), SUM(w.conversions - v.conversions) FROM {_MEMBERS} "  # noqa: S608
+    f"JOIN {_REPLACED} AND v.known_to > %(then)s AND v.known_to <= %(known_at)s "
+    f"JOIN {table} w ON w.series_id = v.series_id AND w.day = v.day AND w.known_from = v.known_to GROUP BY m.grp, v.day"
+    for table in ("fact", "fact_revision")
+)
+
 
 def ingest(connection: Connection, rows: Iterable[PerformanceRow]) -> IngestReport:
     """Take in rows, in one transaction of a connection that has none; see `Store.ingest`.
@@ -258,9 +266,14 @@ class PostgresFacts(RecalledFacts):
         query = f"COPY (SELECT m.series_id, m.grp, {listed} FROM {_MEMBERS} JOIN {source}) TO STDOUT"  # noqa: S608
         return _whole(self._connection, query, self._asked(groups, span), 2 + len(columns))
 
-    def _read(self, queries: Sequence[str], groups: Groups, span: Span, width: int) -> FloatArray:
+    def restated(self, groups: Groups, span: Span, then: int) -> Cells:
+        """Return by how much what was known was changed after an earlier instant."""
+        table = self._read(_CHANGES, groups, span, 4, then=then)
+        return Cells(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
+
+    def _read(self, queries: Sequence[str], groups: Groups, span: Span, width: int, **more: int) -> FloatArray:
         """Return the queries' rows, one query after another; a float holds every instant and exact sum among them."""
-        asked = self._asked(groups, span)
+        asked = {**self._asked(groups, span), **more}
         parts = []
         for query in queries:
             with _driven(self._connection, f"COPY ({query}) TO STDOUT (NULL 'nan')", asked) as copy:

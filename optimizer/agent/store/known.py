@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from connectors.contract import AdState, BudgetKey, BudgetTarget, Entity, EntityKind, Series
+from optimizer.plan.doubts import Doubt
 from optimizer.plan.experiments import ExperimentRecord
 from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.snapshot import AdSwitch, BudgetMove, FloatArray, IntArray
@@ -54,6 +55,7 @@ class Known:
         ads: Each ad whose status can be set, as read last.
         switches: Our acknowledged pauses and resumes in the window that a snapshot tells of.
         experiments: All that were ever registered; which of them were open then is seen from their times.
+        doubts: What stood in doubt then.
     """
 
     series: Sequence[KnownSeries]
@@ -66,6 +68,7 @@ class Known:
     ads: Sequence[AdState] = ()
     switches: Sequence[AdSwitch] = ()
     experiments: Sequence[ExperimentRecord] = ()
+    doubts: Sequence[Doubt] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,4 +117,11 @@ class Facts(Protocol):
 
     def revisions(self, groups: Groups, span: Span) -> Revisions:
         """Return how the conversions of groups and days came to be known."""
+        ...
+
+    def restated(self, groups: Groups, span: Span, then: int) -> Cells:
+        """Return by how much spend and conversions of rows that were known were changed after an earlier instant.
+
+        Micros, shape (N, 2); a group and day may stand more than once, then its changes add up.
+        """
         ...

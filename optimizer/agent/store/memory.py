@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from itertools import pairwise
 from operator import attrgetter, itemgetter
 
 import numpy as np
@@ -33,6 +34,7 @@ from optimizer.agent.store.rules import (
     check_alone,
     check_budgets,
     check_closing,
+    check_doubts,
     check_intent,
     check_registration,
     check_step,
@@ -46,6 +48,7 @@ from optimizer.agent.store.timeline import Clash, Measures, Version, fold, in_fo
 from optimizer.approval import OPEN
 from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
+from optimizer.plan.doubts import Doubt
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.office import Pulse
 from optimizer.plan.priors import AdPriors, ResponsePriors
@@ -77,6 +80,7 @@ class MemoryStore(MemoryOffice):
         self._intents: dict[str, tuple[Intent, datetime | None]] = {}
         self._refits: tuple[RefitRecord, ...] = ()
         self._experiments: tuple[ExperimentRecord, ...] = ()
+        self._doubts: tuple[tuple[Doubt, datetime | None], ...] = ()  # with when it ended
 
     def ingest(self, rows: Iterable[PerformanceRow]) -> IngestReport:
         """See `Store.ingest`. Unlike the others this one holds all rows, as it does anyway."""
@@ -109,7 +113,37 @@ class MemoryStore(MemoryOffice):
             key = (entity.account.connector, entity.account.account_id, EntityKind(entity.kind), entity.entity_id)
             _enter(self._entities.setdefault(key, []), to_instant(read_at), entity)
 
-    def note_budgets(self, connector: str, budgets: Iterable[BudgetTarget], read_at: datetime) -> None:
+    def accounts(self, connector: str) -> tuple[Account, ...]:
+        """See `Store.accounts`."""
+        found = (account for account in self._accounts.values() if account.connector == connector)
+        return tuple(sorted(found, key=attrgetter("account_id")))
+
+    def note_doubts(self, connector: str, doubts: Sequence[Doubt], read_at: datetime) -> None:
+        """See `Store.note_doubts`."""
+        check_doubts(connector, doubts)
+        standing = [doubt for doubt, ended in self._doubts if ended is None and doubt.connector == connector]
+        over = [old for old in standing if not any(old.same(doubt) for doubt in doubts)]
+        kept = ((d, read_at if ended is None and d in over else ended) for d, ended in self._doubts)
+        plain = read_at.astimezone(UTC)
+        new = ((replace(d, since=plain), None) for d in doubts if not any(d.same(old) for old in standing))
+        self._doubts = (*((d, ended) for d, ended in kept if ended is None or ended > d.since), *new)
+
+    def doubts(self, known_at: datetime) -> tuple[Doubt, ...]:
+        """See `Store.doubts`."""
+        found = [d for d, ended in self._doubts if d.since <= known_at and (ended is None or ended > known_at)]
+        return tuple(sorted(found, key=attrgetter("connector", "account_id", "code")))
+
+    def last_written(self) -> datetime | None:
+        """See `Store.last_written`."""
+        return self._entries[-1].event.at if self._entries else None
+
+    def note_budgets(
+        self,
+        connector: str,
+        budgets: Iterable[BudgetTarget],
+        read_at: datetime,
+        unread: Collection[str] = frozenset(),
+    ) -> None:
         """See `Store.note_budgets`."""
         listed = list(budgets)
         check_budgets(connector, listed)
@@ -119,10 +153,12 @@ class MemoryStore(MemoryOffice):
             _enter(self._readings.setdefault(budget.key, []), instant, budget)
         read = {budget.key for budget in listed}
         for key, readings in self._readings.items():
-            if key.connector == connector and key not in read:
+            if key.connector == connector and key not in read and key.account_id not in unread:
                 _enter(readings, instant, None)
 
-    def note_ads(self, connector: str, ads: Iterable[AdState], read_at: datetime) -> None:
+    def note_ads(
+        self, connector: str, ads: Iterable[AdState], read_at: datetime, unread: Collection[str] = frozenset()
+    ) -> None:
         """See `Store.note_ads`."""
         listed = list(ads)
         check_ads(connector, listed)
@@ -132,7 +168,7 @@ class MemoryStore(MemoryOffice):
             _enter(self._statuses.setdefault(ad.key, []), instant, ad)
         read = {ad.key for ad in listed}
         for key, readings in self._statuses.items():
-            if key.connector == connector and key not in read:
+            if key.connector == connector and key not in read and key.account_id not in unread:
                 _enter(readings, instant, None)
 
     def snapshot(self, query: SnapshotQuery) -> Snapshot:
@@ -155,6 +191,7 @@ class MemoryStore(MemoryOffice):
             switches=self._switches(query.known_at),
             experiments=self._experiments,
             ad_priors=self.latest_ad_priors(query.known_at),
+            doubts=self.doubts(query.known_at),
         )
         return assemble(query, known, _MemoryFacts(self._histories, self._auctions, known_at))
 
@@ -358,6 +395,17 @@ class _MemoryFacts:
                 before = version.measures[1]
         group, day, first, known_from = np.array(keys, dtype=np.int64).reshape(-1, 4).T
         return Revisions(group, day, first, known_from, np.array(changes, dtype=np.float64))
+
+    def restated(self, groups: Groups, span: Span, then: int) -> Cells:
+        """Return one cell per change of what was known."""
+        cells = [
+            (group, day, *((new.measures[m] or 0) - (old.measures[m] or 0) for m in (0, 1)))
+            for group, day, history in self._days(groups, span)
+            for old, new in pairwise(history)
+            if then < new.known_from <= self._known_at
+        ]
+        table = np.array(cells, dtype=np.float64).reshape(-1, 4)
+        return Cells(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
 
     def _days(self, groups: Groups, span: Span) -> Iterable[tuple[int, int, list[Version]]]:
         for number, group in groups.items():

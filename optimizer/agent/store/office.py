@@ -207,7 +207,7 @@ def _lead(lease: Lease, *, seated: bool) -> dict[str, Any]:
     }
 
 
-def _lease(row: Row[Any]) -> Lease:
+def _lease(row: Any) -> Lease:
     return Lease(row.epoch, row.holder, from_instant(row.until))
 
 

@@ -41,7 +41,7 @@ _MENDS = (
     (("40001", "40P01"), "others wrote at the same time; try again"),
     (("53100",), "free some space on the server, then try again; nothing was half stored"),
     (("53300",), "let the server take more connections (max_connections), or end some"),
-    (("28P01", "28000"), "set user and password: OUTLAY_STORE__URL, OUTLAY_STORE__PASSWORD or a secret file"),
+    (("28P01", "28000"), "set user and password by OUTLAY_STORE__URL, OUTLAY_STORE__PASSWORD or a secret file"),
     (("3D000",), "create the database (createdb), or name another in [store] url"),
     (("42501",), "let this user create and write tables in the database's schema"),
     (("25006",), "name the server that takes writes; this one is a copy or read-only"),

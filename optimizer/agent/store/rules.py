@@ -8,6 +8,7 @@ from typing import Final
 
 from connectors.contract import Account, AdKey, AdState, BudgetTarget
 from optimizer.approval import STEPS
+from optimizer.plan.doubts import Doubt
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.recommendation import BudgetIntent, Intent, IntentState, Record, State, Transition
 from optimizer.ports import NotFound, StateConflict, StoreError
@@ -66,6 +67,21 @@ def check_ads(connector: str, ads: Iterable[AdState]) -> None:
         if ad.key in met:
             raise StoreError(f"ad {ad.key} was read twice in one reading; correct the connector")
         met.add(ad.key)
+
+
+def check_doubts(connector: str, doubts: Iterable[Doubt]) -> None:
+    """Check that doubts are of one connector, and that each account and code has one at most.
+
+    Raises:
+        StoreError: One is of another connector, or two are of one account and code.
+    """
+    met: set[tuple[str, str]] = set()
+    for doubt in doubts:
+        if doubt.connector != connector:
+            raise StoreError(f"doubt {doubt.code!r} of {doubt.subject} was noted as one of {connector!r}")
+        if (doubt.account_id, doubt.code) in met:
+            raise StoreError(f"doubt {doubt.code!r} of {doubt.subject} was noted twice in one reading")
+        met.add((doubt.account_id, doubt.code))
 
 
 def check_alone(other: Intent | None) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection
 
-from connectors.contract import AdState, BudgetTarget, Entity, PerformanceRow
+from connectors.contract import Account, AdState, BudgetTarget, Entity, PerformanceRow
 from optimizer.agent.store import ads as statuses
 from optimizer.agent.store import catalogue, chain, experiments, facts, facts_postgres, ledger, office, refits, stray
+from optimizer.agent.store import doubts as doubted
 from optimizer.agent.store.assemble import MOVES_WINDOW, assemble
 from optimizer.agent.store.engine import SqlDatabase
 from optimizer.agent.store.instants import to_instant
@@ -21,6 +22,7 @@ from optimizer.agent.store.places import database_at
 from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
 from optimizer.plan.circuit import Circuit
+from optimizer.plan.doubts import Doubt
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome, Pulse
 from optimizer.plan.priors import AdPriors, ResponsePriors
@@ -79,17 +81,45 @@ class SqlStore:
         with self._database.learn() as connection:
             catalogue.note_entities(connection, listed, to_instant(read_at))
 
-    def note_budgets(self, connector: str, budgets: Iterable[BudgetTarget], read_at: datetime) -> None:
+    def accounts(self, connector: str) -> tuple[Account, ...]:
+        """See `Store.accounts`."""
+        with self._database.read() as connection:
+            return catalogue.stored_accounts(connection, connector)
+
+    def note_doubts(self, connector: str, doubts: Sequence[Doubt], read_at: datetime) -> None:
+        """See `Store.note_doubts`."""
+        with self._database.learn() as connection:
+            doubted.note(connection, connector, doubts, read_at)
+
+    def doubts(self, known_at: datetime) -> tuple[Doubt, ...]:
+        """See `Store.doubts`."""
+        with self._database.read() as connection:
+            return tuple(doubted.read(connection, to_instant(known_at)))
+
+    def last_written(self) -> datetime | None:
+        """See `Store.last_written`."""
+        with self._database.read() as connection:
+            return chain.last_written(connection)
+
+    def note_budgets(
+        self,
+        connector: str,
+        budgets: Iterable[BudgetTarget],
+        read_at: datetime,
+        unread: Collection[str] = frozenset(),
+    ) -> None:
         """See `Store.note_budgets`."""
         listed = list(budgets)
         with self._database.learn() as connection:
-            catalogue.note_budgets(connection, connector, listed, to_instant(read_at))
+            catalogue.note_budgets(connection, connector, listed, to_instant(read_at), unread)
 
-    def note_ads(self, connector: str, ads: Iterable[AdState], read_at: datetime) -> None:
+    def note_ads(
+        self, connector: str, ads: Iterable[AdState], read_at: datetime, unread: Collection[str] = frozenset()
+    ) -> None:
         """See `Store.note_ads`."""
         listed = list(ads)
         with self._database.learn() as connection:
-            statuses.note(connection, connector, listed, to_instant(read_at))
+            statuses.note(connection, connector, listed, to_instant(read_at), unread)
 
     def snapshot(self, query: SnapshotQuery) -> Snapshot:
         """See `Store.snapshot`."""
@@ -106,6 +136,7 @@ class SqlStore:
                 switches=ledger.switches(connection, to_instant(query.known_at - MOVES_WINDOW), known_at),
                 experiments=experiments.newest(connection, ALL_EXPERIMENTS),
                 ad_priors=refits.latest_ad_priors(connection, known_at),
+                doubts=doubted.read(connection, known_at),
             )
             return assemble(query, known, _FACTS[connection.dialect.name](connection, known_at, beside))
 

@@ -208,6 +208,7 @@ class BudgetReading(Table, table=True):
     minimum: int | None = _big()
     quantum: int = _big()
     etag: str
+    learning: bool | None = None
 
 
 class AdReading(Table, table=True):
@@ -225,6 +226,19 @@ class AdReading(Table, table=True):
     ad_group_id: str
     status: str | None
     etag: str
+
+
+class Doubt(Table, table=True):
+    """Why readings of an account are not believed, from `noted_at` until just before `ended_at`; NULL: it stands."""
+
+    __table_args__ = (CheckConstraint("ended_at > noted_at", name="interval"), _NO_ROWID)
+    connector: str = Field(primary_key=True)
+    account_id: str = Field(primary_key=True)
+    code: str = Field(primary_key=True)
+    noted_at: int = _big(primary_key=True)
+    ended_at: int | None = _big()
+    words: str = _text()
+    mend: str = _text()
 
 
 class Recommendation(Table, table=True):

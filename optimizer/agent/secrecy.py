@@ -1,0 +1,164 @@
+"""What must not be told: the secrets of this process by their values, and a net for what looks like one.
+
+Whoever reads a secret hands it to `keep`; whatever leaves the process as a text (a log, an error, a row of the store,
+an answer) goes through `redacted` first, and an exception of a connector through `scrub`, since others put it into
+words of their own. Secrets are only ever added: a text of before may still be on its way.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+HIDDEN: Final = "***"
+
+SHORTEST: Final = 6
+"""Shorter secrets are found by the net only: by their values they would be found in ordinary words, too."""
+
+_TELLING: Final = 8  # a part of an address that is no password must look like a token: long, with digits
+_NAMED: Final = re.compile(r"(?i)token|secret|passw|pwd|api[_-]?key|private[_-]?key|credential|auth|webhook|signature")
+_NET: Final = re.compile(
+    r"(?i)(\b[\w-]*(?:token|secret|password|passwd|api[_-]?key|authorization|credential|signature)s?"
+    r"[\"']?\s*[=:]\s*[\"']?)(?:(?:bearer|basic)\s+)?[^\s\"',;&*]+"
+)
+_LOGIN: Final = re.compile(r"(?<=://)[^/@\s:\"']*:[^/@\s\"']+(?=@)")
+
+
+class _Vault:
+    """The secrets of this process."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._known: set[str] = set()
+        self._found: re.Pattern[str] | None = None
+
+    def keep(self, values: Iterable[str]) -> None:
+        new = {form for value in values if len(value) >= SHORTEST for form in _forms(value)}
+        with self._lock:
+            if new <= self._known:
+                return
+            self._known |= new
+            longest_first = sorted(self._known, key=lambda value: (-len(value), value))
+            self._found = re.compile("|".join(map(re.escape, longest_first)))
+
+    def hide(self, text: str) -> str:
+        return text if self._found is None else self._found.sub(HIDDEN, text)
+
+
+_VAULT: Final = _Vault()
+
+
+def keep(values: Iterable[str]) -> None:
+    """Remember secrets, so that `redacted` finds them in every form in which they may be told."""
+    _VAULT.keep(values)
+
+
+def redacted(text: str) -> str:
+    """Return a text without the secrets that are known and without what looks like one."""
+    return _LOGIN.sub(HIDDEN, _NET.sub(rf"\g<1>{HIDDEN}", _VAULT.hide(text)))
+
+
+def scrub[E: BaseException](error: E) -> E:
+    """Take secrets out of an exception's words, and out of those that it was raised from; return it."""
+    met: set[int] = set()
+    links: list[BaseException | None] = [error]
+    while links:
+        link = links.pop()
+        if link is None or id(link) in met:
+            continue
+        met.add(id(link))
+        link.args = tuple(_clean(part) for part in link.args)
+        for name, value in vars(link).items():
+            if isinstance(value, str):
+                setattr(link, name, redacted(value))
+        links += [link.__cause__, link.__context__]
+    return error
+
+
+def discreetly[T](act: Callable[[], T]) -> T:
+    """Do what calls a connector.
+
+    Raises:
+        Exception: Whatever it raises, without secrets in its words.
+    """
+    try:
+        return act()
+    except Exception as error:
+        scrub(error)
+        raise
+
+
+def of_environment(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield the secrets of an environment: values of variables whose names say so, and logins in addresses."""
+    for name, value in environ.items():
+        if _NAMED.search(name):
+            yield value
+        yield from logins(value)
+    folder = environ.get("OUTLAY_SECRETS_DIR", "")
+    if folder and Path(folder).is_dir():
+        for path in Path(folder).iterdir():
+            try:
+                yield path.read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError):
+                continue  # reading the settings tells of it
+
+
+def of_options(options: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the secrets among a connector's settings, however deep: by their names, and logins in addresses."""
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            yield from of_options(value)
+        elif isinstance(value, str):
+            if _NAMED.search(name):
+                yield value
+            yield from logins(value)
+            if name == "env":
+                yield os.environ.get(value, "")
+
+
+def of_address(url: str) -> Iterator[str]:
+    """Yield what of the address of a service is secret: its password, and parts that look like tokens."""
+    yield from logins(url)
+    rest = url.partition("://")[2]
+    for part in re.split(r"[/:@?&=#]+", rest):
+        if "." not in part and len(part) >= _TELLING and re.search(r"\d", part) and re.search(r"[^\d]", part):
+            yield part
+            yield unquote(part)
+
+
+class Discreet(logging.Formatter):
+    """Puts log lines and tracebacks into words without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        return redacted(super().format(record))
+
+
+def logins(text: str) -> Iterator[str]:
+    """Yield the passwords in addresses (scheme://user:password@host), as they stand there and as they are meant."""
+    if "://" not in text:
+        return
+    try:
+        password = urlsplit(text).password
+    except ValueError:
+        password = None
+    if password:
+        yield password
+        yield unquote(password)
+
+
+def _forms(value: str) -> Iterator[str]:
+    """A secret as it may be told: plain, in an address, in JSON, in Python's words."""
+    yield from (value, quote(value, safe=""), quote(value), quote_plus(value), json.dumps(value)[1:-1])
+    yield from (json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1])
+
+
+def _clean(part: Any) -> Any:
+    return redacted(part) if isinstance(part, str) else part

@@ -1,0 +1,183 @@
+"""Whether what is read can be believed: accounts that are not what they were, times that cannot be, clocks apart.
+
+What is doubtful of a connector is kept in the store as a set that each reading replaces, so that a decision finds it
+beside its evidence. Of an account that is not what it was nothing is taken in: its history would be mixed with numbers
+of another unit, and its budgets are left as they were read last.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from connectors.contract import Account, AdState, BudgetTarget, Connector, Entity, PerformanceRow, TellsTime, zone
+from optimizer.guardrails import Guardrails
+from optimizer.plan.doubts import CHANGED, FUTURE, GONE, RECEIPT, SKEW, TWICE, UNREAD, Doubt
+from optimizer.ports import ClockWentBack, Store
+
+_OURS: Final = "Set this machine's clock (NTP), or look which of the two is wrong."
+
+
+def clock_stands(store: Store, guards: Guardrails, now: datetime) -> None:
+    """Check that time has not gone back since the history was last written.
+
+    Raises:
+        ClockWentBack: It has, by more than the clocks of machines that write in turn may differ.
+    """
+    written = store.last_written()
+    if written is not None and written - now > timedelta(seconds=guards.clock_skew_seconds):
+        raise ClockWentBack(now, written)
+
+
+def acknowledged(store: Store, guards: Guardrails, connector: str, at: datetime, now: datetime) -> None:
+    """Note where a write was acknowledged at a time that has not come yet: one of the two clocks is wrong.
+
+    Args:
+        store: Where it is noted.
+        guards: How far clocks may differ.
+        connector: Whose receipt it is.
+        at: What the receipt says.
+        now: Aware UTC.
+    """
+    if at - now <= timedelta(seconds=guards.clock_skew_seconds):
+        return
+    standing = [doubt for doubt in store.doubts(now) if doubt.connector == connector]
+    if any(doubt.code == RECEIPT for doubt in standing):
+        return
+    words = "a write was acknowledged at a time that had not come yet by this machine's clock"
+    store.note_doubts(connector, (*standing, Doubt(RECEIPT, connector, "", words, _OURS, now)), now)
+
+
+class Watch:
+    """One reading of one connector: lets through what can be believed, and notes what cannot.
+
+    Attributes:
+        unread: Accounts of which nothing is taken in, and whose budgets and ads stay as they were read last.
+    """
+
+    def __init__(self, store: Store, guards: Guardrails, connector: Connector, name: str, now: datetime) -> None:
+        """Compare the accounts that a connector tells of with those that it told of before.
+
+        Args:
+            store: What is known so far.
+            guards: How far clocks may differ, and how long an account that is gone counts.
+            connector: What is read.
+            name: The connector's, in the settings.
+            now: Aware UTC.
+
+        Raises:
+            ConnectorError: The accounts cannot be read.
+        """
+        self._store, self._connector, self._name, self._now = store, connector, name, now
+        self._latest = now + timedelta(seconds=guards.clock_skew_seconds)
+        self._guards = guards
+        self._before = [doubt for doubt in store.doubts(now) if doubt.connector == name]
+        self._receipt = next((doubt for doubt in self._before if doubt.code == RECEIPT), None)
+        since = {doubt.account_id: doubt.since for doubt in self._before if doubt.code == GONE}
+        listed, stored = connector.accounts(), store.accounts(name)
+        self._doubts: dict[tuple[str, str], Doubt] = {}
+        changed = set(self._changed(listed, {account.account_id: account for account in stored}))
+        gone = set(self._gone(listed, stored, since))
+        self._twice(listed)
+        self.unread = frozenset(changed | gone)
+        self._frozen = frozenset(changed)
+
+    def rows(self, rows: Iterable[PerformanceRow]) -> Iterator[PerformanceRow]:
+        """Let rows through, but those of accounts that are not what they were, and those of times yet to come."""
+        today: dict[str, int] = {}
+        for row in rows:
+            account = row.series.account
+            if account.account_id in self._frozen:
+                continue
+            last = today.get(account.account_id)
+            if last is None:
+                last = today[account.account_id] = self._latest.astimezone(zone(account.time_zone)).date().toordinal()
+            if row.day.toordinal() > last:
+                self._note(FUTURE, account.account_id, "it reports days that have not begun yet", _OURS)
+            elif row.fetched_at > self._latest:
+                words = "its rows bear a time that has not come yet by this machine's clock"
+                self._note(FUTURE, account.account_id, words, _OURS)
+            else:
+                yield row
+
+    def entities(self, entities: Iterable[Entity]) -> Iterator[Entity]:
+        """Let names through, but those of accounts that are not what they were."""
+        return (entity for entity in entities if entity.account.account_id not in self._frozen)
+
+    def keep(self) -> None:
+        """Keep what was doubtful of this reading so far, in place of what was before.
+
+        Raises:
+            StoreError: It cannot be kept.
+        """
+        self._clock()
+        receipt = self._receipt
+        if receipt is not None and self._now - receipt.since < self._guards.doubt:
+            self._doubts["", RECEIPT] = receipt
+        found = [self._doubts[key] for key in sorted(self._doubts)]
+        if len(found) != len(self._before) or not all(map(Doubt.same, found, self._before)):
+            self._store.note_doubts(self._name, found, self._now)
+            self._before = found
+
+    def _changed(self, listed: Sequence[Account], stored: dict[str, Account]) -> Iterator[str]:
+        for account in listed:
+            old = stored.get(account.account_id, account)
+            parts = [
+                f"its {what} was {before} and is {now} now"
+                for what, before, now in (
+                    ("currency", old.currency, account.currency),
+                    ("time zone", old.time_zone, account.time_zone),
+                )
+                if before != now
+            ]
+            if parts:
+                mend = "Set it back, or plan the account by a settings file of its own with a new store."
+                words = f"{' and '.join(parts)}; it is frozen: nothing of it is taken in, and its budgets stay"
+                self._note(CHANGED, account.account_id, words, mend)
+                yield account.account_id
+
+    def _gone(self, listed: Sequence[Account], stored: Sequence[Account], since: dict[str, datetime]) -> Iterator[str]:
+        """Accounts that are told of no more; after `gone_days` they are taken to be closed, and hold nothing."""
+        met = {account.account_id for account in listed}
+        for account in stored:
+            if account.account_id in met:
+                continue
+            days = f"after {self._guards.gone_days:g} days it is taken to be closed"
+            mend = f"Give access back, or end its campaigns; {days}."
+            words = "the connector tells of this account no more; its budgets are taken to stand where they were"
+            if self._now - since.get(account.account_id, self._now) < timedelta(days=self._guards.gone_days):
+                self._note(GONE, account.account_id, words, mend)
+                yield account.account_id
+
+    def _twice(self, listed: Sequence[Account]) -> None:
+        for account_id, count in Counter(account.account_id for account in listed).items():
+            if count > 1:
+                mend = "Name it once in the settings of the connector, or correct the connector."
+                self._note(TWICE, account_id, "the connector tells of this account more than once", mend)
+
+    def _clock(self) -> None:
+        """Compare the clocks, where the connector can tell its platform's."""
+        ahead = self._connector.ahead_seconds() if isinstance(self._connector, TellsTime) else None
+        if ahead is not None and abs(ahead) > self._guards.clock_skew_seconds:
+            words = f"the platform's clock is {'ahead of' if ahead > 0 else 'behind'} this machine's"
+            self._note(SKEW, "", f"{words} by more than {self._guards.clock_skew_seconds:g} seconds", _OURS)
+
+    def _note(self, code: str, account_id: str, words: str, mend: str) -> None:
+        self._doubts.setdefault((account_id, code), Doubt(code, self._name, account_id, words, mend, self._now))
+
+
+def believed[T: (BudgetTarget, AdState)](read: Sequence[T], unread: frozenset[str]) -> tuple[T, ...]:
+    """Return the budgets or ads of accounts that are taken in.
+
+    Args:
+        read: What a connector just told.
+        unread: What `left_unread` said.
+    """
+    return tuple(each for each in read if each.account.account_id not in unread)
+
+
+def left_unread(store: Store, name: str, now: datetime) -> frozenset[str]:
+    """Return the accounts of a connector whose budgets and ads stay as they were read last."""
+    return frozenset(d.account_id for d in store.doubts(now) if d.connector == name and d.code in UNREAD)
