@@ -351,6 +351,13 @@ class Store(Office, Protocol):
         """Return the experiments, the newest first; of several of one time, the one registered last."""
         ...
 
+    def rest(self) -> None:
+        """Let go of what is held for speed alone: connections, and what they keep of what was read.
+
+        Whoever serves many stores calls it after some work on each. What is asked next is answered as before.
+        """
+        ...
+
     def close(self) -> None:
         """Release the store; may be called twice."""
         ...

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from connectors.contract import AdKey, AdState, BudgetKey, BudgetTarget, Connector, zone
-from connectors.errors import RetryLater
+from connectors.errors import ConnectorError, RetryLater
 from connectors.money import Money
 from optimizer import approval
 from optimizer.agent.calendar import Calendar
@@ -51,6 +51,10 @@ class Refused(Exception):  # noqa: N818 - it is the act that was refused
     def __init__(self, refusal: approval.Refusal) -> None:
         super().__init__(f"{refusal.message} {refusal.mend}".strip())
         self.refusal = refusal
+
+
+class Unread(ConnectorError):  # noqa: N818 - named as the families are
+    """Several connectors could not be read; the message says which, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +118,21 @@ def pull(house: House, today: date, *, days: int | None = None) -> tuple[PullRep
         days: How far back to read; by default the whole history.
 
     Raises:
-        ConnectorError: A connector could not be read; what was read from others before is kept.
+        ConnectorError: A connector could not be read; the others were, and what they brought is kept.
     """
     since, until = today - timedelta(days=days or house.history_days), today - timedelta(days=1)
-    return tuple(_pull_one(house, name, connector, since, until) for name, connector in house.connectors.items())
+    found: list[PullReport] = []
+    failed: dict[str, ConnectorError] = {}
+    for name, connector in house.connectors.items():
+        try:
+            found.append(_pull_one(house, name, connector, since, until))
+        except ConnectorError as error:
+            failed[name] = error
+    if len(failed) > 1:
+        raise Unread("; ".join(f"{name}: {error}" for name, error in failed.items()))
+    for alone in failed.values():
+        raise alone
+    return tuple(found)
 
 
 def snapshot(house: House, today: date, known_at: datetime | None = None) -> Snapshot:

@@ -52,6 +52,12 @@ class DaemonTable(Table):
     refit: Literal["due", "never"] = Field(
         "due", description="When `outlay refit` is begun, in a process of its own: due (as [refit] says) or never."
     )
+    workers: int = Field(
+        0, ge=0, description="Processes beside the agent's own in which plans are worked out; 0 for none."
+    )
+    keep_runs_days: Positive = Field(
+        90.0, description="Days for which the runs of jobs are kept; the newest of each job always is."
+    )
     listen: Annotated[str, AfterValidator(_place)] = Field(
         _LOOPBACK, description="host:port of /healthz, /readyz and /metrics; an empty text for none."
     )

@@ -301,7 +301,7 @@ def run(
     config: Annotated[
         list[Path] | None,
         typer.Option(
-            "--config", "-c", envvar="OUTLAY_CONFIG", help="A settings file; may be repeated, one for each portfolio."
+            "--config", "-c", envvar="OUTLAY_CONFIG", help="A settings file, or a folder of such; may be repeated."
         ),
     ] = None,
     json: Json = False,

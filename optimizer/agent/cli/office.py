@@ -23,11 +23,26 @@ from optimizer.ports import Store
 def run(configs: Sequence[Path]) -> Answer:
     """Serve until the process is asked to end."""
     try:
-        serve(configs)
+        serve([file for config in configs for file in _files(config)])
     except OSError as error:
         mend = "Mend: set another [daemon] listen, or end what listens there"
         raise SettingsError([f"[daemon] listen: {error.strerror or error}. {mend}."]) from None
     return Answer("", {"ended": "in order"})
+
+
+def _files(config: Path) -> list[Path]:
+    """The settings files of a folder: its own `*.toml`, and `config.toml` of each folder in it; a file is itself.
+
+    Raises:
+        SettingsError: There is none.
+    """
+    if not config.is_dir():
+        return [config]
+    found = sorted([*config.glob("*.toml"), *config.glob("*/config.toml")])
+    if not found:
+        words = f"{config}: there is no settings file in this folder"
+        raise SettingsError([f"{words}. Mend: put one for each portfolio there, as NAME.toml or NAME/config.toml."])
+    return found
 
 
 def pause(reason: str, config: Path, actor: str | None) -> Answer:

@@ -21,14 +21,14 @@ from optimizer.agent.cycle import House
 from optimizer.agent.daemon import daily
 from optimizer.agent.daemon.agenda import Timetable
 from optimizer.agent.daemon.board import Board
+from optimizer.agent.daemon.claims import Shared
 from optimizer.agent.daemon.jobs import Jobs
 from optimizer.agent.daemon.refits import Refits
 from optimizer.agent.daemon.seen import Seen, sight, told
 from optimizer.agent.daemon.writes import RESTED, Writes
 from optimizer.agent.settings import Settings
 from optimizer.agent.settings_daemon import DaemonTable
-from optimizer.agent.workers import one_by_one
-from optimizer.ports import Clock, Fenced, Map, StoreError
+from optimizer.ports import Clock, Fenced, StoreError
 
 _LOG: Final = structlog.get_logger("outlay.daemon")
 _SETTINGS: Final = "the settings that were read before stand: "
@@ -46,17 +46,17 @@ class Desk:
         seen: What the last look saw.
     """
 
-    def __init__(self, config: Path, clock: Clock, do_all: Map = one_by_one) -> None:
+    def __init__(self, config: Path, clock: Clock, shared: Shared | None = None) -> None:
         """Open nothing yet; `look` does, and tries again if it cannot.
 
         Args:
             config: The settings file.
             clock: Tells the time.
-            do_all: Where plans are worked out.
+            shared: What it has in common with the agent's other portfolios; by default nothing.
         """
         self.name = str(config)
         self.seen = Seen()
-        self._config, self._clock, self._do_all = config, clock, do_all
+        self._config, self._clock, self._shared = config, clock, shared or Shared()
         self._held = ExitStack()
         self._house: House | None = None
         self._board: Board | None = None
@@ -78,10 +78,12 @@ class Desk:
         """
         written = self._config.stat().st_mtime if self._config.exists() else None
         settings = configuration.load(self._config)
-        with ExitStack() as held:
-            house = replace(held.enter_context(open_house(self._config, self._clock)), do_all=self._do_all)
+        url = configuration.store_url(settings, self._config.resolve().parent)
+        with self._shared.claims.taking(self._config, settings.portfolio.name, url), ExitStack() as held:
+            house = held.enter_context(open_house(self._config, self._clock))
             self.leave()
             self._held = held.pop_all()
+        house = replace(house, do_all=self._shared.do_all)
         self._house, self._written, self._table = house, written, settings.daemon
         self._board = Board(house.store)
         self._again = _NEVER
@@ -103,6 +105,8 @@ class Desk:
         except Exception as error:  # noqa: BLE001 - one portfolio's defect must not end the others
             trouble = told(self.name, "look", error)
         self.seen = self._sight(trouble)
+        if self._house is not None:
+            self._jobs.rest(self._house)
         self._began = None
 
     def keep(self) -> None:
@@ -119,6 +123,11 @@ class Desk:
         """Whether it is in the midst of a look that does not last longer than one may."""
         began = self._began
         return began is not None and now - began <= HANGS
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is in the midst of a look, however long that lasts."""
+        return self._began is not None
 
     def stop(self) -> None:
         """Finish the write in hand and begin none after it; may be called from a signal handler."""
@@ -182,6 +191,7 @@ class Desk:
         due = self._timetable.last_due(self._clock.now())
         if due is not None and not self._leaving:
             daily.plan_of_the_day(house, board, self._jobs, self._timetable, due)
+            self._jobs.tidy(house, due, timedelta(days=self._table.keep_runs_days))
         daily.announce(house, board, self._jobs, self._timetable)
         if self._refits is not None and not self._leaving:
             self._refits.look(self._clock.now())

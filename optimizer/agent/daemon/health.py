@@ -43,6 +43,15 @@ def alive(desks: Sequence[Watched], now: datetime) -> dict[str, str]:
     }
 
 
+def at_a_stand(desks: Sequence[Watched], now: datetime) -> dict[str, str]:
+    """Return what is wrong with the loop as a whole: something if no desk looks any more, nothing while one does.
+
+    A platform that hangs stops the portfolio that waits for it; to begin the process anew would stop all others, too.
+    """
+    wrong = alive(desks, now)
+    return wrong if len(wrong) == len(desks) else {}
+
+
 def ready(desks: Sequence[Watched], now: datetime) -> dict[str, str]:
     """Return what keeps portfolios from being served, by portfolio; empty if nothing does."""
     trouble = {desk.name: desk.seen.trouble for desk in desks if desk.seen.trouble}
@@ -140,7 +149,7 @@ class Door:
         registry = CollectorRegistry()
         registry.register(Figures(desks, now))
         answers: dict[str, Callable[[], tuple[int, str, bytes]]] = {
-            "/healthz": lambda: _plainly(alive(desks, now())),
+            "/healthz": lambda: _plainly(at_a_stand(desks, now())),
             "/readyz": lambda: _plainly(ready(desks, now())),
             "/metrics": lambda: (200, CONTENT_TYPE_LATEST, generate_latest(registry)),
         }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -28,7 +28,9 @@ class Jobs:
         self._clock = clock
         self._runs: dict[str, JobRun] = {}
         self._newest: dict[str, JobRun] | None = None
-        self._said: dict[str, str] = {}
+        self._said: dict[tuple[str, str], str] = {}
+        self._tidied: datetime | None = None
+        self._ran = False
 
     def forget(self) -> None:
         """Ask the store anew, where another process may have led meanwhile."""
@@ -66,8 +68,8 @@ class Jobs:
         if epoch is None or not wanted(known, due, now, epoch, timetable):
             return
         run = house.store.begin_run(job, due, epoch, now)
-        if run is None:
-            self._runs.pop(job, None)
+        if run is None:  # it stands otherwise in the store than it is remembered
+            self.forget()
             return
         outcome, words = self._outcome(house, job, act)
         self._runs[job] = self._ended(house, run, outcome, words)
@@ -84,18 +86,41 @@ class Jobs:
     def say(self, house: House, job: str, subject: str, ended: tuple[Outcome, str]) -> None:
         """Keep what came of a job that looks often, if it is not what was said last of its subject."""
         outcome, words = ended
-        if self._said.get(f"{job}:{subject}") == words or house.tenure.epoch is None:
+        if self._said.get((job, subject)) == words or house.tenure.epoch is None:
             return
-        self._said[f"{job}:{subject}"] = words
+        self._said[job, subject] = words
         now = self._clock.now()
         run = house.store.begin_run(job, now, house.tenure.epoch, now)
         if run is not None:
             self._ended(house, run, outcome, words)
         _LOG.info("done", portfolio=house.name, job=job, words=words)
 
+    def rest(self, house: House) -> None:
+        """Let the store let go of what it holds for speed, if anything ran since the last time."""
+        if self._ran:
+            self._ran = False
+            house.store.rest()
+
+    def keep(self, subjects: Collection[str]) -> None:
+        """Forget what was said of subjects other than these, which are at their end."""
+        self._said = {key: words for key, words in self._said.items() if key[1] in subjects}
+
+    def tidy(self, house: House, due: datetime, keep: timedelta) -> None:
+        """Forget old runs, once for each moment at which the daily jobs are due.
+
+        Raises:
+            StoreError: The store does not answer.
+        """
+        if self._tidied == due:
+            return
+        forgotten = house.store.forget_runs(self._clock.now() - keep)
+        self._tidied = due
+        if forgotten:
+            _LOG.info("old runs forgotten", portfolio=house.name, runs=forgotten)
+
     def _ended(self, house: House, run: JobRun, outcome: Outcome, words: str) -> JobRun:
         """Keep how a run ended, and return it as it stands then."""
-        now = self._clock.now()
+        self._ran, now = True, self._clock.now()
         house.store.end_run(run, outcome, words, now)
         ended = replace(run, outcome=outcome, ended_at=now, words=words)
         known = self.newest(house)
@@ -112,7 +137,9 @@ class Jobs:
 
     def _known(self, house: House, job: str, due: datetime) -> JobRun | None:
         """The run of a job for a moment, from what is remembered, else from the store."""
-        known = self._runs.get(job)
+        known, newest = self._runs.get(job), self.newest(house).get(job)
+        if newest is not None and newest.due_at < due:
+            return None
         if known is None or known.due_at != due:
             known = next((run for run in house.store.runs(job, limit=5) if run.due_at == due), None)
             if known is not None:

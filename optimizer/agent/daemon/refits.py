@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,8 @@ from optimizer.agent.standing import standing
 from optimizer.ports import Store
 
 _LOG: Final = structlog.get_logger("outlay.daemon")
+_ASKED_AGAIN: Final = timedelta(minutes=10)
+"""Whether a fit is due changes by days, and costs reading the priors."""
 
 
 class Refits:
@@ -25,6 +27,7 @@ class Refits:
         self._config, self._settings, self._store = config, settings, store
         self._child: subprocess.Popen[bytes] | None = None
         self._tried: datetime | None = None
+        self._asked: datetime | None = None
 
     def look(self, now: datetime) -> None:
         """Begin a fit that is due, at most once a day; or note that the last one ended."""
@@ -36,6 +39,9 @@ class Refits:
             return
         if self._settings.daemon.refit == "never" or (self._tried is not None and (now - self._tried).days < 1):
             return
+        if self._asked is not None and now - self._asked < _ASKED_AGAIN:
+            return
+        self._asked = now
         if standing(self._store, now, self._settings.refit.every_days).overdue:
             self._tried = now
             self._child = self._begin()

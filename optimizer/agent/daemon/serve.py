@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
@@ -19,12 +20,19 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from optimizer.agent import settings as configuration
+from optimizer.agent.daemon.claims import Shared
+from optimizer.agent.daemon.crew import Crew, CrewExecutor
 from optimizer.agent.daemon.desk import Desk
-from optimizer.agent.daemon.health import Door, alive
+from optimizer.agent.daemon.health import Door, at_a_stand
 from optimizer.agent.daemon.logs import configure
+from optimizer.agent.daemon.seen import told
+from optimizer.agent.settings import SettingsError
+from optimizer.agent.settings_daemon import DaemonTable
+from optimizer.agent.workers import Workers, one_by_one
+from optimizer.ports import Map
 
 _LOG: Final = structlog.get_logger("outlay.daemon")
-_THREADS: Final = 8
+_THREADS: Final = 16  # looks at a time, beside those that wait for long
 _KEEPERS: Final = 4  # threads that renew leases; long looks must not keep them waiting
 _KEEP_SECONDS: Final = 10.0
 _BREATH: Final = 5.0  # seconds between two signs of life to a watchdog
@@ -52,33 +60,88 @@ def serve(configs: Sequence[Path]) -> None:
     """Serve portfolios until SIGTERM or SIGINT, each from its own settings file.
 
     Args:
-        configs: At least one; the first one's `[daemon] listen` counts.
+        configs: At least one; of `[daemon]`, the first one's `listen`, `look_seconds` and `workers` count.
 
     Raises:
-        SettingsError, StoreError, ConnectorError: A file cannot be opened at the start, with the mend. Later on old
-            settings stand where new ones cannot be read.
+        SettingsError, StoreError, ConnectorError: No portfolio can be opened at the start, with the mend. Where some
+            can they are served, the others are told and tried again. Later on old settings stand where new ones
+            cannot be read.
         OSError: The port for health and metrics is taken.
     """
     configure()
+    _room_for_files()
     stop = Event()
     clock = _Clock(stop)
-    desks = [Desk(config, clock) for config in configs]
-    for desk in desks:
-        desk.open()
     table = configuration.load(configs[0]).daemon
+    with _map(table.workers) as do_all:
+        desks = _opened(configs, clock, Shared(do_all))
+        _serve(desks, table, clock, stop)
+    _LOG.info("stopped")
+
+
+def _serve(desks: Sequence[Desk], table: DaemonTable, clock: _Clock, stop: Event) -> None:
     with _listening(table.listen, desks, clock), _signals(stop, desks):
         scheduler = _scheduler(desks, max(table.look_seconds, len(desks) / _LOOKS_A_SECOND))
         scheduler.start()
         _LOG.info("started", portfolios=[desk.name for desk in desks])
         _notify("READY=1")
         while not stop.wait(_BREATH):
-            if not alive(desks, clock.now()):
+            if not at_a_stand(desks, clock.now()):
                 _notify("WATCHDOG=1")
         _notify("STOPPING=1")
         scheduler.shutdown(wait=True)  # each look ends its write in hand first
     for desk in desks:
-        desk.leave()
-    _LOG.info("stopped")
+        if desk.busy:  # its platform hangs; what it holds goes with the process
+            _LOG.warning("left in the midst of a look", portfolio=desk.name)
+        else:
+            desk.leave()
+
+
+def _opened(configs: Sequence[Path], clock: _Clock, shared: Shared) -> list[Desk]:
+    """Open all portfolios; one that cannot be opened is told, and tried again at each look, if others can.
+
+    Raises:
+        SettingsError, StoreError, ConnectorError: Why the first of them cannot be opened, if none can; or a settings
+            file is named twice.
+    """
+    twice = [config for place, config in enumerate(configs) if config.resolve() in _resolved(configs[:place])]
+    if twice:
+        raise SettingsError([f"{twice[0]}: it is named twice. Mend: name each settings file once."])
+    desks = [Desk(config, clock, shared) for config in configs]
+    refused: list[Exception] = []
+    for desk in desks:
+        try:
+            desk.open()
+        except Exception as error:  # noqa: BLE001 - settings may name anything
+            refused.append(error)
+            told(desk.name, "settings", error)
+    if len(refused) == len(desks):
+        raise refused[0]
+    return desks
+
+
+def _resolved(configs: Sequence[Path]) -> set[Path]:
+    return {config.resolve() for config in configs}
+
+
+@contextmanager
+def _map(workers: int) -> Iterator[Map]:
+    """Plans are worked out in processes of their own, or here."""
+    if not workers:
+        yield one_by_one
+        return
+    made = Workers(workers)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def _room_for_files() -> None:
+    """Let the process hold as many files as it may: each portfolio has a database and a lock of its own."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # what a system forbids is found out when it is needed
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _scheduler(desks: Sequence[Desk], seconds: float) -> BackgroundScheduler:
@@ -86,7 +149,7 @@ def _scheduler(desks: Sequence[Desk], seconds: float) -> BackgroundScheduler:
     scheduler = BackgroundScheduler(
         timezone=UTC,
         executors={
-            "default": ThreadPoolExecutor(min(len(desks), _THREADS)),
+            "default": CrewExecutor(Crew(min(len(desks), _THREADS))),
             "keepers": ThreadPoolExecutor(min(len(desks), _KEEPERS)),
         },
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},

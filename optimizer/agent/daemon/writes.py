@@ -32,6 +32,9 @@ class Writes:
 
     def apply(self, house: House, board: Board) -> None:
         """Write what was approved, first what was begun; what cannot be begun now rests a minute."""
+        names = {record.recommendation.rec_id for record in (*board.approved(), *board.applied())}
+        self._rest = {name: until for name, until in self._rest.items() if name in names}
+        self._jobs.keep(names)
         for record in sorted(board.approved(), key=lambda record: record.state is not State.APPLYING):
             rec_id, now = record.recommendation.rec_id, self._clock.now()
             if house.tenure.leaving or now < self._rest.get(rec_id, now):

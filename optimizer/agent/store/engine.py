@@ -130,7 +130,7 @@ class SqlDatabase(ABC):
             yield connection
 
     def close(self) -> None:
-        """Release the database."""
+        """Release the database: connections that nobody uses are closed, and others opened when they are needed."""
         self._engine.dispose()
 
     @abstractmethod

@@ -278,6 +278,9 @@ class MemoryStore(MemoryOffice):
         """See `Store.experiments`."""
         return tuple(sorted(self._experiments, key=attrgetter("registered_at"))[::-1][:limit])
 
+    def rest(self) -> None:
+        """See `Store.rest`; nothing is held for speed here."""
+
     def close(self) -> None:
         """See `Store.close`; there is nothing to release."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, delete, exists, func
+from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, func, insert, update
 from sqlalchemy import select as choose
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
@@ -15,6 +15,16 @@ from optimizer.agent.store import tables as t
 from optimizer.agent.store.instants import from_instant, to_instant
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome, Pulse
 from optimizer.plan.recommendation import Intent, content_hash
+
+_LEAD: Final = t.core(t.Lead)
+_RUNS: Final = t.core(t.JobRun)
+# Written out once: a thousand portfolios ask all the time, and to put a statement together takes longer than to run it.
+_LEADER: Final = choose(_LEAD.c.epoch, _LEAD.c.holder, _LEAD.c.until).where(_LEAD.c.id == 1)
+_NEXT_LEAD: Final = update(_LEAD).where(_LEAD.c.id == 1)
+_RUN: Final = choose(_RUNS).where(_RUNS.c.job == bindparam("of"), _RUNS.c.due_at == bindparam("at"))
+_NEWEST_RUNS: Final = choose(_RUNS).order_by(_RUNS.c.due_at.desc(), _RUNS.c.id.desc()).limit(bindparam("most"))
+_NEWEST_RUNS_OF: Final = _NEWEST_RUNS.where(_RUNS.c.job == bindparam("of"))
+_NEXT_RUN: Final = update(_RUNS).where(_RUNS.c.job == bindparam("of"), _RUNS.c.due_at == bindparam("at"))
 
 
 def _alone(column: Any, name: str) -> Any:
@@ -29,80 +39,70 @@ _PULSE: Final[Select[Any]] = choose(
 
 def take_lead(connection: Connection, holder: str, now: datetime, until: datetime, *, gone: bool) -> Lease | None:
     """Give the next lease; see `Store.take_lead` and `terms.next_lease`."""
-    with Session(connection) as session:
-        lease = terms.next_lease(_leader(session), holder, now, until, gone=gone)
-        if lease is not None:
-            session.merge(_lead(lease))
-            session.flush()
-        return lease
+    known = leader(connection)
+    lease = terms.next_lease(known, holder, now, until, gone=gone)
+    if lease is not None:
+        connection.execute(insert(_LEAD) if known is None else _NEXT_LEAD, _lead(lease))
+    return lease
 
 
 def renew_lead(connection: Connection, lease: Lease, until: datetime) -> Lease:
     """Move the end of a lease; see `Store.renew_lead`."""
-    with Session(connection) as session:
-        known = terms.check_epoch(_leader(session), lease.epoch)
-        renewed = Lease(known.epoch, known.holder, until)
-        session.merge(_lead(renewed))
-        session.flush()
-        return renewed
+    known = terms.check_epoch(leader(connection), lease.epoch)
+    renewed = Lease(known.epoch, known.holder, until)
+    connection.execute(_NEXT_LEAD, _lead(renewed))
+    return renewed
 
 
 def leave_lead(connection: Connection, lease: Lease, now: datetime) -> None:
     """End a lease; see `Store.leave_lead`."""
-    with Session(connection) as session:
-        known = _leader(session)
-        if known is not None and known.epoch == lease.epoch:
-            session.merge(_lead(Lease(known.epoch, known.holder, now)))
-            session.flush()
+    known = leader(connection)
+    if known is not None and known.epoch == lease.epoch:
+        connection.execute(_NEXT_LEAD, _lead(Lease(known.epoch, known.holder, now)))
 
 
 def leader(connection: Connection) -> Lease | None:
     """Return the newest lease."""
-    with Session(connection) as session:
-        return _leader(session)
+    row = connection.execute(_LEADER).one_or_none()
+    return None if row is None else Lease(row.epoch, row.holder, from_instant(row.until))
 
 
 def may_send(connection: Connection, epoch: int) -> None:
     """See `Store.may_send`."""
+    terms.check_epoch(leader(connection), epoch)
     with Session(connection) as session:
-        terms.check_epoch(_leader(session), epoch)
         terms.check_brake(_brake(session))
 
 
 def may_advance(connection: Connection, before: Intent, after: Intent, epoch: int | None) -> None:
     """Check the fence of a step of a write, and the kill switch where it is about to be sent."""
-    with Session(connection) as session:
-        if epoch is not None:
-            terms.check_epoch(_leader(session), epoch)
-        if terms.is_sent(before, after):
+    if epoch is not None:
+        terms.check_epoch(leader(connection), epoch)
+    if terms.is_sent(before, after):
+        with Session(connection) as session:
             terms.check_brake(_brake(session))
 
 
 def begin_run(connection: Connection, job: str, due_at: datetime, epoch: int, now: datetime) -> JobRun | None:
     """See `Store.begin_run`."""
-    with Session(connection) as session:
-        terms.check_epoch(_leader(session), epoch)
-        row = _row(session, job, due_at)
-        run = terms.begun(None if row is None else _run(row), job, due_at, epoch, now)
-        if run is not None:
-            _enter(session, row, run)
-        return run
+    terms.check_epoch(leader(connection), epoch)
+    known = _known(connection, job, due_at)
+    run = terms.begun(known, job, due_at, epoch, now)
+    if run is not None:
+        _enter(connection, run, first=known is None)
+    return run
 
 
 def end_run(connection: Connection, run: JobRun, outcome: Outcome, words: str, now: datetime) -> None:
     """See `Store.end_run`."""
-    with Session(connection) as session:
-        row = _row(session, run.job, run.due_at)
-        _enter(session, row, terms.ended(None if row is None else _run(row), run, outcome, words, now))
+    ended = terms.ended(_known(connection, run.job, run.due_at), run, outcome, words, now)
+    _enter(connection, ended, first=False)
 
 
 def runs(connection: Connection, job: str | None, limit: int) -> tuple[JobRun, ...]:
     """See `Store.runs`."""
-    statement = select(t.JobRun).order_by(col(t.JobRun.due_at).desc(), col(t.JobRun.id).desc()).limit(limit)
-    if job is not None:
-        statement = statement.where(t.JobRun.job == job)
-    with Session(connection) as session:
-        return tuple(_run(row) for row in session.exec(statement))
+    statement = _NEWEST_RUNS if job is None else _NEWEST_RUNS_OF
+    return tuple(map(_run, connection.execute(statement, {"of": job, "most": limit})))
 
 
 def forget_runs(connection: Connection, before: datetime) -> int:
@@ -134,13 +134,8 @@ def newest_brake(connection: Connection) -> Brake | None:
         return _brake(session)
 
 
-def _leader(session: Session) -> Lease | None:
-    row = session.get(t.Lead, 1)
-    return None if row is None else Lease(row.epoch, row.holder, from_instant(row.until))
-
-
-def _lead(lease: Lease) -> t.Lead:
-    return t.Lead(id=1, epoch=lease.epoch, holder=lease.holder, until=to_instant(lease.until))
+def _lead(lease: Lease) -> dict[str, Any]:
+    return {"id": 1, "epoch": lease.epoch, "holder": lease.holder, "until": to_instant(lease.until)}
 
 
 def _brake(session: Session) -> Brake | None:
@@ -148,12 +143,12 @@ def _brake(session: Session) -> Brake | None:
     return None if row is None else Brake(row.stops, from_instant(row.at), row.actor, row.reason)
 
 
-def _row(session: Session, job: str, due_at: datetime) -> t.JobRun | None:
-    statement = select(t.JobRun).where(t.JobRun.job == job, t.JobRun.due_at == to_instant(due_at))
-    return session.exec(statement).one_or_none()
+def _known(connection: Connection, job: str, due_at: datetime) -> JobRun | None:
+    row = connection.execute(_RUN, {"of": job, "at": to_instant(due_at)}).one_or_none()
+    return None if row is None else _run(row)
 
 
-def _run(row: t.JobRun) -> JobRun:
+def _run(row: Row[Any]) -> JobRun:
     ended_at = None if row.ended_at is None else from_instant(row.ended_at)
     return JobRun(
         row.job, from_instant(row.due_at), row.epoch, row.attempt, from_instant(row.started_at), Outcome(row.outcome),
@@ -161,8 +156,8 @@ def _run(row: t.JobRun) -> JobRun:
     )  # fmt: skip
 
 
-def _enter(session: Session, row: t.JobRun | None, run: JobRun) -> None:
-    columns: dict[str, Any] = {
+def _enter(connection: Connection, run: JobRun, *, first: bool) -> None:
+    columns = {
         "job": run.job,
         "due_at": to_instant(run.due_at),
         "epoch": run.epoch,
@@ -172,5 +167,7 @@ def _enter(session: Session, row: t.JobRun | None, run: JobRun) -> None:
         "outcome": run.outcome.value,
         "words": run.words,
     }
-    session.add(t.JobRun(**columns) if row is None else row.sqlmodel_update(columns))
-    session.flush()
+    if first:
+        connection.execute(insert(_RUNS), columns)
+    else:
+        connection.execute(_NEXT_RUN, {**columns, "of": run.job, "at": columns["due_at"]})

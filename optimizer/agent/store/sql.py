@@ -275,6 +275,10 @@ class SqlStore:
         with self._database.read() as connection:
             return experiments.newest(connection, limit)
 
+    def rest(self) -> None:
+        """See `Store.rest`."""
+        self._database.close()
+
     def close(self) -> None:
         """See `Store.close`."""
         self._seat.free()
