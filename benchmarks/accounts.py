@@ -27,9 +27,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(name, "1")  # a plan of ten campaigns is no work for several threads
-
 import numpy as np
 import structlog
 
@@ -54,6 +51,8 @@ from optimizer.agent.clock import SetClock
 from optimizer.agent.daemon.claims import Shared
 from optimizer.agent.daemon.crew import Crew
 from optimizer.agent.daemon.desk import Desk
+from optimizer.agent.daemon.serve import room_for_files
+from optimizer.agent.deciding import Request, Surroundings, answer
 from optimizer.agent.store import open_sql
 from optimizer.agent.store.sql import SqlStore
 from optimizer.agent.workers import Workers
@@ -223,6 +222,13 @@ def check(desks: Sequence[Desk]) -> None:
             raise SystemExit(f"{desk.name}: {desk.seen.trouble or desk.seen.runs}")
 
 
+def table(*rows: tuple[str, float, float, int]) -> None:
+    """Print wall and processor seconds, and the latter for each of some accounts."""
+    print(f"{'what':<44}{'wall s':>9}{'CPU s':>9}{'CPU ms each':>13}")
+    for words, wall, taken, count in rows:
+        print(f"{words:<44}{wall:>9.2f}{taken:>9.2f}{taken / count * 1000:>13.1f}")
+
+
 def main() -> None:
     """Measure, print a table, then the bars as one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -230,8 +236,7 @@ def main() -> None:
     count = QUICK if parser.parse_args().quick else ACCOUNTS
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     registry.build = build  # type: ignore[assignment]
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    room_for_files()
     alone = max(count // 25, 10)
     clock, stages = SetClock(NOW), Stages()
     for owner, method in ((cycle, "pull"), (cycle, "snapshot"), (cycle, "propose"), (cycle, "announce"),
@@ -252,11 +257,16 @@ def main() -> None:
         opened = (time.process_time() - opening) / len(configs)
         base_wall, base = looks(first, in_turn)
         check(first)
-        list(workers(abs, [-1] * WORKERS))
+        house = first[0]._house
+        if house is None:
+            raise SystemExit(first[0].seen.trouble)
+        seen = cycle.snapshot(house, house.today())
+        warm = Request(seen, house.goals, house.guards, Surroundings(), clock.now(), SEED)
+        list(workers(answer, [warm] * WORKERS))  # what they import is loaded once, not once a day
         stages.seconds.clear()
-        before = processor(workers.processes())
+        theirs = -processor(workers.processes())
         wall, own = looks(desks, by_crew)
-        theirs = processor(workers.processes()) - before
+        theirs += processor(workers.processes())
         check(desks)
         planned = sum(bool(desk.seen.waiting) for desk in desks)
         spent = dict(stages.seconds)
@@ -267,23 +277,21 @@ def main() -> None:
         workers.close()
     each = (own + theirs) / count
     print(f"{planned:,} proposals wait for a person, {count - planned:,} plans moved nothing\n")
-    print(f"{'what':<44}{'wall s':>9}{'CPU s':>9}{'CPU ms each':>13}")
-    for words, w, c, n in (
+    nothing = float("nan")
+    table(
         ("one after the other, in one process", base_wall, base, alone),
         (f"the agent: {THREADS} threads, {WORKERS} workers", wall, own + theirs, count),
-        ("  of it the agent's own process", float("nan"), own, count),
-        ("  of it the workers (decide)", float("nan"), theirs, count),
+        ("  of it the agent's own process", nothing, own, count),
+        ("  of it the workers (decide)", nothing, theirs, count),
         ("a look at which nothing is due", idle_wall, idle, count),
-        ("opening a portfolio", float("nan"), opened * len(configs), len(configs)),
-    ):
-        print(f"{words:<44}{w:>9.2f}{c:>9.2f}{c / n * 1000:>13.1f}")
+        ("opening a portfolio", nothing, opened * len(configs), len(configs)),
+    )
     print("\nof the agent's own process, CPU ms an account (what a stage calls counts for it, too):")
     for stage, seconds in sorted(spent.items(), key=lambda item: -item[1]):
         print(f"  {stage:<42}{seconds / count * 1000:>32.1f}")
     print(f"peak memory of the agent's own process: {peak:.0f} MB")
-    scaled = ACCOUNTS / count
     bars = [
-        (f"cycle of 1,000 accounts x {CAMPAIGNS} campaigns, wall seconds", wall * scaled, 60.0),
+        (f"cycle of 1,000 accounts x {CAMPAIGNS} campaigns, wall seconds", wall * ACCOUNTS / count, 60.0),
         (f"the same, processor seconds over {CORES} cores", each * ACCOUNTS / CORES, 60.0),
         ("processor seconds an account, pull to announce", each, 0.1),
         ("a look at which nothing is due, processor milliseconds", idle / count * 1000, 5.0),

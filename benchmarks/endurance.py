@@ -255,6 +255,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="outlay-endurance-") as made:
         life = Life(Path(made))
         memory, alive = lived(life, cycles)
+        life.idle()  # the database is opened anew after the last day's work
         began = objects()
         for _ in range(cycles):
             life.idle()

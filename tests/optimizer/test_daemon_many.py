@@ -331,6 +331,7 @@ def test_a_platform_that_hangs_holds_up_no_other_portfolio(
     scheduler = serve_module._scheduler(desks, 0.05)
     scheduler.start()
     try:
+        assert waiter.begun.wait(60)
         until = time.monotonic() + 60
         while jobs(desks[1]).get("announce") is not Outcome.DONE and time.monotonic() < until:
             time.sleep(0.02)

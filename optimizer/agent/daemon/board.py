@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from optimizer import approval
-from optimizer.plan.office import Brake, Lease, Pulse
+from optimizer.plan.office import Brake, Lease
 from optimizer.plan.recommendation import Intent, Record, State
 from optimizer.ports import Store
 
@@ -22,19 +22,20 @@ _ALL: Final = 1_000_000
 class Board:
     """The records that are not at their end and the open writes of one store.
 
-    Each question asks for the store's pulse first, which costs a fraction of what reading does: most looks find that
-    nothing has happened, and a thousand portfolios look all the time.
+    `read` asks for the store's pulse first, which costs a fraction of what reading does: most looks find that nothing
+    has happened, and a thousand portfolios look all the time. What else is asked is as it was read last.
     """
 
     def __init__(self, store: Store) -> None:
         """Read nothing yet."""
         self._store = store
+        self._leader: Lease | None = None
         self._entries: int | None = None
         self._records: tuple[Record, ...] = ()
         self._open: tuple[Intent, ...] = ()
         self._brake: Brake | None = None
 
-    def read(self) -> Pulse:
+    def read(self) -> None:
         """Read what has changed since, if anything has.
 
         Raises:
@@ -46,7 +47,7 @@ class Board:
             self._records = self._store.records(_PROPOSED | WRITTEN | _APPLIED, limit=_ALL)
             self._open, self._brake = self._store.open_intents(), self._store.brake()
             self._entries = pulse.entries
-        return pulse
+        self._leader = pulse.leader
 
     def waiting(self) -> tuple[Record, ...]:
         """The newest proposals that wait for a person."""
@@ -62,14 +63,11 @@ class Board:
 
     def any_expired(self, now: datetime) -> bool:
         """Whether the time of a proposal or approval has passed."""
-        self.read()
         return any(approval.expire(record, now) is not None for record in self._records)
 
     def seen(self) -> tuple[Lease | None, Brake | None, tuple[Record, ...], tuple[Intent, ...]]:
         """Who leads, the newest throw of the kill switch, what waits for a person, and the open writes."""
-        pulse = self.read()
-        return pulse.leader, self._brake, self.waiting(), self._open
+        return self._leader, self._brake, self.waiting(), self._open
 
     def _in(self, states: frozenset[State]) -> tuple[Record, ...]:
-        self.read()
         return tuple(record for record in self._records if record.state in states)[:_MOST]

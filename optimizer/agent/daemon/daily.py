@@ -28,6 +28,7 @@ def plan_of_the_day(house: House, board: Board, jobs: Jobs, timetable: Timetable
 
 def announce(house: House, board: Board, jobs: Jobs, timetable: Timetable) -> None:
     """Tell people of each proposal once, and let the written policy look at it first."""
+    board.read()
     for record in board.waiting()[:1]:
         made = record.recommendation.created_at
         if record.recommendation.author != PROGRAM:
@@ -47,6 +48,7 @@ def _pulled(house: House, today: date) -> str:
 
 def _decided(house: House, board: Board) -> str:
     """Propose, unless an approval waits to be written, for a window or a resume: a new plan would take its place."""
+    board.read()  # a person may have approved something meanwhile
     if waiting := board.approved():
         return f"{waiting[0].recommendation.rec_id} is approved and waits to be written: no other plan is made"
     record = cycle.propose(house, house.today())

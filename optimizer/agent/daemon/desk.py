@@ -184,8 +184,11 @@ class Desk:
         """The jobs in their order; an approval given a moment ago is written before anything slow begins."""
         assert self._timetable is not None and self._board is not None  # noqa: S101, PT018 - set together with the house
         board = self._board
-        for record in cycle.expire(house) if board.any_expired(self._clock.now()) else ():
-            _LOG.info("expired", portfolio=self.name, recommendation=record.recommendation.rec_id)
+        board.read()
+        if board.any_expired(self._clock.now()):
+            for record in cycle.expire(house):
+                _LOG.info("expired", portfolio=self.name, recommendation=record.recommendation.rec_id)
+            board.read()
         self._writes.apply(house, board)
         self._writes.verify(house, board, timedelta(minutes=self._table.settle_minutes))
         due = self._timetable.last_due(self._clock.now())

@@ -28,6 +28,7 @@ class Jobs:
         self._clock = clock
         self._runs: dict[str, JobRun] = {}
         self._newest: dict[str, JobRun] | None = None
+        self._whole = False  # whether there was no run that was not read
         self._said: dict[tuple[str, str], str] = {}
         self._tidied: datetime | None = None
         self._ran = False
@@ -44,9 +45,10 @@ class Jobs:
         """
         if self._newest is None or house.tenure.epoch is None:
             found: dict[str, JobRun] = {}
-            for run in house.store.runs(limit=_NEWEST):
+            runs = house.store.runs(limit=_NEWEST)
+            for run in runs:
                 found.setdefault(run.job, run)
-            self._newest = found
+            self._newest, self._whole = found, len(runs) < _NEWEST
         return self._newest
 
     def run(self, house: House, timetable: Timetable, job: str, due: datetime, act: Callable[[], str]) -> None:
@@ -71,8 +73,9 @@ class Jobs:
         if run is None:  # it stands otherwise in the store than it is remembered
             self.forget()
             return
+        self._remember(house, run)
         outcome, words = self._outcome(house, job, act)
-        self._runs[job] = self._ended(house, run, outcome, words)
+        self._ended(house, run, outcome, words)
 
     def is_done(self, job: str, due: datetime) -> bool:
         """Whether a job came to its end for a moment."""
@@ -123,22 +126,25 @@ class Jobs:
         self._ran, now = True, self._clock.now()
         house.store.end_run(run, outcome, words, now)
         ended = replace(run, outcome=outcome, ended_at=now, words=words)
-        known = self.newest(house)
-        if run.job not in known or known[run.job].due_at <= run.due_at:
-            self._newest = {**known, run.job: ended}
+        self._remember(house, ended)
         return ended
+
+    def _remember(self, house: House, run: JobRun) -> None:
+        known = self.newest(house)
+        self._runs[run.job] = run
+        if run.job not in known or known[run.job].due_at <= run.due_at:
+            self._newest = {**known, run.job: run}
 
     def _unstuck(self, house: House, known: JobRun | None) -> JobRun | None:
         """Looks come one after the other: a run of this epoch that is not at its end was given up by an earlier one."""
         if known is None or known.outcome is not Outcome.RUNNING or known.epoch != house.tenure.epoch:
             return known
-        self._runs[known.job] = self._ended(house, known, Outcome.FAILED, _CUT_OFF)
-        return self._runs[known.job]
+        return self._ended(house, known, Outcome.FAILED, _CUT_OFF)
 
     def _known(self, house: House, job: str, due: datetime) -> JobRun | None:
         """The run of a job for a moment, from what is remembered, else from the store."""
         known, newest = self._runs.get(job), self.newest(house).get(job)
-        if newest is not None and newest.due_at < due:
+        if self._whole if newest is None else newest.due_at < due:
             return None
         if known is None or known.due_at != due:
             known = next((run for run in house.store.runs(job, limit=5) if run.due_at == due), None)

@@ -54,6 +54,7 @@ def sight(house: House, board: Board, runs: dict[str, JobRun], now: datetime, tr
     Raises:
         StoreError: Its store does not answer.
     """
+    board.read()
     leader, brake, waiting, opened = board.seen()
     return Seen(
         at=now,

@@ -69,7 +69,7 @@ def serve(configs: Sequence[Path]) -> None:
         OSError: The port for health and metrics is taken.
     """
     configure()
-    _room_for_files()
+    room_for_files()
     stop = Event()
     clock = _Clock(stop)
     table = configuration.load(configs[0]).daemon
@@ -137,7 +137,7 @@ def _map(workers: int) -> Iterator[Map]:
         made.close()
 
 
-def _room_for_files() -> None:
+def room_for_files() -> None:
     """Let the process hold as many files as it may: each portfolio has a database and a lock of its own."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # what a system forbids is found out when it is needed

@@ -42,6 +42,7 @@ class Writes:
             ended = _tried(house, "apply", partial(writing.apply, house, rec_id), rec_id, "waits")
             self._rest[rec_id] = self._clock.now() + (timedelta(0) if _on_its_way(house, rec_id) else RESTED)
             self._jobs.say(house, "apply", rec_id, ended)
+            board.read()
 
     def verify(self, house: House, board: Board, settle: timedelta) -> None:
         """Read back what was written, once the platforms had time to settle."""
@@ -56,6 +57,7 @@ class Writes:
             self._rest[rec_id] = now + RESTED
             ended = _tried(house, "verify", partial(writing.verify, house, rec_id), rec_id, "cannot be verified")
             self._jobs.say(house, "verify", rec_id, ended)
+            board.read()
 
 
 def _tried(house: House, job: str, act: Callable[[], Record], rec_id: str, otherwise: str) -> tuple[Outcome, str]:
