@@ -126,6 +126,14 @@ def test_each_has_its_own_zone_goals_and_hours_and_a_failing_one_holds_up_no_oth
     assert "too many requests" in wrong["broken"]
     assert "JPY" in wrong["foreign"]
     assert "Mars/Olympus" in wrong[str(configs[4])]
+    told: list[str] = []
+    monkeypatch.setattr("optimizer.agent.daemon.desk.told", lambda *words: told.append(words[0]) or "told again")
+    for _ in range(3):
+        desks["nonsense"].look()
+    assert not told, "it is told once, and tried again after a minute"
+    clock.sleep(61)
+    desks["nonsense"].look()
+    assert told == [str(configs[4])]
     units = {name: desks[name].seen.waiting[0].recommendation.decision.unit for name in ("early", "elsewhere")}
     assert (units["early"], "profit" in units["elsewhere"]) == ("conversions a day", True)
     with open_house(configs[3], clock) as house:

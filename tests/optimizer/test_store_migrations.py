@@ -3,6 +3,7 @@
 import re
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -197,3 +198,11 @@ def test_a_path_is_taken_as_it_is_written(tmp_path):
 
 def test_the_head_that_the_program_names_is_the_newest_migration() -> None:
     assert ScriptDirectory(str(migrate._MIGRATIONS)).get_current_head() == migrate.HEAD
+
+
+def test_several_new_files_are_opened_at_the_same_time(tmp_path):
+    urls = [f"sqlite:///{tmp_path / name}" for name in ("a", "b", "c", "d")]
+    with ThreadPoolExecutor(len(urls)) as pool:
+        for store in pool.map(open_sql, urls):
+            store.close()
+    assert [current(url) for url in urls] == [migrate.HEAD] * len(urls)

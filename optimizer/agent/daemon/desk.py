@@ -68,6 +68,7 @@ class Desk:
         self._refits: Refits | None = None
         self._leaving = False
         self._again = _NEVER  # when settings that were refused are read again
+        self._refused = ""  # why they were
         self._began: datetime | None = None
 
     def open(self) -> None:
@@ -86,7 +87,7 @@ class Desk:
         house = replace(house, do_all=self._shared.do_all)
         self._house, self._written, self._table = house, written, settings.daemon
         self._board = Board(house.store)
-        self._again = _NEVER
+        self._again, self._refused = _NEVER, ""
         house.tenure.leaving = self._leaving
         self.name = house.name
         self._timetable = _timetable(settings)
@@ -160,13 +161,14 @@ class Desk:
             written = self._config.stat().st_mtime
         except OSError:
             written = None
-        if self._house is not None and written == self._written and self._clock.now() < self._again:
-            return self.seen.trouble if self.seen.trouble.startswith(_SETTINGS) else ""
+        if (self._house or self._refused) and written == self._written and self._clock.now() < self._again:
+            return self._refused
         try:
             self.open()
         except Exception as error:  # noqa: BLE001 - settings may name anything
             self._written, self._again = written, self._clock.now() + RESTED
-            return f"{_SETTINGS}{told(self.name, 'settings', error)}"
+            self._refused = f"{_SETTINGS if self._house else ''}{told(self.name, 'settings', error)}"
+            return self._refused
         _LOG.info("settings read", portfolio=self.name, file=str(self._config))
         return ""
 

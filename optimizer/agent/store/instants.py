@@ -25,7 +25,7 @@ def from_instant(instant: int) -> datetime:
     return _EPOCH + instant * _MICRO
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)  # the readings of some years; a process that runs for years sees ever new ones
 def local_day(instant: int, time_zone: str) -> int:
     """Return the ordinal of the calendar day that an instant falls on in a zone."""
     return from_instant(instant).astimezone(zone(time_zone)).toordinal()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from sqlalchemy import Connection, inspect
@@ -13,6 +14,8 @@ from optimizer.ports import StoreError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _VERSION_TABLE = "alembic_version"
+_ONE_AT_A_TIME: Final = Lock()
+"""Alembic's operations act on what the whole process has in hand: with two databases in two threads, on either."""
 
 HEAD: Final = "0008"
 """The newest version; a database that has it is opened without Alembic, whose import alone takes half a second."""
@@ -61,7 +64,7 @@ def bring_up_to_date(database: SqlDatabase) -> str:
     """Bring an opened database to the newest version and return it; see `upgrade`."""
     if version_of(database) == HEAD:
         return HEAD
-    with database.migrate() as connection:
+    with _ONE_AT_A_TIME, database.migrate() as connection:
         # Looked at again under the lock: another process may have been first.
         _run(connection, _version(connection, database.name), database.name)
     return HEAD
