@@ -94,6 +94,7 @@ class Campaign:
     brakes = 0.02
     faults = FAULTS
     names: Sequence[str] = NAMES
+    timeout = worker.TIMEOUT
 
     def __init__(self, folder: Path, seed: int, url: str | None = None, clock: Clock | None = None) -> None:
         """Make the portfolio's folder and its store: an SQLite file in it, or the database at an address."""
@@ -201,7 +202,7 @@ class Campaign:
         """Begin an agent in a process of its own and return its number."""
         child = os.fork()
         if child == 0:
-            guarded(self.folder, lambda: worker.work(self.folder, self.clock, trap, self.store))
+            guarded(self.folder, lambda: worker.work(self.folder, self.clock, trap, self.store, timeout=self.timeout))
         return child
 
     def _note(self, child: int) -> None:

@@ -272,9 +272,9 @@ def wired(store: Any, trap: Trap, timeout: float = TIMEOUT) -> Iterator[None]:
         yield
 
 
-def work(folder: Path, clock: Clock, trap: Trap, store: Any, looks: int = 200) -> None:
+def work(folder: Path, clock: Clock, trap: Trap, store: Any, looks: int = 200, timeout: float = TIMEOUT) -> None:
     """Be the agent until all is done, or until the trap springs."""
-    with wired(store, trap):
+    with wired(store, trap, timeout):
         desk = Desk(folder / "config.toml", clock)
         for _ in range(looks):
             desk.look()
