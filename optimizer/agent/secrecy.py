@@ -142,7 +142,7 @@ class Discreet(logging.Formatter):
 
 
 def logins(text: str) -> Iterator[str]:
-    """Yield the passwords in addresses (scheme://user:password@host), as they stand there and as they are meant."""
+    """Yield the passwords of an address such as scheme://user:password@host, as they stand there and as is meant."""
     if "://" not in text:
         return
     try:
