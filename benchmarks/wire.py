@@ -31,12 +31,19 @@ import stamina
 from connectors.contract import BudgetChange, BuildContext, Connector
 from connectors.errors import OutcomeUnknown
 from connectors.google import build as build_google
+from connectors.linkedin import build as build_linkedin
+from connectors.meta import build as build_meta
 from connectors.money import Money
+from connectors.tiktok import build as build_tiktok
 from simulations.emulators.account import Account
 from simulations.emulators.faults import Chances, Fault, Faults
 from simulations.emulators.google import GoogleEmulator, Traits
+from simulations.emulators.linkedin import start as start_linkedin
+from simulations.emulators.meta import MetaEmulator
+from simulations.emulators.meta import Options as MetaOptions
 from simulations.emulators.registry import Setup
 from simulations.emulators.serving import Emulator
+from simulations.emulators.tiktok import start as start_tiktok
 from simulations.scenarios import named
 
 SEED = 20_261_128
@@ -121,7 +128,46 @@ def google(account: Account, faults: Faults) -> Place:
     return Place(account, faults, emulator, build_google(context))
 
 
-PLATFORMS: Mapping[str, Callable[[Account, Faults], Place]] = {"google": google}
+def meta(account: Account, faults: Faults) -> Place:
+    """Meta; budgets may be changed more than four times an hour."""
+    emulator = MetaEmulator(Setup(account, faults), MetaOptions(budget_changes_an_hour=None))
+    os.environ[SECRET] = "EAAnothing-secret"
+    settings = {
+        "accounts": [str(account.account_id)],
+        "access_token": {"env": SECRET},
+        "base_url": emulator.address,
+        "page_rows": 50,
+        "attempts": 60,
+    }
+    return Place(account, faults, emulator, build_meta(_context("meta", settings, account)))
+
+
+def linkedin(account: Account, faults: Faults) -> Place:
+    """LinkedIn, whose days are UTC."""
+    emulator = start_linkedin(Setup(account, faults))
+    os.environ[SECRET] = "nothing-secret"
+    settings = {"accounts": [str(account.account_id)], "token": {"env": SECRET}, "address": emulator.address}
+    return Place(account, faults, emulator, build_linkedin(_context("linkedin", settings, account)))
+
+
+def tiktok(account: Account, faults: Faults) -> Place:
+    """TikTok."""
+    emulator = start_tiktok(Setup(account, faults))
+    os.environ[SECRET] = "nothing-secret"
+    settings = {"advertisers": [str(account.account_id)], "token": {"env": SECRET}, "address": emulator.address}
+    return Place(account, faults, emulator, build_tiktok(_context("tiktok", settings, account)))
+
+
+def _context(name: str, settings: dict[str, Any], account: Account) -> BuildContext:
+    return BuildContext(name, settings, Path(), clock=lambda: account.now)
+
+
+PLATFORMS: Mapping[str, Callable[[Account, Faults], Place]] = {
+    "google": google,
+    "meta": meta,
+    "linkedin": linkedin,
+    "tiktok": tiktok,
+}
 """How each platform is set up."""
 
 

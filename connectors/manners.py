@@ -23,7 +23,7 @@ LONGEST_WAIT: Final = 120.0
 """A platform that asks to wait longer is asked again by the next cycle, seconds."""
 
 
-def patiently[T](call: Callable[[], T], *, attempts: int = 6, patience_seconds: float = 300.0) -> T:
+def patiently[T](call: Callable[[], T], *, attempts: int = 20, patience_seconds: float = 300.0) -> T:
     """Return what a read returns, tried again after `RetryLater`: after as long as the platform asks, else backing off.
 
     Args:
