@@ -7,8 +7,8 @@ here and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -84,13 +84,13 @@ def prepare(folder: Path, seed: int) -> Path:
 
 def play(config: Path, tell: Tell) -> Outcome:
     """Run the demo on a prepared folder: two months of history, a first plan, then two weeks of daily plans."""
-    with open_house(config) as wired:
-        connector = wired.connectors[_NAME]
+    clock = SetClock(datetime(1970, 1, 1, tzinfo=UTC))  # until the market tells its own time
+    with open_house(config, clock) as house:
+        connector = house.connectors[_NAME]
         market = connector.inner if isinstance(connector, Guarded) else connector
         if not isinstance(market, SimulatedConnector):
             raise TypeError(f"the demo needs a simulated market, not a {type(market).__name__}")
-        clock = SetClock(market.now)
-        house = replace(wired, clock=clock)
+        clock.at = market.now
         _history(house, market, tell)
         since = market.today
         first = cycle.plan(house, since, seed=0)
