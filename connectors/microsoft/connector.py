@@ -86,14 +86,21 @@ class MicrosoftConnector:
         for account in self._accounts():
             for campaign in entities.campaigns(self._client, account.account_id):
                 yield _entity(account, EntityKind.CAMPAIGN, campaign, None)
-                yield from self._below(account, campaign)
+                if not entities.without_ads(campaign):
+                    yield from self._below(account, campaign)
 
     def pull(self, since: date, until: date) -> Iterator[PerformanceRow]:
-        """Yield the rows of the days, both included, in the account's zone."""
+        """Yield the rows of the days, both included, in the account's zone.
+
+        They are by ad; of campaigns without ads of their own, by campaign.
+        """
         for account in self._accounts():
-            met: dict[str, Series] = {}
-            for line in report(self._client, self._options, account.account_id, since, until):
-                series = met.get(line.ad_id) or met.setdefault(line.ad_id, _series(account, line))
+            number, met = account.account_id, dict[tuple[str, str | None], Series]()
+            listed = entities.campaigns(self._client, number)
+            whole = frozenset(str(campaign["Id"]) for campaign in listed if entities.without_ads(campaign))
+            for line in report(self._client, self._options, number, since, until, whole):
+                key = (line.campaign_id, line.ad_id)
+                series = met.get(key) or met.setdefault(key, _series(account, line))
                 yield PerformanceRow(
                     series,
                     line.day,
@@ -144,6 +151,7 @@ class MicrosoftConnector:
             )
             for account in self._accounts()
             for campaign in entities.campaigns(self._client, account.account_id)
+            if not entities.without_ads(campaign)
             for group, ad in self._ads_of(account, campaign)
         )
 

@@ -49,6 +49,11 @@ def ads(client: Client, account_id: str, ad_group_id: str) -> list[Json]:
     return _listed(client.read("campaign", f"{_MANAGEMENT}/Ads/QueryByAdGroupId", account_id, asked), "Ads")
 
 
+def without_ads(campaign: Json) -> bool:
+    """Return whether the platform makes up a campaign from assets: there is nothing to be told below it."""
+    return campaign.get("CampaignType") == "PerformanceMax"
+
+
 def status_of(entity: Json) -> EntityStatus:
     """Return whether something delivers, by its own switch."""
     return EntityStatus.ACTIVE if entity["Status"] in _RUNNING else EntityStatus.PAUSED

@@ -1,4 +1,4 @@
-"""An ad's day: a report is submitted, polled for, and fetched as a packed file.
+"""A day of an ad, or of a campaign without ads: a report is submitted, polled for, and fetched as a packed file.
 
 https://learn.microsoft.com/en-us/advertising/guides/request-download-report
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
 from tempfile import SpooledTemporaryFile
@@ -26,17 +26,9 @@ from connectors.money import to_micros
 LONGEST_STRETCH: Final = 31
 """Days of one report, so that neither a file nor the time until it is made grows with the period."""
 
-COLUMNS: Final = (
-    "TimePeriod",
-    "CampaignId",
-    "AdGroupId",
-    "AdId",
-    "Impressions",
-    "Clicks",
-    "Spend",
-    "ConversionsQualified",
-    "Revenue",
-)
+_MEASURES: Final = ("Impressions", "Clicks", "Spend", "ConversionsQualified", "Revenue")
+_BY_AD: Final = ("AdPerformanceReportRequest", ("TimePeriod", "CampaignId", "AdGroupId", "AdId", *_MEASURES))
+_BY_CAMPAIGN: Final = ("CampaignPerformanceReportRequest", ("TimePeriod", "CampaignId", *_MEASURES))
 _IN_MEMORY: Final = 16 * 2**20
 _CHUNK: Final = 2**16
 _OK, _REFUSED, _TOO_MANY, _FAILED = 200, 400, 429, 500
@@ -44,11 +36,11 @@ _OK, _REFUSED, _TOO_MANY, _FAILED = 200, 400, 429, 500
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one ad brought on one day of its account; micros, counts alike."""
+    """What one ad, or one campaign without ads, brought on one day of its account; micros, counts alike."""
 
     campaign_id: str
-    ad_group_id: str
-    ad_id: str
+    ad_group_id: str | None
+    ad_id: str | None
     day: date
     spend: int
     impressions: int
@@ -57,7 +49,9 @@ class Line:
     value: int
 
 
-def report(client: Client, options: Options, account_id: str, since: date, until: date) -> Iterator[Line]:
+def report(
+    client: Client, options: Options, account_id: str, since: date, until: date, whole: Collection[str]
+) -> Iterator[Line]:
     """Yield the lines of the days, both ends included, a report for each stretch.
 
     Args:
@@ -66,23 +60,33 @@ def report(client: Client, options: Options, account_id: str, since: date, until
         account_id: Whose.
         since: The first day.
         until: The last day.
+        whole: Ids of campaigns that have no ads of their own, and are told as a whole.
 
     Raises:
         RetryLater: A report was not made in time, or cannot be fetched.
         AskMarketer, Stop: See `connectors.errors`.
     """
     for first, last in stretches(since, until, LONGEST_STRETCH):
-        address = _made(client, options, account_id, _request(account_id, first, last))
-        if address:
-            with SpooledTemporaryFile(max_size=_IN_MEMORY) as held:
-                patiently(lambda held=held, address=address: _fetch(address, held, options.timeout_seconds))  # type: ignore[misc]
-                yield from _lines(held)
+        by_ad = _request(account_id, first, last, *_BY_AD)
+        yield from (line for line in _read(client, options, account_id, by_ad) if line.campaign_id not in whole)
+        if whole:
+            by_campaign = _request(account_id, first, last, *_BY_CAMPAIGN)
+            yield from (line for line in _read(client, options, account_id, by_campaign) if line.campaign_id in whole)
 
 
-def _request(account_id: str, first: date, last: date) -> Json:
+def _read(client: Client, options: Options, account_id: str, request: Json) -> Iterator[Line]:
+    address = _made(client, options, account_id, request)
+    if not address:
+        return
+    with SpooledTemporaryFile(max_size=_IN_MEMORY) as held:
+        patiently(lambda: _fetch(address, held, options.timeout_seconds))
+        yield from _lines(held)
+
+
+def _request(account_id: str, first: date, last: date, kind: str, columns: tuple[str, ...]) -> Json:
     return {
         "ReportRequest": {
-            "Type": "AdPerformanceReportRequest",
+            "Type": kind,
             "ReportName": "outlay",
             "Format": "Csv",
             # The second version has neither thousands separators nor percent signs.
@@ -92,7 +96,7 @@ def _request(account_id: str, first: date, last: date) -> Json:
             "ExcludeReportFooter": True,
             "ExcludeColumnHeaders": False,
             "Aggregation": "Daily",
-            "Columns": list(COLUMNS),
+            "Columns": list(columns),
             "Scope": {"AccountIds": [account_id]},
             "Time": {"CustomDateRangeStart": _date(first), "CustomDateRangeEnd": _date(last)},
         }
@@ -100,7 +104,7 @@ def _request(account_id: str, first: date, last: date) -> Json:
 
 
 def _made(client: Client, options: Options, account_id: str, request: Json) -> str:
-    """Have a report made and return where its file is; nothing where no ad has any figures."""
+    """Have a report made and return where its file is; nothing where there are no figures."""
     submitted = client.read("reporting", "/Reporting/v13/GenerateReport/Submit", account_id, request)
     asked = {"ReportRequestId": submitted["ReportRequestId"]}
     until = monotonic() + options.report_seconds
@@ -155,8 +159,8 @@ def _lines(held: IO[bytes]) -> Iterator[Line]:
 def _line(row: dict[str, str]) -> Line:
     return Line(
         campaign_id=row["CampaignId"],
-        ad_group_id=row["AdGroupId"],
-        ad_id=row["AdId"],
+        ad_group_id=row.get("AdGroupId"),
+        ad_id=row.get("AdId"),
         day=date.fromisoformat(row["TimePeriod"]),
         spend=_micros(row["Spend"]),
         impressions=_micros(row["Impressions"]),

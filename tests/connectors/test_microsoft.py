@@ -41,12 +41,12 @@ def _secrets(monkeypatch):
 class Platform:
     """One emulator with the connectors that speak to it."""
 
-    def __init__(self, folder, *, currency="EUR", days=20, shared=(), time_zone="Europe/Berlin", **knobs):
+    def __init__(self, folder, *, currency="EUR", days=20, time_zone="Europe/Berlin", shape=None, **knobs):
         scenario = named("tiny-yen", currency=currency, history_days=days, time_zone=time_zone, **knobs)
         self.account = Account(scenario, seed=11, start=START)
         self.faults = Faults()
         setup = Setup(self.account, self.faults)
-        self.server = HttpServer(application(setup, shared)) if shared else start(setup)
+        self.server = HttpServer(application(setup, **shape)) if shape else start(setup)
         self.folder, self.open = folder, []
 
     def options(self, **options):
@@ -206,11 +206,11 @@ def test_an_address_of_a_file_that_has_ended_is_not_asked_for_again_and_again(pl
     of = platform()
     connector = of.connector()
     connector.accounts()
-    of.faults.script("read", None, None, None, Fault.EXPIRED)
+    of.faults.script("read", *[None] * 4, Fault.EXPIRED)
     before = of.faults.requests["read"]
     with pytest.raises(RetryLater, match="cannot be fetched"):
         list(connector.pull(START, START))
-    assert of.faults.requests["read"] == before + 4
+    assert of.faults.requests["read"] == before + 5
 
 
 def test_campaigns_of_every_type_are_asked_for(platform):
@@ -222,6 +222,22 @@ def test_campaigns_of_every_type_are_asked_for(platform):
         asked = {"AccountId": str(of.account.account_id)}
         listed = http.post(f"{MANAGEMENT}/Campaigns/QueryByAccountId", json=asked).json()["Campaigns"]
     assert len(listed) < len(told)
+
+
+def test_a_campaign_without_ads_is_told_as_a_whole(platform):
+    of = platform(shape={"performance_max": (2,)})
+    connector, whole = of.connector(), str(of.account.campaign_id(2))
+    since, until = START, START + timedelta(19)
+    rows = list(connector.pull(since, until))
+    assert {r.series.ad_id is None for r in rows if r.series.campaign_id == whole} == {True}
+    assert {r.series.ad_id is None for r in rows if r.series.campaign_id != whole} == {False}
+    lines = list(of.account.lines(since, until))
+    for campaign in of.account.campaigns():
+        told = sum(r.spend_micros for r in rows if r.series.campaign_id == str(campaign.campaign_id))
+        assert told == sum(line.spend for line in lines if line.ad.campaign == campaign.index) > 0
+    below = {e.parent_id for e in connector.entities()} | {ad.campaign_id for ad in connector.ads()}
+    assert whole not in below
+    assert whole in {budget.budget_id for budget in connector.budgets()}
 
 
 def test_a_change_goes_out_once_though_the_library_would_repeat_it(platform):
@@ -238,7 +254,7 @@ def test_a_change_goes_out_once_though_the_library_would_repeat_it(platform):
 
 
 def test_a_shared_budget_is_one_target_and_is_not_written(platform):
-    of = platform(shared=(0, 1))
+    of = platform(shape={"shared": (0, 1)})
     connector = of.connector()
     (shared,) = (budget for budget in connector.budgets() if budget.shared)
     assert set(shared.covers) == {str(of.account.campaign_id(0)), str(of.account.campaign_id(1))}
@@ -347,6 +363,11 @@ def test_days_are_those_of_the_accounts_zone(platform, time_zone):
     assert platform(time_zone=time_zone).connector().accounts()[0].time_zone == time_zone
 
 
+def test_a_zone_without_a_name_is_told_before_the_emulator_starts(platform):
+    with pytest.raises(AskMarketer, match="Pacific/Auckland"):
+        platform(time_zone="UTC")
+
+
 def test_every_zone_of_the_library_is_known():
     from openapi_client.models.customer.time_zone_type import TimeZoneType
 
@@ -384,7 +405,7 @@ def test_the_librarys_own_models_read_what_the_emulator_answers(platform):
 
 
 def test_the_emulator_refuses_as_the_platform_does(platform):
-    of = platform(shared=(0, 1))
+    of = platform(shape={"shared": (0, 1)})
     number, campaign = str(of.account.account_id), str(of.account.campaign_id(0))
     with of.http() as http:
         query = f"{MANAGEMENT}/Campaigns/QueryByAccountId"

@@ -10,6 +10,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
+from connectors.errors import AskMarketer
 from connectors.money import minor_unit_micros, to_micros
 from simulations.emulators.account import Account, Ad, Campaign
 
@@ -46,10 +47,13 @@ def account_json(account: Account) -> Json:
     """Return the ad account.
 
     Raises:
-        ValueError: The platform has no name for its zone.
+        AskMarketer: The emulator has no name for its zone.
     """
     if account.time_zone not in ZONES:
-        raise ValueError(f"Microsoft's emulator knows no zone {account.time_zone}; it knows {', '.join(ZONES)}")
+        raise AskMarketer(
+            f"Microsoft's emulator has no name for the zone {account.time_zone}",
+            mend=f"let the scenario's time_zone be one of {', '.join(ZONES)}",
+        )
     return {
         "Id": str(account.account_id),
         "Name": account.name,
@@ -61,24 +65,20 @@ def account_json(account: Account) -> Json:
     }
 
 
-def type_of(campaign: Campaign) -> str:
-    """Return the campaign's type: search by its channel, else audience."""
-    return "Search" if campaign.channel == "search" else "Audience"
-
-
-def campaign_json(account: Account, campaign: Campaign, shared: Json | None) -> Json:
+def campaign_json(account: Account, campaign: Campaign, kind: str, shared: Json | None) -> Json:
     """Return a campaign.
 
     Args:
         account: Whose.
         campaign: Which.
+        kind: Its type.
         shared: The budget that it draws on with others; None: its own.
     """
     return {
         "Id": str(campaign.campaign_id),
         "Name": campaign.name,
         "Status": "Active" if campaign.active else "Paused",
-        "CampaignType": type_of(campaign),
+        "CampaignType": kind,
         "BudgetType": "DailyBudgetStandard",
         "DailyBudget": shared["Amount"] if shared else amount(campaign.budget_micros),
         "BudgetId": shared["Id"] if shared else None,

@@ -1,4 +1,4 @@
-"""Reports by ad and day as packed files of comma separated values.
+"""Reports by ad or campaign and day as packed files of comma separated values.
 
 https://learn.microsoft.com/en-us/advertising/reporting-service/adperformancereportrequest
 """
@@ -9,7 +9,7 @@ import csv
 import io
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -29,13 +29,15 @@ DIMENSIONS: Final[Mapping[str, Callable[[Account, date, Ad], str]]] = MappingPro
         "AdId": lambda account, day, ad: str(ad.ad_id),
     }
 )
+KINDS: Final = ("AdPerformanceReportRequest", "CampaignPerformanceReportRequest")
 MEASURES: Final = ("Impressions", "Clicks", "Spend", "ConversionsQualified", "Revenue")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A report that was submitted: columns, and days with both ends included."""
+    """A report that was submitted: by ad or by campaign, columns, and days with both ends included."""
 
+    by_ad: bool
     columns: tuple[str, ...]
     since: date
     until: date
@@ -47,24 +49,34 @@ def read(request: Json, account: Account) -> Asked:
     Raises:
         Refused: Something of it is unknown or missing.
     """
-    if request.get("Type") != "AdPerformanceReportRequest" or request.get("Aggregation") != "Daily":
-        raise Refused(400, 2059, "UnsuportedTimeGrain", "The emulator makes daily reports by ad.")
-    columns = tuple(request.get("Columns") or ())
-    if not columns or any(name not in DIMENSIONS and name not in MEASURES for name in columns):
+    if request.get("Type") not in KINDS or request.get("Aggregation") != "Daily":
+        raise Refused(400, 2059, "UnsuportedTimeGrain", "The emulator makes daily reports by ad or campaign.")
+    columns, by_ad = tuple(request.get("Columns") or ()), request["Type"] == KINDS[0]
+    known = {*DIMENSIONS, *MEASURES} - (set() if by_ad else {"AdGroupId", "AdId"})
+    if not columns or any(name not in known for name in columns):
         raise Refused(400, 2060, "InvalidFilterOrScopeValue", f"Columns that the emulator does not know: {columns}")
     if request.get("Scope", {}).get("AccountIds") != [str(account.account_id)]:
         raise Refused(401, 106, "UserIsNotAuthorized", "The user is not authorized to perform this action.")
     span = request.get("Time") or {}
-    return Asked(columns, _day(span.get("CustomDateRangeStart")), _day(span.get("CustomDateRangeEnd")))
+    return Asked(by_ad, columns, _day(span.get("CustomDateRangeStart")), _day(span.get("CustomDateRangeEnd")))
 
 
-def packed(account: Account, asked: Asked) -> bytes | None:
-    """Return the file; None where no ad has any figures on these days."""
+def packed(account: Account, asked: Asked, whole: Collection[int]) -> bytes | None:
+    """Return the file; None where there are no figures on these days.
+
+    Args:
+        account: Whose.
+        asked: What was asked for.
+        whole: Indices of campaigns of which nothing is told by ad.
+    """
     sums: dict[tuple[date, int], list[int]] = defaultdict(lambda: [0] * len(MEASURES))
     ads: dict[int, Ad] = {}
     for line in account.lines(asked.since, asked.until):
-        ads[line.ad.ad_id] = line.ad
-        one = sums[line.day, line.ad.ad_id]
+        if asked.by_ad and line.ad.campaign in whole:
+            continue
+        number = line.ad.ad_id if asked.by_ad else line.ad.campaign_id
+        ads[number] = line.ad
+        one = sums[line.day, number]
         for place, measure in enumerate((line.impressions, line.clicks, line.spend, line.conversions, line.value)):
             one[place] += measure
     rows = [(day, ads[number], one) for (day, number), one in sums.items() if any(one)]

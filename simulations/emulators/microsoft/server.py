@@ -35,20 +35,21 @@ def start(setup: Setup) -> HttpServer:
 
     Raises:
         OSError: The port is taken.
-        ValueError: The platform has no name for the account's zone.
+        AskMarketer: The emulator has no name for the account's zone.
     """
     books.account_json(setup.account)
     return HttpServer(application(setup), setup.port)
 
 
-def application(setup: Setup, shared: Collection[int] = ()) -> Starlette:
+def application(setup: Setup, shared: Collection[int] = (), performance_max: Collection[int] = ()) -> Starlette:
     """Return the application.
 
     Args:
         setup: What stands behind it.
         shared: Indices of campaigns that draw on one budget together.
+        performance_max: Indices of campaigns that are of this type: nothing is told below them.
     """
-    desk = _Desk(setup, frozenset(shared))
+    desk = _Desk(setup, frozenset(shared), frozenset(performance_max))
     return Starlette(
         routes=[
             Route("/{tenant}/oauth2/v2.0/token", desk.signed_in, methods=["POST"]),
@@ -68,8 +69,9 @@ def application(setup: Setup, shared: Collection[int] = ()) -> Starlette:
 
 
 class _Desk:
-    def __init__(self, setup: Setup, shared: frozenset[int]) -> None:
-        self._of, self._faults, self._shared = setup.account, setup.faults, shared
+    def __init__(self, setup: Setup, shared: frozenset[int], whole: frozenset[int]) -> None:
+        self._of, self._faults = setup.account, setup.faults
+        self._shared, self._whole = shared, whole
         self._requests = 0
         self._reports: dict[str, tuple[reports.Asked, list[str]]] = {}
 
@@ -122,7 +124,7 @@ class _Desk:
         known = self._reports.get(request.path_params["report"])
         if fault is Fault.EXPIRED or known is None:
             return Response("<Error><Code>AuthenticationFailed</Code></Error>", 403, media_type="application/xml")
-        return Response(reports.packed(self._of, known[0]) or b"", media_type="application/zip")
+        return Response(reports.packed(self._of, known[0], self._whole) or b"", media_type="application/zip")
 
     def account(self, asked: Json, request: Request) -> Json:
         self._require_ours(asked.get("AccountId"))
@@ -136,14 +138,16 @@ class _Desk:
         together = self._together(listed)
         return {
             "Campaigns": [
-                books.campaign_json(self._of, one, together if one.index in self._shared else None)
+                books.campaign_json(self._of, one, self._type_of(one), together if one.index in self._shared else None)
                 for one in listed
-                if books.type_of(one) in wanted
+                if self._type_of(one) in wanted
             ]
         }
 
     def ad_groups(self, asked: Json, request: Request) -> Json:
         campaign = self._campaign(asked.get("CampaignId"))
+        if campaign.index in self._whole:
+            raise Refused(400, 1100, "CampaignServiceInvalidCampaignId", "The emulator tells nothing below it.")
         return {"AdGroups": books.ad_groups_json([ad for ad in self._of.ads() if ad.campaign == campaign.index])}
 
     def ads(self, asked: Json, request: Request) -> Json:
@@ -180,7 +184,7 @@ class _Desk:
         report, before = self._reports[number]
         if before:
             return {"ReportRequestStatus": {"Status": before.pop(), "ReportDownloadUrl": None}}
-        some = reports.packed(self._of, report) is not None
+        some = reports.packed(self._of, report, self._whole) is not None
         address = f"{request.url.scheme}://{request.url.netloc}/files/{number}" if some else None
         return {"ReportRequestStatus": {"Status": "Success", "ReportDownloadUrl": address}}
 
@@ -203,6 +207,11 @@ class _Desk:
         if not found or wanted.get("Status") not in ("Active", "Paused"):
             raise Refused(200, 1300, "CampaignServiceInvalidAdId", "The ad or its status is not valid.")
         self._of.switch(found[0].index, wanted["Status"] == "Active")
+
+    def _type_of(self, campaign: Campaign) -> str:
+        if campaign.index in self._whole:
+            return "PerformanceMax"
+        return "Search" if campaign.channel == "search" else "Audience"
 
     def _together(self, listed: tuple[Campaign, ...]) -> Json | None:
         drawing = [one for one in listed if one.index in self._shared]
