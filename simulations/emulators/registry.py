@@ -37,6 +37,7 @@ EMULATORS: Mapping[str, str] = MappingProxyType(
         "google": "simulations.emulators.google",
         "linkedin": "simulations.emulators.linkedin",
         "meta": "simulations.emulators.meta",
+        "microsoft": "simulations.emulators.microsoft",
         "tiktok": "simulations.emulators.tiktok",
     }
 )

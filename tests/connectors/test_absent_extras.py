@@ -10,6 +10,7 @@ EXTRAS = {
     "ga4": ("google.analytics", "google-analytics-data"),
     "linkedin": ("httpx", "httpx"),
     "meta": ("facebook_business", "facebook-business"),
+    "microsoft": ("openapi_client", "msads"),
     "tiktok": ("business_api_client", "tiktok-business-api-sdk-official"),
 }
 PROGRAM = """

@@ -1,0 +1,92 @@
+"""Microsoft's names of time zones, and the zones of the IANA database that they are.
+
+https://learn.microsoft.com/en-us/advertising/guides/time-zones
+Where a name lists places whose clocks have parted since, the zone is that of the first that still fits the offset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+ZONES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "Nukualofa": "Pacific/Tongatapu",
+        "FijiKamchatkaMarshallIsland": "Pacific/Fiji",
+        "AucklandWellington": "Pacific/Auckland",
+        "SolomonIslandNewCaledonia": "Pacific/Noumea",
+        "Vladivostok": "Asia/Vladivostok",
+        "Hobart": "Australia/Hobart",
+        "GuamPortMoresby": "Pacific/Port_Moresby",
+        "CanberraMelbourneSydney": "Australia/Sydney",
+        "Brisbane": "Australia/Brisbane",
+        "Darwin": "Australia/Darwin",
+        "Adelaide": "Australia/Adelaide",
+        "Yakutsk": "Asia/Yakutsk",
+        "Seoul": "Asia/Seoul",
+        "OsakaSapporoTokyo": "Asia/Tokyo",
+        "Taipei": "Asia/Taipei",
+        "Perth": "Australia/Perth",
+        "KualaLumpurSingapore": "Asia/Singapore",
+        "IrkutskUlaanBataar": "Asia/Irkutsk",
+        "BeijingChongqingHongKongUrumqi": "Asia/Shanghai",
+        "Krasnoyarsk": "Asia/Krasnoyarsk",
+        "BangkokHanoiJakarta": "Asia/Bangkok",
+        "Rangoon": "Asia/Yangon",
+        "SriJayawardenepura": "Asia/Colombo",
+        "AstanaDhaka": "Asia/Dhaka",
+        "AlmatyNovosibirsk": "Asia/Novosibirsk",
+        "Kathmandu": "Asia/Kathmandu",
+        "ChennaiKolkataMumbaiNewDelhi": "Asia/Kolkata",
+        "IslamabadKarachiTashkent": "Asia/Karachi",
+        "Ekaterinburg": "Asia/Yekaterinburg",
+        "Kabul": "Asia/Kabul",
+        "BakuTbilisiYerevan": "Asia/Baku",
+        "AbuDhabiMuscat": "Asia/Dubai",
+        "Tehran": "Asia/Tehran",
+        "Nairobi": "Africa/Nairobi",
+        "MoscowStPetersburgVolgograd": "Europe/Moscow",
+        "KuwaitRiyadh": "Asia/Riyadh",
+        "Baghdad": "Asia/Baghdad",
+        "Jerusalem": "Asia/Jerusalem",
+        "HelsinkiKyivRigaSofiaTallinnVilnius": "Europe/Helsinki",
+        "HararePretoria": "Africa/Johannesburg",
+        "Cairo": "Africa/Cairo",
+        "Bucharest": "Europe/Bucharest",
+        "AthensBuckarestIstanbul": "Europe/Athens",
+        "WestCentralAfrica": "Africa/Lagos",
+        "SarajevoSkopjeWarsawZagreb": "Europe/Warsaw",
+        "BrusselsCopenhagenMadridParis": "Europe/Paris",
+        "BelgradeBratislavaBudapestLjubljanaPrague": "Europe/Budapest",
+        "AmsterdamBerlinBernRomeStockholmVienna": "Europe/Berlin",
+        "CasablancaMonrovia": "Africa/Casablanca",
+        "GreenwichMeanTimeDublinEdinburghLisbonLondon": "Europe/London",
+        "Azores": "Atlantic/Azores",
+        "CapeVerdeIsland": "Atlantic/Cape_Verde",
+        "MidAtlantic": "Atlantic/South_Georgia",
+        "Brasilia": "America/Sao_Paulo",
+        "BuenosAiresGeorgetown": "America/Argentina/Buenos_Aires",
+        "Greenland": "America/Nuuk",
+        "Newfoundland": "America/St_Johns",
+        "AtlanticTimeCanada": "America/Halifax",
+        "CaracasLaPaz": "America/La_Paz",
+        "Santiago": "America/Santiago",
+        "BogotaLimaQuito": "America/Bogota",
+        "EasternTimeUSCanada": "America/New_York",
+        "IndianaEast": "America/Indiana/Indianapolis",
+        "CentralAmerica": "America/Guatemala",
+        "CentralTimeUSCanada": "America/Chicago",
+        "GuadalajaraMexicoCityMonterrey": "America/Mexico_City",
+        "Saskatchewan": "America/Regina",
+        "Arizona": "America/Phoenix",
+        "ChihuahuaLaPazMazatlan": "America/Mazatlan",
+        "MountainTimeUSCanada": "America/Denver",
+        "PacificTimeUSCanadaTijuana": "America/Los_Angeles",
+        "Alaska": "America/Anchorage",
+        "Hawaii": "Pacific/Honolulu",
+        "MidwayIslandAndSamoa": "Pacific/Pago_Pago",
+        "InternationalDateLineWest": "Etc/GMT+12",
+    }
+)
+"""The zone of each name."""
