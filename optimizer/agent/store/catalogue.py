@@ -29,7 +29,7 @@ _SERIES_COLUMNS = tuple(
     for name in ("id", "account", "campaign_id", "channel", "ad_group_id", "ad_id", "creative_id", "audience_id",
                  "conversion_definition", "attribution_setting")
 )  # fmt: skip
-_READ = ("name", "holder", "covers", "amount", "kind", "shared", "minimum", "quantum", "etag")
+_READ = ("name", "holder", "covers", "amount", "kind", "shared", "minimum", "quantum", "etag", "learning")
 # Both of these kinds of database say ON CONFLICT; what they share has no name of its own in SQLAlchemy.
 _INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 # A day of which anything was known then; the newest is found from the end of the key, so that few rows are looked at.
