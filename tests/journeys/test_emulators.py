@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-from tests.journeys.fortnight import PATIENCE, Shop, live
+from tests.journeys.two_platforms import PATIENCE, Shop, live
 
 
 def asked(url: str, body: dict[str, object] | None = None) -> dict[str, object]:

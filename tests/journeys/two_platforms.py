@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as hour
@@ -77,7 +77,6 @@ class Shop:
         history: Days that have passed before the first.
         days: How many days the agent works.
         seed: Of worlds and decisions.
-        guardrails: Lines of that table.
     """
 
     search: int = 4
@@ -85,7 +84,6 @@ class Shop:
     history: int = 60
     days: int = 14
     seed: int = 1
-    guardrails: str = ""
 
     @property
     def scenarios(self) -> tuple[Scenario, Scenario]:
@@ -220,22 +218,24 @@ class _Agent:
         self._config, self._clock = folder / "config.toml", folder / "clock"
         self._config.write_text(_settings(shop, side), encoding="utf-8")
         self._tell(_morning(shop.first))
-        self._environment = dict(side.environment)
-        self._log = (folder / "log").open("w+", encoding="utf-8")
-        words = [sys.executable, "-c", _RUN, str(self._config), str(self._clock), str(shop.seed)]
-        with mock.patch.dict(os.environ, self._environment):
-            self._process = subprocess.Popen(words, stdout=self._log, stderr=subprocess.STDOUT)
-        self._opened = bootstrap.open_store(self._config)
+        self._environment, self._seed = dict(side.environment), shop.seed
+        self._held = ExitStack()
 
     def __enter__(self) -> Self:
-        self._store = self._opened.__enter__()
+        with ExitStack() as held:
+            self._store = held.enter_context(bootstrap.open_store(self._config))
+            self._log = held.enter_context(self._config.with_name("log").open("w+", encoding="utf-8"))
+            words = [sys.executable, "-c", _RUN, str(self._config), str(self._clock), str(self._seed)]
+            environment = os.environ | self._environment
+            self._process = held.enter_context(
+                subprocess.Popen(words, stdout=self._log, stderr=subprocess.STDOUT, env=environment)
+            )
+            held.callback(self._process.kill)
+            self._held = held.pop_all()
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._opened.__exit__(None, None, None)
-        self._log.close()
+        self._held.close()
 
     def day(self, today: date) -> None:
         """The agent reads, decides and announces; a person approves; it writes and reads back."""
@@ -323,8 +323,6 @@ def _settings(shop: Shop, side: Side) -> str:
 currency = "EUR"
 time_zone = "Europe/Berlin"
 history_days = {max(shop.history + shop.days, 28)}
-[guardrails]
-{shop.guardrails}
 [store]
 url = "sqlite:///outlay.sqlite"
 [daemon]
