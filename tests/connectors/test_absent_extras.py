@@ -11,6 +11,7 @@ EXTRAS = {
     "linkedin": ("httpx", "httpx"),
     "meta": ("facebook_business", "facebook-business"),
     "microsoft": ("openapi_client", "msads"),
+    "microsoft": ("openapi_client", "msads"),
     "tiktok": ("business_api_client", "tiktok-business-api-sdk-official"),
 }
 PROGRAM = """
