@@ -33,6 +33,7 @@ from connectors.errors import OutcomeUnknown
 from connectors.google import build as build_google
 from connectors.linkedin import build as build_linkedin
 from connectors.meta import build as build_meta
+from connectors.microsoft import build as build_microsoft
 from connectors.money import Money
 from connectors.tiktok import build as build_tiktok
 from simulations.emulators.account import Account
@@ -41,6 +42,7 @@ from simulations.emulators.google import GoogleEmulator, Traits
 from simulations.emulators.linkedin import start as start_linkedin
 from simulations.emulators.meta import MetaEmulator
 from simulations.emulators.meta import Options as MetaOptions
+from simulations.emulators.microsoft import start as start_microsoft
 from simulations.emulators.registry import Setup
 from simulations.emulators.serving import Emulator
 from simulations.emulators.tiktok import start as start_tiktok
@@ -158,6 +160,24 @@ def tiktok(account: Account, faults: Faults) -> Place:
     return Place(account, faults, emulator, build_tiktok(_context("tiktok", settings, account)))
 
 
+def microsoft(account: Account, faults: Faults) -> Place:
+    """Microsoft Advertising; reports are asked for again at once, and throttles pass at once."""
+    emulator = start_microsoft(Setup(account, faults))
+    os.environ[SECRET] = "nothing-secret"
+    secret = {"env": SECRET}
+    settings = {
+        "customer": "7",
+        "accounts": [str(account.account_id)],
+        "developer_token": secret,
+        "client_id": "client",
+        "refresh_token": secret,
+        "address": emulator.address,
+        "poll_seconds": 0.01,
+        "pause_seconds": 0.01,
+    }
+    return Place(account, faults, emulator, build_microsoft(_context("microsoft", settings, account)))
+
+
 def _context(name: str, settings: dict[str, Any], account: Account) -> BuildContext:
     return BuildContext(name, settings, Path(), clock=lambda: account.now)
 
@@ -165,6 +185,7 @@ def _context(name: str, settings: dict[str, Any], account: Account) -> BuildCont
 PLATFORMS: Mapping[str, Callable[[Account, Faults], Place]] = {
     "google": google,
     "meta": meta,
+    "microsoft": microsoft,
     "linkedin": linkedin,
     "tiktok": tiktok,
 }

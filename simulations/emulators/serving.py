@@ -77,6 +77,7 @@ class HttpServer:
             _Cutting(self.app),
             http="h11",
             log_config=None,
+            log_level="critical",  # an answer that is lost on purpose is no trouble
             access_log=False,
             lifespan="off",
             server_header=False,
