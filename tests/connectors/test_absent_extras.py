@@ -11,7 +11,6 @@ EXTRAS = {
     "linkedin": ("httpx", "httpx"),
     "meta": ("facebook_business", "facebook-business"),
     "microsoft": ("openapi_client", "msads"),
-    "microsoft": ("openapi_client", "msads"),
     "tiktok": ("business_api_client", "tiktok-business-api-sdk-official"),
 }
 PROGRAM = """
