@@ -309,7 +309,7 @@ class _Agent:
             if self._process.poll() is not None or time.monotonic() > late:
                 self._log.seek(0)
                 raise AssertionError(f"the agent does not do what is waited for:\n{self._log.read()[-3_000:]}")
-            time.sleep(0.05)
+            time.sleep(0.2)
 
 
 def _morning(day: date) -> datetime:
@@ -328,5 +328,5 @@ url = "sqlite:///outlay.sqlite"
 [daemon]
 refit = "never"
 listen = ""
-look_seconds = 0.1
+look_seconds = 0.25
 {side.tables}"""
