@@ -31,6 +31,7 @@ from connectors.google.options import Options, read_options
 from connectors.google.reports import Reports
 from connectors.google.statuses import NAMES, find, read_ads
 from connectors.manners import Quota, stretches
+from connectors.payload import understood
 
 if TYPE_CHECKING:
     from connectors.google.session import Session
@@ -40,7 +41,7 @@ RESTATEMENT_DAYS = 30
 
 
 class GoogleConnector:
-    """Google Ads; see docs/connectors.md.
+    """Google Ads; see docs/platforms.md.
 
     The platform has no compare-and-set: the live value is read right before each write, which leaves a moment in which
     a person may change it. What this object has written and somebody has undone is not written again.
@@ -65,16 +66,19 @@ class GoogleConnector:
         self._session = session
         self._clock = clock
         self._held: dict[str, Held] = {}
-        self._reports: dict[str, Reports] = {}
+        self._reports: dict[Account, Reports] = {}
         self._served: dict[str, BudgetChange | StatusChange] = {}
 
     def accounts(self) -> Sequence[Account]:
-        """Return the accounts of the settings, in their order; read once, since neither currency nor zone changes."""
+        """Return the accounts of the settings, in their order, read now: what else is read goes by what this told."""
+        self._held.update({customer: self._asked(customer) for customer in self._options.customer_ids})
         return tuple(held.account for held in self._all())
 
     def entities(self) -> Iterator[Entity]:
         """Yield campaigns, ad groups, ads and audiences; a campaign whose bidding learns has the tag `learning`."""
-        return chain.from_iterable(entities(self._session, held.account) for held in self._all())
+        for held in self._all():
+            with understood(f"{self.name}: what is in account {held.account.account_id}"):
+                yield from entities(self._session, held.account)
 
     def pull(self, since: date, until: date) -> Iterator[PerformanceRow]:
         """Yield the rows of account-local days, `days_per_query` of them at a time."""
@@ -82,11 +86,13 @@ class GoogleConnector:
             reports = self._reports_of(held.account)
             read = reports.by_ad if self._options.report == "ads" else reports.by_audience
             for first, last in stretches(since, until, self._options.days_per_query):
-                yield from read(first, last, self._clock())
+                with understood(f"{self.name}: performance of {held.account.account_id} from {first} to {last}"):
+                    yield from read(first, last, self._clock())
 
     def budgets(self) -> Sequence[BudgetTarget]:
         """Return the live budgets; those that are shared, or of a campaign's whole life, cannot be set."""
-        return tuple(chain.from_iterable(read_budgets(self._session, held) for held in self._all()))
+        with understood(f"{self.name}: budgets"):
+            return tuple(chain.from_iterable(read_budgets(self._session, held) for held in self._all()))
 
     def check_budget(self, change: BudgetChange) -> None:
         """Judge a change, and have the platform validate it.
@@ -118,7 +124,8 @@ class GoogleConnector:
 
     def ads(self) -> Sequence[AdState]:
         """Return the ads that could deliver, with their live statuses."""
-        return tuple(chain.from_iterable(read_ads(self._session, held) for held in self._all()))
+        with understood(f"{self.name}: ads"):
+            return tuple(chain.from_iterable(read_ads(self._session, held) for held in self._all()))
 
     def check_status(self, change: StatusChange) -> None:
         """Judge a change of an ad, and have the platform validate it.
@@ -161,14 +168,17 @@ class GoogleConnector:
 
     def _read(self, customer: str) -> Held:
         if customer not in self._held:
-            self._held[customer] = read_account(self._session, self.name, customer)
+            self._held[customer] = self._asked(customer)
         return self._held[customer]
 
+    def _asked(self, customer: str) -> Held:
+        with understood(f"{self.name}: account {customer}"):
+            return read_account(self._session, self.name, customer)
+
     def _reports_of(self, account: Account) -> Reports:
-        if account.account_id not in self._reports:
-            made = Reports(self._session, account, self._options.conversion_actions)
-            self._reports[account.account_id] = made
-        return self._reports[account.account_id]
+        if account not in self._reports:
+            self._reports[account] = Reports(self._session, account, self._options.conversion_actions)
+        return self._reports[account]
 
     def _holding(self, key: BudgetKey | AdKey) -> Held:
         if key.connector != self.name or key.account_id not in self._options.customer_ids:
@@ -176,7 +186,8 @@ class GoogleConnector:
         return self._read(key.account_id)
 
     def _judge(self, held: Held, change: BudgetChange) -> BudgetTarget:
-        budget = judge(self._session, held, change)
+        with understood(f"{change.key}: the live budget"):
+            budget = judge(self._session, held, change)
         if self._was_served(change) and budget.amount != change.target:
             raise Drifted(
                 f"{budget.name}: the budget is {budget.amount}; the change to {change.target} was made already, and "
@@ -187,7 +198,9 @@ class GoogleConnector:
         return budget
 
     def _judge_status(self, change: StatusChange) -> AdState:
-        ad = find(self._session, self._holding(change.key), change)
+        held = self._holding(change.key)
+        with understood(f"{change.key}: the live status"):
+            ad = find(self._session, held, change)
         if self._was_served(change) and ad.status is not change.target:
             raise StatusDrifted(
                 f"{change.key} is {ad.status.value}; the change to {change.target.value} was made already and "

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import grpc
 from google.ads.googleads.errors import GoogleAdsException
 from google.ads.googleads.v26.errors.types.errors import GoogleAdsFailure
-from google.api_core.exceptions import GoogleAPICallError
+from google.api_core.exceptions import GoogleAPICallError, GoogleAPIError
 from google.auth.exceptions import GoogleAuthError, TransportError
 
 from connectors.credentials import Redactor
@@ -16,7 +16,7 @@ from connectors.errors import AskMarketer, ConnectorError, OutcomeUnknown, Retry
 
 FAILURE_KEY: Final = "google.ads.googleads.v26.errors.googleadsfailure-bin"
 
-_CREDENTIALS: Final = "give Outlay credentials anew: docs/connectors.md, Google Ads"
+_CREDENTIALS: Final = "give Outlay credentials anew: docs/platforms.md, Google Ads"
 _MENDS: Final = MappingProxyType(
     {
         "OAUTH_TOKEN_REVOKED": "the consent was taken back; " + _CREDENTIALS,
@@ -36,6 +36,8 @@ _PEOPLE: Final = frozenset({"authentication_error", "authorization_error", "head
 _TRANSIENT: Final = frozenset({"internal_error", "database_error"})
 _REFUSED: Final = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
 _WRONG: Final = frozenset({grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.NOT_FOUND})
+_WIRE: Final = (GoogleAPIError, grpc.RpcError, OSError)
+"""What a connection raises; anything else is an answer that nobody could read, or an error of ours."""
 _NOT_SENT: Final = "Getting metadata from plugin failed"
 """How gRPC words a credential that could not be renewed: as UNAVAILABLE, though no retry helps."""
 
@@ -76,7 +78,8 @@ def _of_status(error: Exception, call: Call, redactor: Redactor) -> ConnectorErr
         return AskMarketer(f"{call.what}: refused: {words}", mend=_CREDENTIALS)
     if status in _WRONG:
         return Stop(f"{call.what}: refused: {words}")
-    return _lost(call, f"{call.what}: {status.name if status else type(error).__name__}: {words}")
+    words = f"{call.what}: {status.name if status else type(error).__name__}: {words}"
+    return _lost(call, words) if call.writes or isinstance(error, _WIRE) else Stop(words)
 
 
 def _not_renewed(call: Call, words: str) -> ConnectorError:
@@ -94,9 +97,11 @@ def _of_auth(error: GoogleAuthError, call: Call, redactor: Redactor) -> Connecto
 
 def _of_failure(failure: Any, call: Call, redactor: Redactor, request_id: str | None) -> ConnectorError:
     """Return the family of what the platform itself refused, by its first error."""
+    named = f" (request {request_id})" if request_id else ""
+    if not failure.errors:
+        return _lost(call, f"{call.what}: a failure that names no error{named}")
     first = failure.errors[0]
     kind, code = _code(first)
-    named = f" (request {request_id})" if request_id else ""
     words = f"{call.what}: {code}: {redactor.clean(first.message)}{named}"
     if kind == "quota_error":
         return RetryLater(words, retry_after_seconds=_delay(failure))

@@ -32,7 +32,7 @@ CustomerId = Annotated[str, AfterValidator(_customer)]
 
 
 class Options(BaseModel):
-    """The settings of `[connectors.NAME]` with `kind = "google"`; docs/connectors.md explains each."""
+    """The settings of `[connectors.NAME]` with `kind = "google"`; docs/platforms.md explains each."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -93,4 +93,4 @@ def read_options(context: BuildContext) -> Options:
         mend = f'add a line such as {field} = ["123-456-7890"]'
         raise BadInput("is missing", where=context.source, field=field, mend=mend)
     message = first["msg"].removeprefix("Value error, ")
-    raise BadInput(message, where=context.source, field=field, mend="correct the setting; docs/connectors.md lists all")
+    raise BadInput(message, where=context.source, field=field, mend="correct the setting; docs/platforms.md lists all")

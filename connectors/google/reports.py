@@ -19,7 +19,7 @@ ALL: Final = "all"
 """The definition of what the account counts in its column Conversions."""
 
 OTHERS: Final = "others"
-"""The audience of what is reported of a campaign and of none of its audiences."""
+"""The audience of what is reported of a campaign and of none of its audiences; with its id, the ad likewise."""
 
 _DELIVERY: Final = "metrics.cost_micros, metrics.impressions, metrics.clicks"
 _SHARES: Final = "metrics.search_impression_share, metrics.search_budget_lost_impression_share"
@@ -70,12 +70,18 @@ class Reports:
         self._actions = tuple(actions)
         self._channels: dict[int, str] = {}
         self._series: dict[tuple[int, int, str, str | None], Series] = {}
+        self._lost: set[tuple[int, str]] = set()
 
     def by_ad(self, since: date, until: date, fetched_at: datetime) -> Iterator[PerformanceRow]:
-        """Yield rows by ad, those of Performance Max by campaign: its ads are not told apart."""
+        """Yield rows by ad, those of Performance Max by campaign: its ads are not told apart.
+
+        What a campaign spent and none of its ads is told of stands with an ad `others-CAMPAIGN`; of conversion
+        actions, it has none.
+        """
         metrics = _DELIVERY if self._actions else f"{_DELIVERY}, {_PRIMARY}"
         shares: dict[tuple[int, str], _Shares] = {}
         whole: list[_Line] = []
+        left: dict[tuple[int, str], _Measures] = {}
 
         def campaign(row: Any) -> tuple[_Line, _Shares]:
             return self._line(row), _shares(row)
@@ -85,13 +91,16 @@ class Reports:
                 shares[line[0], line[3]] = found
             if self._channels[line[0]] == _MAX:
                 whole.append(line)
+            else:
+                left[line[0], line[3]] = _measures(line)
         told = self._by_action(_AD, "ad_group_ad", since, until)
         if whole:
             told |= self._by_action(_CAMPAIGN, "campaign", since, until, _ONLY_MAX)
         ads = self._read(f"{_AD}, {metrics}", "ad_group_ad", since, until, self._line)
-        for lines in (whole, ads):
+        for lines in (whole, _taken(left, ads)):
             yield from self._rows(lines, shares, told, fetched_at)
         yield from self._left(told, fetched_at)
+        yield from self._of_no_ad(left, fetched_at)
 
     def by_audience(self, since: date, until: date, fetched_at: datetime) -> Iterator[PerformanceRow]:
         """Yield rows by campaign and audience; what no audience had stands with `others`."""
@@ -117,8 +126,8 @@ class Reports:
             left[campaign, day] = _less(left.get((campaign, day), measures), measures)
             yield self._of_audience(campaign, day, str(audience), measures, fetched_at)
         for (campaign, day), measures in left.items():
-            if any(measures):
-                yield self._of_audience(campaign, day, OTHERS, measures, fetched_at)
+            # A zero, too: what was left when these days were read before may be counted with an audience by now.
+            yield self._of_audience(campaign, day, OTHERS, measures, fetched_at)
 
     def _of_audience(self, campaign: int, day: str, audience: str, measures: _Measures, at: datetime) -> PerformanceRow:
         return PerformanceRow(self._named(campaign, 0, 0, ALL, audience), _day(day), *measures, at)
@@ -142,10 +151,9 @@ class Reports:
             series, day = named(campaign, group, ad, first), _day(text)
             yield PerformanceRow(series, day, spend, conversions, value, seen * WHOLE, clicked * WHOLE, at, share, lost)
             for action in actions[1:]:
-                # A zero, too, where conversions were told before: they may have been taken back since.
-                if action in mine or (campaign, ad, action, None) in self._series:
-                    measures = mine.get(action, _NOTHING)
-                    yield PerformanceRow(named(campaign, group, ad, action), day, 0, *measures, 0, 0, at)
+                # A zero, too: conversions that were told before, by another process perhaps, may be taken back since.
+                measures = mine.get(action, _NOTHING)
+                yield PerformanceRow(named(campaign, group, ad, action), day, 0, *measures, 0, 0, at)
 
     def _left(self, told: Mapping[_Place, Mapping[str, _Told]], at: datetime) -> Iterator[PerformanceRow]:
         """Conversions of ads that had no delivery on that day, such as those of calls."""
@@ -153,6 +161,29 @@ class Reports:
             for action, measures in found.items():
                 series = self._series[campaign, ad, action, None]
                 yield PerformanceRow(series, _day(text), 0, *measures, 0, 0, at)
+
+    def _of_no_ad(self, left: Mapping[tuple[int, str], _Measures], at: datetime) -> Iterator[PerformanceRow]:
+        """Yield what campaigns had and none of their ads: some types of campaigns have no ads that could be told of."""
+        first = self._actions[0] if self._actions else ALL
+        for (campaign, text), (spend, conversions, value, seen, clicked) in left.items():
+            # Only where something was delivered: sums of doubles differ by a micro. A zero where there was some before.
+            if spend or seen or clicked or (campaign, text) in self._lost:
+                self._lost.add((campaign, text))
+                brought = (0, 0) if self._actions else (conversions, value)
+                series = self._of_others(campaign, first)
+                yield PerformanceRow(series, _day(text), spend, *brought, seen, clicked, at)
+
+    def _of_others(self, campaign: int, definition: str) -> Series:
+        key = (campaign, -1, definition, None)
+        if key not in self._series:
+            self._series[key] = Series(
+                account=self._account,
+                campaign_id=str(campaign),
+                channel=self._channels[campaign],
+                ad_id=f"{OTHERS}-{campaign}",  # ids of ads are unique within an account
+                conversion_definition=definition,
+            )
+        return self._series[key]
 
     def _by_action(
         self, fields: str, resource: str, since: date, until: date, further: str = ""
@@ -227,6 +258,15 @@ def _plus(one: _Measures, other: _Measures) -> _Measures:
 def _less(whole: _Measures, part: _Measures) -> _Measures:
     a, b, c, d, e = (max(x - y, 0) for x, y in zip(whole, part, strict=True))
     return a, b, c, d, e
+
+
+def _taken(left: dict[tuple[int, str], _Measures], ads: Iterable[_Line]) -> Iterator[_Line]:
+    """Yield the lines of ads, each taken off what its campaign had that day."""
+    for line in ads:
+        place = line[0], line[3]
+        if place in left:
+            left[place] = _less(left[place], _measures(line))
+        yield line
 
 
 def _shares(row: Any) -> _Shares:

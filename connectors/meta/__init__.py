@@ -1,4 +1,4 @@
-"""Meta (Facebook, Instagram) through its own SDK, the Graph API and the Marketing API; docs/connectors.md explains it.
+"""Meta (Facebook, Instagram) through its own SDK, the Graph API and the Marketing API; docs/platforms.md explains it.
 
 `options` are its settings, `session` and `door` the way to the platform, `usage` its hints on limits, `failures` its
 errors in the four families, `units` its currencies, `reports` asks for insights and `rows` reads them, `catalogue`

@@ -14,6 +14,7 @@ from connectors.meta.door import Body, Door, integer, text
 from connectors.meta.served import Served
 from connectors.meta.units import from_units, quantum, to_units
 from connectors.money import Money
+from connectors.payload import understood
 
 CHANGES_AN_HOUR: Final = 4
 """Meta locks the budget of an ad set that is changed more often."""
@@ -55,7 +56,7 @@ class Budgets:
         ad_sets = list(self._door.rows(path, "adsets", fields=_AD_SET))
         least = _least_of_campaigns(ad_sets, minimums)
         for body in campaigns:
-            found = _target(account, body, Level.CAMPAIGN, least.get(body["id"]))
+            found = _target(account, body, Level.CAMPAIGN, least.get(str(body.get("id"))))
             if found is not None:
                 self._known[found.key] = found
                 yield found
@@ -123,7 +124,8 @@ class Budgets:
             raise Stop(f"there is no budget {key} here; nothing was written")
         fields = f"{_CAMPAIGN},{_SHARING}" if known.holder is Level.CAMPAIGN else _AD_SET
         body = self._door.read(key.budget_id, fields=fields).body
-        found = _target(account, body, known.holder, known.minimum)
+        with understood(f"{known.name}: the live budget"):
+            found = _target(account, body, known.holder, known.minimum)
         if found is None or body.get("effective_status") in _GONE or body.get("account_id") != account.account_id:
             raise Stop(f"{known.name} holds no budget any more; nothing was written")
         return replace(found, minimum=known.minimum)
@@ -149,7 +151,7 @@ class Budgets:
         )
         for event in events:
             if event.get("event_type") in _EVENTS and event.get("object_id") == live.budget_id:
-                at = datetime.fromisoformat(text(event, "event_time", f"{live.name}: activities"))
+                at = _time(event, f"{live.name}: activities")
                 if at > since:
                     yield at
 
@@ -159,6 +161,15 @@ class Budgets:
             if body.get("currency") == account.currency:
                 return body
         return {}
+
+
+def _time(event: Body, where: str) -> datetime:
+    told = text(event, "event_time", where)
+    with understood(where):
+        at = datetime.fromisoformat(told)
+        if at.tzinfo is None:
+            raise ValueError(f"{told!r} names no zone")
+    return at
 
 
 def _asked(change: BudgetChange) -> dict[str, Any]:

@@ -44,12 +44,12 @@ def entities(door: Door, account: Account, options: Options) -> Iterator[Entity]
     """
     known: set[str] = set()
     for body in _listed(door, account, "campaigns", "id,name,effective_status", _CAMPAIGNS):
-        known.add(body["id"])
+        known.add(str(body.get("id")))
         yield _entity(account, EntityKind.CAMPAIGN, body, None)
     fields = "id,name,campaign_id,effective_status,learning_stage_info,targeting"
     ad_sets = list(_listed(door, account, "adsets", fields, _AD_SETS))
     for body in ad_sets:
-        known.add(body["id"])
+        known.add(str(body.get("id")))
         yield _entity(account, EntityKind.AD_GROUP, body, _met(known, body.get("campaign_id")), _learning(body))
     ads = list(_listed(door, account, "ads", "id,name,adset_id,effective_status,creative{id,name}", _ADS))
     yield from _audiences(account, ad_sets, options)
@@ -99,7 +99,7 @@ def _entity(account: Account, kind: EntityKind, body: Body, parent: str | None, 
         account,
         kind,
         text(body, "id", f"{account.connector}: {kind.value}"),
-        str(body.get("name") or body["id"]),
+        str(body.get("name") or body.get("id")),
         parent,
         EntityStatus.REMOVED if status in _GONE else stands,
         tags,

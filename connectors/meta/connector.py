@@ -32,6 +32,7 @@ from connectors.meta.options import Options, read_options
 from connectors.meta.reports import Reports
 from connectors.meta.rows import Reader
 from connectors.meta.statuses import Statuses
+from connectors.payload import understood
 
 
 class MetaConnector:
@@ -72,24 +73,30 @@ class MetaConnector:
         self._accounts: dict[str, Account] = {}
 
     def accounts(self) -> Sequence[Account]:
-        """Return the ad accounts of the settings; asked for once, since their currencies and zones do not change."""
-        return [self._account(account_id) for account_id in self._options.accounts]
+        """Return the ad accounts of the settings, read now: what else is read goes by what this has told last."""
+        found = {account_id: self._asked(account_id) for account_id in self._options.accounts}
+        with self._lock:
+            self._accounts.update(found)
+        return list(found.values())
 
     def entities(self) -> Iterable[Entity]:
         """Yield campaigns, ad sets, audiences, creatives and ads, those that are gone included."""
-        for account in self.accounts():
-            yield from catalogue.entities(self._door, account, self._options)
+        for account in self._all():
+            with understood(f"{self.name}: entities of {account.account_id}"):
+                yield from catalogue.entities(self._door, account, self._options)
 
     def pull(self, since: date, until: date) -> Iterator[PerformanceRow]:
         """Yield a row per ad, day and kind of conversion, page by page as they come."""
-        for account in self.accounts():
-            for page in self._reports.pages(account, since, until):
-                for insight in page.rows:
-                    yield from self._reader.rows(account, insight, page.fetched_at)
+        for account in self._all():
+            with understood(f"{self.name}: insights of {account.account_id}"):
+                for page in self._reports.pages(account, since, until):
+                    for insight in page.rows:
+                        yield from self._reader.rows(account, insight, page.fetched_at)
 
     def budgets(self) -> Sequence[BudgetTarget]:
         """Return the live budgets of campaigns and ad sets, whichever hold them."""
-        return [budget for account in self.accounts() for budget in self._budgets.listed(account)]
+        with understood(f"{self.name}: budgets"):
+            return [budget for account in self._all() for budget in self._budgets.listed(account)]
 
     def check_budget(self, change: BudgetChange) -> None:
         """Raise what `set_budget` would raise, as far as Meta can tell; write nothing."""
@@ -101,7 +108,8 @@ class MetaConnector:
 
     def ads(self) -> Sequence[AdState]:
         """Return the ads that are neither archived nor deleted, read now."""
-        return [ad for account in self.accounts() for ad in catalogue.ads(self._door, account)]
+        with understood(f"{self.name}: ads"):
+            return [ad for account in self._all() for ad in catalogue.ads(self._door, account)]
 
     def check_status(self, change: StatusChange) -> None:
         """Raise what `set_status` would raise, as far as Meta can tell; write nothing."""
@@ -124,11 +132,17 @@ class MetaConnector:
             raise Stop(f"{key} is of no account of {self.name}; nothing was written")
         return self._account(key.account_id)
 
+    def _all(self) -> list[Account]:
+        return [self._account(account_id) for account_id in self._options.accounts]
+
     def _account(self, account_id: str) -> Account:
         with self._lock:
             if account_id not in self._accounts:
-                self._accounts[account_id] = catalogue.account_of(self._door, self.name, account_id)
+                self._accounts[account_id] = self._asked(account_id)
             return self._accounts[account_id]
+
+    def _asked(self, account_id: str) -> Account:
+        return catalogue.account_of(self._door, self.name, account_id)
 
 
 def build_connector(context: BuildContext, sleep: Callable[[float], None] = time.sleep) -> MetaConnector:

@@ -17,7 +17,7 @@ from connectors.meta import failures
 from connectors.meta.failures import Failure
 from connectors.meta.options import Options
 from connectors.meta.session import Session, api
-from connectors.meta.usage import INSIGHTS, MANAGEMENT, Pace
+from connectors.meta.usage import INSIGHTS, MANAGEMENT, Allowance
 
 Body = Mapping[str, Any]
 
@@ -66,7 +66,7 @@ class Door:
         self._api = api(self._session)
         self._redactor = Redactor(filter(None, (token, app_secret, getattr(self._session, "appsecret_proof", None))))
         self._quota = Quota(options.calls_a_day, clock, name)
-        self._pace = Pace(name, sleep)
+        self._allowance = Allowance(name, sleep)
 
     @property
     def calls_today(self) -> int:
@@ -93,9 +93,8 @@ class Door:
         turned: dict[str, Any] = {"limit": self._options.page_rows, **params}
         empty = 0
         while True:
-            body = self.read(*path, **turned).body
-            rows = body.get("data")
-            page = rows if isinstance(rows, list) else []
+            body = self._listed(path, turned)
+            page = body["data"]
             yield page
             paging = body.get("paging") or {}
             if "next" not in paging:
@@ -115,6 +114,22 @@ class Door:
         """Let go of the connections."""
         self._session.requests.close()
 
+    def _listed(self, path: tuple[str, ...], params: Mapping[str, Any]) -> Body:
+        """Return a page of a list. An answer without its rows is asked for anew: it would end the list too early."""
+
+        def once() -> Body:
+            body = self._once("GET", path, params, writing=False).body
+            rows, paging = body.get("data"), body.get("paging")
+            if (
+                isinstance(rows, list)
+                and all(isinstance(row, Mapping) for row in rows)
+                and (paging is None or (isinstance(paging, Mapping) and isinstance(paging.get("cursors", {}), Mapping)))
+            ):
+                return body
+            raise RetryLater(f"{self.name}: {'/'.join(path)}: an answer without the list that was asked for")
+
+        return patiently(once, attempts=self._options.attempts, patience_seconds=_PATIENCE)
+
     def _patiently(self, method: str, path: tuple[str, ...], params: Mapping[str, Any]) -> Answer:
         return patiently(
             lambda: self._once(method, path, params, writing=False),
@@ -124,7 +139,7 @@ class Door:
 
     def _once(self, method: str, path: tuple[str, ...], params: Mapping[str, Any], *, writing: bool) -> Answer:
         use = INSIGHTS if path[-1] == "insights" else MANAGEMENT
-        self._pace.before(use, writing=writing)
+        self._allowance.before(use, writing=writing)
         self._quota.spend()
         outcome = self._sent(method, path, params)
         if isinstance(outcome, Answer):
@@ -137,11 +152,11 @@ class Door:
             response = self._api.call(method, path, params=dict(params))
         except FacebookRequestError as error:
             failure = failures.of_answer(error)
-            self._pace.note(failure.headers)
+            self._allowance.note(failure.headers)
             return failure
         except RequestException as error:
             return failures.of_wire(error)
-        self._pace.note(response.headers())
+        self._allowance.note(response.headers())
         body, status = response.json(), response.status()
         if not isinstance(body, Mapping) or status >= 400:
             # The SDK takes any text that is not JSON for a success, such as the page of a proxy that gave up.
@@ -151,7 +166,8 @@ class Door:
 
     def _family(self, failure: Failure, path: tuple[str, ...], *, writing: bool) -> ConnectorError:
         cleaned = replace(failure, message=self._redactor.clean(failure.message))
-        return failures.family(cleaned, f"{self.name}: {'/'.join(path)}", writing=writing)
+        what, gathering = f"{self.name}: {'/'.join(path)}", path[-1] == "insights"
+        return failures.family(cleaned, what, writing=writing, gathering=gathering)
 
 
 def integer(body: Body, field: str, where: str) -> int:

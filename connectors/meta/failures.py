@@ -106,19 +106,22 @@ def of_wire(error: RequestException) -> Failure:
     return Failure(how, f"the connection {'was not made' if never else 'broke'} ({type(error).__name__})")
 
 
-def family(failure: Failure, what: str, *, writing: bool) -> ConnectorError:
+def family(failure: Failure, what: str, *, writing: bool, gathering: bool = False) -> ConnectorError:
     """Return the error to raise.
 
     Args:
         failure: What went wrong; its message must hold no secret any more.
         what: What was being done, and whose connector it was.
         writing: Whether a lost call may have had an effect.
+        gathering: Whether insights were asked for: of them alone there may be too much at once.
     """
     words = f"{what}: {failure.message}{_codes(failure)}"
     if failure.how == "unsent":
         return RetryLater(words)
     if failure.how == "lost":
         return OutcomeUnknown(f"{words}; the change may stand or not") if writing else RetryLater(words)
+    if gathering and (failure.code, failure.subcode) in _TOO_MUCH:
+        return TooMuch(words)
     return _throttled(failure, words) or _refused(failure, words) or _passing(failure, words, writing=writing)
 
 
@@ -137,8 +140,6 @@ def _refused(failure: Failure, words: str) -> ConnectorError | None:
     mend = _mend(failure)
     if mend is not None:
         return AskMarketer(words, mend=mend)
-    if (failure.code, failure.subcode) in _TOO_MUCH:
-        return TooMuch(words)
     passes = failure.code in PASSING or failure.transient or failure.status >= 500 or not failure.code
     return None if passes else Stop(words)
 

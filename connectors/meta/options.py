@@ -50,7 +50,7 @@ def _base(url: str) -> str:
 
 
 class Options(BaseModel):
-    """The settings of `[connectors.NAME]` with `kind = "meta"`; docs/connectors.md explains each."""
+    """The settings of `[connectors.NAME]` with `kind = "meta"`; docs/platforms.md explains each."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -108,4 +108,4 @@ def _bad_setting(error: ValidationError, source: str) -> BadInput:
         example = {"accounts": '["1234567890"]', "access_token": '{ env = "META_TOKEN" }'}.get(field, "...")
         return BadInput("is missing", where=source, field=field, mend=f"add a line such as {field} = {example}.")
     message = first["msg"].removeprefix("Value error, ")
-    return BadInput(message, where=source, field=field, mend="correct the setting; docs/connectors.md lists all.")
+    return BadInput(message, where=source, field=field, mend="correct the setting; docs/platforms.md lists all.")

@@ -68,8 +68,14 @@ class Reports:
         if pages is None and direct:
             pages = self._begun(account, first, last, direct=False)
         if pages is not None:
-            yield from (Page(fetched_at, rows) for rows in pages)
-        elif first == last:
+            try:
+                yield from (Page(fetched_at, rows) for rows in pages)
+            except TooMuch:
+                # After some pages. They were given already; the parts give them again, as of a later time.
+                pages = None
+            else:
+                return
+        if first == last:
             raise RetryLater(f"{self._door.name}: Meta prepares no report of {first}, not even of this day alone")
         else:
             middle = first + (last - first) // 2

@@ -22,7 +22,7 @@ class Reader:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._series: dict[tuple[str, ...], Series] = {}
+        self._series: dict[tuple[Account | str, ...], Series] = {}
 
     def rows(self, account: Account, insight: dict[str, Any], fetched_at: datetime) -> Iterator[PerformanceRow]:
         """Yield the rows of what one ad brought on one day.
@@ -57,7 +57,7 @@ class Reader:
     def _series_of(self, account: Account, insight: dict[str, Any], kind: str, where: str) -> Series:
         people = "|".join(f"{name}={insight.get(name)}" for name in self._options.breakdowns)
         ids = tuple(text(insight, name, where) for name in ("campaign_id", "adset_id", "ad_id"))
-        key = (account.account_id, *ids, people, kind)
+        key: tuple[Account | str, ...] = (account, *ids, people, kind)
         if key not in self._series:
             # An ad's creative and an ad set's audience can be exchanged. If they were part of what a row is about, a
             # past day that is restated after that would be counted under both names.

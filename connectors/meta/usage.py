@@ -51,7 +51,7 @@ def seconds_asked(headers: Mapping[str, str]) -> float | None:
     return max((hint.seconds for hint in hints(headers) if hint.seconds > 0), default=None)
 
 
-class Pace:
+class Allowance:
     """Keeps calls below the limits that the platform tells of; safe to use from several threads.
 
     Args:

@@ -87,7 +87,7 @@ def read_options(context: BuildContext) -> tuple[Options, FileOptions]:
 def _mend(error: Any) -> str:
     if error["type"] == "missing":
         return 'add a line such as url = "duckdb:///ads.duckdb".'
-    return "correct the setting; docs/connectors.md lists all."
+    return "correct the setting; docs/platforms.md lists all."
 
 
 def _bad(context: BuildContext, field: str, words: str, mend: str) -> BadInput:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from dataclasses import dataclass, field
@@ -21,14 +22,21 @@ class Emulator(Protocol):
     Attributes:
         address: Where it listens: a URL, or `localhost:port` for gRPC.
         environment: Variables that a client's process needs to find and trust it.
+        further: Other addresses that a client must know, by the name of the setting that takes them.
     """
 
     address: str
     environment: dict[str, str]
+    further: dict[str, str]
 
     def close(self) -> None:
         """Stop; may be called twice."""
         ...
+
+
+def unbound(port: int) -> OSError:
+    """Return the error of a port that gRPC cannot listen on; of the reason it tells nothing but to a log."""
+    return OSError(errno.EADDRINUSE, f"port {port} of {HOST} is taken, or not allowed")
 
 
 class Lost(Response):
@@ -68,6 +76,7 @@ class HttpServer:
     app: Any
     port: int = 0
     environment: dict[str, str] = field(default_factory=dict)
+    further: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._socket = socket.create_server((HOST, self.port))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -12,9 +13,9 @@ import pytest
 from connectors import google
 from connectors.conformance import change_of, latest
 from connectors.contract import Account, BuildContext, EntityKind, Level
-from connectors.diagnosis import Diagnoses, Verdict
-from connectors.errors import AskMarketer, BadInput
-from connectors.google.reports import Reports
+from connectors.diagnosis import Verdict
+from connectors.errors import AskMarketer, BadInput, Stop
+from connectors.google.reports import OTHERS, Reports
 from connectors.google.units import share_micros, to_micros
 from simulations.emulators.faults import Fault, Faults
 from simulations.emulators.google import Traits, messages
@@ -150,6 +151,64 @@ def test_an_action_s_conversions_that_are_taken_back_become_zero():
     assert found[2] == [("purchase", 5, 0), ("signup", 0, 0)]
 
 
+def test_an_action_without_conversions_has_a_zero_of_its_own():
+    """Another process may have told of some, and nobody remembers here."""
+    answers = Answers()
+    reports = Reports(answers, Account("google", "1", "EUR", "UTC"), ["purchase", "signup"])
+    answers.rows = {"metrics.clicks FROM ad_group_ad": [_row(cost_micros=5, impressions=9)]}
+    rows = list(reports.by_ad(START, START, datetime(2025, 3, 4, tzinfo=UTC)))
+    assert [(r.series.conversion_definition, r.conversions_micros) for r in rows] == [("purchase", 0), ("signup", 0)]
+
+
+@pytest.mark.parametrize("actions", [(), ("purchase",)])
+def test_what_a_campaign_spent_without_an_ad_is_told(actions):
+    answers = Answers()
+    reports = Reports(answers, Account("google", "1", "EUR", "UTC"), actions)
+
+    def read(whole, ad):
+        answers.rows = {
+            "metrics.search_budget_lost_impression_share FROM campaign": [_row(**whole)],
+            " FROM ad_group_ad": [_row(**ad)],
+        }
+        rows = reports.by_ad(START, START, datetime(2025, 3, 4, tzinfo=UTC))
+        return {row.series.ad_id: (row.spend_micros, row.clicks_micros, row.conversions_micros) for row in rows}
+
+    spent = {"cost_micros": 9, "clicks": 3, "conversions": 2.0}
+    assert set(read(spent, spent)) == {"3"}
+    kept = 0 if actions else 1_500_000
+    some = {"cost_micros": 5, "clicks": 1, "conversions": 0.5}
+    assert read(spent, some)["others-1"] == (4, 2_000_000, kept)
+    assert read(spent, spent)["others-1"] == (0, 0, 0)  # or the figure of before would stay
+    more = {"cost_micros": 11, "clicks": 4, "conversions": 2.0}  # spent between the two queries
+    assert read(spent, more)["others-1"] == (0, 0, 0)
+
+
+def test_what_nobody_can_read_stops(hands, monkeypatch):
+    _, connector = hands()
+    connector.accounts()
+    row = _row(cost_micros=-5)
+    monkeypatch.setattr(connector._session, "taken", lambda _customer, _query, _what, take: iter([take(row)]))
+    monkeypatch.setattr(connector._session, "search", lambda *_: iter([messages.Row(), None]))
+    for read in (lambda: list(connector.pull(START, START)), lambda: list(connector.entities()), connector.ads):
+        with pytest.raises(Stop):
+            read()
+
+
+def test_accounts_are_asked_for_each_time(hands):
+    """Whoever asks is told of another currency; what is read after that is in it."""
+    hand, connector = hands()
+    before = hand.faults.requests["read"]
+    first = connector.accounts()
+    once = hand.faults.requests["read"] - before
+    assert connector.accounts() == first
+    assert hand.faults.requests["read"] - before == 2 * once > 0
+    (customer,) = connector._held
+    connector._held[customer] = replace(connector._held[customer], account=replace(first[0], currency="USD"))
+    assert {row.series.account.currency for row in connector.pull(START, START)} == {"USD"}
+    assert connector.accounts() == first
+    assert {row.series.account.currency for row in connector.pull(START, START)} == {"EUR"}
+
+
 def test_conversions_of_an_ad_without_delivery_are_told():
     answers = Answers()
     reports = Reports(answers, Account("google", "1", "EUR", "UTC"), ["call"])
@@ -180,7 +239,10 @@ def test_audiences_of_a_campaign_sum_to_it(hands):
     assert told == books
     assert len({audience for _, audience in told}) > 2
     names = {e.entity_id for e in connector.entities() if e.kind is EntityKind.AUDIENCE}
-    assert {audience for _, audience in told} <= names
+    assert {audience for _, audience in told} <= names | {OTHERS}
+    left = [row for row in rows if row.series.audience_id == OTHERS]
+    assert len(left) > 10  # zeros: what was left before may be counted with an audience by now
+    assert not any(_sums(left).values())
 
 
 def test_what_no_audience_had_stands_with_the_others(hands):
@@ -255,7 +317,6 @@ def test_a_pull_with_half_of_its_calls_turned_away_is_whole(hands):
 
 def test_a_check_says_that_all_is_well_and_writes_nothing(hands):
     hand, connector = hands()
-    assert isinstance(connector, Diagnoses)
     found = {one.subject: one for one in connector.diagnose()}
     assert {one.verdict for one in found.values()} == {Verdict.WELL}
     assert found.keys() == {"version", "credentials", f"account {hand.account.account_id}", "quota"}
@@ -281,7 +342,7 @@ def test_a_check_finds_a_consent_that_was_taken_back(hands):
     hand.emulator.authority.revoke()
     (wrong,) = (one for one in connector.diagnose() if one.verdict is Verdict.WRONG)
     assert wrong.subject == "credentials"
-    assert "docs/connectors.md" in wrong.mend
+    assert "docs/platforms.md" in wrong.mend
 
 
 SECRET = MappingProxyType({"env": "CANARY_CLIENT"})

@@ -11,10 +11,13 @@ from datetime import timedelta
 
 import pytest
 from google.ads.googleads import oauth2
+from google.ads.googleads.errors import GoogleAdsException
+from google.ads.googleads.v26.errors.types.errors import GoogleAdsFailure
 from google.api_core import exceptions, protobuf_helpers
 
 from connectors.conformance import change_of
 from connectors.contract import EntityStatus
+from connectors.credentials import Redactor
 from connectors.errors import AskMarketer, OutcomeUnknown, RetryLater, Stop
 from connectors.google.errors import Call, family
 from connectors.google.session import Session
@@ -237,10 +240,20 @@ def test_what_a_library_says_is_shown_without_the_secrets(hands):
     def fail():
         raise ValueError(f"cannot connect with {token} and {REFRESH}")
 
-    with pytest.raises(RetryLater, match="cannot connect with") as caught:
+    with pytest.raises(Stop, match="ValueError: cannot connect with") as caught:
         connector._session._called(fail, Call("reading"))
     assert token not in _whole(caught.value)
     assert REFRESH not in _whole(caught.value)
+
+
+@pytest.mark.parametrize(("writes", "lost"), [(False, RetryLater), (True, OutcomeUnknown)])
+def test_an_answer_that_nobody_can_read_is_no_reason_to_wait(writes, lost):
+    call = Call("asking", writes=writes)
+    assert isinstance(family(ConnectionError("reset"), call, Redactor(())), lost)
+    misread = family(KeyError("rows"), call, Redactor(()))
+    assert isinstance(misread, OutcomeUnknown if writes else Stop)
+    silent = GoogleAdsException(None, None, GoogleAdsFailure(), "request-1")
+    assert isinstance(family(silent, call, Redactor(())), lost)
 
 
 def test_receipts_name_the_platform_s_request(hands):

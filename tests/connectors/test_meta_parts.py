@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from connectors.contract import Account, BuildContext, EntityKind
-from connectors.diagnosis import Diagnoses, Verdict
+from connectors.diagnosis import Verdict
 from connectors.errors import AskMarketer, BadInput, OutcomeUnknown, RetryLater, Stop
 from connectors.meta.failures import Failure, TooMuch, family
 from connectors.meta.options import Options, read_options
@@ -88,8 +88,8 @@ def test_what_is_missing_is_shown_by_example():
 
 
 def test_the_page_lists_every_setting():
-    page = (Path(__file__).parents[2] / "docs" / "connectors.md").read_text(encoding="utf-8")
-    section = page.partition("## The Meta connector")[2].partition("\n## ")[0]
+    page = (Path(__file__).parents[2] / "docs" / "platforms.md").read_text(encoding="utf-8")
+    section = page.partition("## Meta\n")[2].partition("\n## ")[0]
     table = section.partition("### Settings")[2].partition("###")[0]
     assert set(re.findall(r"(?m)^\| `(\w+)` \|", table)) == set(Options.model_fields)
 
@@ -145,7 +145,10 @@ def test_a_currency_that_meta_does_not_list_is_asked_about():
         (2635, 0, AskMarketer, AskMarketer),
         (100, 0, Stop, Stop),
         (100, 33, Stop, Stop),
-        (100, 1_487_534, TooMuch, TooMuch),
+        (100, 1_487_534, Stop, Stop),
+        (1, 99, RetryLater, OutcomeUnknown),
+        (2, 1_504_018, RetryLater, OutcomeUnknown),
+        (2, 1_504_033, RetryLater, OutcomeUnknown),
         (2601, 0, RetryLater, OutcomeUnknown),
         (-1, 0, Stop, Stop),
     ],
@@ -157,6 +160,13 @@ def test_codes_become_families(code, subcode, read, write):
         assert type(error) is wanted
         assert f"code {code}" in str(error)
         assert "trace A1" in str(error)
+
+
+@pytest.mark.parametrize(("code", "subcode"), [(100, 1_487_534), (1, 99), (2, 1_504_018), (2, 1_504_033)])
+def test_only_of_insights_there_is_too_much(code, subcode):
+    failure = Failure("answered", "words", status=500, code=code, subcode=subcode, transient=True)
+    assert type(family(failure, "x", writing=False, gathering=True)) is TooMuch
+    assert type(family(failure, "x", writing=True)) is OutcomeUnknown
 
 
 def test_what_meta_calls_passing_is_believed():
@@ -239,7 +249,6 @@ def test_what_cannot_be_read_stops_and_is_named(changed, words):
 
 def test_all_is_well(make):
     connector = make().connector()
-    assert isinstance(connector, Diagnoses)
     found = connector.diagnose()
     assert {one.verdict for one in found} == {Verdict.WELL}
     assert [one.subject for one in found][:3] == ["credentials", "version", "permissions"]

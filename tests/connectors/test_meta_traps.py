@@ -13,10 +13,12 @@ from facebook_business.adobjects.adaccount import AdAccount
 from facebook_business.api import FacebookAdsApi
 from facebook_business.session import FacebookSession
 
-from connectors.conformance import change_of, switch_of
+from connectors.conformance import change_of, latest, switch_of
 from connectors.contract import EntityKind, EntityStatus, Level
 from connectors.errors import AskMarketer, OutcomeUnknown, RetryLater, Stop
-from connectors.meta.usage import Pace
+from connectors.meta.door import Answer
+from connectors.meta.failures import Failure
+from connectors.meta.usage import Allowance
 from connectors.money import Money
 from simulations.emulators.faults import Chances, Fault, Faults
 from simulations.scenarios import Channel, FurtherConversion, named
@@ -176,6 +178,99 @@ def test_too_many_rows_are_asked_for_in_parts(make):
     assert asked[f"POST act_{bench.account.account_id}/insights"] >= 1
 
 
+def test_too_many_rows_on_a_later_page_begin_again_in_parts(make, monkeypatch):
+    bench = make()
+    connector = bench.connector(direct_days=30, page_rows=7)
+    sent, pages = connector._door._sent, []
+
+    def too_much_once(method, path, params):
+        if path[-1] == "insights" and "after" in params:
+            pages.append(params["after"])
+            if len(pages) == 1:
+                return Failure("answered", "Please reduce the amount of data", status=500, code=1, subcode=99)
+        return sent(method, path, params)
+
+    monkeypatch.setattr(connector._door, "_sent", too_much_once)
+    rows = latest(connector.pull(START, LAST))
+    assert sum(row.spend_micros for row in rows.values()) == sum(
+        line.spend for line in bench.account.lines(START, LAST)
+    )
+    assert len(pages) > 1
+
+
+@pytest.mark.parametrize("body", [{}, {"data": None}, {"data": ["1"]}, {"data": [], "paging": []}])
+def test_an_answer_without_its_list_is_no_end(bench, monkeypatch, body):
+    connector = bench.connector()
+    everything = len(connector.ads())
+    sent, left = connector._door._sent, [body]
+
+    def listless_once(method, path, params):
+        return Answer(left.pop(), "", "") if left and path[-1] == "ads" else sent(method, path, params)
+
+    monkeypatch.setattr(connector._door, "_sent", listless_once)
+    assert len(connector.ads()) == everything
+    assert not left
+    left.extend([body] * 30)
+    with pytest.raises(RetryLater, match="without the list"):
+        connector.ads()
+
+
+@pytest.mark.parametrize(
+    ("edge", "body", "read"),
+    [
+        ("campaigns", {"name": "no id", "daily_budget": "100"}, lambda c: c.budgets()),
+        ("campaigns", {"name": "no id"}, lambda c: list(c.entities())),
+        ("adsets", {"id": "1", "targeting": ["everybody"]}, lambda c: list(c.entities())),
+        ("adsets", {"id": "1", "targeting": {"custom_audiences": [{}]}}, lambda c: list(c.entities())),
+        ("ads", {"id": "1", "creative": "2"}, lambda c: list(c.entities())),
+        ("insights", {"ad_id": "1", "actions": "none"}, lambda c: list(c.pull(LAST, LAST))),
+        ("minimum_budgets", {"currency": "EUR", "min_daily_budget_imp": -1}, lambda c: c.budgets()),
+    ],
+)
+def test_what_nobody_can_read_stops(bench, monkeypatch, edge, body, read):
+    connector = bench.connector()
+    sent = connector._door._sent
+
+    def unreadable(method, path, params):
+        return Answer({"data": [body]}, "", "") if path[-1] == edge else sent(method, path, params)
+
+    monkeypatch.setattr(connector._door, "_sent", unreadable)
+    with pytest.raises(Stop):
+        read(connector)
+
+
+def test_a_time_of_the_history_that_nobody_can_read_stops(bench, monkeypatch):
+    connector = bench.connector()
+    change = change_of(connector.budgets()[0])
+    event = {"event_type": "update_campaign_budget", "object_id": change.key.budget_id, "event_time": "yesterday"}
+    sent = connector._door._sent
+
+    def unreadable(method, path, params):
+        return Answer({"data": [event]}, "", "") if path[-1] == "activities" else sent(method, path, params)
+
+    monkeypatch.setattr(connector._door, "_sent", unreadable)
+    with pytest.raises(Stop, match="cannot be understood"):
+        connector.check_budget(change)
+
+
+def test_accounts_are_asked_for_each_time(bench, monkeypatch):
+    """Whoever asks is told of another currency; what is read after that is in it."""
+    connector = bench.connector()
+    sent, currency = connector._door._sent, ["EUR"]
+
+    def another(method, path, params):
+        answer = sent(method, path, params)
+        if path == (f"act_{bench.account.account_id}",):
+            return Answer({**answer.body, "currency": currency[0]}, "", "")
+        return answer
+
+    monkeypatch.setattr(connector._door, "_sent", another)
+    for known in ("EUR", "USD"):
+        currency[0] = known
+        assert [one.currency for one in connector.accounts()] == [known]
+        assert {row.series.account.currency for row in connector.pull(LAST, LAST)} == {known}
+
+
 def test_reports_that_fail_are_asked_for_in_parts(make):
     bench = make(rows_a_report=30)
     assert _pulled(bench.connector(direct_days=0)) == _spent(bench)
@@ -309,7 +404,7 @@ def test_reads_slow_down_before_a_limit_and_stop_beyond_it(make):
 
 def test_a_write_is_held_back_where_a_read_waits():
     slept, now = [], [100.0]
-    pace = Pace("meta", slept.append, lambda: now[0])
+    pace = Allowance("meta", slept.append, lambda: now[0])
     pace.note({"x-business-use-case-usage": '{"1":[{"type":"ads_management","estimated_time_to_regain_access":1}]}'})
     with pytest.raises(RetryLater, match="60 s"):
         pace.before("ads_management", writing=True)
@@ -334,7 +429,7 @@ def test_a_write_is_held_back_where_a_read_waits():
     ],
 )
 def test_hints_that_cannot_be_read_say_nothing(headers):
-    pace = Pace("meta", lambda _: pytest.fail("waited"))
+    pace = Allowance("meta", lambda _: pytest.fail("waited"))
     pace.note(headers)
     pace.before("ads_management", writing=True)
 

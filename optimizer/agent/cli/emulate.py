@@ -136,6 +136,7 @@ def _tell(platform: str, account: Account, emulator: Emulator, desk: str, *, mac
         "time_zone": account.time_zone,
         "today": account.today.isoformat(),
         "environment": emulator.environment,
+        "settings": emulator.further,
     }
     if machine:
         sys.stdout.write(json.dumps(told) + "\n")
@@ -144,6 +145,8 @@ def _tell(platform: str, account: Account, emulator: Emulator, desk: str, *, mac
     console = Console(highlight=False)
     for name in ("address", "control", "account_id", "currency", "time_zone", "today"):
         console.print(f"{name:<12}{clean(str(told[name]))}", soft_wrap=True)
+    for name, value in emulator.further.items():
+        console.print(f"{name:<12}{clean(value)}", soft_wrap=True)
     for name, value in emulator.environment.items():
         console.print(clean(f"export {name}={value}"), soft_wrap=True)
     console.print("Stop with Ctrl-C.")

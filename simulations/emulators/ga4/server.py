@@ -31,7 +31,7 @@ from connectors.money import MICROS
 from simulations.emulators.account import Account, Line
 from simulations.emulators.faults import Fault, Faults
 from simulations.emulators.registry import Setup
-from simulations.emulators.serving import HOST
+from simulations.emulators.serving import HOST, unbound
 
 SERVICE: Final = "google.analytics.data.v1beta.BetaAnalyticsData"
 LARGEST_PAGE: Final = 250_000
@@ -58,6 +58,7 @@ class Ga4Emulator:
         self._of, self._faults = setup.account, setup.faults
         self.doubts: set[str] = set()
         self.environment: dict[str, str] = {}
+        self.further: dict[str, str] = {}
         self._server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
         handler = grpc.unary_unary_rpc_method_handler(
             self._run_report,
@@ -67,8 +68,8 @@ class Ga4Emulator:
         self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, {"RunReport": handler})])
         try:
             self.port = self._server.add_insecure_port(f"{HOST}:{setup.port}")
-        except RuntimeError as error:
-            raise OSError(str(error)) from None
+        except RuntimeError:
+            raise unbound(setup.port) from None
         self.address = f"{HOST}:{self.port}"
         self._server.start()
 

@@ -24,11 +24,12 @@ class GoogleEmulator:
         address: `localhost:port`, the endpoint of the interface.
         token_uri: Where access tokens are renewed.
         environment: By which gRPC in a client's process trusts the emulator.
+        further: `token_uri`, by its name.
         authority: Gives the tokens; can be revoked.
         service: Counts requests and operations.
 
     Raises:
-        RuntimeError: The port is taken.
+        OSError: The port is taken.
     """
 
     def __init__(self, setup: Setup, traits: Traits | None = None) -> None:
@@ -40,6 +41,7 @@ class GoogleEmulator:
         self.address = f"localhost:{port}"
         self._tokens = HttpServer(self.authority.app)
         self.token_uri = f"{self._tokens.address}/token"
+        self.further = {"token_uri": self.token_uri}
         self._open = True
 
     def close(self) -> None:
@@ -60,6 +62,6 @@ def start(setup: Setup) -> GoogleEmulator:
     """Start the emulator.
 
     Raises:
-        RuntimeError: The port is taken.
+        OSError: The port is taken.
     """
     return GoogleEmulator(setup)

@@ -23,6 +23,7 @@ from simulations.emulators.google.oauth import Authority
 from simulations.emulators.google.refusals import Refusal
 from simulations.emulators.google.schema import NotEmulated
 from simulations.emulators.google.tables import Traits
+from simulations.emulators.serving import HOST, unbound
 
 PACKAGE: Final = f"google.ads.googleads.{messages.VERSION}.services"
 _SECONDS_A_DAY: Final = 86_400.0
@@ -289,11 +290,16 @@ def serve(service: Service, port: int, chain_: bytes, key: bytes) -> tuple[grpc.
     """Start a server on loopback and return it with its port.
 
     Raises:
-        RuntimeError: The port is taken.
+        OSError: The port is taken.
     """
-    server = grpc.server(ThreadPoolExecutor(max_workers=8, thread_name_prefix="emulator"))
+    workers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="emulator")
+    # With the option, a second server would share a taken port, and its clients would meet either.
+    server = grpc.server(workers, options=[("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers(service.handlers())
     credentials = grpc.ssl_server_credentials([(key, chain_)])
-    found = server.add_secure_port(f"127.0.0.1:{port}", credentials)
+    try:
+        found = server.add_secure_port(f"{HOST}:{port}", credentials)
+    except RuntimeError:
+        raise unbound(port) from None
     server.start()
     return server, found
