@@ -259,3 +259,6 @@ def test_runs_of_long_ago_are_forgotten_but_for_the_newest_of_each_job(store):
     assert kept == {("pull", "pull 4"), ("decide", "decide 2"), ("apply", "")}
     assert len(store.runs("apply")) == 2, "what runs is not forgotten"
     assert store.forget_runs(NOON + timedelta(days=99)) == 0
+    store.take_lead("b", NOON + 2 * MINUTE, NOON + 3 * MINUTE)
+    assert store.forget_runs(NOON + timedelta(days=99)) == 1, "what an earlier leader left runs no more"
+    assert [run.due_at for run in store.runs("apply")] == [NOON + timedelta(days=9)], "the newest stays"
