@@ -534,6 +534,25 @@ def test_a_look_that_is_broken_off_is_not_taken_for_one_that_goes_on(
     assert not office.desk.busy
 
 
+def test_whoever_leads_for_one_act_carries_its_epoch_to_the_last_step_of_it(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.look()
+    name = office.approve()
+    office.desk.leave()
+    epochs: list[int | None] = []
+    commit = SqlStore.commit
+
+    def noted(store: SqlStore, steps: object, epoch: int | None = None) -> None:
+        epochs.append(epoch)
+        commit(store, steps, epoch)
+
+    monkeypatch.setattr(SqlStore, "commit", noted)
+    with open_house(office.config, office.clock) as house:
+        assert writing.apply(house, name).state is State.APPLIED
+    assert epochs == [2, 2], "that it began and that it ended"
+
+
 def _waves_through(record: cycle.Record, *_words: object) -> approval.Approve:
     return approval.Approve(approval.AUTOPILOT, record.recommendation.plan_hash, None, "within the policy")
 

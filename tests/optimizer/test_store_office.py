@@ -238,11 +238,11 @@ def test_the_lead_of_a_process_that_was_killed_is_free_at_once_and_not_before(ki
 def test_the_pulse_differs_once_the_history_has_grown_or_another_leads(store):
     assert store.pulse() == Pulse(0, None)
     lease = store.take_lead("a", NOON, NOON + MINUTE)
-    assert store.pulse() == Pulse(0, lease)
+    assert store.pulse() == Pulse(1, lease), "that it was taken is told"
     store.throw_brake(Brake(True, NOON, "mia", "checkout is down"))
-    assert store.pulse() == Pulse(1, lease)
+    assert store.pulse() == Pulse(2, lease)
     store.begin_run("pull", NOON, 1, NOON)
-    assert store.pulse() == Pulse(1, lease), "runs are the leader's own"
+    assert store.pulse() == Pulse(2, lease), "runs are the leader's own"
 
 
 def test_runs_of_long_ago_are_forgotten_but_for_the_newest_of_each_job(store):
