@@ -209,6 +209,8 @@ class Office(Protocol):
     def forget_runs(self, before: datetime) -> int:
         """Forget the runs that were due before a moment, but for the newest of each job and those that run.
 
+        A run that an earlier leader began and never ended was cut off, and runs no more.
+
         Returns:
             How many were forgotten.
         """

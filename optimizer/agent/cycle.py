@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from types import MappingProxyType
 from typing import Final
 
 from connectors.contract import AdKey, AdState, BudgetKey, BudgetTarget, Connector, zone
@@ -38,7 +37,6 @@ _WRITTEN: Final = frozenset({State.APPLIED, State.VERIFIED, State.FAILED, State.
 _SENT: Final = "write-sent"
 _DAY: Final = timedelta(hours=23)
 """A day's run is considered a moment before it is written: of 24 hours, yesterday's would always count as today's."""
-_TOLD: Final = MappingProxyType({State.PROPOSED: "waits for approval", State.APPROVED: "is approved by the policy"})
 _ALL: Final = 1_000_000
 _READS: Final = 4
 _PAUSE_SECONDS: Final = 5.0
@@ -374,13 +372,17 @@ def announce(house: House, record: Record) -> None:
     Raises:
         NotTold: Somebody was not reached; to do it again reaches those only.
     """
-    if record.state not in _OPEN:
+    if record.state is State.PROPOSED:
+        stands = "waits for approval"
+    elif record.state in _UNWRITTEN | _WRITTEN and record.approved_by == approval.AUTOPILOT:
+        stands = "is approved by the policy"  # also where it was written meanwhile: who had this has it once
+    else:
         return
     recommendation, decision = record.recommendation, record.recommendation.decision
     changed = approval.counted(approval.chosen(record))
     by_ads = "" if decision.by_ads is None else f", {decision.by_ads:+,.2f} by ads"
     house.notifier.tell(
-        f"{house.name}: {recommendation.rec_id} {_TOLD[record.state]}",
+        f"{house.name}: {recommendation.rec_id} {stands}",
         f"{changed}, {decision.total.mean:+,.2f} {decision.unit} expected{by_ads}; "
         f"outlay show {recommendation.rec_id}; valid until {recommendation.valid_until:%Y-%m-%d %H:%M} UTC",
         recommendation.rec_id,

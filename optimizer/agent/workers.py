@@ -83,15 +83,24 @@ class Workers:
             worker.end()
 
     def _one[J, R](self, do: Callable[[J], R], job: J) -> R:
+        asked = pickle.dumps((do, job))
         worker = self._free.get()
         try:
+            if worker is not None and not worker.lives:
+                self._drop(worker)
+                worker = None
             if worker is None:
                 worker = self._begin()
-            answer: R = worker.ask(pickle.dumps((do, job)), self._deadline)
-        except _Lost as lost:
+            answer: R = worker.ask(asked, self._deadline)
+        except MapFailed:  # the job's own: the answer was read to its end
+            raise
+        except BaseException as error:
+            # There may be half an answer in its pipe, which must not be taken for that to the next job.
             self._drop(worker)
             worker = None
-            raise MapFailed(str(lost)) from None
+            if isinstance(error, _Lost):
+                raise MapFailed(str(error)) from None
+            raise
         finally:
             self._free.put(worker)
         return answer
@@ -122,6 +131,8 @@ class _Worker:
         Raises:
             _Lost: It cannot be begun.
         """
+        self._guard, self._question = Lock(), 0  # how many were answered; a deadline is of one of them
+        self._ending = False
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 _COMMAND,
@@ -138,6 +149,11 @@ class _Worker:
         """Its process."""
         return self._process.pid
 
+    @property
+    def lives(self) -> bool:
+        """Whether it has not ended; the system may end one that has nothing to do."""
+        return not self._ending and self._process.poll() is None
+
     def ask(self, job: bytes, deadline_seconds: float) -> Any:
         """Send a job and return what came of it.
 
@@ -146,7 +162,7 @@ class _Worker:
             _Lost: It did not answer in time, or ended.
         """
         assert self._process.stdin is not None and self._process.stdout is not None  # noqa: S101, PT018 - both are pipes
-        timer = Timer(deadline_seconds, self._process.kill)
+        timer = Timer(deadline_seconds, self._late, [self._question])
         timer.daemon = True
         timer.start()
         try:
@@ -155,6 +171,8 @@ class _Worker:
         except OSError:
             answer = None
         finally:
+            with self._guard:
+                self._question += 1
             timer.cancel()
         if answer is None:
             why = f"a worker was ended, for want of memory perhaps, or because it took more than {deadline_seconds:g} s"
@@ -163,6 +181,13 @@ class _Worker:
         if not done:
             raise MapFailed(str(found))
         return found
+
+    def _late(self, question: int) -> None:
+        """End it, unless it has answered: a timer that is past its wait cannot be cancelled any more."""
+        with self._guard:
+            if question == self._question:
+                self._ending = True
+                self._process.kill()
 
     def end(self) -> None:
         """End it, whatever it does."""

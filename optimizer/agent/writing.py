@@ -99,8 +99,8 @@ def apply(house: House, rec_id: str) -> Record:
             record = commit(house, _ready(house, record, live, seen))
         stopped = _write(house, record, seen)
         concluded = approval.conclude(record, _intents(house, record), house.clock.now())
-    if concluded is not None:
-        return commit(house, concluded)
+        if concluded is not None:
+            return commit(house, concluded)  # under the lead, so that the fence holds for this step too
     if stopped is not None:
         raise Refused(stopped)
     return record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -17,12 +18,15 @@ from optimizer.agent.daemon import desk as desk_module
 from optimizer.agent.daemon.board import Board
 from optimizer.agent.daemon.desk import Desk
 from optimizer.agent.daemon.health import alive
+from optimizer.agent.notify import LogNotifier
+from optimizer.agent.store import MemoryStore
 from optimizer.agent.store.sql import SqlStore
 from optimizer.plan.office import Brake, Outcome
 from optimizer.plan.recommendation import State
-from optimizer.ports import Fenced, StateConflict, StoreError
+from optimizer.ports import Fenced, NotTold, StateConflict, StoreError
 from simulations.platform.connector import SimulatedConnector
 from simulations.scenarios import named
+from tests.optimizer.approval_world import approved, decision
 
 START = date(2025, 9, 1)
 CONFIG = """
@@ -413,6 +417,148 @@ def test_a_lead_that_cannot_be_given_up_does_not_keep_the_house_open(
     office.look()
     assert office.desk.seen.leading
     assert office.desk.seen.leader.epoch == 2, "the file beside the database told that the first had gone"
+
+
+def test_what_the_policy_approved_is_told_though_nobody_was_reached_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles: list[str] = []
+
+    def unheard(_self: object, title: str, *_words: object) -> None:
+        titles.append(title)
+        raise NotTold([1])
+
+    office = Office(tmp_path, '[autonomy]\nmode = "autopilot"\nlargest_step = 1.0\nmoved_share = 1.0\n')
+    monkeypatch.setattr(approval, "consider", _waves_through)
+    with monkeypatch.context() as broken:
+        broken.setattr(LogNotifier, "tell", unheard)
+        office.look()
+        assert office.newest().approvals == (approval.AUTOPILOT,)
+        assert office.outcomes()["announce"] is Outcome.FAILED
+        office.clock.sleep(60)
+        office.look()
+        assert office.newest().state is State.APPLIED
+    monkeypatch.setattr(LogNotifier, "tell", lambda _self, title, *_words: titles.append(title))
+    office.clock.sleep(60 * 60)
+    office.look()
+    office.look()
+    assert office.outcomes()["announce"] is Outcome.DONE
+    assert office.newest().state is State.VERIFIED
+    assert len(titles) == 2
+    assert titles[0] == titles[1]
+    assert titles[0].endswith("is approved by the policy")
+    office.desk.leave()
+
+
+def test_what_came_of_a_write_is_kept_later_if_it_could_not_be_at_once(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.look()
+    name = office.approve()
+    with monkeypatch.context() as broken:
+        broken.setattr(SqlStore, "end_run", _locked)
+        office.look()
+        assert "locked" in office.desk.seen.trouble
+        assert office.newest().state is State.APPLIED
+    office.look()
+    assert office.desk.seen.trouble == ""
+    (run,) = office.desk._house.store.runs("apply")
+    assert (run.outcome, run.words) == (Outcome.DONE, f"{name} is applied")
+
+
+def test_what_could_not_be_begun_to_be_said_is_said_later(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    office.look()
+    office.throw(on=True)
+    office.approve()
+    with monkeypatch.context() as broken:
+        broken.setattr(SqlStore, "begin_run", _locked)
+        office.look()
+        assert "locked" in office.desk.seen.trouble
+    office.clock.sleep(61)
+    office.look()
+    assert "Writes are paused" in office.desk.seen.runs["apply"].words
+
+
+def test_old_runs_are_forgotten_though_no_daily_job_is_ever_due(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    office.config.write_text(CONFIG.replace('["06:00"]', "[]"))
+    office.look()
+    house = office.desk._house
+    for days in (200, 199):
+        due = office.clock.now() - timedelta(days=days)
+        house.store.end_run(house.store.begin_run("apply", due, 1, due), Outcome.DONE, str(days), due)
+    office.look()
+    assert len(house.store.runs("apply")) == 2, "today's tidying is done"
+    office.clock.sleep(24 * 3600)
+    office.look()
+    assert [run.words for run in house.store.runs("apply")] == ["199"], "the newest stays"
+    office.desk.leave()
+
+
+class Crowded(MemoryStore):
+    """A store in which more wait, are approved and were written than anybody looks through, the oldest begun."""
+
+    def records(self, states: frozenset[State] | None = None, limit: int = 50) -> tuple[cycle.Record, ...]:
+        record = approved(decision({"a": (100, 90), "b": (100, 110)}))
+        whole = [replace(record, state=state) for state in (State.PROPOSED, State.APPROVED, State.APPLIED)] * 25
+        found = [
+            one for one in (*whole, replace(record, state=State.APPLYING)) if states is None or one.state in states
+        ]
+        return tuple(found[:limit])
+
+
+def test_what_is_being_written_is_seen_however_many_came_after_it() -> None:
+    board = Board(Crowded())
+    board.read()
+    assert len(board.approved()) == 26
+    assert board.approved()[-1].state is State.APPLYING
+    assert len(board.applied()) == len(board.waiting()) == 25
+
+
+def test_a_store_that_cannot_rest_ends_no_look(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(SqlStore, "rest", lambda *_words: 1 / 0)
+        office.look()
+        assert "unexpected ZeroDivisionError" in office.desk.seen.trouble
+        assert not office.desk.busy
+    office.look()
+    assert office.desk.seen.trouble == ""
+
+
+def test_a_look_that_is_broken_off_is_not_taken_for_one_that_goes_on(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Board, "read", _exit)
+    with pytest.raises(SystemExit):
+        office.look()
+    assert not office.desk.busy
+
+
+def test_whoever_leads_for_one_act_carries_its_epoch_to_the_last_step_of_it(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.look()
+    name = office.approve()
+    office.desk.leave()
+    epochs: list[int | None] = []
+    commit = SqlStore.commit
+
+    def noted(store: SqlStore, steps: object, epoch: int | None = None) -> None:
+        epochs.append(epoch)
+        commit(store, steps, epoch)
+
+    monkeypatch.setattr(SqlStore, "commit", noted)
+    with open_house(office.config, office.clock) as house:
+        assert writing.apply(house, name).state is State.APPLIED
+    assert epochs == [2, 2], "that it began and that it ended"
+
+
+def _waves_through(record: cycle.Record, *_words: object) -> approval.Approve:
+    return approval.Approve(approval.AUTOPILOT, record.recommendation.plan_hash, None, "within the policy")
+
+
+def _exit(*_words: object) -> None:
+    raise SystemExit(3)
 
 
 def _locked(*_words: object, **_more: object) -> None:

@@ -213,6 +213,24 @@ def test_settings_that_became_nonsense_are_told_by_status_while_the_old_ones_sta
     assert words(office).strip() == ""
 
 
+def test_settings_that_were_mended_while_no_agent_ran_are_told_as_well_by_the_next(office: Office) -> None:
+    well = office.config.read_text()
+    office.look()
+    assert "settings" not in office.outcomes(), "of settings that were never refused there is nothing to tell"
+    office.config.write_text(well + "[goal]\nmargin = 7\n")
+    office.look()
+    assert office.outcomes()["settings"] is Outcome.FAILED
+    office.desk.leave()
+    office.config.write_text(well)
+    office.desk = Desk(office.config, office.clock)
+    office.clock.sleep(1)
+    office.look()
+    assert office.outcomes()["settings"] is Outcome.DONE
+    told = office.desk.seen.runs["settings"]
+    office.look()
+    assert office.desk.seen.runs["settings"] == told, "once"
+
+
 def test_an_account_whose_currency_changes_is_told_by_the_desk_and_holds_what_it_had(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +14,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from apscheduler.schedulers.background import BackgroundScheduler
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -23,11 +25,12 @@ from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cli import office as commands
 from optimizer.agent.clock import SetClock
 from optimizer.agent.daemon.claims import Claims, Shared
-from optimizer.agent.daemon.crew import Crew
+from optimizer.agent.daemon.crew import Crew, CrewExecutor
 from optimizer.agent.daemon.desk import Desk
 from optimizer.agent.daemon.health import Door, Figures, alive, at_a_stand, ready
 from optimizer.agent.daemon.seen import Seen
 from optimizer.agent.settings import SettingsError
+from optimizer.agent.settings_daemon import DaemonTable
 from optimizer.agent.workers import one_by_one
 from optimizer.plan.office import Outcome
 from optimizer.ports import MapFailed, StoreError
@@ -312,12 +315,58 @@ def test_no_more_are_at_work_than_there_are_places_while_none_takes_long() -> No
 def test_the_end_does_not_wait_for_what_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("optimizer.agent.daemon.crew.LAST_SECONDS", 0.05)
     crew, waiter = Crew(places=1, patience_seconds=3600.0), Waiter()
-    crew.submit(waiter)
+    began = crew.submit(waiter)
     never = crew.submit(waiter)
     assert waiter.begun.wait(60)
     crew.shutdown(wait=True)
-    assert never.cancelled()
+    assert never.result(timeout=60) == ()
+    with pytest.raises(TimeoutError):
+        began.result(timeout=0)
     waiter.go.set()
+
+
+def test_looks_that_were_never_begun_leave_no_error_behind(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("optimizer.agent.daemon.crew.LAST_SECONDS", 0.05)
+    crew, waiter = Crew(places=1, patience_seconds=3600.0), Waiter()
+    scheduler = BackgroundScheduler(timezone=UTC, executors={"default": CrewExecutor(crew)})
+    crew.submit(waiter)
+    assert waiter.begun.wait(60)
+    handed = Event()
+    monkeypatch.setattr(crew, "_fill", handed.set)
+    scheduler.add_job(waiter, next_run_time=datetime.now(UTC), misfire_grace_time=None)
+    scheduler.start()
+    assert handed.wait(60)
+    scheduler.shutdown(wait=True)
+    waiter.go.set()
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def test_the_process_is_set_up_by_the_first_file_that_makes_sense(tmp_path: Path) -> None:
+    bad, good = write(tmp_path, "bad", zone="Mars/Olympus"), write(tmp_path, "good")
+    good.write_text(good.read_text().replace('listen = ""', 'listen = ""\nworkers = 3'))
+    assert serve_module._table([bad, good]).workers == 3
+    assert serve_module._table([bad]) == DaemonTable()
+
+
+def test_a_first_file_that_makes_no_sense_does_not_keep_the_others_from_being_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[list[str]] = []
+
+    def until_it_is_served(desks: list[Desk], *_words: object) -> None:
+        served.append([desk.name for desk in desks])
+        for desk in desks:
+            desk.leave()
+
+    monkeypatch.setattr(serve_module, "_serve", until_it_is_served)
+    monkeypatch.setattr(serve_module, "configure", lambda: None)
+    bad, good = write(tmp_path, "bad", zone="Mars/Olympus"), write(tmp_path, "good")
+    serve_module.serve([bad, good])
+    assert served == [[str(bad), "good"]]
+    with pytest.raises(SettingsError, match="Mars/Olympus"):
+        serve_module.serve([bad])
 
 
 def test_a_platform_that_hangs_holds_up_no_other_portfolio(

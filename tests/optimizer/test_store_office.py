@@ -238,11 +238,11 @@ def test_the_lead_of_a_process_that_was_killed_is_free_at_once_and_not_before(ki
 def test_the_pulse_differs_once_the_history_has_grown_or_another_leads(store):
     assert store.pulse() == Pulse(0, None)
     lease = store.take_lead("a", NOON, NOON + MINUTE)
-    assert store.pulse() == Pulse(0, lease)
+    assert store.pulse() == Pulse(1, lease), "that it was taken is told"
     store.throw_brake(Brake(True, NOON, "mia", "checkout is down"))
-    assert store.pulse() == Pulse(1, lease)
+    assert store.pulse() == Pulse(2, lease)
     store.begin_run("pull", NOON, 1, NOON)
-    assert store.pulse() == Pulse(1, lease), "runs are the leader's own"
+    assert store.pulse() == Pulse(2, lease), "runs are the leader's own"
 
 
 def test_runs_of_long_ago_are_forgotten_but_for_the_newest_of_each_job(store):
@@ -259,3 +259,6 @@ def test_runs_of_long_ago_are_forgotten_but_for_the_newest_of_each_job(store):
     assert kept == {("pull", "pull 4"), ("decide", "decide 2"), ("apply", "")}
     assert len(store.runs("apply")) == 2, "what runs is not forgotten"
     assert store.forget_runs(NOON + timedelta(days=99)) == 0
+    store.take_lead("b", NOON + 2 * MINUTE, NOON + 3 * MINUTE)
+    assert store.forget_runs(NOON + timedelta(days=99)) == 1, "what an earlier leader left runs no more"
+    assert [run.due_at for run in store.runs("apply")] == [NOON + timedelta(days=9)], "the newest stays"

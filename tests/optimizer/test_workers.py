@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -156,6 +157,56 @@ def test_a_process_that_is_lost_or_takes_too_long_is_replaced() -> None:
     finally:
         workers.close()
     assert workers.processes() == ()
+
+
+def test_a_process_that_ended_while_it_had_nothing_to_do_is_replaced_before_it_is_asked() -> None:
+    workers = Workers(1)
+    try:
+        ((_, before),) = workers(_pid, [None])
+        os.kill(before, signal.SIGKILL)
+        os.waitid(os.P_PID, before, os.WEXITED | os.WNOWAIT)
+        ((_, after),) = workers(_pid, [None])
+        assert after != before
+        assert workers.processes() == (after,)
+    finally:
+        workers.close()
+
+
+def test_half_an_answer_is_not_taken_for_that_to_the_next_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = Workers(1)
+    try:
+        ((_, before),) = workers(_pid, [None])
+        with monkeypatch.context() as broken:
+            broken.setattr("optimizer.agent.workers.receive", _interrupted)
+            with pytest.raises(MemoryError):
+                list(workers(_pid, [None]))
+        assert workers.processes() == ()
+        ((_, after),) = workers(_pid, [None])
+        assert after != before
+    finally:
+        workers.close()
+
+
+def test_a_job_that_cannot_be_sent_costs_no_process(workers) -> None:
+    before = workers.processes()
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        list(workers(lambda _job: None, [None]))
+    assert workers.processes() == before
+
+
+def test_a_deadline_that_passes_just_after_the_answer_ends_nobody() -> None:
+    workers = Workers(1)
+    try:
+        ((_, before),) = workers(_pid, [None])
+        (worker,) = workers._begun
+        worker._late(worker._question - 1)  # the timer of the job that was just answered
+        assert dict(workers(_pid, [None])) == {0: before}
+    finally:
+        workers.close()
+
+
+def _interrupted(_pipe: object) -> None:
+    raise MemoryError
 
 
 def test_nothing_that_a_worker_answers_can_run_in_the_agent(workers) -> None:

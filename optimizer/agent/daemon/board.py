@@ -16,7 +16,7 @@ WRITTEN: Final = frozenset({State.APPROVED, State.APPLYING})
 
 _PROPOSED: Final = frozenset({State.PROPOSED})
 _APPLIED: Final = frozenset({State.APPLIED})
-_MOST: Final = 20  # of each, the newest
+_BEGUN: Final = WRITTEN | _APPLIED | {State.VERIFIED, State.FAILED}
 _ALL: Final = 1_000_000
 
 
@@ -33,6 +33,7 @@ class Board:
         self._leader: Lease | None = None
         self._entries: int | None = None
         self._records: tuple[Record, ...] = ()
+        self._begun: Record | None = None
         self._open: tuple[Intent, ...] = ()
         self._brake: Brake | None = None
         self._circuits: tuple[Circuit, ...] = ()
@@ -47,22 +48,28 @@ class Board:
         if pulse.entries != self._entries:
             self._entries = None  # until all of it was read
             self._records = self._store.records(_PROPOSED | WRITTEN | _APPLIED, limit=_ALL)
+            self._begun = next(iter(self._store.records(_BEGUN, limit=1)), None)
             self._open, self._brake = self._store.open_intents(), self._store.brake()
             self._circuits = tuple(circuit for circuit in self._store.circuits() if circuit.is_open)
             self._entries = pulse.entries
         self._leader = pulse.leader
 
     def waiting(self) -> tuple[Record, ...]:
-        """The newest proposals that wait for a person."""
+        """The proposals that wait for a person, the newest first."""
         return self._in(_PROPOSED)
 
     def approved(self) -> tuple[Record, ...]:
-        """The newest recommendations that are to be written, or are being written."""
+        """The recommendations that are to be written, or are being written, the newest first."""
         return self._in(WRITTEN)
 
     def applied(self) -> tuple[Record, ...]:
-        """The newest recommendations that were written and not read back yet."""
+        """The recommendations that were written and not read back yet, the newest first."""
         return self._in(_APPLIED)
+
+    def by_policy(self) -> Record | None:
+        """The newest recommendation that was approved, written or not, if it was the policy that approved it."""
+        begun = self._begun
+        return begun if begun is not None and begun.approved_by == approval.AUTOPILOT else None
 
     def any_expired(self, now: datetime) -> bool:
         """Whether the time of a proposal or approval has passed."""
@@ -77,4 +84,4 @@ class Board:
         return self._circuits
 
     def _in(self, states: frozenset[State]) -> tuple[Record, ...]:
-        return tuple(record for record in self._records if record.state in states)[:_MOST]
+        return tuple(record for record in self._records if record.state in states)

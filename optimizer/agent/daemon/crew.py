@@ -60,7 +60,10 @@ class Crew:
         return work.ended
 
     def shutdown(self, wait: bool = True) -> None:
-        """Begin nothing more, and wait for what is at work, for `LAST_SECONDS` at most."""
+        """Begin nothing more, and wait for what is at work, for `LAST_SECONDS` at most.
+
+        What was handed in and not begun ends with nothing: an empty tuple.
+        """
         with self._changed:
             self._closed = True
             left, self._queue = self._queue, deque()
@@ -68,7 +71,8 @@ class Crew:
             if wait:
                 self._changed.wait_for(lambda: not self._at_work, LAST_SECONDS)
         for work in left:
-            work.ended.cancel()
+            # Not cancelled: APScheduler asks each future for its error, and would log a traceback. No event came of it.
+            work.ended.set_result(())
 
     def _fill(self) -> None:
         """Begin what there is room for; under the lock."""

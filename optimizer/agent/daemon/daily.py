@@ -13,7 +13,7 @@ from optimizer.agent.daemon.agenda import Timetable
 from optimizer.agent.daemon.board import Board
 from optimizer.agent.daemon.jobs import Jobs
 from optimizer.approval.table import PROGRAM
-from optimizer.plan.recommendation import Record
+from optimizer.plan.recommendation import Record, State
 
 
 def plan_of_the_day(house: House, board: Board, jobs: Jobs, timetable: Timetable, due: datetime) -> None:
@@ -27,13 +27,16 @@ def plan_of_the_day(house: House, board: Board, jobs: Jobs, timetable: Timetable
 
 
 def announce(house: House, board: Board, jobs: Jobs, timetable: Timetable) -> None:
-    """Tell people of each proposal once, and let the written policy look at it first."""
+    """Tell people of each proposal once, and let the written policy look at it first.
+
+    What the policy has approved waits no more, and is told nonetheless until somebody was reached.
+    """
     board.read()
-    for record in board.waiting()[:1]:
+    last = board.by_policy()
+    known = (*board.waiting()[:1], *(() if last is None else (last,)))
+    for record in [record for record in known if record.recommendation.author == PROGRAM][:1]:
         made = record.recommendation.created_at
-        if record.recommendation.author != PROGRAM:
-            continue
-        if house.autonomy.mode is approval.Mode.AUTOPILOT:
+        if record.state is State.PROPOSED and house.autonomy.mode is approval.Mode.AUTOPILOT:
             jobs.run(house, timetable, "approve", made, partial(_considered, house, record))
         jobs.run(house, timetable, "announce", made, partial(_announced, house, record))
 

@@ -68,7 +68,7 @@ class Desk:
         self._jobs = Jobs(clock)
         self._writes = Writes(clock, self._jobs)
         self._url = ""  # of the database that was opened last
-        self._settled = ""  # what was kept last of settings that were refused
+        self._settled: str | None = None  # what was kept last of settings that were refused; None: the store knows
         self._refits: Refits | None = None
         self._leaving = False
         self._again = _NEVER  # when settings that were refused are read again
@@ -103,6 +103,14 @@ class Desk:
     def look(self) -> None:
         """Do whatever is due. Never raises: trouble is told in `seen` and in the log, and the next look tries again."""
         self._began = self._clock.now()
+        try:
+            self.seen = self._sight(self._looked())
+            self._rest()
+        finally:
+            self._began = None
+
+    def _looked(self) -> str:
+        """Do whatever is due; return why that came to nothing, or why the settings were refused."""
         trouble = self._reloaded()
         try:
             if self._house is not None and self._leads(self._house):
@@ -116,10 +124,16 @@ class Desk:
             self._again = self._clock.now() if gone.replaced else self._again
         except Exception as error:  # noqa: BLE001 - one portfolio's defect must not end the others
             trouble = told(self.name, "look", error)
-        self.seen = self._sight(trouble)
-        if self._house is not None:
-            self._jobs.rest(self._house)
-        self._began = None
+        return trouble
+
+    def _rest(self) -> None:
+        """Let the store rest; one that cannot is told of with the look that ended."""
+        try:
+            if self._house is not None:
+                self._jobs.rest(self._house)
+        except Exception as error:  # noqa: BLE001 - as in any look
+            words = told(self.name, "rest", error)
+            self.seen = replace(self.seen, trouble=self.seen.trouble or words)
 
     def keep(self) -> None:
         """Renew the lease, also in the midst of a long look; called by another thread, from time to time."""
@@ -185,6 +199,9 @@ class Desk:
 
     def _settle_settings(self, house: House, trouble: str) -> None:
         """Keep that new settings were refused, for whoever asks the store, and that they are well again."""
+        if self._settled is None and not trouble:
+            kept = house.store.runs("settings", limit=1)
+            self._settled = "" if all(run.outcome is Outcome.DONE for run in kept) else None
         if trouble == self._settled:
             return
         ended = (Outcome.FAILED, trouble) if trouble else (Outcome.DONE, "the settings of the file are in force")
@@ -199,12 +216,14 @@ class Desk:
             return False
         _LOG.info("leads", portfolio=self.name, epoch=house.tenure.epoch)
         self._jobs.forget()
+        self._settled = None
         return True
 
     def _work(self, house: House) -> None:
         """The jobs in their order; an approval given a moment ago is written before anything slow begins."""
         assert self._timetable is not None and self._board is not None  # noqa: S101, PT018 - set together with the house
         board = self._board
+        self._jobs.mend(house)
         board.read()
         if board.any_expired(self._clock.now()):
             for record in cycle.expire(house):
@@ -215,8 +234,8 @@ class Desk:
         due = self._timetable.last_due(self._clock.now())
         if due is not None and not self._leaving:
             daily.plan_of_the_day(house, board, self._jobs, self._timetable, due)
-            self._jobs.tidy(house, due, timedelta(days=self._table.keep_runs_days))
         daily.announce(house, board, self._jobs, self._timetable)
+        self._jobs.tidy(house, timedelta(days=self._table.keep_runs_days))
         if self._refits is not None and not self._leaving:
             self._refits.look(self._clock.now())
 

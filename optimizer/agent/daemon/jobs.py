@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -13,7 +13,7 @@ from optimizer.agent.cycle import House
 from optimizer.agent.daemon.agenda import Timetable, given_up, wanted
 from optimizer.agent.daemon.seen import told
 from optimizer.plan.office import JobRun, Outcome
-from optimizer.ports import Clock, Fenced
+from optimizer.ports import Clock, Fenced, StateConflict
 
 _LOG: Final = structlog.get_logger("outlay.daemon")
 _NEWEST: Final = 50  # runs among which the newest of each job is looked for
@@ -30,12 +30,13 @@ class Jobs:
         self._newest: dict[str, JobRun] | None = None
         self._whole = False  # whether there was no run that was not read
         self._said: dict[tuple[str, str], str] = {}
-        self._tidied: datetime | None = None
+        self._unended: tuple[JobRun, Outcome, str] | None = None  # what came of a run and could not be kept
+        self._tidied: date | None = None
         self._ran = False
 
     def forget(self) -> None:
         """Ask the store anew, where another process may have led meanwhile."""
-        self._runs, self._newest = {}, None
+        self._runs, self._newest, self._unended = {}, None, None
 
     def newest(self, house: House) -> dict[str, JobRun]:
         """Return the newest run of each job; a new dictionary whenever there is another.
@@ -87,16 +88,37 @@ class Jobs:
         return given_up(self._runs.get(job), due, self._clock.now(), timetable)
 
     def say(self, house: House, job: str, subject: str, ended: tuple[Outcome, str]) -> None:
-        """Keep what came of a job that looks often, if it is not what was said last of its subject."""
+        """Keep what came of a job that looks often, if it is not what was said last of its subject.
+
+        Raises:
+            Fenced: Another process leads.
+            StoreError: It could not be kept; where only its end was not, `mend` makes up for that.
+        """
         outcome, words = ended
         if self._said.get((job, subject)) == words or house.tenure.epoch is None:
             return
-        self._said[job, subject] = words
         now = self._clock.now()
         run = house.store.begin_run(job, now, house.tenure.epoch, now)
         if run is not None:
+            self._unended = (run, outcome, words)
             self._ended(house, run, outcome, words)
+            self._unended = None
+        self._said[job, subject] = words
         _LOG.info("done", portfolio=house.name, job=job, words=words)
+
+    def mend(self, house: House) -> None:
+        """Keep the end of what was said last, if the store did not take it then.
+
+        Raises:
+            StoreError: The store does not answer.
+        """
+        if self._unended is None:
+            return
+        try:
+            self._ended(house, *self._unended)
+        except StateConflict:  # it was kept after all, though the answer was lost
+            self.forget()
+        self._unended = None
 
     def rest(self, house: House) -> None:
         """Let the store let go of what it holds for speed, if anything ran since the last time."""
@@ -108,16 +130,17 @@ class Jobs:
         """Forget what was said of subjects other than these, which are at their end."""
         self._said = {key: words for key, words in self._said.items() if key[1] in subjects}
 
-    def tidy(self, house: House, due: datetime, keep: timedelta) -> None:
-        """Forget old runs, once for each moment at which the daily jobs are due.
+    def tidy(self, house: House, keep: timedelta) -> None:
+        """Forget old runs once a day, also where no daily job is ever due.
 
         Raises:
             StoreError: The store does not answer.
         """
-        if self._tidied == due:
+        now = self._clock.now()
+        if self._tidied == now.date():
             return
-        forgotten = house.store.forget_runs(self._clock.now() - keep)
-        self._tidied = due
+        forgotten = house.store.forget_runs(now - keep)
+        self._tidied = now.date()
         if forgotten:
             _LOG.info("old runs forgotten", portfolio=house.name, runs=forgotten)
 

@@ -60,7 +60,8 @@ def serve(configs: Sequence[Path]) -> None:
     """Serve portfolios until SIGTERM or SIGINT, each from its own settings file.
 
     Args:
-        configs: At least one; of `[daemon]`, the first one's `listen`, `look_seconds` and `workers` count.
+        configs: At least one; of `[daemon]`, the `listen`, `look_seconds` and `workers` of the first that makes sense
+            count.
 
     Raises:
         SettingsError, StoreError, ConnectorError: No portfolio can be opened at the start, with the mend. Where some
@@ -72,7 +73,7 @@ def serve(configs: Sequence[Path]) -> None:
     room_for_files()
     stop = Event()
     clock = _Clock(stop)
-    table = configuration.load(configs[0]).daemon
+    table = _table(configs)
     with _map(table.workers) as do_all:
         desks = _opened(configs, clock, Shared(do_all))
         _serve(desks, table, clock, stop)
@@ -118,6 +119,19 @@ def _opened(configs: Sequence[Path], clock: _Clock, shared: Shared) -> list[Desk
     if len(refused) == len(desks):
         raise refused[0]
     return desks
+
+
+def _table(configs: Sequence[Path]) -> DaemonTable:
+    """What counts of `[daemon]` for the whole process, once: of the first file that makes sense, else the defaults."""
+    for config in configs:
+        try:
+            table = configuration.load(config).daemon
+        except Exception as error:  # noqa: BLE001 - settings may name anything
+            told(str(config), "settings", error)
+            continue
+        _LOG.info("process set up", file=str(config))
+        return table
+    return DaemonTable()
 
 
 def _resolved(configs: Sequence[Path]) -> set[Path]:

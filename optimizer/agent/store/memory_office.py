@@ -76,10 +76,11 @@ class MemoryOffice:
     def forget_runs(self, before: datetime) -> int:
         """See `Store.forget_runs`."""
         newest = {run.job: run.due_at for run in sorted(self._runs.values(), key=lambda run: run.due_at)}
+        led = 0 if self._lease is None else self._lease.epoch
         old = [
             (run.job, run.due_at)
             for run in self._runs.values()
-            if run.due_at < min(before, newest[run.job]) and run.outcome is not Outcome.RUNNING
+            if run.due_at < min(before, newest[run.job]) and (run.outcome is not Outcome.RUNNING or run.epoch < led)
         ]
         for key in old:
             del self._runs[key]

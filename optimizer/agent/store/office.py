@@ -141,7 +141,9 @@ def forget_runs(connection: Connection, before: datetime) -> int:
     """See `Store.forget_runs`."""
     newer = aliased(t.JobRun)
     later = exists().where(col(newer.job) == col(t.JobRun.job), col(newer.due_at) > col(t.JobRun.due_at))
-    old = (col(t.JobRun.due_at) < to_instant(before)) & (col(t.JobRun.outcome) != Outcome.RUNNING.value)
+    led = choose(func.max(_LEAD.c.epoch)).scalar_subquery()
+    over = (col(t.JobRun.outcome) != Outcome.RUNNING.value) | (col(t.JobRun.epoch) < led)
+    old = (col(t.JobRun.due_at) < to_instant(before)) & over
     return connection.execute(delete(t.JobRun).where(old, later)).rowcount
 
 
