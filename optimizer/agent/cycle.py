@@ -330,7 +330,7 @@ def live_ads(house: House) -> dict[AdKey, AdState]:
 
 
 def _pull_one(house: House, name: str, connector: Connector, since: date, until: date) -> PullReport:
-    watch = patiently(house, lambda: Watch(house.store, house.guards, connector, name, house.clock.now()))
+    watch = patiently(house, lambda: Watch(house.store, house.guards, connector, name, house.clock))
     watch.keep()
     try:
         report = patiently(house, lambda: house.store.ingest(watch.rows(connector.pull(since, until))))

@@ -90,8 +90,10 @@ def apply(house: House, rec_id: str) -> Record:
         Refused: It may not be written as things stand (not approved, expired, drifted, another is under way, writes
             are paused, outside of the windows, or another process leads).
         Fenced: Another process took over in the middle; it settles what is open.
+        ClockWentBack: The clock says an earlier time than what was written last.
     """
     record = _reachable(house, rec_id)
+    clock_stands(house.store, house.guards, house.clock.now())
     with _leading(house):
         live = _look(house, record)
         seen = _seen(house, record)

@@ -19,6 +19,7 @@ from connectors.contract import (
     PerformanceRow,
     Receipt,
 )
+from connectors.errors import Stop
 from optimizer.agent import cycle, writing
 from optimizer.agent.cycle import Refused
 from optimizer.approval import Code
@@ -182,6 +183,10 @@ def test_an_account_that_is_told_of_no_more_keeps_its_budgets_for_a_week() -> No
     late = planned(it).recommendation.decision
     assert SECOND not in {line.key.budget_id for line in late.lines}
     assert GONE not in {finding.code for finding in late.findings}
+    for _ in range(2):
+        next_morning(it)
+        planned(it)
+        assert codes(it) == set(), "it is closed, and nothing is told of it for ever"
 
 
 def test_an_account_that_is_told_of_twice_moves_nothing() -> None:
@@ -208,6 +213,44 @@ def test_rows_of_times_to_come_are_left_out_and_their_account_is_held(change: di
     assert str([row[:-1] for row in facts(it)]) == str([row[1:] for row in before])
     odd.shift = odd.late = timedelta(0)
     assert planned(it).state is State.PROPOSED
+    assert codes(it) == set()
+
+
+def test_rows_that_are_read_long_after_the_reading_began_are_no_rows_to_come() -> None:
+    it, odd = odd_rig()
+    next_morning(it)
+    inner = odd.pull
+
+    def slowly(since: date, until: date) -> Iterator[PerformanceRow]:
+        for row in inner(since, until):
+            it.house.clock.sleep(20)
+            yield replace(row, fetched_at=it.house.clock.now())
+
+    odd.pull = slowly  # type: ignore[method-assign]
+    began = it.house.clock.now()
+    (report,) = cycle.pull(it.house, it.today)
+    assert it.house.clock.now() - began > timedelta(seconds=600)
+    assert report.rows.rows == (it.house.clock.now() - began) / timedelta(seconds=20), "none was left out"
+    assert codes(it) == set()
+
+
+def test_a_reading_that_breaks_off_ends_no_doubt_about_rows() -> None:
+    it, odd = odd_rig(late=2 * HOUR)
+    cycle.pull(it.house, it.today)
+    odd.late = timedelta(0)
+    inner = odd.pull
+
+    def broken(since: date, until: date) -> Iterator[PerformanceRow]:
+        yield next(inner(since, until))
+        assert codes(it) == {FUTURE}, "a plan that is made meanwhile finds it"
+        raise Stop("suspended")
+
+    odd.pull = broken  # type: ignore[method-assign]
+    with pytest.raises(Stop):
+        cycle.pull(it.house, it.today)
+    assert codes(it) == {FUTURE}
+    odd.pull = inner  # type: ignore[method-assign]
+    cycle.pull(it.house, it.today)
     assert codes(it) == set()
 
 
@@ -238,6 +281,8 @@ def test_a_clock_that_went_back_stops_everything_until_somebody_says_that_it_is_
     it, _ = odd_rig()
     name = it.approved().recommendation.rec_id
     it.house.clock.sleep(-301)
+    assert it.house.tenure.take()  # as a daemon does that was started again
+    it.house.tenure.leave()
     for act in (
         lambda: cycle.pull(it.house, it.today),
         lambda: cycle.propose(it.house, it.today),
