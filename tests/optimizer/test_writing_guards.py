@@ -170,14 +170,14 @@ def test_a_leader_that_was_overtaken_makes_nothing_ready_to_send() -> None:
 def test_a_leader_that_was_overtaken_while_it_decided_proposes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     it = rig()
     assert it.house.tenure.take()
-    decide = cycle.decided
+    decide = cycle.asked
 
     def slowly(*given: Any) -> Any:
         it.house.clock.sleep(91)
         assert Tenure(it.house.store, it.house.clock, "host b").take()
         return decide(*given)
 
-    monkeypatch.setattr(cycle, "decided", slowly)
+    monkeypatch.setattr(cycle, "asked", slowly)
     with pytest.raises(Fenced, match="host b leads in epoch 2"):
         cycle.propose(it.house, it.today, seed=1)
     assert it.house.store.records() == ()
