@@ -292,7 +292,15 @@ class Store(Office, Protocol):
         ...
 
     def last_written(self) -> datetime | None:
-        """Return when the last entry of the history was written, by the clock of then; None before the first."""
+        """Return the latest time at which the history was written, by the clocks of then; None before the first.
+
+        Not that of the last entry: a process whose clock went back may have entered something, as that it leads. What
+        was entered before somebody let writes go on does not count, since that says that the clock is right.
+        """
+        ...
+
+    def budgets(self, connector: str, known_at: datetime) -> tuple[BudgetTarget, ...]:
+        """Return the budgets of one connector as they were read last until then, by their keys."""
         ...
 
     def note_budgets(

@@ -25,6 +25,7 @@ from connectors.contract import (
     StatusReceipt,
 )
 from connectors.errors import AskMarketer, ConnectorError, Drifted, RetryLater, StatusDrifted
+from optimizer.agent.secrecy import redacted
 from optimizer.plan.circuit import Circuit, Fuse, Happened, step
 from optimizer.plan.recommendation import LineKey
 from optimizer.ports import Clock, Office, StateConflict, StoreError
@@ -80,11 +81,11 @@ class Breakers:
         self._keep(circuit, step(circuit, Happened.ASKED, now, self._fuse))
 
     def tell(self, subject: str, error: ConnectorError | None) -> None:
-        """Tell how a call ended; None if well."""
+        """Tell how a call ended; None if well. Its words are kept, and in the history for good: without secrets."""
         circuit = self._of(subject)
         well = error is None or isinstance(error, _HEALTHY)
         happened = Happened.WORKED if well else Happened.FAILED
-        self._keep(circuit, step(circuit, happened, self._clock.now(), self._fuse, str(error)))
+        self._keep(circuit, step(circuit, happened, self._clock.now(), self._fuse, redacted(str(error))))
 
     def _of(self, subject: str) -> Circuit:
         return self._known.get(subject, Circuit(subject))
@@ -156,6 +157,11 @@ class Guarded:
     def changes(self, since: datetime) -> Iterator[Change]:
         """See `ReportsChanges.changes`; there are none where the platform has no history."""
         return self._stream(lambda: reported(self.inner, since))
+
+    def ahead_seconds(self) -> float | None:
+        """See `TellsTime.ahead_seconds`; None where the connector cannot tell the platform's clock."""
+        ask: Callable[[], float | None] | None = getattr(self.inner, "ahead_seconds", None)
+        return None if ask is None else ask()
 
     def close(self) -> None:
         """See `Connector.close`."""

@@ -312,10 +312,17 @@ def patiently[T](house: House, read: Callable[[], T]) -> T:
 
 
 def live_budgets(house: House) -> dict[BudgetKey, BudgetTarget]:
-    """Read the budgets of every connector now, and note them in the store."""
+    """Read the budgets of every connector now, and note them in the store.
+
+    Those of an account that is not taken in are as they were read last: its money counts on in every limit.
+    """
     found: dict[BudgetKey, BudgetTarget] = {}
     for name, connector in house.connectors.items():
         found |= {budget.key: budget for budget in _budgets(house, name, connector)}
+        now = house.clock.now()
+        if unread := left_unread(house.store, name, now):
+            known = house.store.budgets(name, now)
+            found |= {budget.key: budget for budget in known if budget.account.account_id in unread}
     return found
 
 
@@ -328,7 +335,7 @@ def live_ads(house: House) -> dict[AdKey, AdState]:
 
 
 def _pull_one(house: House, name: str, connector: Connector, since: date, until: date) -> PullReport:
-    watch = patiently(house, lambda: Watch(house.store, house.guards, connector, name, house.clock.now()))
+    watch = patiently(house, lambda: Watch(house.store, house.guards, connector, name, house.clock))
     watch.keep()
     try:
         report = patiently(house, lambda: house.store.ingest(watch.rows(connector.pull(since, until))))

@@ -23,7 +23,10 @@ SHORTEST: Final = 6
 """Shorter secrets are found by the net only: by their values they would be found in ordinary words, too."""
 
 _TELLING: Final = 8  # a part of an address that is no password must look like a token: long, with digits
-_NAMED: Final = re.compile(r"(?i)token|secret|passw|pwd|api[_-]?key|private[_-]?key|credential|auth|webhook|signature")
+_NAMED: Final = re.compile(
+    r"(?i)token|secret|passw|pwd|api[_-]?key|private[_-]?key|credential|webhook|signature"
+    r"|(?:^|[^a-z])(?:o?auth2?|authorization)(?:[^a-z]|$)"  # a whole part of a name: not that of an author
+)
 _NET: Final = re.compile(
     r"(?i)(\b[\w-]*(?:token|secret|password|passwd|api[_-]?key|authorization|credential|signature)s?"
     r"[\"']?\s*[=:]\s*[\"']?)(?:(?:bearer|basic)\s+)?[^\s\"',;&*]+"

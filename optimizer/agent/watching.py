@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from connectors.contract import Account, AdState, BudgetTarget, Connector, Entity, PerformanceRow, TellsTime, zone
 from optimizer.guardrails import Guardrails
 from optimizer.plan.doubts import CHANGED, FUTURE, GONE, RECEIPT, SKEW, TWICE, UNREAD, Doubt
-from optimizer.ports import ClockWentBack, Store
+from optimizer.ports import Clock, ClockWentBack, Store
 
 _OURS: Final = "Set this machine's clock (NTP), or look which of the two is wrong."
 
@@ -57,7 +57,7 @@ class Watch:
         unread: Accounts of which nothing is taken in, and whose budgets and ads stay as they were read last.
     """
 
-    def __init__(self, store: Store, guards: Guardrails, connector: Connector, name: str, now: datetime) -> None:
+    def __init__(self, store: Store, guards: Guardrails, connector: Connector, name: str, clock: Clock) -> None:
         """Compare the accounts that a connector tells of with those that it told of before.
 
         Args:
@@ -65,15 +65,16 @@ class Watch:
             guards: How far clocks may differ, and how long an account that is gone counts.
             connector: What is read.
             name: The connector's, in the settings.
-            now: Aware UTC.
+            clock: Ours; a reading may take long, and its rows bear the times at which they were read.
 
         Raises:
             ConnectorError: The accounts cannot be read.
         """
-        self._store, self._connector, self._name, self._now = store, connector, name, now
-        self._latest = now + timedelta(seconds=guards.clock_skew_seconds)
-        self._guards = guards
-        self._before = [doubt for doubt in store.doubts(now) if doubt.connector == name]
+        self._store, self._connector, self._name, self._ours = store, connector, name, clock
+        self._now, self._guards = clock.now(), guards
+        self._move_on()
+        self._before = [doubt for doubt in store.doubts(self._now) if doubt.connector == name]
+        self._standing = {(d.account_id, FUTURE): d for d in self._before if d.code == FUTURE}
         self._receipt = next((doubt for doubt in self._before if doubt.code == RECEIPT), None)
         since = {doubt.account_id: doubt.since for doubt in self._before if doubt.code == GONE}
         listed, stored = connector.accounts(), store.accounts(name)
@@ -86,21 +87,18 @@ class Watch:
 
     def rows(self, rows: Iterable[PerformanceRow]) -> Iterator[PerformanceRow]:
         """Let rows through, but those of accounts that are not what they were, and those of times yet to come."""
-        today: dict[str, int] = {}
         for row in rows:
-            account = row.series.account
-            if account.account_id in self._frozen:
+            if row.series.account.account_id in self._frozen:
                 continue
-            last = today.get(account.account_id)
-            if last is None:
-                last = today[account.account_id] = self._latest.astimezone(zone(account.time_zone)).date().toordinal()
-            if row.day.toordinal() > last:
-                self._note(FUTURE, account.account_id, "it reports days that have not begun yet", _OURS)
-            elif row.fetched_at > self._latest:
-                words = "its rows bear a time that has not come yet by this machine's clock"
-                self._note(FUTURE, account.account_id, words, _OURS)
+            words = self._to_come(row)
+            if words:
+                self._move_on()
+                words = self._to_come(row)
+            if words:
+                self._note(FUTURE, row.series.account.account_id, words, _OURS)
             else:
                 yield row
+        self._standing = {}  # only what was read to its end says that there is none any more
 
     def entities(self, entities: Iterable[Entity]) -> Iterator[Entity]:
         """Let names through, but those of accounts that are not what they were."""
@@ -116,10 +114,29 @@ class Watch:
         receipt = self._receipt
         if receipt is not None and self._now - receipt.since < self._guards.doubt:
             self._doubts["", RECEIPT] = receipt
-        found = [self._doubts[key] for key in sorted(self._doubts)]
+        doubts = self._standing | self._doubts
+        found = [doubts[key] for key in sorted(doubts)]
         if len(found) != len(self._before) or not all(map(Doubt.same, found, self._before)):
             self._store.note_doubts(self._name, found, self._now)
             self._before = found
+
+    def _to_come(self, row: PerformanceRow) -> str:
+        """Say what of a row is yet to come by the time that the clock said last; nothing if all has come."""
+        account = row.series.account
+        last = self._today.get(account.account_id)
+        if last is None:
+            last = self._latest.astimezone(zone(account.time_zone)).date()
+            self._today[account.account_id] = last
+        if row.day > last:
+            return "it reports days that have not begun yet"
+        if row.fetched_at > self._latest:
+            return "its rows bear a time that has not come yet by this machine's clock"
+        return ""
+
+    def _move_on(self) -> None:
+        """Look at the clock: what was yet to come may have come."""
+        self._latest = self._ours.now() + timedelta(seconds=self._guards.clock_skew_seconds)
+        self._today: dict[str, date] = {}
 
     def _changed(self, listed: Sequence[Account], stored: dict[str, Account]) -> Iterator[str]:
         for account in listed:
@@ -139,10 +156,15 @@ class Watch:
                 yield account.account_id
 
     def _gone(self, listed: Sequence[Account], stored: Sequence[Account], since: dict[str, datetime]) -> Iterator[str]:
-        """Accounts that are told of no more; after `gone_days` they are taken to be closed, and hold nothing."""
+        """Accounts that are told of no more; after `gone_days` they are taken to be closed, and hold nothing.
+
+        One that holds no budget any more was closed before, by then or by itself: there is nothing to be told of it.
+        """
         met = {account.account_id for account in listed}
-        for account in stored:
-            if account.account_id in met:
+        missing = [account for account in stored if account.account_id not in met]
+        holding = {budget.key.account_id for budget in self._store.budgets(self._name, self._now)} if missing else set()
+        for account in missing:
+            if account.account_id not in holding:
                 continue
             days = f"after {self._guards.gone_days:g} days it is taken to be closed"
             mend = f"Give access back, or end its campaigns; {days}."

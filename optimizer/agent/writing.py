@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -34,7 +34,7 @@ from optimizer import approval
 from optimizer.agent.breaker import Resting
 from optimizer.agent.cycle import House, Refused, commit, live_ads, live_budgets, patiently
 from optimizer.agent.secrecy import discreetly
-from optimizer.agent.watching import acknowledged, clock_stands
+from optimizer.agent.watching import acknowledged, clock_stands, left_unread
 from optimizer.plan.recommendation import (
     AdIntent,
     AdLine,
@@ -64,10 +64,16 @@ class Live:
 
     budgets: Mapping[BudgetKey, BudgetTarget]
     ads: Mapping[AdKey, AdState]
+    unread: frozenset[tuple[str, str]] = frozenset()
+    """Connector and id of accounts of which nothing was taken in: their budgets are as they were read before."""
 
     def of(self, key: LineKey) -> Money | EntityStatus | None:
         """A budget's amount or an ad's status; None where it is gone."""
         return approval.standing(key, self.budgets, self.ads)
+
+    def tells(self, key: LineKey) -> bool:
+        """Whether it says anything of what became of a write."""
+        return (key.connector, key.account_id) not in self.unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +96,10 @@ def apply(house: House, rec_id: str) -> Record:
         Refused: It may not be written as things stand (not approved, expired, drifted, another is under way, writes
             are paused, outside of the windows, or another process leads).
         Fenced: Another process took over in the middle; it settles what is open.
+        ClockWentBack: The clock says an earlier time than what was written last.
     """
     record = _reachable(house, rec_id)
+    clock_stands(house.store, house.guards, house.clock.now())
     with _leading(house):
         live = _look(house, record)
         seen = _seen(house, record)
@@ -149,7 +157,7 @@ def rehearse(house: House, rec_id: str) -> tuple[Rehearsal, ...]:
 
 
 def verify(house: House, rec_id: str) -> Record:
-    """Read every written budget and ad back and compare.
+    """Read every written budget and ad back and compare; of accounts that are not read, later.
 
     Raises:
         Refused: It is not applied.
@@ -159,7 +167,7 @@ def verify(house: House, rec_id: str) -> Record:
         raise Refused(_not_applied(record))
     live, now = _look(house, record), house.clock.now()
     for intent in _intents(house, record):
-        if intent.state is IntentState.ACKNOWLEDGED:
+        if intent.state is IntentState.ACKNOWLEDGED and live.tells(intent.key):
             _advance(house, intent, _named(house, record, approval.verify(intent, live.of(intent.key), now)))
     done = approval.verified(record, _intents(house, record), now)
     if done is None:
@@ -191,7 +199,9 @@ def rollback(house: House, rec_id: str, actor: str) -> Record:
 
 def _look(house: House, record: Record) -> Live:
     ads = live_ads(house) if record.recommendation.decision.ads else NO_ADS
-    return Live(live_budgets(house), ads)
+    budgets, now = live_budgets(house), house.clock.now()
+    unread = {(name, account) for name in house.connectors for account in left_unread(house.store, name, now)}
+    return Live(budgets, ads, frozenset(unread))
 
 
 def _reachable(house: House, rec_id: str) -> Record:
@@ -311,8 +321,10 @@ def _write(house: House, record: Record, seen: Snapshot) -> approval.Refusal | N
 def _following(
     house: House, record: Record, intents: tuple[Intent, ...], live: Live, seen: Snapshot
 ) -> Intent | approval.Waiting | approval.Blocked | None:
-    """What is to be done next, by the limits of this moment."""
-    now, limits = house.clock.now(), _limits(house, record, intents, live, seen)
+    """What is to be done next, by the limits and the doubts of this moment: a write just made may have raised one."""
+    now = house.clock.now()
+    clock_stands(house.store, house.guards, now)
+    limits = _limits(house, record, intents, live, replace(seen, doubts=house.store.doubts(now)))
     if not isinstance(limits, approval.Refusal):
         keep = house.rotation.keep_running
         return approval.sendable(record, intents, live.budgets, now, limits=limits, ads=live.ads, keep=keep)
@@ -324,7 +336,7 @@ def _settled(house: House, record: Record, live: Live) -> tuple[Intent, ...]:
     """The intents, after those whose outcome is not known have been settled from what is live."""
     found, same = _intents(house, record), True
     for intent in found:
-        if intent.state is IntentState.SENDING:
+        if intent.state is IntentState.SENDING and live.tells(intent.key):
             touched = _touched(house, record, intent, live)
             after = approval.recover(intent, live.of(intent.key), house.clock.now(), touched=touched)
             if after != intent:

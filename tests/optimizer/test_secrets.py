@@ -7,13 +7,18 @@ import logging
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
-from connectors.errors import BadInput
+from connectors.errors import BadInput, Stop
 from optimizer.agent import secrecy
+from optimizer.agent.breaker import Breakers
+from optimizer.agent.clock import SetClock
+from optimizer.agent.store import MemoryStore
+from optimizer.plan.circuit import Fuse
 from tests.optimizer.leaky import CANARIES, LOST
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,3 +124,21 @@ def test_the_path_of_a_database_is_no_secret_and_a_token_in_the_address_of_a_ser
     assert set(secrecy.logins("sqlite:////srv/shop-2026/outlay.sqlite")) == set()
     assert "T0KEN99xyz" in set(secrecy.of_address("slack://T0KEN99xyz/hooks/#channel"))
     assert "hooks" not in set(secrecy.of_address("slack://T0KEN99xyz/hooks/#channel"))
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [("GIT_AUTHOR_NAME", False), ("author", False), ("AUTHORITY", False), ("PROXY_AUTH", True), ("oauth2", True),
+     ("Authorization", True), ("auth.header", True)],
+)  # fmt: skip
+def test_a_name_that_speaks_of_authors_tells_of_no_secret(name: str, secret: bool) -> None:
+    assert list(secrecy.of_environment({name: "Mia Sommer"})) == ["Mia Sommer"] * secret
+    assert list(secrecy.of_options({name: "Mia Sommer"})) == ["Mia Sommer"] * secret
+
+
+def test_the_breaker_of_an_account_keeps_no_secret(known: str) -> None:
+    store, clock = MemoryStore(), SetClock(datetime(2026, 3, 1, tzinfo=UTC))
+    Breakers(store, clock, Fuse(1)).tell("shop", Stop(f"401 for {known}"))
+    (circuit,) = store.circuits()
+    assert circuit.why == "401 for ***"
+    assert "401 for ***" in store.audit()[0].event.detail

@@ -134,6 +134,24 @@ def test_the_last_entry_of_the_history_says_when_it_was_written(store):
     assert store.last_written() == NOON
 
 
+def test_a_clock_that_went_back_hides_no_later_entry_until_writes_are_let_go_on(store):
+    store.throw_brake(Brake(True, NOON, "mia", "why"))
+    assert store.take_lead("b", NOON - DAY, NOON - HOUR) is not None
+    store.throw_brake(Brake(True, NOON - DAY, "mia", "and again"))
+    assert store.last_written() == NOON
+    store.throw_brake(Brake(False, NOON - DAY, "mia", "the clock is right"))
+    assert store.last_written() == NOON - DAY
+
+
+def test_budgets_are_told_as_they_were_read_last_by_connector(store):
+    first, second = budget(ACCOUNT), budget(OTHER)
+    store.note_budgets("ads", [second, first], NOON)
+    store.note_budgets("ads", [budget(ACCOUNT, 20)], NOON + DAY)
+    assert store.budgets("ads", NOON - HOUR) == store.budgets("other", NOON) == ()
+    assert store.budgets("ads", NOON) == (first, second)
+    assert store.budgets("ads", NOON + DAY) == (budget(ACCOUNT, 20),)
+
+
 def test_a_day_that_is_not_over_in_its_account_s_zone_is_no_day_of_the_evidence(store):
     west = Account("ads", "3", "USD", "America/Los_Angeles")
     store.note_budgets("ads", [budget(west), budget(ACCOUNT)], NOON - 30 * DAY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,14 +20,20 @@ from connectors.contract import (
     PerformanceRow,
     Receipt,
 )
+from connectors.errors import Stop
+from connectors.money import Money
+from optimizer import approval
 from optimizer.agent import cycle, writing
+from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cycle import Refused
 from optimizer.approval import Code
 from optimizer.plan.doubts import CHANGED, FUTURE, GONE, RECEIPT, SKEW, TWICE
 from optimizer.plan.office import Brake
-from optimizer.plan.recommendation import Record, Severity, State
+from optimizer.plan.recommendation import IntentState, Record, Severity, State
 from optimizer.ports import ClockWentBack, StoreError
+from simulations.platform.connector import SimulatedConnector
 from tests.optimizer.test_cycle import Rig, rig
+from tests.optimizer.test_daemon_desk import Office
 
 HOUR = timedelta(hours=1)
 SECOND = "b1003"  # the budget of which `parted` makes an account of its own
@@ -168,6 +175,29 @@ def test_another_account_of_the_connector_goes_on_while_one_is_frozen() -> None:
     assert told(record, CHANGED).startswith("simulated/tiny-yen-4: ")
 
 
+def test_an_account_that_is_lost_stops_no_other_and_makes_no_drift() -> None:
+    it, odd = odd_rig(parted=True)
+    record = planned(it)
+    keys = {line.key.budget_id: line for line in record.recommendation.decision.lines}
+    others = [line for name, line in keys.items() if name != SECOND]
+    fixed = {line.key: line.current for line in keys.values()} | {
+        others[0].key: others[0].current - Money.of(2000, "JPY")
+    }
+    edited = cycle.edit(it.house, record.recommendation.rec_id, fixed, "ada").recommendation
+    cycle.settle(it.house, edited.rec_id, approval.Approve("ada", edited.plan_hash))
+    odd.hidden = True
+    cycle.pull(it.house, it.today)
+    assert codes(it) == {GONE}
+    assert SECOND in {key.budget_id for key in cycle.live_budgets(it.house)}
+    assert writing.apply(it.house, edited.rec_id).state is State.APPLIED
+    odd.hidden, odd.zone = False, "UTC"  # and now the first account is not what it was
+    cycle.pull(it.house, it.today)
+    assert writing.verify(it.house, edited.rec_id).state is State.APPLIED, "nobody knows yet"
+    odd.zone = "Asia/Tokyo"
+    cycle.pull(it.house, it.today)
+    assert writing.verify(it.house, edited.rec_id).state is State.VERIFIED
+
+
 def test_an_account_that_is_told_of_no_more_keeps_its_budgets_for_a_week() -> None:
     it, odd = odd_rig(parted=True)
     odd.hidden = True
@@ -182,6 +212,10 @@ def test_an_account_that_is_told_of_no_more_keeps_its_budgets_for_a_week() -> No
     late = planned(it).recommendation.decision
     assert SECOND not in {line.key.budget_id for line in late.lines}
     assert GONE not in {finding.code for finding in late.findings}
+    for _ in range(2):
+        next_morning(it)
+        planned(it)
+        assert codes(it) == set(), "it is closed, and nothing is told of it for ever"
 
 
 def test_an_account_that_is_told_of_twice_moves_nothing() -> None:
@@ -211,6 +245,44 @@ def test_rows_of_times_to_come_are_left_out_and_their_account_is_held(change: di
     assert codes(it) == set()
 
 
+def test_rows_that_are_read_long_after_the_reading_began_are_no_rows_to_come() -> None:
+    it, odd = odd_rig()
+    next_morning(it)
+    inner = odd.pull
+
+    def slowly(since: date, until: date) -> Iterator[PerformanceRow]:
+        for row in inner(since, until):
+            it.house.clock.sleep(20)
+            yield replace(row, fetched_at=it.house.clock.now())
+
+    odd.pull = slowly  # type: ignore[method-assign]
+    began = it.house.clock.now()
+    (report,) = cycle.pull(it.house, it.today)
+    assert it.house.clock.now() - began > timedelta(seconds=600)
+    assert report.rows.rows == (it.house.clock.now() - began) / timedelta(seconds=20), "none was left out"
+    assert codes(it) == set()
+
+
+def test_a_reading_that_breaks_off_ends_no_doubt_about_rows() -> None:
+    it, odd = odd_rig(late=2 * HOUR)
+    cycle.pull(it.house, it.today)
+    odd.late = timedelta(0)
+    inner = odd.pull
+
+    def broken(since: date, until: date) -> Iterator[PerformanceRow]:
+        yield next(inner(since, until))
+        assert codes(it) == {FUTURE}, "a plan that is made meanwhile finds it"
+        raise Stop("suspended")
+
+    odd.pull = broken  # type: ignore[method-assign]
+    with pytest.raises(Stop):
+        cycle.pull(it.house, it.today)
+    assert codes(it) == {FUTURE}
+    odd.pull = inner  # type: ignore[method-assign]
+    cycle.pull(it.house, it.today)
+    assert codes(it) == set()
+
+
 def test_a_platform_whose_clock_differs_blocks_the_plan() -> None:
     it, odd = odd_rig()
     for ahead, says in ((301.0, "ahead of"), (-301.0, "behind")):
@@ -226,7 +298,10 @@ def test_a_receipt_of_a_time_to_come_is_noted_and_blocks_plans_for_two_days() ->
     it, odd = odd_rig()
     name = it.approved().recommendation.rec_id
     odd.late = HOUR
-    assert writing.apply(it.house, name).state is State.APPLIED, "each write was read back and stands"
+    after = writing.apply(it.house, name)
+    states = [intent.state for intent in it.house.store.intents(name, 1)]
+    assert states == [IntentState.ACKNOWLEDGED, IntentState.CANCELLED], "what was written stands, and the rest is left"
+    assert (after.state, len(it.platform.effects)) == (State.FAILED, 1)
     odd.late = timedelta(0)
     assert "acknowledged at a time that had not come" in told(planned(it), RECEIPT)
     next_morning(it, 3)
@@ -238,6 +313,8 @@ def test_a_clock_that_went_back_stops_everything_until_somebody_says_that_it_is_
     it, _ = odd_rig()
     name = it.approved().recommendation.rec_id
     it.house.clock.sleep(-301)
+    assert it.house.tenure.take()  # as a daemon does that was started again
+    it.house.tenure.leave()
     for act in (
         lambda: cycle.pull(it.house, it.today),
         lambda: cycle.propose(it.house, it.today),
@@ -286,3 +363,15 @@ def test_two_connectors_that_read_one_account_move_nothing() -> None:
     found = [f for f in record.recommendation.decision.findings if f.code == TWICE]
     assert [f.subject for f in found] == ["again/tiny-yen-4", "simulated/tiny-yen-4"]
     assert "again and simulated read the same account" in found[0].message
+
+
+def test_the_clock_of_a_platform_is_asked_past_the_breakers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    office = Office(tmp_path)
+    monkeypatch.setattr(SimulatedConnector, "ahead_seconds", lambda _self: 301.0, raising=False)
+    with open_house(office.config, office.clock) as house:
+        cycle.pull(house, house.today())
+        assert [doubt.code for doubt in house.store.doubts(office.clock.now())] == [SKEW]
+    monkeypatch.delattr(SimulatedConnector, "ahead_seconds")
+    with open_house(office.config, office.clock) as house:
+        cycle.pull(house, house.today())
+        assert house.store.doubts(office.clock.now()) == ()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func
 from sqlmodel import Session, col, select
 
 from optimizer.agent.store import tables as t
+from optimizer.agent.store import terms
 from optimizer.agent.store.instants import from_instant, to_instant
 from optimizer.plan.audit import GENESIS, Entry, sealed
 from optimizer.plan.recommendation import Event
@@ -62,9 +63,11 @@ def entries(connection: Connection, after: int, limit: int) -> tuple[Entry, ...]
 
 
 def last_written(connection: Connection) -> datetime | None:
-    """Return when the last entry was written; see `Store.last_written`."""
+    """Return the latest time at which an entry was written; see `Store.last_written`."""
+    said = select(func.max(t.Event.id)).where(t.Event.rec_id == terms.SWITCH, t.Event.action == terms.RESUMED)
     with Session(connection) as session:
-        at = session.exec(select(t.Event.at).order_by(col(t.Event.id).desc()).limit(1)).one_or_none()
+        resumed = session.exec(said).one() or 0
+        at: int | None = session.exec(select(func.max(t.Event.at)).where(col(t.Event.id) >= resumed)).one()
     return None if at is None else from_instant(at)
 
 

@@ -23,6 +23,7 @@ from connectors.contract import (
     PerformanceRow,
     Series,
 )
+from optimizer.agent.store import terms
 from optimizer.agent.store.assemble import MOVES_WINDOW, assemble
 from optimizer.agent.store.instants import to_instant
 from optimizer.agent.store.known import Cells, EntityKey, Groups, Known, KnownSeries, Revisions, Span
@@ -135,7 +136,20 @@ class MemoryStore(MemoryOffice):
 
     def last_written(self) -> datetime | None:
         """See `Store.last_written`."""
-        return self._entries[-1].event.at if self._entries else None
+        told = [entry.event for entry in self._entries]
+        resumed = (k for k, event in enumerate(told) if (event.rec_id, event.action) == (terms.SWITCH, terms.RESUMED))
+        return max((event.at for event in told[max(resumed, default=0) :]), default=None)
+
+    def budgets(self, connector: str, known_at: datetime) -> tuple[BudgetTarget, ...]:
+        """See `Store.budgets`."""
+        at = to_instant(known_at)
+        return tuple(
+            budget
+            for key, readings in sorted(self._readings.items(), key=itemgetter(0))
+            if key.connector == connector
+            and (place := bisect_right(readings, at, key=itemgetter(0)))
+            and (budget := readings[place - 1][1]) is not None
+        )
 
     def note_budgets(
         self,

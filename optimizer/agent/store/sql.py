@@ -101,6 +101,12 @@ class SqlStore:
         with self._database.read() as connection:
             return chain.last_written(connection)
 
+    def budgets(self, connector: str, known_at: datetime) -> tuple[BudgetTarget, ...]:
+        """See `Store.budgets`."""
+        with self._database.read() as connection:
+            known = catalogue.read_budgets(connection, to_instant(known_at))
+        return tuple(known[key] for key in sorted(known) if key.connector == connector)
+
     def note_budgets(
         self,
         connector: str,

@@ -15,6 +15,9 @@ from optimizer.ports import Braked, Fenced, StateConflict
 SWITCH: Final = "kill-switch"
 """What stands in the history in place of a recommendation where the kill switch was thrown."""
 
+RESUMED: Final = "resumed"
+"""What it says where writes were let go on; whoever does so says that the clock is right, too."""
+
 BREAKER: Final = "circuit-breaker"
 """The same where the breaker of an account opened or closed."""
 
@@ -98,7 +101,7 @@ def check_brake(brake: Brake | None) -> None:
 
 def thrown(brake: Brake) -> Event:
     """Return what the history says of a throw of the kill switch, which belongs to no recommendation."""
-    return Event(SWITCH, 0, brake.at, brake.actor, "paused" if brake.on else "resumed", brake.reason)
+    return Event(SWITCH, 0, brake.at, brake.actor, "paused" if brake.on else RESUMED, brake.reason)
 
 
 def check_circuit(stored: Circuit | None, before: Circuit) -> None:
