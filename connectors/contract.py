@@ -388,7 +388,11 @@ class Connector(Protocol):
     """One platform (or folder, or simulator) with one or more accounts. Raises the families of `errors` only."""
 
     name: str
-    capabilities: Capabilities
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do; it may have to ask the platform once, and raises nothing."""
+        ...
 
     def accounts(self) -> Sequence[Account]:
         """Return the accounts that it serves, currencies and zones included."""

@@ -19,6 +19,7 @@ from connectors.errors import AskMarketer, BadInput
 
 HIDDEN: Final = "[secret]"
 
+_OF_OTHERS: Final = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 _SHORTEST: Final = 6
 """Shorter texts are not looked for: they stand in ordinary words, too."""
 
@@ -57,7 +58,7 @@ class SecretSource(BaseModel):
             field: The setting.
 
         Raises:
-            AskMarketer: The variable is not set, or the file cannot be read, is empty, or is open to all users.
+            AskMarketer: The variable is not set, or the file cannot be read, is empty, or is open to other users.
         """
         place = f"{context.source}, field {field!r}"
         if self.env is not None:
@@ -66,22 +67,32 @@ class SecretSource(BaseModel):
                 raise AskMarketer(f"{place}: the environment variable {self.env} is not set", mend=f"set {self.env}")
             return found
         assert self.file is not None  # noqa: S101 - one of the two, see _one
-        return _read(context.home / self.file, place)
+        return read_private(context.home / self.file, place)
 
 
-def _read(path: Path, place: str) -> str:
+def read_private(path: Path, place: str) -> str:
+    """Return the text of a file of secrets, without the space around it.
+
+    Args:
+        path: Of the file.
+        place: Whose setting names it, for the error.
+
+    Raises:
+        AskMarketer: It cannot be read, is empty, or is open to others than its owner.
+    """
     try:
-        if path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
-            raise AskMarketer(f"{place}: every user of this machine can read {path.name}", mend=f"chmod 600 {path}")
-        found = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeError) as error:
-        words = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise AskMarketer(
-            f"{place}: {path.name} cannot be read ({words})", mend=f"write the secret to {path}"
-        ) from None
-    if not found:
-        raise AskMarketer(f"{place}: {path.name} is empty", mend=f"write the secret to {path}")
-    return found
+        if path.stat().st_mode & _OF_OTHERS:
+            wrong, mend = "is open to other users of this machine", f"chmod 600 {path}"
+        elif found := path.read_text(encoding="utf-8").strip():
+            return found
+        else:
+            wrong, mend = "is empty", f"write the secret to {path}"
+    except OSError as error:
+        wrong, mend = f"cannot be read ({error.strerror})", f"write the secret to {path}"
+    except UnicodeError:
+        wrong, mend = "cannot be read (it is not UTF-8)", f"write the secret to {path}"
+    # Raised out here: a decoding error holds the file's bytes, and would be the context.
+    raise AskMarketer(f"{place}: {path.name} {wrong}", mend=mend)
 
 
 class Redactor:

@@ -12,6 +12,9 @@ from connectors.errors import AskMarketer, RetryLater, Stop
 from connectors.manners import Pace, patiently
 
 _FAILED: Final = 500
+_SHOWN: Final = 200
+"""So much of an answer is shown; cut after the secrets are out, or a part of one would stand at the cut."""
+
 _WAIT: Final = 60.0
 """The network counts calls by the minute, and says nothing of when the next one is welcome."""
 
@@ -50,9 +53,9 @@ class Client:
         self._pace.wait()
         try:
             answer = self._http.get(path, params=query)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise RetryLater(f"Awin's answer was lost ({self._words(error)})") from None
-        told = f"HTTP {answer.status_code} {self._redactor.clean(answer.text[:200])}".strip()
+        told = f"HTTP {answer.status_code} {self._redactor.clean(answer.text)[:_SHOWN]}".strip()
         match answer.status_code:
             case 200:
                 return self._read(answer)

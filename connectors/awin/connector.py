@@ -31,6 +31,7 @@ from connectors.credentials import Redactor
 from connectors.diagnosis import Diagnosis, Verdict
 from connectors.errors import ConnectorError, Stop
 from connectors.manners import Pace
+from connectors.payload import understood
 
 CHANNEL = "affiliate"
 
@@ -69,23 +70,27 @@ class AwinConnector:
 
     def entities(self) -> Iterator[Entity]:
         """Yield the publishers that joined the programme."""
-        for publisher in self._client.get(f"/advertisers/{self._options.advertiser}/publishers"):
-            yield Entity(
-                self._account,
-                EntityKind.CAMPAIGN,
-                str(publisher["id"]),
-                str(publisher["name"]),
-                status=EntityStatus.ACTIVE,
-            )
+        found = self._client.get(f"/advertisers/{self._options.advertiser}/publishers")
+        with understood("Awin's list of publishers"):
+            publishers = [(str(one["id"]), str(one["name"])) for one in found]
+        for publisher, name in publishers:
+            yield Entity(self._account, EntityKind.CAMPAIGN, publisher, name, status=EntityStatus.ACTIVE)
 
     def pull(self, since: date, until: date) -> Iterator[PerformanceRow]:
-        """Yield a row for each publisher and day with a transaction, counted or declined since."""
+        """Yield a row for each publisher and day with a transaction, counted or declined since.
+
+        Spend is never negative: a day whose corrections take back more than it cost has cost nothing.
+
+        Raises:
+            AskMarketer: A transaction is in another currency, or of a status that nobody knows.
+            RetryLater, Stop: See `connectors.errors`.
+        """
         met: dict[str, Series] = {}
         options, fetched = self._options, self._clock()
         fee = 1_000_000 + round(options.network_fee * 1_000_000)
         for sums in summed(self._client, options.advertiser, options.currency, options.time_zone, since, until):
             series = met.get(sums.publisher_id) or met.setdefault(sums.publisher_id, self._series(sums.publisher_id))
-            cost = (sums.commission * fee + 500_000) // 1_000_000
+            cost = max((sums.commission * fee + 500_000) // 1_000_000, 0)
             yield PerformanceRow(series, sums.day, cost, sums.conversions, sums.sales, None, None, fetched)
 
     def budgets(self) -> Sequence[BudgetTarget]:
@@ -116,9 +121,10 @@ class AwinConnector:
         """Say how the token stands, and whether it may read this advertiser."""
         try:
             found = self._client.get("/accounts", {"type": "advertiser"})
+            with understood("Awin's list of accounts"):
+                mine = {str(account["accountId"]) for account in found["accounts"]}
         except ConnectorError as error:
             return [Diagnosis("credentials", Verdict.WRONG, str(error), getattr(error, "mend", ""))]
-        mine = {str(account["accountId"]) for account in found.get("accounts", ())}
         if self._options.advertiser not in mine:
             told = f"the token's user has no role at advertiser {self._options.advertiser}"
             return [Diagnosis("permissions", Verdict.WRONG, told, "invite the user to the advertiser's account")]

@@ -14,6 +14,7 @@ from connectors.awin.client import Client
 from connectors.errors import AskMarketer
 from connectors.manners import stretches
 from connectors.money import MICROS, to_micros
+from connectors.payload import understood
 
 LONGEST_STRETCH: Final = 31
 """The network answers no longer range of days."""
@@ -24,7 +25,10 @@ _KNOWN: Final = _COUNTED | {"declined", "deleted"}
 
 @dataclass(slots=True)
 class Sums:
-    """What one publisher brought on one day; micros, counts alike. A day whose sales were all declined has zeros."""
+    """What one publisher brought on one day; micros, counts alike. A day whose sales were all declined has zeros.
+
+    Where corrections take back more than the day brought, commission and sales are negative.
+    """
 
     publisher_id: str
     day: date
@@ -59,8 +63,9 @@ def summed(client: Client, advertiser: str, currency: str, time_zone: str, since
             },
         )
         sums: dict[tuple[str, date], Sums] = {}
-        for transaction in found:
-            _add(sums, transaction, currency)
+        with understood(f"Awin's transactions of {first} to {last}"):
+            for transaction in found:
+                _add(sums, transaction, currency)
         yield from (sums[key] for key in sorted(sums))
 
 
@@ -71,9 +76,12 @@ def _add(sums: dict[tuple[str, date], Sums], transaction: dict[str, Any], curren
         raise AskMarketer(f"transaction {transaction['id']} is {status!r}, which nobody knows", mend="update Outlay")
     one = sums.setdefault((publisher, day), Sums(publisher, day))
     if status in _COUNTED:
-        one.commission += _amount(transaction, "commissionAmount", currency)
-        one.sales += _amount(transaction, "saleAmount", currency)
-        one.conversions += MICROS
+        commission = _amount(transaction, "commissionAmount", currency)
+        sale = _amount(transaction, "saleAmount", currency)
+        one.commission += commission
+        one.sales += sale
+        # A correction takes money back, and is no sale of its own.
+        one.conversions += MICROS if commission >= 0 and sale >= 0 else 0
 
 
 def _amount(transaction: dict[str, Any], name: str, currency: str) -> int:

@@ -8,9 +8,9 @@ https://developers.google.com/analytics/devguides/reporting/data/v1
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -20,12 +20,19 @@ from google.analytics.data_v1beta.types import DateRange, Dimension, Metric, Ord
 from google.api_core import exceptions
 from google.auth import exceptions as auth_exceptions
 
+from connectors.credentials import Redactor
 from connectors.errors import AskMarketer, ConnectorError, RetryLater, Stop
 from connectors.manners import Quota, patiently
 
 PAGE: Final = 10_000
 _GRANT: Final = "grant the account the role Viewer on the property, and enable the Google Analytics Data API"
-_REFUSED: Final = (exceptions.Unauthenticated, exceptions.PermissionDenied, auth_exceptions.GoogleAuthError)
+_NOT_SENT: Final = "Getting metadata from plugin failed"
+"""How gRPC words a credential that could not be renewed: as UNAVAILABLE, though no retry helps a revoked one."""
+
+_UNREACHED: Final = ("TransportError", "Max retries")
+"""How google-auth words a renewal that nobody answered, within gRPC's words."""
+
+_REFUSED: Final = (exceptions.Unauthenticated, exceptions.PermissionDenied)
 _LATER: Final = (
     exceptions.ResourceExhausted,
     exceptions.ServiceUnavailable,
@@ -40,39 +47,23 @@ class Client:
 
     Args:
         property_id: Its id.
-        credentials: A service account's file, or None for Google's usual places.
+        credentials: The text of a service account's file, or None for Google's usual places.
         address: Of an emulator, or None for Google's own.
         timeout_seconds: How long an answer may take.
         quota: What the day's requests are counted against.
 
     Raises:
-        AskMarketer: There are no credentials, or they cannot be read.
+        AskMarketer: There are no credentials, or they are not those of a service account.
     """
 
     def __init__(
-        self, property_id: str, credentials: Path | None, address: str | None, timeout_seconds: float, quota: Quota
+        self, property_id: str, credentials: str | None, address: str | None, timeout_seconds: float, quota: Quota
     ) -> None:
         self._property = f"properties/{property_id}"
         self._timeout = timeout_seconds
         self._quota = quota
-        try:
-            if address is not None:
-                channel = grpc.insecure_channel(address)
-                self._api = BetaAnalyticsDataClient(transport=BetaAnalyticsDataGrpcTransport(channel=channel))
-            elif credentials is not None:
-                self._api = BetaAnalyticsDataClient.from_service_account_file(str(credentials))
-            else:
-                self._api = BetaAnalyticsDataClient()
-        except (OSError, ValueError) as error:
-            kind = type(error).__name__
-            raise AskMarketer(
-                f"the credentials {credentials} cannot be used ({kind})", mend="name a service account's JSON file"
-            ) from None
-        except auth_exceptions.GoogleAuthError:
-            raise AskMarketer(
-                "there are no credentials for Google Analytics",
-                mend="set credentials to a service account's JSON file, or GOOGLE_APPLICATION_CREDENTIALS",
-            ) from None
+        self._redactor = Redactor()
+        self._api = _api(credentials, address, self._redactor)
 
     def about(self) -> tuple[str, str]:
         """Return the property's currency and time zone.
@@ -137,16 +128,55 @@ class Client:
             # Without the library's own retries: how long to wait is said in one place.
             return self._api.run_report(request, retry=None, timeout=self._timeout)
         except (exceptions.GoogleAPICallError, auth_exceptions.GoogleAuthError) as error:
-            raise _translated(error) from None
+            failure = _translated(error, self._redactor)
+        raise failure  # out here: the library's own error, which may show a token, would be the context
 
 
-def _translated(error: Exception) -> ConnectorError:
-    words = f"{type(error).__name__}: {getattr(error, 'message', '')}".strip(": ")
+def _api(credentials: str | None, address: str | None, redactor: Redactor) -> BetaAnalyticsDataClient:
+    """Return the library's client; what is secret in the credentials is hidden from then on."""
+    wrong, mend = "the credentials cannot be used", "name a service account's JSON file"
+    try:
+        if address is not None:
+            channel = grpc.insecure_channel(address)
+            return BetaAnalyticsDataClient(transport=BetaAnalyticsDataGrpcTransport(channel=channel))
+        if credentials is None:
+            return BetaAnalyticsDataClient()
+        info = json.loads(credentials)
+        for name in ("private_key", "private_key_id"):
+            redactor.add(str(info.get(name, "")))
+        return BetaAnalyticsDataClient.from_service_account_info(info)
+    except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
+        wrong = f"{wrong} ({type(error).__name__})"
+    except auth_exceptions.DefaultCredentialsError:
+        wrong = "there are no credentials for Google Analytics"
+        mend = "set credentials to a service account's JSON file, or GOOGLE_APPLICATION_CREDENTIALS"
+    except auth_exceptions.GoogleAuthError as error:
+        wrong = f"{wrong} ({type(error).__name__})"
+    # Raised out here: a parser's error holds the text of the file, and would be the context.
+    raise AskMarketer(wrong, mend=mend)
+
+
+def _translated(error: Exception, redactor: Redactor) -> ConnectorError:
+    said = getattr(error, "message", None) or (error.args[0] if error.args else "")
+    words = redactor.clean(f"{type(error).__name__}: {said}".strip(": "))
+    if isinstance(error, auth_exceptions.GoogleAuthError):
+        return _not_renewed(words, isinstance(error, auth_exceptions.TransportError) or error.retryable)
+    if isinstance(error, exceptions.ServiceUnavailable) and _NOT_SENT in words:
+        return _not_renewed(words, any(sign in words for sign in _UNREACHED))
     if isinstance(error, _REFUSED):
         return AskMarketer(f"Google Analytics refuses the credential ({words})", mend=_GRANT)
     if isinstance(error, _LATER):
         return RetryLater(f"Google Analytics turns the request away ({words})")
     return Stop(f"Google Analytics refuses the report ({words})")
+
+
+def _not_renewed(words: str, unreached: bool) -> ConnectorError:
+    if unreached:
+        return RetryLater(f"the access token could not be renewed now; nothing was sent ({words})")
+    return AskMarketer(
+        f"the access token cannot be renewed ({words})",
+        mend="make a new key of the service account, and name its JSON file in credentials",
+    )
 
 
 def _require_whole(answer: Any, since: date, until: date) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import Final
@@ -21,12 +22,14 @@ from connectors.contract import (
     StatusChange,
     StatusReceipt,
 )
+from connectors.credentials import read_private
 from connectors.diagnosis import Diagnosis, Verdict
 from connectors.errors import AskMarketer, ConnectorError, Stop
 from connectors.ga4.client import Client
 from connectors.ga4.options import Options
 from connectors.manners import Quota, stretches
 from connectors.money import to_micros
+from connectors.payload import understood
 
 _DIMENSIONS: Final = ("date", "sessionCampaignId", "sessionDefaultChannelGroup")
 _DELIVERY: Final = ("advertiserAdCost", "advertiserAdImpressions", "advertiserAdClicks")
@@ -56,13 +59,25 @@ class Ga4Connector:
         self._clock = context.clock
         self._quota = Quota(options.calls_a_day, context.clock, self.name)
         credentials = None if options.credentials is None else context.home / options.credentials
-        self._client = Client(options.property, credentials, options.address, options.timeout_seconds, self._quota)
+        self._client = Client(
+            options.property,
+            None if credentials is None else read_private(credentials, f"{context.source}, field 'credentials'"),
+            options.address,
+            options.timeout_seconds,
+            self._quota,
+        )
         self._known: Account | None = None
 
     def accounts(self) -> Sequence[Account]:
-        """Return the property, with its currency and zone."""
-        self._known = Account(self.name, self._options.property, *self._client.about())
-        return (self._known,)
+        """Return the property, with its currency and zone; asked of GA4, so that a refused credential is told here.
+
+        Raises:
+            RetryLater, AskMarketer, Stop: See `connectors.errors`.
+        """
+        currency, zone_name = self._client.about()
+        with understood(f"what is said of property {self._options.property}"):
+            found = self._known = Account(self.name, self._options.property, currency, zone_name)
+        return (found,)
 
     def entities(self) -> Iterator[Entity]:
         """Yield the campaigns of the last sixty days; the newest name counts."""
@@ -83,12 +98,13 @@ class Ga4Connector:
             RetryLater, Stop: See `connectors.errors`.
         """
         account = self._account()
-        metrics = (*_DELIVERY, self._options.value, *self._options.conversions)
-        met: dict[tuple[str, str, str], Series] = {}
+        met: dict[tuple[str, str], Series] = {}
         for first, last in stretches(since, until, _LONGEST_STRETCH):
-            for told, measured in self._client.rows(_DIMENSIONS, metrics, first, last):
-                if _is_campaign(told[1]):
-                    yield from self._rows(account, told, [to_micros(text) for text in measured], met)
+            days, groups = self._summed(first, last)
+            for (day, campaign), measured in days.items():
+                with understood(f"the figures of campaign {campaign} on {day}"):
+                    rows = self._rows(account, day, campaign, groups[campaign], measured, met)
+                yield from rows
 
     def budgets(self) -> Sequence[BudgetTarget]:
         """Return nothing: GA4 holds no budgets."""
@@ -131,19 +147,44 @@ class Ga4Connector:
     def _account(self) -> Account:
         return self._known or self.accounts()[0]
 
-    def _rows(
-        self, account: Account, told: tuple[str, ...], measured: list[int], met: dict[tuple[str, str, str], Series]
-    ) -> Iterator[PerformanceRow]:
-        day, campaign, channel = date.fromisoformat(told[0]), told[1], told[2]
-        cost, seen, clicked, value = measured[:4]
-        fetched = self._clock()
-        for number, (definition, count) in enumerate(zip(self._options.conversions, measured[4:], strict=True)):
-            if number and not count:
+    def _summed(self, since: date, until: date) -> tuple[dict[tuple[date, str], list[int]], dict[str, str]]:
+        """Return the measures of each day and campaign, micros, and each campaign's channel group.
+
+        GA4 groups sessions, not campaigns: one campaign may stand in several groups. A series has one channel, so
+        the groups are added up, and the group that most was paid for gives its name.
+        """
+        metrics = (*_DELIVERY, self._options.value, *self._options.conversions)
+        days: dict[tuple[date, str], list[int]] = {}
+        paid: dict[str, Counter[str]] = {}
+        for told, texts in self._client.rows(_DIMENSIONS, metrics, since, until):
+            if not _is_campaign(told[1]):
                 continue
-            key = (campaign, channel, definition)
-            series = met.get(key) or met.setdefault(key, _series(account, *key))
+            with understood(f"a row of the report of {since} to {until}"):
+                day, campaign, group = date.fromisoformat(told[0]), told[1], told[2]
+                measured = [to_micros(text) for text in texts]
+                before = days.get((day, campaign), [0] * len(metrics))
+                days[day, campaign] = [one + more for one, more in zip(before, measured, strict=True)]
+                paid.setdefault(campaign, Counter())[group] += measured[0]
+        return days, {campaign: max(sorted(groups), key=groups.__getitem__) for campaign, groups in paid.items()}
+
+    def _rows(
+        self,
+        account: Account,
+        day: date,
+        campaign: str,
+        channel: str,
+        measured: list[int],
+        met: dict[tuple[str, str], Series],
+    ) -> list[PerformanceRow]:
+        """Return a row for each definition, zeros too: one that fell to nothing must replace what was stated before."""
+        cost, seen, clicked, value = measured[:4]
+        fetched, rows = self._clock(), []
+        for number, (definition, count) in enumerate(zip(self._options.conversions, measured[4:], strict=True)):
+            key = (campaign, definition)
+            series = met.get(key) or met.setdefault(key, _series(account, campaign, channel, definition))
             delivery = (0, 0, 0, 0) if number else (cost, value, seen, clicked)
-            yield PerformanceRow(series, day, delivery[0], count, *delivery[1:], fetched)
+            rows.append(PerformanceRow(series, day, delivery[0], count, *delivery[1:], fetched))
+        return rows
 
 
 def _series(account: Account, campaign: str, channel: str, definition: str) -> Series:

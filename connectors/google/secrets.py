@@ -13,7 +13,7 @@ from google.oauth2 import credentials as user
 from google.oauth2 import service_account as service
 
 from connectors.contract import BuildContext
-from connectors.credentials import Redactor
+from connectors.credentials import Redactor, read_private
 from connectors.errors import AskMarketer
 from connectors.google.options import Options
 
@@ -112,10 +112,9 @@ def _service(path: Path, subject: str | None, place: str, redactor: Redactor) ->
 
 
 def _mapping(path: Path, place: str, read: Any, form: str) -> dict[str, Any]:
+    text = read_private(path, place)
     try:
-        found = read(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        wrong = f"cannot be read ({error.strerror})"
+        found = read(text)
     except (ValueError, yaml.YAMLError):
         wrong = f"is not {form}"  # its own words may show a secret
     else:

@@ -26,13 +26,14 @@ from connectors.contract import (
 )
 from connectors.credentials import Redactor, missing_extra
 from connectors.diagnosis import Diagnosis, Verdict
-from connectors.errors import ConnectorError, Stop
+from connectors.errors import AskMarketer, BadInput, ConnectorError, Stop
 from connectors.files.book import Book
 from connectors.files.layout import SHARES
+from connectors.files.options import ISO
 from connectors.files.options import Options as FileOptions
 from connectors.files.performance import FileReader, pull
 from connectors.files.survey import Survey, survey
-from connectors.warehouse.options import Options, read_options
+from connectors.warehouse.options import Options, read_options, secrets_of
 from connectors.warehouse.query import Warehouse, columns_of
 
 _OPTIONAL = ("value", "impressions", "clicks", *SHARES)
@@ -47,22 +48,37 @@ def build(context: BuildContext) -> WarehouseConnector:
         AskMarketer: The secret cannot be read.
     """
     options, reading = read_options(context)
+    if options.query is None and reading.date_format != ISO:
+        raise BadInput(
+            "days of another form than ISO 8601 cannot be compared in a table",
+            where=context.source,
+            field="date_format",
+            mend="set query to a SELECT that casts them to DATE and compares them with :since and :until.",
+        )
     url = options.address(context)
     name = f"{context.name}: {'query' if options.query else options.table}"
-    warehouse = Warehouse(
-        _engine(url, context), name, options.table, options.query, reading, Redactor([url.password or ""])
+    redactor = Redactor(secrets_of(url))
+    engine = _engine(url, context, redactor)
+    return WarehouseConnector(
+        context, options, reading, Warehouse(engine, name, options.table, options.query, reading, redactor)
     )
-    return WarehouseConnector(context, options, reading, warehouse)
 
 
-def _engine(url: URL, context: BuildContext) -> Engine:
+def _engine(url: URL, context: BuildContext, redactor: Redactor) -> Engine:
+    driver = f"the driver of {url.drivername}"
+    failure: ConnectorError
     try:
         # One connection for each reading: a cycle reads once a day, and no server keeps idle ones for us.
         return create_engine(url, poolclass=NullPool)
     except (NoSuchModuleError, ModuleNotFoundError):
-        raise missing_extra(context, "warehouse", f"the driver of {url.drivername}") from None
+        failure = missing_extra(context, "warehouse", driver)
     except ArgumentError as error:
-        raise missing_extra(context, "warehouse", f"the driver of {url.drivername} ({error})") from None
+        failure = missing_extra(context, "warehouse", f"{driver} ({redactor.clean(error)})")
+    except Exception as error:  # noqa: BLE001 - some drivers look for credentials here, and raise what they like
+        words = f"{context.source}: {driver} refuses the address ({type(error).__name__}: {redactor.clean(error)})"
+        failure = AskMarketer(words, mend="correct url, or give the driver the credentials that it looks for")
+    # Raised out here: the driver's own error may show a secret, and would be the context.
+    raise failure
 
 
 class WarehouseConnector:
@@ -70,7 +86,8 @@ class WarehouseConnector:
 
     Attributes:
         name: The connector's name in the settings.
-        capabilities: Nothing is written; the optional measures are those that the query carries.
+        capabilities: Nothing is written; the optional measures are those that the query carries, asked for when they
+            are wanted. Until the database answers, there are none.
     """
 
     def __init__(self, context: BuildContext, options: Options, reading: FileOptions, warehouse: Warehouse) -> None:
@@ -78,14 +95,20 @@ class WarehouseConnector:
         self._clock = context.clock
         self._options, self._reading, self._warehouse = options, reading, warehouse
         self._survey: tuple[date, Survey] | None = None
-        found: frozenset[str] = frozenset()
-        # A database that cannot be reached is told of when it is read, not when it is named.
-        with suppress(ConnectorError):
-            found = columns_of(warehouse.layout(), _OPTIONAL)
-        self.capabilities = Capabilities(
+        self._carried: frozenset[str] | None = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """See the class."""
+        # A database that cannot be reached is told of when it is read, and asked again here.
+        if self._carried is None:
+            with suppress(ConnectorError):
+                self._carried = columns_of(self._warehouse.layout(), _OPTIONAL)
+        found = self._carried or frozenset()
+        return Capabilities(
             writes_budgets=False,
             compares_and_sets=False,
-            restatement_days=reading.restatement_days,
+            restatement_days=self._reading.restatement_days,
             reports_value="value" in found,
             reports_impressions="impressions" in found,
             reports_clicks="clicks" in found,

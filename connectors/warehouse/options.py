@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Self
+from urllib.parse import quote, quote_plus
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from sqlalchemy.engine import URL, make_url
@@ -17,6 +19,15 @@ from connectors.files.options import read_options as read_file_options
 
 FIVETRAN: Final = "ad_reporting__ad_report"
 """The table that Fivetran's `ad_reporting` package makes, one row for an ad and a day."""
+
+_SECRET: Final = re.compile(
+    r"pass(word|wd|code|phrase)|pwd|token|secret|credentials|private_?key|access_?key|api_?key|odbc_connect",
+    re.IGNORECASE,
+)
+"""Names in the query part of a URL whose values are secrets."""
+
+_PATH: Final = re.compile(r"(path|file|uri|url)$", re.IGNORECASE)
+"""And those that say where a secret is, or who gives it."""
 
 _OF_FILES: Final = frozenset({"folder", "pattern", "delimiter", "decimal", "encoding", "budgets_file", "ads_file"})
 """Settings of the files connector that mean nothing here."""
@@ -50,17 +61,31 @@ class Options(BaseModel):
         """Return where the warehouse is.
 
         Raises:
-            BadInput: It is no URL of a database, or one with a password stands in the settings.
+            BadInput: It is no URL of a database, or one with a secret stands in the settings.
             AskMarketer: The secret cannot be read.
         """
         text = self.url if isinstance(self.url, str) else self.url.read(context, "url")
         try:
             found = make_url(text)
-        except ArgumentError:
-            raise _bad(context, "url", "it is no URL of a database", 'write it as "duckdb:///ads.duckdb".') from None
-        if isinstance(self.url, str) and found.password is not None:
-            raise _bad(context, "url", "a password stands in it", 'write url = { env = "VARIABLE" } instead.')
+        except (ArgumentError, ValueError):
+            found = None
+        if found is None:
+            # Raised out here: SQLAlchemy's own error shows the text, and would be the context.
+            mend = 'write it as "duckdb:///ads.duckdb"; in a password, @ : and / are written as %40, %3A and %2F.'
+            raise _bad(context, "url", "it is no URL of a database", mend)
+        if isinstance(self.url, str) and secrets_of(found):
+            what = "a secret" if found.password is None else "a password"
+            raise _bad(context, "url", f"{what} stands in it", 'write url = { env = "VARIABLE" } instead.')
         return found
+
+
+def secrets_of(url: URL) -> frozenset[str]:
+    """Return what must not be shown of a URL: its password and the secrets in its query part, in every spelling."""
+    plain = [] if url.password is None else [str(url.password)]
+    for name, value in url.query.items():
+        if _SECRET.search(name) and not _PATH.search(name):
+            plain += [value] if isinstance(value, str) else value
+    return frozenset(spelt for one in plain for spelt in (one, quote(one, safe=""), quote(one), quote_plus(one)))
 
 
 def read_options(context: BuildContext) -> tuple[Options, FileOptions]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlalchemy import Connection, Engine, TextClause, bindparam, column, literal_column, select, table, text
 from sqlalchemy import Date as SqlDate
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from connectors.credentials import Redactor
 from connectors.errors import AskMarketer, BadInput, ConnectorError, RetryLater
@@ -24,6 +25,11 @@ from connectors.files.options import Options as FileOptions
 from connectors.files.reading import Source
 
 ROWS_AT_ONCE: Final = 10_000
+
+_MARGIN: Final = timedelta(days=1)
+_SHOWN: Final = 300
+_REFUSED: Final = re.compile(r"passw|authenticat|credential|denied|permission|not permitted|token|role ", re.IGNORECASE)
+"""How databases word that they do not want this user; drivers have no class of their own for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +91,11 @@ class Warehouse:
         columns = list(found.among(tuple(found.columns)))
         days = {"since": since, "until": until}
         if self.query is None:
+            # Wider than the days: a time is past its day's midnight, and an account's day is not the database's. What
+            # lies beyond is cut off by whoever reads the file, who knows the zone.
+            days = {"since": since - _MARGIN, "until": until + 2 * _MARGIN}
             day: Any = column(str(found.column("date")))
-            span = day.between(bindparam("since", type_=SqlDate), bindparam("until", type_=SqlDate))
+            span = (day >= bindparam("since", type_=SqlDate)) & (day < bindparam("until", type_=SqlDate))
             asked: Any = select(*map(column, columns)).select_from(self._table()).where(span)
         else:
             asked = self._asked()
@@ -123,18 +132,28 @@ class Warehouse:
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         """A connection for reading; what the database says becomes words without a password."""
-        try:
-            connection = self.engine.connect()
-        except SQLAlchemyError as error:
-            raise AskMarketer(
-                f"{self.name}: the database cannot be opened ({self._words(error)})",
-                mend="check address, credentials and network; once it answers, the next cycle reads it",
-            ) from None
+        connection = self._opened()
         with connection:
             try:
                 yield connection
             except SQLAlchemyError as error:
-                raise self._failure(error) from None
+                failure = self._failure(error)
+            else:
+                return
+        raise failure from None
+
+    def _opened(self) -> Connection:
+        try:
+            return self.engine.connect()
+        except Exception as error:  # noqa: BLE001 - beside SQLAlchemy's, drivers raise what their own libraries do
+            said = self._words(error)
+            away = isinstance(error, OperationalError) and not _REFUSED.search(said)
+        words = f"{self.name}: the database cannot be opened ({said})"
+        if away:
+            raise RetryLater(words)
+        raise AskMarketer(
+            words, mend="check address, credentials and network; once it answers, the next cycle reads it"
+        )
 
     def _failure(self, error: SQLAlchemyError) -> ConnectorError:
         if isinstance(error, DBAPIError) and error.connection_invalidated:
@@ -145,7 +164,7 @@ class Warehouse:
     def _words(self, error: Exception) -> str:
         """The database's own words on one line, without the statement and without a secret."""
         said = getattr(error, "orig", None) or error
-        return self.redactor.clean(" ".join(str(said).split())[:300])
+        return self.redactor.clean(" ".join(str(said).split()))[:_SHOWN]
 
 
 def _as_text(value: Any) -> str:

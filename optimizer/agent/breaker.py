@@ -17,6 +17,7 @@ from connectors.contract import (
     AdState,
     BudgetChange,
     BudgetTarget,
+    Capabilities,
     Connector,
     Entity,
     PerformanceRow,
@@ -112,11 +113,16 @@ class Guarded:
 
     def __init__(self, inner: Connector, breakers: Breakers) -> None:
         """Wrap a connector."""
-        self.name, self.capabilities = inner.name, inner.capabilities
+        self.name = inner.name
         self.inner, self._breakers = inner, breakers
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """See `Connector.capabilities`."""
+        return self.inner.capabilities
 
     def accounts(self) -> Sequence[Account]:
         """See `Connector.accounts`."""

@@ -8,7 +8,7 @@ import pytest
 
 from connectors.awin import build
 from connectors.contract import BuildContext
-from connectors.errors import AskMarketer, BadInput
+from connectors.errors import AskMarketer, BadInput, RetryLater, Stop
 from connectors.wire_conformance import Measures, Place, WireConformance
 from simulations.emulators.account import Account
 from simulations.emulators.awin import sales as market
@@ -161,6 +161,80 @@ def test_a_refused_token_and_a_missing_role_are_told(network):
     of.faults.script("read", Fault.EXPIRED)
     (found,) = of.connector().diagnose()
     assert (found.verdict, TOKEN in found.message) == ("wrong", False)
+
+
+def _transaction(**other):
+    worth = {"amount": 100, "currency": "EUR"}
+    paid = {"amount": 10, "currency": "EUR"}
+    told = {"id": 1, "publisherId": 7, "transactionDate": f"{START}T10:00:00", "commissionStatus": "approved"}
+    return {**told, "saleAmount": worth, "commissionAmount": paid, **other}
+
+
+def _answering(connector, monkeypatch, *answers):
+    told = iter(answers)
+    monkeypatch.setattr(connector._client, "get", lambda *_: next(told))
+    return connector
+
+
+def test_a_correction_takes_money_back_and_is_no_sale(network, monkeypatch):
+    back = {"saleAmount": {"amount": -30, "currency": "EUR"}, "commissionAmount": {"amount": -3, "currency": "EUR"}}
+    other = _transaction(publisherId=8, **back)
+    answer = [_transaction(), _transaction(**back), other]
+    first, second = _answering(network().connector(), monkeypatch, answer).pull(START, START)
+    assert (first.spend_micros, first.value_micros, first.conversions_micros) == (7_000_000, 70_000_000, 1_000_000)
+    assert (second.spend_micros, second.value_micros, second.conversions_micros) == (0, -30_000_000, 0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [{"id": 1}],
+        {"transactions": []},
+        [_transaction(transactionDate="soon")],
+        [_transaction(transactionDate=None)],
+        [_transaction(saleAmount=None)],
+        [_transaction(commissionAmount={"amount": "much", "currency": "EUR"})],
+        7,
+    ],
+)
+def test_an_answer_of_another_form_is_told(network, monkeypatch, answer):
+    with pytest.raises(Stop, match=r"transactions of .* cannot be understood"):
+        list(_answering(network().connector(), monkeypatch, answer).pull(START, START))
+
+
+@pytest.mark.parametrize("answer", [[], {"accounts": [{}]}, {"accounts": None}, None])
+def test_a_check_raises_nothing_whatever_is_answered(network, monkeypatch, answer):
+    (found,) = _answering(network().connector(), monkeypatch, answer).diagnose()
+    assert (found.verdict, "cannot be understood" in found.message) == ("wrong", True)
+
+
+def test_publishers_of_another_form_are_told(network, monkeypatch):
+    with pytest.raises(Stop, match="publishers cannot be understood"):
+        list(_answering(network().connector(), monkeypatch, [{"id": 1}]).entities())
+
+
+def _of_wire(connector, monkeypatch, answer):
+    monkeypatch.setattr(
+        connector._client, "_http", httpx.Client(transport=httpx.MockTransport(answer), base_url="http://x")
+    )
+    return connector._client
+
+
+def test_a_token_across_the_cut_of_an_answer_is_not_shown(network, monkeypatch):
+    def answer(_):
+        return httpx.Response(400, text="." * (200 - len(TOKEN) // 2) + TOKEN)
+
+    with pytest.raises(Stop) as met:
+        _of_wire(network().connector(), monkeypatch, answer).get("/accounts")
+    assert TOKEN[:6] not in str(met.value)
+
+
+def test_an_answer_that_cannot_be_unpacked_is_lost(network, monkeypatch):
+    def answer(_):
+        return httpx.Response(200, headers={"content-encoding": "gzip"}, content=b"no gzip")
+
+    with pytest.raises(RetryLater, match="lost"):
+        _of_wire(network().connector(), monkeypatch, answer)._get("/accounts", {})
 
 
 @pytest.mark.parametrize(

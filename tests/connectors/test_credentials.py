@@ -33,7 +33,12 @@ def test_from_a_file_that_only_its_owner_reads(context, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "mode", "words"),
-    [(b"canary-1234", 0o644, "every user"), (b"\n", 0o600, "is empty"), (b"\xff\xfe\xff", 0o600, "not UTF-8")],
+    [
+        (b"canary-1234", 0o604, "open to other users"),
+        (b"canary-1234", 0o640, "open to other users"),
+        (b"\n", 0o600, "is empty"),
+        (b"\xff\xfecanary", 0o600, "not UTF-8"),
+    ],
 )
 def test_a_file_that_cannot_be_used_says_why(context, tmp_path, content, mode, words):
     file = tmp_path / "token"
@@ -41,7 +46,7 @@ def test_a_file_that_cannot_be_used_says_why(context, tmp_path, content, mode, w
     file.chmod(mode)
     with pytest.raises(AskMarketer, match=words) as met:
         SecretSource(file="token").read(context, "token")
-    assert "canary" not in str(met.value)
+    assert "canary" not in f"{met.value} {met.value.__context__!r}"
 
 
 def test_a_file_that_is_not_there_is_named(context):

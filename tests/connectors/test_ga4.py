@@ -4,9 +4,12 @@ from collections import defaultdict
 from datetime import date, timedelta
 
 import pytest
+from google.api_core import exceptions
+from google.auth import exceptions as auth
 
 from connectors.contract import BuildContext
-from connectors.errors import AskMarketer, BadInput, Stop
+from connectors.credentials import Redactor
+from connectors.errors import AskMarketer, BadInput, RetryLater, Stop
 from connectors.ga4 import build, client
 from connectors.wire_conformance import Measures, Place, WireConformance
 from simulations.emulators.account import Account
@@ -161,9 +164,94 @@ def test_bad_settings_are_told(ga4, options, words):
         ga4().connector(**options)
 
 
-def test_credentials_that_cannot_be_used_are_told(tmp_path):
-    (tmp_path / "account.json").write_text('{"private_key": "canary-1234567890"}')
-    for file in ("account.json", "nowhere.json"):
-        with pytest.raises(AskMarketer, match="cannot be used") as met:
-            build(BuildContext("ga4", {"property": "1", "credentials": file}, tmp_path))
-        assert "canary" not in str(met.value)
+@pytest.mark.parametrize(
+    ("text", "mode", "words"),
+    [
+        ('{"private_key": "canary-1234567890"}', 0o600, "cannot be used"),
+        ("canary-1234567890", 0o600, "cannot be used"),
+        ("[1]", 0o600, "cannot be used"),
+        ('{"private_key": "canary-1234567890"}', 0o640, "open to other users"),
+        (None, 0, "cannot be read"),
+    ],
+)
+def test_credentials_that_cannot_be_used_are_told(tmp_path, text, mode, words):
+    if text is not None:
+        (tmp_path / "account.json").write_text(text)
+        (tmp_path / "account.json").chmod(mode)
+    with pytest.raises(AskMarketer, match=words) as met:
+        build(BuildContext("ga4", {"property": "1", "credentials": "account.json"}, tmp_path))
+    assert "canary" not in f"{met.value!r} {met.value.__context__!r}"
+
+
+def test_the_channel_groups_of_a_campaign_are_one_series(ga4):
+    of = ga4()
+    until = START + timedelta(19)
+    connector = of.connector()
+    day, campaign, group = ("date", "sessionCampaignId", "sessionDefaultChannelGroup")
+    parts = list(connector._client.rows((day, campaign, group), ("sessions",), START, until))
+    assert len({told[:2] for told, _ in parts}) < len(parts)  # the property has a campaign with two groups
+    rows = list(connector.pull(START, until))
+    assert len({(row.series, row.day) for row in rows}) == len(rows)
+    assert {row.series.channel for row in rows} <= {told[2] for told, _ in parts}
+
+
+def test_a_definition_that_fell_to_zero_is_stated_again(ga4, monkeypatch):
+    connector = ga4().connector(conversions=["keyEvents:purchase", "keyEvents:lead"])
+    kept = {}
+    for leads in ("3", "0"):
+        told = [(("20250320", "7", "Paid Social"), ("1", "2", "3", "4", "5", leads))]
+        monkeypatch.setattr(connector._client, "rows", lambda *_, told=told: iter(told))
+        kept |= {(row.series, row.day): row.conversions_micros for row in connector.pull(START, START)}
+    assert sorted(kept.values()) == [0, 5_000_000]
+
+
+@pytest.mark.parametrize(
+    ("told", "measured"),
+    [
+        (("2025032", "7", "Paid"), ("1", "2", "3", "4", "5")),
+        (("20250320", "7", "Paid"), ("1", "2", "3", "4", "many")),
+        (("20250320", "7", "Paid"), ("1", "2", "3", "4")),
+        (("20250320", "7", "Paid"), ("-1", "2", "3", "4", "5")),
+        (("20250320", "7"), ("1", "2", "3", "4", "5")),
+    ],
+)
+def test_an_answer_of_another_form_is_told(ga4, monkeypatch, told, measured):
+    connector = ga4().connector()
+    monkeypatch.setattr(connector._client, "rows", lambda *_: iter([(told, measured)]))
+    with pytest.raises(Stop, match="cannot be understood"):
+        list(connector.pull(START, START))
+
+
+def test_a_property_in_no_known_currency_is_told(ga4, monkeypatch):
+    connector = ga4().connector()
+    monkeypatch.setattr(connector._client, "about", lambda: ("XXY", "Europe/Berlin"))
+    with pytest.raises(Stop, match=r"property .* cannot be understood"):
+        connector.accounts()
+
+
+_PLUGIN = "Getting metadata from plugin failed with error: "
+
+
+@pytest.mark.parametrize(
+    ("failure", "family"),
+    [
+        (exceptions.ServiceUnavailable(_PLUGIN + "('invalid_grant: canary-1234567890', {})"), AskMarketer),
+        (exceptions.ServiceUnavailable(_PLUGIN + "TransportError: Max retries exceeded"), RetryLater),
+        (exceptions.ServiceUnavailable("the backend is away"), RetryLater),
+        (auth.RefreshError("invalid_grant: canary-1234567890"), AskMarketer),
+        (auth.RefreshError("internal_failure", retryable=True), RetryLater),
+        (auth.TransportError("no route to canary-1234567890"), RetryLater),
+        (exceptions.PermissionDenied("of canary-1234567890"), AskMarketer),
+    ],
+)
+def test_a_credential_that_cannot_be_renewed_asks_the_marketer(ga4, monkeypatch, failure, family):
+    def fails(*_, **__):
+        raise failure
+
+    connector = ga4().connector()
+    speaker = connector._client
+    monkeypatch.setattr(speaker, "_redactor", Redactor(["canary-1234567890"]))
+    monkeypatch.setattr(speaker._api, "run_report", fails)
+    with pytest.raises(family) as met:
+        speaker._once(None)
+    assert "canary" not in f"{met.value!r} {met.value.__context__!r}"

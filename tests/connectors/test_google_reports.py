@@ -381,6 +381,7 @@ def test_a_wrong_setting_is_named_with_its_mend(changed, words):
 @pytest.mark.parametrize("text", ["just words", "developer_token: x", "{", "refresh_token: canary\nclient_id: a"])
 def test_a_file_of_credentials_that_is_not_one_is_named(tmp_path, text):
     (tmp_path / "google-ads.yaml").write_text(text)
+    (tmp_path / "google-ads.yaml").chmod(0o600)
     settings = {"customer_ids": ["1234567890"], "config_file": "google-ads.yaml"}
     with pytest.raises(AskMarketer, match=r"google-ads\.yaml") as caught:
         google.build(BuildContext("google", settings, tmp_path))
@@ -390,7 +391,11 @@ def test_a_file_of_credentials_that_is_not_one_is_named(tmp_path, text):
 def test_the_key_of_a_service_account_is_checked(tmp_path, monkeypatch):
     monkeypatch.setenv("CANARY_CLIENT", "secret-text")
     (tmp_path / "key.json").write_text('{"private_key": "canary"}')
+    (tmp_path / "key.json").chmod(0o600)
     settings = {"customer_ids": ["1234567890"], "developer_token": dict(SECRET), "service_account": "key.json"}
     with pytest.raises(AskMarketer, match="not the key of a service account") as caught:
         google.build(BuildContext("google", settings, tmp_path))
     assert "canary" not in f"{caught.value!r} {caught.value.__context__!r}"
+    (tmp_path / "key.json").chmod(0o640)
+    with pytest.raises(AskMarketer, match="open to other users"):
+        google.build(BuildContext("google", settings, tmp_path))

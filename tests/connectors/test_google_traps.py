@@ -156,6 +156,7 @@ def test_the_official_file_is_read_without_the_official_loader(hands, tmp_path):
         f"developer_token: {SECRETS[0]}\nrefresh_token: {SECRETS[1]}\nclient_id: a-client\n"
         f"client_secret: {SECRETS[2]}\nuse_proto_plus: true\nlogin_customer_id: 123-456-7890\n"
     )
+    file.chmod(0o600)
     others = dict.fromkeys(("developer_token", "client_id", "client_secret", "refresh_token"))
     connector = hand.connect(**others, config_file=file)
     assert [one.currency for one in connector.accounts()] == ["EUR"]

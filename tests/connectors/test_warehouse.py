@@ -1,15 +1,21 @@
 """A warehouse through SQLAlchemy: the suite of every connector on DuckDB and SQLite, and what can be wrong."""
 
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from connectors.conformance import ConnectorConformance
 from connectors.contract import BuildContext
-from connectors.errors import AskMarketer, BadInput
+from connectors.credentials import Redactor
+from connectors.errors import AskMarketer, BadInput, RetryLater
 from connectors.money import Money
 from connectors.warehouse import build
+from connectors.warehouse import connector as warehouse
+from connectors.warehouse.options import secrets_of
 
 FIRST = date(2025, 3, 27)  # the clocks change within the period
 DAYS = 6
@@ -138,6 +144,12 @@ def test_days_without_rows_are_no_rows(tmp_path, url):
         ({"speed": 3}, "speed"),
         ({"url": "no url"}, "no URL of a database"),
         ({"url": f"postgresql://u:{PASSWORD}@127.0.0.1/db"}, "a password stands in it"),
+        ({"url": f"postgresql://u:a@b:{PASSWORD}@127.0.0.1/db"}, "no URL of a database"),
+        ({"url": f"postgresql://u@127.0.0.1:{PASSWORD}/db"}, "no URL of a database"),
+        ({"url": f"duckdb:///md:x?motherduck_token={PASSWORD}"}, "a secret stands in it"),
+        ({"url": f"postgresql://u@127.0.0.1/db?password={PASSWORD}"}, "a secret stands in it"),
+        ({"url": f"bigquery://project?credentials_base64={PASSWORD}"}, "a secret stands in it"),
+        ({"date_format": "%d.%m.%Y"}, "set query to a SELECT"),
         ({"url": "redshift://u@127.0.0.1/db"}, r"pip install 'outlay\[warehouse\]'"),
     ],
 )
@@ -145,13 +157,13 @@ def test_what_is_wrong_is_told(tmp_path, url, options, words):
     _fill(url)
     with pytest.raises(BadInput, match=words) as met:
         list(_connector(tmp_path, **{"url": url, **options}).pull(FIRST, FIRST))
-    assert PASSWORD not in str(met.value)
+    assert PASSWORD not in f"{met.value!r} {met.value.__context__!r}"
 
 
 def test_a_database_that_is_away_is_told_without_its_password(tmp_path, monkeypatch):
     monkeypatch.setenv("WAREHOUSE_URL", f"postgresql+psycopg://reader:{PASSWORD}@127.0.0.1:9/ads")
     connector = _connector(tmp_path, {"env": "WAREHOUSE_URL"})
-    with pytest.raises(AskMarketer, match="cannot be opened") as met:
+    with pytest.raises(RetryLater, match="cannot be opened") as met:
         list(connector.pull(FIRST, FIRST))
     error = met.value
     while error is not None:
@@ -176,3 +188,75 @@ def test_a_check_says_what_the_query_carries(tmp_path, url):
     (found,) = _connector(tmp_path, url).diagnose()
     assert found.verdict == "well"
     assert "campaign_id" in found.message
+
+
+def test_a_password_is_hidden_in_every_spelling():
+    url = make_url("postgresql://u:canary%40pass+%2Fword@h/db?sslpassword=canary%20two&sslkey=/a/path&passfile=/b/path")
+    hidden = Redactor(secrets_of(url))
+    for spelt in ("canary@pass+/word", "canary%40pass%2B%2Fword", "canary two", "canary+two", "canary%20two"):
+        assert hidden.clean(f"at {spelt}.") == "at [secret]."
+    assert hidden.clean("/a/path /b/path") == "/a/path /b/path"
+
+
+def test_a_driver_that_finds_no_credentials_asks_for_them(tmp_path, monkeypatch):
+    def refuses(*_, **__):
+        raise RuntimeError(f"no credentials in nowhere.json for {PASSWORD}")
+
+    monkeypatch.setenv("WAREHOUSE_URL", f"bigquery://project?credentials_path=nowhere.json&token={PASSWORD}")
+    monkeypatch.setattr(warehouse, "create_engine", refuses)
+    with pytest.raises(AskMarketer, match="credentials that it looks for") as met:
+        _connector(tmp_path, {"env": "WAREHOUSE_URL"})
+    assert PASSWORD not in f"{met.value!r} {met.value.__context__!r}"
+    assert "nowhere.json" in str(met.value)
+
+
+def _asked(connector, monkeypatch, failure):
+    def fails(_):
+        raise failure
+
+    monkeypatch.setattr(type(connector._warehouse.engine), "connect", fails)
+    return connector
+
+
+@pytest.mark.parametrize(
+    ("failure", "family"),
+    [
+        (OperationalError("", {}, Exception("connection refused")), RetryLater),
+        (OperationalError("", {}, Exception("password authentication failed for user u")), AskMarketer),
+        (ProgrammingError("", {}, Exception("no such database")), AskMarketer),
+        (RuntimeError("the driver's own"), AskMarketer),
+    ],
+)
+def test_how_a_database_cannot_be_opened_is_told_apart(tmp_path, url, monkeypatch, failure, family):
+    _fill(url)
+    with pytest.raises(family, match="cannot be opened"):
+        list(_asked(_connector(tmp_path, url), monkeypatch, failure).pull(FIRST, FIRST))
+
+
+def test_what_it_carries_is_asked_for_once_and_only_when_wanted(tmp_path, url):
+    connector = _connector(tmp_path, url)  # there is no table yet
+    assert not connector.capabilities.reports_clicks
+    _fill(url)
+    assert connector.capabilities.reports_clicks
+    connector._warehouse.engine.dispose()
+    assert connector.capabilities.reports_clicks
+
+
+def test_the_last_day_of_hours_is_whole(tmp_path, url):
+    engine = create_engine(url)
+    with engine.begin() as db:
+        db.execute(text("CREATE TABLE hours (date TIMESTAMP, campaign_id VARCHAR, spend INTEGER, conversions INTEGER)"))
+        for day in range(-1, 4):
+            for hour in range(24):
+                moment = datetime.combine(FIRST + timedelta(days=day), time(hour))
+                db.execute(text("INSERT INTO hours VALUES (:at, 'c', 1, 0)"), {"at": moment.isoformat(" ")})
+    engine.dispose()
+    connector = _connector(tmp_path, url, table="hours", rows="hourly")
+    rows = {row.day: row.spend_micros for row in connector.pull(FIRST, FIRST + timedelta(1))}
+    assert rows == {FIRST: 24_000_000, FIRST + timedelta(1): 24_000_000}
+
+
+def test_a_password_across_the_cut_of_an_error_is_not_shown(tmp_path, url, monkeypatch):
+    connector = _connector(tmp_path, url)
+    hiding = replace(connector._warehouse, redactor=Redactor([PASSWORD]))
+    assert PASSWORD[:6] not in hiding._words(RuntimeError("." * (300 - len(PASSWORD) // 2) + PASSWORD))

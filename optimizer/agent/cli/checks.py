@@ -34,6 +34,8 @@ from optimizer.ports import StoreError
 
 _LIVE_STATES: Final = frozenset({State.PROPOSED, State.APPROVED, State.APPLYING, State.APPLIED, State.FAILED})
 _SPARE_BYTES: Final = 500_000_000
+_WEEK: Final = 7
+"""So many days of rows are read to see whether they can be: the whole history would spend quotas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +172,10 @@ def _connector(house: cycle.House, connector: Connector) -> list[Check]:
 
     def rows() -> str:
         until = house.today()
-        days = {
-            row.day for row in connector.pull(until - timedelta(days=house.history_days), until - timedelta(days=1))
-        }
-        return f"{len(days)} days with rows, {min(days)} to {max(days)}" if days else "no rows in the history"
+        days = {row.day for row in connector.pull(until - timedelta(days=_WEEK), until - timedelta(days=1))}
+        return (
+            f"{len(days)} days with rows, {min(days)} to {max(days)}" if days else f"no rows in the last {_WEEK} days"
+        )
 
     tried = [
         _tried(f"{connector.name}: {name}", look)

@@ -161,7 +161,10 @@ def _dimension(account: Account, name: str) -> Callable[[Line], str]:
         "date": lambda line: f"{line.day:%Y%m%d}",
         "sessionCampaignId": lambda line: str(line.ad.campaign_id),
         "sessionCampaignName": lambda line: names[line.ad.campaign_id],
-        "sessionDefaultChannelGroup": lambda line: f"Paid {line.ad.channel.capitalize()}",
+        # By session, not by campaign: a campaign's sessions may fall into several groups.
+        "sessionDefaultChannelGroup": lambda line: (
+            "Cross-network" if line.ad.ad_id % 2 else f"Paid {line.ad.channel.capitalize()}"
+        ),
     }
     if name not in known:
         raise _BadRequest(f"Field {name} is not a valid dimension; the emulator knows {', '.join(known)}")
