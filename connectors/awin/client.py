@@ -50,7 +50,7 @@ class Client:
         self._pace.wait()
         try:
             answer = self._http.get(path, params=query)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise RetryLater(f"Awin's answer was lost ({self._words(error)})") from None
         told = f"HTTP {answer.status_code} {self._redactor.clean(answer.text[:200])}".strip()
         match answer.status_code:
