@@ -1,38 +1,32 @@
-"""What a platform answers is not what it documents: told as one of the four families, and where."""
+"""What a platform answered, taken apart: a form that nobody knows is an error with a place, never a bare KeyError."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Final
 
-from connectors.errors import RetryLater, Stop
+from connectors.errors import Stop
+
+_MISREAD: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What taking apart an answer of another form raises, and what records raise that are checked at birth."""
 
 
 @contextmanager
 def understood(place: str) -> Iterator[None]:
-    """Guard the reading of an answer; also a decorator, but not of generators, whose body would run outside.
+    """Take an answer apart in this context; nothing in it may write, and errors of connectors pass.
 
     Args:
-        place: Whose answer, and of what, such as `TikTok's ads`.
+        place: What is read, such as `Awin's transaction 7`.
 
     Raises:
-        Stop: A field is missing, or is not what it should be; asked again it would be so again.
+        Stop: The answer has another form; of its text nothing is shown, since that may hold a secret.
     """
     try:
         yield
-    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
-        words = f"{type(error).__name__}: {error}"[:200]
-        raise Stop(f"{place} are not told as the platform documents it ({words}); nothing was written") from None
-
-
-def elements(body: Any, name: str, place: str) -> list[Any]:
-    """Return a list of an answer; one without it is no empty list.
-
-    Raises:
-        RetryLater: It is not there.
-    """
-    found = body.get(name) if isinstance(body, dict) else None
-    if not isinstance(found, list):
-        raise RetryLater(f"{place}: the answer has no list {name!r}")
-    return found
+    except _MISREAD as error:
+        # The key of a KeyError is the name of a field, as the code around it spells it.
+        words = f"{error} is missing" if isinstance(error, KeyError) else type(error).__name__
+    else:
+        return
+    raise Stop(f"{place} cannot be understood ({words})") from None

@@ -11,8 +11,8 @@ import httpx
 
 from connectors.credentials import Redactor
 from connectors.errors import AskMarketer, ConnectorError, OutcomeUnknown, RetryLater, Stop
+from connectors.listing import elements
 from connectors.manners import Quota, patiently
-from connectors.payload import elements
 
 Json = dict[str, Any]
 

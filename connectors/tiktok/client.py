@@ -19,8 +19,8 @@ from business_api_client.tiktok_business.tiktok_exceptions import TiktokSDKError
 
 from connectors.credentials import Redactor
 from connectors.errors import AskMarketer, ConnectorError, OutcomeUnknown, RetryLater, Stop
+from connectors.listing import elements
 from connectors.manners import Quota, patiently
-from connectors.payload import elements
 
 Json = dict[str, Any]
 

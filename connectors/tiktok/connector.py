@@ -28,9 +28,10 @@ from connectors.contract import (
 from connectors.credentials import Redactor
 from connectors.diagnosis import Diagnosis, Verdict
 from connectors.errors import ConnectorError, Drifted, StatusDrifted, Stop
+from connectors.listing import elements
 from connectors.manners import Quota
 from connectors.money import Money
-from connectors.payload import elements, understood
+from connectors.payload import understood
 from connectors.served import Served
 from connectors.tiktok import entities
 from connectors.tiktok.client import Client, Json
