@@ -364,7 +364,8 @@ class Capabilities:
 
     Attributes:
         writes_budgets: `set_budget` exists on the platform.
-        compares_and_sets: The platform (or file) refuses a set whose `expected` is not live, of budgets and statuses.
+        compares_and_sets: A set whose `expected` is not live is refused, of budgets and statuses, and so is one that
+            was made already and undone since: by the platform (or file) itself, or by a reading right before the write.
         restatement_days: How many days back conversions are restated.
         reports_value, reports_impressions, reports_clicks: Which optional measures its rows carry.
         writes_status: `ads` reads the live statuses of ads, and `set_status` pauses and resumes them.

@@ -5,6 +5,7 @@ Its subclass has an emulator of the platform at hand, which can be told to misbe
     class TestMyConnector(WireConformance):
         ...                                     # what ConnectorConformance asks
         def spoil(self, connector, kind, *faults): ...
+        def met(self, connector): ...
         def books(self, connector): ...
         def effects(self, connector, key): ...
 
@@ -58,10 +59,15 @@ class WireConformance(ConnectorConformance):
         {"throttled", "broken", "lost_before", "lost_after", "empty_page", "expired"}
     )
     times: ClassVar[int] = 20
+    _met_before: int = 0
 
     @abstractmethod
     def spoil(self, connector: Connector, kind: Kind, *faults: str | None) -> None:
         """Let the platform's next requests of this kind go wrong so, in order; None lets one through."""
+
+    @abstractmethod
+    def met(self, connector: Connector) -> int:
+        """Return how many faults the platform's requests have met so far."""
 
     @abstractmethod
     def books(self, connector: Connector) -> Mapping[Place, Measures]:
@@ -74,12 +80,16 @@ class WireConformance(ConnectorConformance):
     # Reading
 
     def test_the_pull_equals_the_books(self) -> None:
-        """To the cent and the count, in every currency, before and after a restatement."""
+        """To the cent and the count, in every currency, before and after a restatement.
+
+        As they are kept: what a later pull leaves out stands as the earlier one told it.
+        """
         for currency in self.currencies:
             connector = self.make(currency)
-            self._same_as_the_books(connector, currency)
+            kept: dict[Place, Measures] = {}
+            self._same_as_the_books(connector, currency, kept)
             self.restate(connector)
-            self._same_as_the_books(connector, f"{currency}, restated")
+            self._same_as_the_books(connector, f"{currency}, restated", kept)
 
     def test_throttled_reads_go_through(self) -> None:
         """A read that is turned away is made again; no row is lost or doubled."""
@@ -90,8 +100,14 @@ class WireConformance(ConnectorConformance):
         self._reads_through("broken", "lost_before", None, "broken")
 
     def test_an_empty_page_ends_nothing(self) -> None:
-        """Pages without rows in the middle of a listing are passed over."""
+        """Pages without rows in the middle of a report or of a listing are passed over."""
         self._reads_through("empty_page", "empty_page", None, "empty_page")
+        connector = self._any()
+        if "empty_page" in self.faults and connector.capabilities.writes_budgets:
+            listed = list(connector.budgets())
+            self._spoiled(connector, "empty_page", None, "empty_page")
+            require(list(connector.budgets()) == listed, "budgets behind an empty page are lost")
+            self._require_met(connector, "a listing with empty pages")
 
     def test_a_refused_credential_asks_the_marketer(self) -> None:
         """No retry helps; the message says what to mend and shows no secret."""
@@ -206,18 +222,28 @@ class WireConformance(ConnectorConformance):
         met = [fault for fault in faults if fault is None or fault in self.faults]
         if not any(met):
             return
-        connector = self._any()
-        self.spoil(connector, "read", *met)
-        self._same_as_the_books(connector, f"with {', '.join(map(str, met))}")
+        connector, when = self._any(), f"with {', '.join(map(str, met))}"
+        self._spoiled(connector, *met)
+        self._same_as_the_books(connector, when, {})
+        self._require_met(connector, when)
 
-    def _same_as_the_books(self, connector: Connector, when: str) -> None:
+    def _spoiled(self, connector: Connector, *faults: str | None) -> None:
+        self._met_before = self.met(connector)
+        self.spoil(connector, "read", *faults)
+
+    def _require_met(self, connector: Connector, when: str) -> None:
+        require(self.met(connector) > self._met_before, f"{when}: the pull met none of them, so nothing was tried")
+
+    def _same_as_the_books(self, connector: Connector, when: str, kept: dict[Place, Measures]) -> None:
+        """Compare a pull, written over what was kept of earlier ones, with the books."""
         told: dict[Place, Measures] = {}
         for row in self._rows(connector):
             place = _place(row)
             require(place not in told, f"{when}: {place} comes twice")
             told[place] = _measured(row)
         books = {place: measures for place, measures in self.books(connector).items() if any(measures)}
-        told = {place: measures for place, measures in told.items() if any(measures)}
+        kept.update(told)
+        told = {place: measures for place, measures in kept.items() if any(measures)}
         require(told.keys() == books.keys(), f"{when}: rows lost or invented: {_some(told.keys() ^ books.keys())}")
         wrong = [place for place, measures in books.items() if told[place] != measures]
         require(not wrong, f"{when}: other figures than the books: {[(p, told[p], books[p]) for p in wrong[:3]]}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
+from connectors import settings
 from connectors.contract import BuildContext
 from connectors.credentials import SecretSource
-from connectors.errors import BadInput
 from connectors.money import exponent
+from connectors.settings import Address
 
 TimeZone = Literal[
     "UTC", "Europe/Berlin", "Europe/Paris", "Europe/London", "Europe/Dublin", "Canada/Eastern", "Canada/Central",
@@ -21,6 +22,9 @@ TimeZone = Literal[
 def _currency(code: str) -> str:
     exponent(code)
     return code
+
+
+_EXAMPLES: Final = {"advertiser": '"12345"', "token": '{ env = "AWIN_TOKEN" }', "currency": '"EUR"'}
 
 
 class Options(BaseModel):
@@ -45,7 +49,7 @@ class Options(BaseModel):
     currency: Annotated[str, AfterValidator(_currency)]
     time_zone: TimeZone = "UTC"
     network_fee: Annotated[float, Field(ge=0.0, le=1.0)] = 0.3
-    address: Annotated[str, Field(pattern=r"^https?://[^\s/]+$")] = "https://api.awin.com"
+    address: Address = "https://api.awin.com"
     timeout_seconds: PositiveFloat = 60.0
     calls_a_minute: PositiveInt = 20
     restatement_days: PositiveInt = 90
@@ -55,15 +59,6 @@ def read_options(context: BuildContext) -> Options:
     """Return the settings, checked.
 
     Raises:
-        BadInput: A setting is unknown, missing or wrong.
+        BadInput: A setting is unknown, missing or wrong; it names the setting and the mend.
     """
-    try:
-        return Options.model_validate(dict(context.options))
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        raise BadInput(
-            first["msg"],
-            where=context.source,
-            field=".".join(str(part) for part in first["loc"]),
-            mend=f"the settings are {', '.join(Options.model_fields)}.",
-        ) from None
+    return settings.read(Options, context, "awin", _EXAMPLES)

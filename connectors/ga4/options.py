@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
+from connectors import settings
 from connectors.contract import BuildContext
-from connectors.errors import BadInput
+
+_EXAMPLES: Final = {"property": '"123456789"'}
 
 
 class Options(BaseModel):
@@ -45,15 +47,6 @@ def read_options(context: BuildContext) -> Options:
     """Return the settings, checked.
 
     Raises:
-        BadInput: A setting is unknown, missing or wrong.
+        BadInput: A setting is unknown, missing or wrong; it names the setting and the mend.
     """
-    try:
-        return Options.model_validate(dict(context.options))
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        raise BadInput(
-            first["msg"],
-            where=context.source,
-            field=".".join(str(part) for part in first["loc"]),
-            mend=f"the settings are {', '.join(Options.model_fields)}.",
-        ) from None
+    return settings.read(Options, context, "ga4", _EXAMPLES)

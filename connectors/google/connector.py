@@ -17,6 +17,7 @@ from connectors.contract import (
     BuildContext,
     Capabilities,
     Entity,
+    EntityStatus,
     PerformanceRow,
     Receipt,
     StatusChange,
@@ -31,7 +32,9 @@ from connectors.google.options import Options, read_options
 from connectors.google.reports import Reports
 from connectors.google.statuses import NAMES, find, read_ads
 from connectors.manners import Quota, stretches
+from connectors.money import Money
 from connectors.payload import understood
+from connectors.served import Served
 
 if TYPE_CHECKING:
     from connectors.google.session import Session
@@ -67,7 +70,7 @@ class GoogleConnector:
         self._clock = clock
         self._held: dict[str, Held] = {}
         self._reports: dict[Account, Reports] = {}
-        self._served: dict[str, BudgetChange | StatusChange] = {}
+        self._served: Served[tuple[BudgetKey | AdKey, Money | EntityStatus]] = Served()
 
     def accounts(self) -> Sequence[Account]:
         """Return the accounts of the settings, in their order, read now: what else is read goes by what this told."""
@@ -119,7 +122,7 @@ class GoogleConnector:
         if self._judge(held, change).amount != change.target:
             customer, budget = change.key.account_id, change.key.budget_id
             request = self._session.set_budget(customer, budget, change.target.micros, only_check=False)
-        self._served[change.idempotency_key] = change
+        self._served.note(change.idempotency_key, (change.key, change.target))
         return Receipt(change.key, change.target, request, self._clock())
 
     def ads(self) -> Sequence[AdState]:
@@ -148,7 +151,7 @@ class GoogleConnector:
         """
         ad = self._judge_status(change)
         request = "" if ad.status is change.target else self._switch(ad, change, only_check=False)
-        self._served[change.idempotency_key] = change
+        self._served.note(change.idempotency_key, (change.key, change.target))
         return StatusReceipt(change.key, change.target, request, self._clock())
 
     def diagnose(self) -> Sequence[Diagnosis]:
@@ -188,7 +191,8 @@ class GoogleConnector:
     def _judge(self, held: Held, change: BudgetChange) -> BudgetTarget:
         with understood(f"{change.key}: the live budget"):
             budget = judge(self._session, held, change)
-        if self._was_served(change) and budget.amount != change.target:
+        made = self._served.has_made(change.idempotency_key, (change.key, change.target))
+        if made and budget.amount != change.target:
             raise Drifted(
                 f"{budget.name}: the budget is {budget.amount}; the change to {change.target} was made already, and "
                 "somebody has changed it since; nothing was written",
@@ -201,7 +205,8 @@ class GoogleConnector:
         held = self._holding(change.key)
         with understood(f"{change.key}: the live status"):
             ad = find(self._session, held, change)
-        if self._was_served(change) and ad.status is not change.target:
+        made = self._served.has_made(change.idempotency_key, (change.key, change.target))
+        if made and ad.status is not change.target:
             raise StatusDrifted(
                 f"{change.key} is {ad.status.value}; the change to {change.target.value} was made already and "
                 "was undone since; nothing was written",
@@ -209,17 +214,6 @@ class GoogleConnector:
                 live=ad.status.value,
             )
         return ad
-
-    def _was_served(self, change: BudgetChange | StatusChange) -> bool:
-        """Whether this object has made this very change before.
-
-        Raises:
-            Stop: Its key has served another one.
-        """
-        earlier = self._served.get(change.idempotency_key)
-        if earlier is not None and (earlier.key, earlier.target) != (change.key, change.target):
-            raise Stop(f"{change.idempotency_key!r} has already served another change; nothing was written")
-        return earlier is not None
 
     def _switch(self, ad: AdState, change: StatusChange, *, only_check: bool) -> str:
         place, status = f"{ad.ad_group_id}~{ad.ad_id}", NAMES[change.target]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from connectors import settings
 from connectors.contract import BuildContext
 from connectors.credentials import SecretSource
-from connectors.errors import BadInput
+from connectors.settings import Address
 
 ENDPOINT: Final = "googleads.googleapis.com"
 TOKEN_URI: Final = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
@@ -24,11 +24,14 @@ _CUSTOMER: Final = re.compile(r"\d{10}")
 def _customer(text: str) -> str:
     digits = text.replace("-", "")
     if _CUSTOMER.fullmatch(digits) is None:
-        raise ValueError(f"{text!r} is not a customer id: ten digits, such as 123-456-7890")
+        raise ValueError("it is not a customer id: ten digits, such as 123-456-7890")
     return digits
 
 
 CustomerId = Annotated[str, AfterValidator(_customer)]
+
+
+_EXAMPLES: Final = {"customer_ids": '["123-456-7890"]'}
 
 
 class Options(BaseModel):
@@ -51,7 +54,7 @@ class Options(BaseModel):
     timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 120.0
     operations_per_day: Annotated[int, Field(ge=1)] | None = EXPLORER_OPERATIONS
     endpoint: Annotated[str, Field(min_length=1)] = ENDPOINT
-    token_uri: Annotated[str, Field(min_length=1)] = TOKEN_URI
+    token_uri: Address = TOKEN_URI
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -75,22 +78,9 @@ class Options(BaseModel):
 
 
 def read_options(context: BuildContext) -> Options:
-    """Validate the settings of one connector.
+    """Return the settings, checked.
 
     Raises:
         BadInput: A setting is unknown, missing or wrong; it names the setting and the mend.
     """
-    try:
-        return Options.model_validate(dict(context.options))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-    field = ".".join(str(part) for part in first["loc"] if str(part).isidentifier()) or None
-    if first["type"] == "extra_forbidden":
-        near = get_close_matches(str(field), Options.model_fields, n=1)
-        mend = f"did you mean {near[0]!r}?" if near else f"remove it, or write one of {', '.join(Options.model_fields)}"
-        raise BadInput("is not a setting of the google connector", where=context.source, field=field, mend=mend)
-    if first["type"] == "missing":
-        mend = f'add a line such as {field} = ["123-456-7890"]'
-        raise BadInput("is missing", where=context.source, field=field, mend=mend)
-    message = first["msg"].removeprefix("Value error, ")
-    raise BadInput(message, where=context.source, field=field, mend="correct the setting; docs/platforms.md lists all")
+    return settings.read(Options, context, "google", _EXAMPLES)

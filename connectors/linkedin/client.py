@@ -11,6 +11,7 @@ import httpx
 
 from connectors.credentials import Redactor
 from connectors.errors import AskMarketer, ConnectorError, OutcomeUnknown, RetryLater, Stop
+from connectors.listing import elements
 from connectors.manners import Quota, patiently
 
 Json = dict[str, Any]
@@ -61,6 +62,19 @@ class Client:
         """
         return patiently(lambda: self._get(path, query))
 
+    def elements(self, path: str, query: str) -> tuple[list[Any], Json]:
+        """Return the elements that an answer holds, and the whole answer; one without them is asked for again.
+
+        Raises:
+            RetryLater, AskMarketer, Stop: See `connectors.errors`.
+        """
+
+        def read() -> tuple[list[Any], Json]:
+            page = self._get(path, query)
+            return elements(page, "elements", f"LinkedIn's {path}"), page
+
+        return patiently(read)
+
     def listed(self, path: str, query: str) -> Iterator[Json]:
         """Yield the elements of every page of a listing; a page without elements is not its end.
 
@@ -70,9 +84,9 @@ class Client:
         token = ""
         while True:
             following = f"&pageToken={quote(token, safe='')}" if token else ""
-            page = self.get(path, f"{query}&pageSize={PAGE}{following}")
-            yield from page.get("elements", ())
-            token = str(page.get("metadata", {}).get("nextPageToken") or "")
+            found, page = self.elements(path, f"{query}&pageSize={PAGE}{following}")
+            yield from found
+            token = str((page.get("metadata") or {}).get("nextPageToken") or "")
             if not token:
                 return
 
@@ -90,7 +104,7 @@ class Client:
             )
         except httpx.ConnectError as error:
             raise RetryLater(f"LinkedIn cannot be reached ({self._words(error)}); nothing was sent") from None
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise OutcomeUnknown(f"LinkedIn's answer to a change was lost ({self._words(error)})") from None
         if answer.status_code >= _FAILED:
             raise OutcomeUnknown(f"LinkedIn failed at a change ({self._told(answer)})")
@@ -105,7 +119,7 @@ class Client:
         self._quota.spend()
         try:
             answer = self._http.get(f"{path}?{query}" if query else path)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise RetryLater(f"LinkedIn's answer was lost ({self._words(error)})") from None
         if answer.status_code >= _FAILED:
             raise RetryLater(f"LinkedIn failed ({self._told(answer)})")

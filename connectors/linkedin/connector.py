@@ -37,6 +37,8 @@ from connectors.linkedin.options import API, Options
 from connectors.linkedin.reports import Line, report
 from connectors.manners import Quota
 from connectors.money import Money, minor_unit_micros, to_micros
+from connectors.payload import understood
+from connectors.served import Served
 
 CHANNEL: Final = "linkedin"
 ATTRIBUTION: Final = "platform"
@@ -56,7 +58,8 @@ class LinkedInConnector:
     """Ad accounts on LinkedIn.
 
     A budget and a status are read right before they are written, and the change is refused if they are not as
-    approved; the platform itself compares nothing, so that an edit between the two is overwritten.
+    approved, or if this very change was made by this object and undone since. The platform itself compares nothing: an
+    edit between the reading and the writing is overwritten.
 
     Args:
         context: Its name, and the clock by which rows are fetched.
@@ -70,7 +73,7 @@ class LinkedInConnector:
         self.name = context.name
         self.capabilities = Capabilities(
             writes_budgets=True,
-            compares_and_sets=False,
+            compares_and_sets=True,
             restatement_days=options.restatement_days,
             writes_status=True,
         )
@@ -80,7 +83,10 @@ class LinkedInConnector:
         self._quota = Quota(options.calls_a_day, context.clock, self.name)
         self._client = Client(options.address, token, API.name, options.timeout_seconds, self._quota, Redactor([token]))
         self._known: tuple[Account, ...] | None = None
+        self._budgets: Served[tuple[BudgetKey, Money]] = Served()
+        self._switches: Served[tuple[AdKey, EntityStatus]] = Served()
 
+    @understood("LinkedIn's accounts")
     def accounts(self) -> Sequence[Account]:
         """Return the accounts that the settings name, each with its currency; all are on UTC days."""
         self._known = tuple(
@@ -91,22 +97,27 @@ class LinkedInConnector:
 
     def entities(self) -> Iterator[Entity]:
         """Yield campaigns, then creatives."""
-        for account in self._accounts():
-            for campaign in self._campaigns(account):
-                status = _STATUSES.get(campaign["status"], EntityStatus.REMOVED)
-                yield Entity(account, EntityKind.CAMPAIGN, str(campaign["id"]), str(campaign["name"]), status=status)
-            for creative in self._creatives(account):
-                status = _STATUSES[creative["intendedStatus"]]
-                parent = id_of(creative["campaign"])
-                yield Entity(account, EntityKind.AD, id_of(creative["id"]), _name(creative), parent, status)
+        with understood("LinkedIn's campaigns and creatives"):
+            for account in self._accounts():
+                for campaign in self._campaigns(account):
+                    status = _STATUSES.get(campaign["status"], EntityStatus.REMOVED)
+                    yield Entity(
+                        account, EntityKind.CAMPAIGN, str(campaign["id"]), str(campaign["name"]), status=status
+                    )
+                for creative in self._creatives(account):
+                    status = _STATUSES[creative["intendedStatus"]]
+                    parent = id_of(creative["campaign"])
+                    yield Entity(account, EntityKind.AD, id_of(creative["id"]), _name(creative), parent, status)
 
     def pull(self, since: date, until: date) -> Iterator[PerformanceRow]:
         """Yield the rows of the UTC days; those with conversions only have no delivery of their own."""
-        for account in self._accounts():
-            met: dict[tuple[str, str], Series] = {}
-            for line in report(self._client, account.account_id, since, until, self._options.conversions):
-                yield from self._rows(account, line, met)
+        with understood("LinkedIn's figures"):
+            for account in self._accounts():
+                met: dict[tuple[str, str], Series] = {}
+                for line in report(self._client, account.account_id, since, until, self._options.conversions):
+                    yield from self._rows(account, line, met)
 
+    @understood("LinkedIn's budgets")
     def budgets(self) -> Sequence[BudgetTarget]:
         """Return the campaigns' budgets; a campaign whose group holds the budget has none."""
         return tuple(
@@ -134,8 +145,10 @@ class LinkedInConnector:
             currency = change.target.currency
             amount = {"amount": f"{change.target.amount:f}", "currencyCode": currency}
             request = self._client.update(_campaign_path(change.key), {"dailyBudget": amount})
+        self._budgets.note(change.idempotency_key, (change.key, change.target))
         return Receipt(change.key, change.target, request, self._clock())
 
+    @understood("LinkedIn's ads")
     def ads(self) -> Sequence[AdState]:
         """Return the creatives with their own switches (`intendedStatus`)."""
         return tuple(
@@ -168,6 +181,7 @@ class LinkedInConnector:
         if self._judge_status(change) is not change.target:
             path = f"/adAccounts/{change.key.account_id}/creatives/{urn('sponsoredCreative', change.key.ad_id)}"
             request = self._client.update(path, {"intendedStatus": change.target.name})
+        self._switches.note(change.idempotency_key, (change.key, change.target))
         return StatusReceipt(change.key, change.target, request, self._clock())
 
     def diagnose(self) -> Sequence[Diagnosis]:
@@ -205,8 +219,6 @@ class LinkedInConnector:
         """The rows of a line, one for each definition; one object for each series, kept in `met`."""
         fetched = self._clock()
         for number, (definition, converted) in enumerate(zip(self._options.conversions, line.conversions, strict=True)):
-            if number and not converted:
-                continue
             key = (line.creative_id, definition)
             series = met.get(key) or met.setdefault(key, _series(account, line, definition))
             spend, value, seen, clicked = (
@@ -214,6 +226,7 @@ class LinkedInConnector:
             )
             yield PerformanceRow(series, line.day, spend, converted, value, seen, clicked, fetched)
 
+    @understood("LinkedIn's budgets")
     def _judge(self, change: BudgetChange) -> BudgetTarget:
         """Return the live budget that the change would set."""
         account = self._account(change.key)
@@ -226,15 +239,18 @@ class LinkedInConnector:
             raise Stop(f"{live.name}: its budget is of its whole life, not daily; nothing was written")
         if change.target.micros <= 0 or change.target.micros % live.quantum_micros:
             raise Stop(f"{live.name}: {change.target.amount} is no amount that the platform takes; nothing was written")
-        if live.amount not in (change.expected, change.target):
+        made = self._budgets.has_made(change.idempotency_key, (change.key, change.target))
+        if live.amount != change.target and (made or live.amount != change.expected):
             raise Drifted(
-                f"{live.name}: the budget is {live.amount}, approved was a change from {change.expected}; "
-                "nothing was written",
+                f"{live.name}: the budget is {live.amount}, approved was a change from {change.expected}"
+                + (" that has been made already and was changed since" if made else "")
+                + "; nothing was written",
                 expected_micros=change.expected.micros,
                 live_micros=live.amount.micros,
             )
         return live
 
+    @understood("LinkedIn's ads")
     def _judge_status(self, change: StatusChange) -> EntityStatus:
         """Return the live status of the creative that the change would switch."""
         self._account(change.key)
@@ -242,10 +258,12 @@ class LinkedInConnector:
             raise Stop(f"{change.key}: LinkedIn's creatives have numbers; nothing was written")
         path = f"/adAccounts/{change.key.account_id}/creatives/{urn('sponsoredCreative', change.key.ad_id)}"
         live = _STATUSES.get(self._client.get(path)["intendedStatus"], EntityStatus.REMOVED)
-        if live not in (change.expected, change.target):
+        made = self._switches.has_made(change.idempotency_key, (change.key, change.target))
+        if live is not change.target and (made or live is not change.expected):
             raise StatusDrifted(
-                f"{change.key} is {live.value}, approved was a change from {change.expected.value}; "
-                "nothing was written",
+                f"{change.key} is {live.value}, approved was a change from {change.expected.value}"
+                + (" that has been made already and was undone since" if made else "")
+                + "; nothing was written",
                 expected=change.expected.value,
                 live=live.value,
             )
@@ -262,7 +280,7 @@ class LinkedInConnector:
                 return Diagnosis("account", Verdict.WARNING, told, "grant the token's member a role on the account")
         except ConnectorError as error:
             return Diagnosis("account", Verdict.WRONG, f"account {number}: {error}", getattr(error, "mend", ""))
-        return Diagnosis("account", Verdict.WELL, f"account {number} in {found['currency']} can be read")
+        return Diagnosis("account", Verdict.WELL, f"account {number} in {found.get('currency')} can be read")
 
 
 def _series(account: Account, line: Line, definition: str) -> Series:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
+from connectors import settings
 from connectors.contract import BuildContext
 from connectors.credentials import SecretSource
-from connectors.errors import BadInput
 from connectors.manners import Version
+from connectors.settings import Address
 
 API: Final = Version("202601", date(2027, 1, 15))
 """LinkedIn serves a version for at least a year from its month; the sunset of this one is announced."""
 
 _ID: Final = r"^[0-9]+$"
+
+
+_EXAMPLES: Final = {"accounts": '["500000001"]', "token": '{ env = "LINKEDIN_TOKEN" }'}
 
 
 class Options(BaseModel):
@@ -37,7 +41,7 @@ class Options(BaseModel):
     accounts: Annotated[tuple[Annotated[str, Field(pattern=_ID)], ...], Field(min_length=1)]
     token: SecretSource
     conversions: Annotated[tuple[str, ...], Field(min_length=1, max_length=10)] = ("externalWebsiteConversions",)
-    address: Annotated[str, Field(pattern=r"^https?://[^\s/]+$")] = "https://api.linkedin.com"
+    address: Address = "https://api.linkedin.com"
     timeout_seconds: PositiveFloat = 60.0
     calls_a_day: PositiveInt = 10_000
     restatement_days: PositiveInt = 30
@@ -47,15 +51,6 @@ def read_options(context: BuildContext) -> Options:
     """Return the settings, checked.
 
     Raises:
-        BadInput: A setting is unknown, missing or wrong.
+        BadInput: A setting is unknown, missing or wrong; it names the setting and the mend.
     """
-    try:
-        return Options.model_validate(dict(context.options))
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        raise BadInput(
-            first["msg"],
-            where=context.source,
-            field=".".join(str(part) for part in first["loc"]),
-            mend=f"the settings are {', '.join(Options.model_fields)}.",
-        ) from None
+    return settings.read(Options, context, "linkedin", _EXAMPLES)

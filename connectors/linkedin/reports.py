@@ -67,7 +67,7 @@ def _stretch(client: Client, account_id: str, first: date, last: date, conversio
         f"&dateRange=(start:{_date(first)},end:{_date(last)})"
         f"&accounts=List({urn('sponsoredAccount', account_id)})&fields={fields}"
     )
-    elements = client.get("/adAnalytics", query).get("elements", [])
+    elements, _ = client.elements("/adAnalytics", query)
     if len(elements) < MOST_ELEMENTS:
         yield from (_line(element, conversions) for element in elements)
         return

@@ -11,10 +11,10 @@ from connectors.contract import Account, BudgetChange, BudgetKey, BudgetKind, Bu
 from connectors.errors import Drifted, RetryLater, Stop
 from connectors.manners import Clock
 from connectors.meta.door import Body, Door, integer, text
-from connectors.meta.served import Served
 from connectors.meta.units import from_units, quantum, to_units
 from connectors.money import Money
 from connectors.payload import understood
+from connectors.served import Served
 
 CHANGES_AN_HOUR: Final = 4
 """Meta locks the budget of an ad set that is changed more often."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Annotated, Final, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from connectors import settings
 from connectors.contract import BuildContext
 from connectors.credentials import SecretSource
-from connectors.errors import BadInput
+from connectors.settings import Address
 
 Window = Literal["1d_click", "7d_click", "28d_click", "1d_view", "1d_ev"]
 Breakdown = Literal["age", "gender", "country", "publisher_platform"]
@@ -19,13 +18,11 @@ GRAPH: Final = "https://graph.facebook.com"
 AD_SET: Final = "ad set"
 """What the attribution setting is called where each ad set has its own."""
 
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
-
 
 def _account(text: str) -> str:
     bare = text.removeprefix("act_")
     if not (bare.isascii() and bare.isdigit()):
-        raise ValueError(f"{text!r} is not the number of an ad account (such as 1234567890 or act_1234567890)")
+        raise ValueError("it is not the number of an ad account (such as 1234567890 or act_1234567890)")
     return bare
 
 
@@ -42,11 +39,7 @@ def _apart(windows: tuple[Window, ...]) -> tuple[Window, ...]:
     return windows
 
 
-def _base(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        raise ValueError("the token is sent there: it must begin with https:// (http:// only for this machine)")
-    return url.rstrip("/")
+_EXAMPLES: Final = {"accounts": '["1234567890"]', "access_token": '{ env = "META_TOKEN" }'}
 
 
 class Options(BaseModel):
@@ -74,7 +67,7 @@ class Options(BaseModel):
     attempts: Annotated[int, Field(ge=1, le=100)] = 20
     timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 60.0
     report_timeout_seconds: Annotated[float, Field(gt=0, le=7200)] = 1800.0
-    base_url: Annotated[str, AfterValidator(_base)] = GRAPH
+    base_url: Address = GRAPH
 
     @property
     def attribution(self) -> str:
@@ -83,29 +76,9 @@ class Options(BaseModel):
 
 
 def read_options(context: BuildContext) -> Options:
-    """Validate the settings of one connector.
+    """Return the settings, checked.
 
     Raises:
         BadInput: A setting is unknown, missing or wrong; it names the setting and the mend.
     """
-    failed: BadInput | None = None
-    try:
-        return Options.model_validate(dict(context.options))
-    except ValidationError as error:
-        # What pydantic says holds the input, which may be a secret in the wrong place: nothing of it is kept.
-        failed = _bad_setting(error, context.source)
-    raise failed
-
-
-def _bad_setting(error: ValidationError, source: str) -> BadInput:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        near = get_close_matches(field, Options.model_fields, n=1)
-        mend = f"did you mean {near[0]!r}?" if near else f"write one of {', '.join(Options.model_fields)}."
-        return BadInput("is not a setting of the meta connector", where=source, field=field, mend=mend)
-    if first["type"] == "missing":
-        example = {"accounts": '["1234567890"]', "access_token": '{ env = "META_TOKEN" }'}.get(field, "...")
-        return BadInput("is missing", where=source, field=field, mend=f"add a line such as {field} = {example}.")
-    message = first["msg"].removeprefix("Value error, ")
-    return BadInput(message, where=source, field=field, mend="correct the setting; docs/platforms.md lists all.")
+    return settings.read(Options, context, "meta", _EXAMPLES)

@@ -9,7 +9,7 @@ from connectors.errors import StatusDrifted, Stop
 from connectors.manners import Clock
 from connectors.meta.catalogue import AD_FIELDS, ad_state
 from connectors.meta.door import Door
-from connectors.meta.served import Served
+from connectors.served import Served
 
 _WORDS: Final = {EntityStatus.ACTIVE: "ACTIVE", EntityStatus.PAUSED: "PAUSED"}
 

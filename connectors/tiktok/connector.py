@@ -28,8 +28,11 @@ from connectors.contract import (
 from connectors.credentials import Redactor
 from connectors.diagnosis import Diagnosis, Verdict
 from connectors.errors import ConnectorError, Drifted, StatusDrifted, Stop
+from connectors.listing import elements
 from connectors.manners import Quota
 from connectors.money import Money
+from connectors.payload import understood
+from connectors.served import Served
 from connectors.tiktok import entities
 from connectors.tiktok.client import Client, Json
 from connectors.tiktok.entities import Held
@@ -43,7 +46,8 @@ class TikTokConnector:
     """Advertiser accounts on TikTok.
 
     A budget and a status are read right before they are written, and the change is refused if they are not as
-    approved; the platform itself compares nothing, so that an edit between the two is overwritten.
+    approved, or if this very change was made by this object and undone since. The platform itself compares nothing: an
+    edit between the reading and the writing is overwritten.
 
     Args:
         context: Its name, and the clock by which rows are fetched.
@@ -57,7 +61,7 @@ class TikTokConnector:
         self.name = context.name
         self.capabilities = Capabilities(
             writes_budgets=True,
-            compares_and_sets=False,
+            compares_and_sets=True,
             restatement_days=options.restatement_days,
             writes_status=True,
         )
@@ -67,7 +71,10 @@ class TikTokConnector:
         self._quota = Quota(options.calls_a_day, context.clock, self.name)
         self._client = Client(options.address, token, options.timeout_seconds, self._quota, Redactor([token]))
         self._known: tuple[Account, ...] | None = None
+        self._budgets: Served[tuple[BudgetKey, Money]] = Served()
+        self._switches: Served[tuple[AdKey, EntityStatus]] = Served()
 
+    @understood("TikTok's advertisers")
     def accounts(self) -> Sequence[Account]:
         """Return the advertisers that the settings name, each with its currency and the zone of its days."""
         told = self._client.get(
@@ -77,31 +84,34 @@ class TikTokConnector:
                 "fields": ["advertiser_id", "currency", "display_timezone", "status"],
             },
         )
-        by_id = {str(one["advertiser_id"]): one for one in told.get("list", ())}
+        by_id = {str(one["advertiser_id"]): one for one in elements(told, "list", "TikTok's advertisers")}
         self._known = tuple(self._account_of(number, by_id) for number in self._options.advertisers)
         return self._known
 
     def entities(self) -> Iterator[Entity]:
         """Yield campaigns, ad groups and ads."""
-        for account in self._accounts():
-            for one in entities.campaigns(self._client, account):
-                name, status = str(one["campaign_name"]), entities.status_of(one)
-                yield Entity(account, EntityKind.CAMPAIGN, str(one["campaign_id"]), name, status=status)
-            for one in entities.ad_groups(self._client, account):
-                name, status, parent = str(one["adgroup_name"]), entities.status_of(one), str(one["campaign_id"])
-                yield Entity(account, EntityKind.AD_GROUP, str(one["adgroup_id"]), name, parent, status)
-            for one in entities.ads(self._client, account):
-                name, status, parent = str(one["ad_name"]), entities.status_of(one), str(one["adgroup_id"])
-                yield Entity(account, EntityKind.AD, str(one["ad_id"]), name, parent, status)
+        with understood("TikTok's campaigns, ad groups and ads"):
+            for account in self._accounts():
+                for one in entities.campaigns(self._client, account):
+                    name, status = str(one["campaign_name"]), entities.status_of(one)
+                    yield Entity(account, EntityKind.CAMPAIGN, str(one["campaign_id"]), name, status=status)
+                for one in entities.ad_groups(self._client, account):
+                    name, status, parent = str(one["adgroup_name"]), entities.status_of(one), str(one["campaign_id"])
+                    yield Entity(account, EntityKind.AD_GROUP, str(one["adgroup_id"]), name, parent, status)
+                for one in entities.ads(self._client, account):
+                    name, status, parent = str(one["ad_name"]), entities.status_of(one), str(one["adgroup_id"])
+                    yield Entity(account, EntityKind.AD, str(one["ad_id"]), name, parent, status)
 
     def pull(self, since: date, until: date) -> Iterator[PerformanceRow]:
         """Yield the rows of the days, both included, in the zone that the settings say."""
-        options = self._options
-        for account in self._accounts():
-            met: dict[tuple[str, str], Series] = {}
-            for line in report(self._client, account.account_id, since, until, options.conversions, options.value):
-                yield from self._rows(account, line, met)
+        with understood("TikTok's figures"):
+            options = self._options
+            for account in self._accounts():
+                met: dict[tuple[str, str], Series] = {}
+                for line in report(self._client, account.account_id, since, until, options.conversions, options.value):
+                    yield from self._rows(account, line, met)
 
+    @understood("TikTok's budgets")
     def budgets(self) -> Sequence[BudgetTarget]:
         """Return the budgets of campaigns and of ad groups, whichever holds them."""
         return tuple(held.target for account in self._accounts() for held in entities.budgets(self._client, account))
@@ -129,8 +139,10 @@ class TikTokConnector:
             else:
                 body = {"advertiser_id": advertiser, "budget": [{"adgroup_id": holder, "budget": amount}]}
                 request = self._client.post("/adgroup/budget/update/", body)
+        self._budgets.note(change.idempotency_key, (change.key, change.target))
         return Receipt(change.key, change.target, request, self._clock())
 
+    @understood("TikTok's ads")
     def ads(self) -> Sequence[AdState]:
         """Return the ads with their own switches."""
         return tuple(
@@ -168,6 +180,7 @@ class TikTokConnector:
                 "operation_status": wanted,
             }
             request = self._client.post("/ad/status/update/", body)
+        self._switches.note(change.idempotency_key, (change.key, change.target))
         return StatusReceipt(change.key, change.target, request, self._clock())
 
     def diagnose(self) -> Sequence[Diagnosis]:
@@ -210,14 +223,13 @@ class TikTokConnector:
         """The rows of a line, one for each definition; one object for each series, kept in `met`."""
         fetched = self._clock()
         for number, (definition, converted) in enumerate(zip(self._options.conversions, line.conversions, strict=True)):
-            if number and not converted:
-                continue
             key = (line.ad_id, definition)
             series = met.get(key) or met.setdefault(key, _series(account, line, definition))
             delivery = (line.spend, line.value, line.impressions, line.clicks)
             spend, value, seen, clicked = (0, 0, 0, 0) if number else delivery
             yield PerformanceRow(series, line.day, spend, converted, value, seen, clicked, fetched)
 
+    @understood("TikTok's budgets")
     def _judge(self, change: BudgetChange) -> Held:
         """Return the live budget that the change would set."""
         account = self._account(change.key)
@@ -228,15 +240,18 @@ class TikTokConnector:
             raise Stop(f"{change.key}: there is no such budget; nothing was written")
         live = found[0].target
         _require_fit(live, change.target)
-        if live.amount not in (change.expected, change.target):
+        made = self._budgets.has_made(change.idempotency_key, (change.key, change.target))
+        if live.amount != change.target and (made or live.amount != change.expected):
             raise Drifted(
-                f"{live.name}: the budget is {live.amount}, approved was a change from {change.expected}; "
-                "nothing was written",
+                f"{live.name}: the budget is {live.amount}, approved was a change from {change.expected}"
+                + (" that has been made already and was changed since" if made else "")
+                + "; nothing was written",
                 expected_micros=change.expected.micros,
                 live_micros=live.amount.micros,
             )
         return found[0]
 
+    @understood("TikTok's ads")
     def _judge_status(self, change: StatusChange) -> EntityStatus:
         """Return the live status of the ad that the change would switch."""
         account = self._account(change.key)
@@ -244,10 +259,12 @@ class TikTokConnector:
         if not found:
             raise Stop(f"{change.key}: there is no such ad; nothing was written")
         live = entities.status_of(found[0])
-        if live not in (change.expected, change.target):
+        made = self._switches.has_made(change.idempotency_key, (change.key, change.target))
+        if live is not change.target and (made or live is not change.expected):
             raise StatusDrifted(
-                f"{change.key} is {live.value}, approved was a change from {change.expected.value}; "
-                "nothing was written",
+                f"{change.key} is {live.value}, approved was a change from {change.expected.value}"
+                + (" that has been made already and was undone since" if made else "")
+                + "; nothing was written",
                 expected=change.expected.value,
                 live=live.value,
             )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final, Literal
 
 from connectors.contract import Account, BudgetKind, BudgetTarget, EntityStatus, Level
@@ -31,17 +32,17 @@ class Held:
 
 def campaigns(client: Client, account: Account) -> Iterator[Json]:
     """Yield the campaigns."""
-    return client.listed("/campaign/get/", {"advertiser_id": account.account_id})
+    return client.listed("/campaign/get/", {"advertiser_id": account.account_id}, itemgetter("campaign_id"))
 
 
 def ad_groups(client: Client, account: Account) -> Iterator[Json]:
     """Yield the ad groups."""
-    return client.listed("/adgroup/get/", {"advertiser_id": account.account_id})
+    return client.listed("/adgroup/get/", {"advertiser_id": account.account_id}, itemgetter("adgroup_id"))
 
 
 def ads(client: Client, account: Account) -> Iterator[Json]:
     """Yield the ads."""
-    return client.listed("/ad/get/", {"advertiser_id": account.account_id})
+    return client.listed("/ad/get/", {"advertiser_id": account.account_id}, itemgetter("ad_id"))
 
 
 def status_of(entity: Json) -> EntityStatus:

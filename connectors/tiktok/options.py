@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
+from connectors import settings
 from connectors.contract import BuildContext
 from connectors.credentials import SecretSource
-from connectors.errors import BadInput
 from connectors.manners import Version
+from connectors.settings import Address
 
 API: Final = Version("v1.3")
 """TikTok has not said when it ends."""
 
 _ID: Final = r"^[0-9]+$"
 _METRIC: Final = r"^[a-z0-9_]+$"
+
+
+_EXAMPLES: Final = {"advertisers": '["7000000000000000001"]', "token": '{ env = "TIKTOK_TOKEN" }'}
 
 
 class Options(BaseModel):
@@ -43,7 +47,7 @@ class Options(BaseModel):
     )
     value: Annotated[str, Field(pattern=_METRIC)] = "total_complete_payment_rate"
     days: Literal["account", "utc"] = "account"
-    address: Annotated[str, Field(pattern=r"^https?://[^\s/]+$")] = "https://business-api.tiktok.com"
+    address: Address = "https://business-api.tiktok.com"
     timeout_seconds: PositiveFloat = 60.0
     calls_a_day: PositiveInt = 10_000
     restatement_days: PositiveInt = 28
@@ -53,15 +57,6 @@ def read_options(context: BuildContext) -> Options:
     """Return the settings, checked.
 
     Raises:
-        BadInput: A setting is unknown, missing or wrong.
+        BadInput: A setting is unknown, missing or wrong; it names the setting and the mend.
     """
-    try:
-        return Options.model_validate(dict(context.options))
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        raise BadInput(
-            first["msg"],
-            where=context.source,
-            field=".".join(str(part) for part in first["loc"]),
-            mend=f"the settings are {', '.join(Options.model_fields)}.",
-        ) from None
+    return settings.read(Options, context, "tiktok", _EXAMPLES)

@@ -61,8 +61,13 @@ def report(
             "order_field": "stat_time_day",
             "order_type": "ASC",
         }
-        for element in client.listed("/report/integrated/get/", query):
+        for element in client.listed("/report/integrated/get/", query, _name):
             yield _line(element, conversions, value)
+
+
+def _name(element: Json) -> tuple[str, str]:
+    dimensions = element["dimensions"]
+    return str(dimensions["ad_id"]), str(dimensions["stat_time_day"])
 
 
 def _line(element: Json, conversions: Sequence[str], value: str) -> Line:

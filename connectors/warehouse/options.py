@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, Self
 from urllib.parse import quote, quote_plus
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from connectors import settings
 from connectors.contract import BuildContext
 from connectors.credentials import SecretSource
 from connectors.errors import BadInput
@@ -99,20 +100,10 @@ def read_options(context: BuildContext) -> tuple[Options, FileOptions]:
     misplaced = sorted(_OF_FILES & rest.keys())
     if misplaced:
         raise _bad(context, misplaced[0], "is a setting of files", "remove it.")
-    try:
-        options = Options.model_validate(own)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        field = str(first["loc"][0]) if first["loc"] else "query"
-        raise _bad(context, field, first["msg"].removeprefix("Value error, "), _mend(first)) from None
+    own_context = BuildContext(context.name, own, context.home, context.source)
+    options = settings.read(Options, own_context, "warehouse", {"url": '"duckdb:///ads.duckdb"'})
     as_file: Mapping[str, Any] = {**rest, "folder": "."}
     return options, read_file_options(BuildContext(context.name, as_file, context.home, context.source))
-
-
-def _mend(error: Any) -> str:
-    if error["type"] == "missing":
-        return 'add a line such as url = "duckdb:///ads.duckdb".'
-    return "correct the setting; docs/platforms.md lists all."
 
 
 def _bad(context: BuildContext, field: str, words: str, mend: str) -> BadInput:

@@ -93,6 +93,9 @@ class TestGa4(WireConformance):
     def spoil(self, connector, kind, *faults):
         self.of[id(connector)].faults.script(kind, *(None if f is None else Fault(f) for f in faults))
 
+    def met(self, connector):
+        return sum(self.of[id(connector)].faults.met.values())
+
     def books(self, connector):
         return self.of[id(connector)].books(*self.days())
 

@@ -70,6 +70,9 @@ class GoogleConformance(WireConformance):
         changes = account.budget_changes() if isinstance(key, BudgetKey) else account.status_changes()
         return sum(change.index == self._index(account, key) for change in changes)
 
+    def met(self, connector):
+        return sum(self.hand(connector).faults.met.values())
+
     def books(self, connector):
         """By ad and purchases alone: what the account counts as conversions."""
         account = self.hand(connector).account

@@ -118,6 +118,9 @@ class TestLinkedIn(WireConformance):
     def spoil(self, connector, kind, *faults):
         self.of[id(connector)].faults.script(kind, *(None if f is None else Fault(f) for f in faults))
 
+    def met(self, connector):
+        return sum(self.of[id(connector)].faults.met.values())
+
     def books(self, connector):
         return self.of[id(connector)].books(*self.days())
 
@@ -170,6 +173,18 @@ def test_half_of_all_reads_are_throttled_and_no_row_is_lost_or_doubled(platform)
     rows = [(r.series.ad_id, r.day) for r in of.connector().pull(START, START + timedelta(59))]
     assert len(rows) == len(set(rows)) == len(of.books(START, START + timedelta(59)))
     assert of.faults.met[Fault.THROTTLED] >= 3
+
+
+def test_a_definition_without_a_conversion_is_told_as_none(platform):
+    """Left out, one that fell to nothing would keep the figure that was told before."""
+    of = platform()
+    names = (CONVERSION, "oneClickLeads")
+    told = {
+        (r.series.ad_id, r.day, r.series.conversion_definition): r.conversions_micros
+        for r in of.connector(conversions=list(names)).pull(START, START + timedelta(19))
+    }
+    assert told.keys() == {(ad, day, name) for ad, day, _ in told for name in names}
+    assert {made for (_, _, name), made in told.items() if name == names[1]} == {0}
 
 
 def test_each_conversion_is_a_definition_and_delivery_stands_once(platform):

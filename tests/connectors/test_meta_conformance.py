@@ -52,6 +52,9 @@ class TestMeta(WireConformance):
     def spoil(self, connector, kind, *faults):
         self.benches[id(connector)].faults.script(kind, *(None if fault is None else Fault(fault) for fault in faults))
 
+    def met(self, connector):
+        return sum(self.benches[id(connector)].faults.met.values())
+
     def books(self, connector):
         bench, sums = self.benches[id(connector)], defaultdict(lambda: [0] * 5)
         for line in bench.account.lines(*self.days()):

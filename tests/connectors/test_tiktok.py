@@ -113,6 +113,9 @@ class TestTikTok(WireConformance):
     def spoil(self, connector, kind, *faults):
         self.of[id(connector)].faults.script(kind, *(None if f is None else Fault(f) for f in faults))
 
+    def met(self, connector):
+        return sum(self.of[id(connector)].faults.met.values())
+
     def books(self, connector):
         return self.of[id(connector)].books(*self.days())
 
@@ -202,6 +205,18 @@ def test_the_zone_of_days_is_a_setting(platform):
     of = platform()
     assert of.connector().accounts()[0].time_zone == "Europe/Berlin"
     assert of.connector(days="utc").accounts()[0].time_zone == "UTC"
+
+
+def test_a_definition_without_a_conversion_is_told_as_none(platform):
+    """Left out, one that fell to nothing would keep the figure that was told before."""
+    of = platform()
+    names = (CONVERSION, "form")
+    told = {
+        (r.series.ad_id, r.day, r.series.conversion_definition): r.conversions_micros
+        for r in of.connector(conversions=list(names)).pull(START, START + timedelta(19))
+    }
+    assert told.keys() == {(ad, day, name) for ad, day, _ in told for name in names}
+    assert {made for (_, _, name), made in told.items() if name == names[1]} == {0}
 
 
 def test_each_conversion_is_a_definition_and_delivery_stands_once(platform):

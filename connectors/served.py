@@ -13,8 +13,8 @@ _KEPT: Final = 10_000
 class Served[T]:
     """Remembers which intent made which change, so that a late copy of it is known as one.
 
-    Meta takes no idempotency key, and its history names none: this memory ends with the process. Safe to use from
-    several threads.
+    For platforms that take no idempotency key, and whose history names none: this memory ends with the process. Safe to
+    use from several threads.
     """
 
     def __init__(self) -> None:
