@@ -343,7 +343,9 @@ def test_a_write_under_way_is_settled_when_the_rest_is_cancelled() -> None:
     it.platform.inner.edit(it.house.store.intents(name, 1)[0].key.budget_id, it.house.store.intents(name, 1)[0].base)
     it.house = replace(it.house, goals=PINNED)
     assert writing.apply(it.house, name).state is State.FAILED
-    assert {i.state for i in it.house.store.intents(name, 1)} == {IntentState.CANCELLED}
+    written, *others = it.house.store.intents(name, 1)
+    assert written.state is IntentState.DRIFT, "the platform's history tells that it took effect and was undone"
+    assert {other.state for other in others} == {IntentState.CANCELLED}
     assert len(it.platform.effects) == 1
 
 

@@ -5,6 +5,7 @@ A server of PostgreSQL stands in `postgres`, and `places` says which of the two 
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from abc import ABC, abstractmethod
@@ -130,9 +131,13 @@ class SqlDatabase(ABC):
         with self._told(), self._engine.connect() as connection:
             yield connection
 
-    def close(self) -> None:
-        """Release the database: connections that nobody uses are closed, and others opened when they are needed."""
+    def rest(self) -> None:
+        """Close the connections that nobody uses; others are opened when they are needed."""
         self._engine.dispose()
+
+    def close(self) -> None:
+        """Let go of all that is held; may be called twice."""
+        self.rest()
 
     @abstractmethod
     def words(self, error: BaseException) -> str:
@@ -183,6 +188,7 @@ class Database(SqlDatabase):
         """
         self.path = path
         self._file: tuple[int, int] | None = None
+        self._pinned: int | None = None
         dialect, compiled = _shared()
         engine = create_engine(
             URL.create("sqlite", database=str(path)),
@@ -205,8 +211,16 @@ class Database(SqlDatabase):
         if self._file is not None and there != self._file:
             raise StoreGone(str(self.path), replaced=there is not None)
         with super().connect() as connection:
-            self._file = self._file or _identity(self.path)
+            if self._file is None:
+                self._pinned, self._file = _pinned(self.path), _identity(self.path)
             yield connection
+
+    def close(self) -> None:
+        """See `SqlDatabase.close`."""
+        super().close()
+        if self._pinned is not None:
+            os.close(self._pinned)
+            self._pinned = None
 
     def words(self, error: BaseException) -> str:
         """See `SqlDatabase.words`."""
@@ -334,6 +348,15 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _pinned(path: Path) -> int | None:
+    """Hold a file, so that another one that takes its place cannot have its number; None where numbers are not reused.
+
+    By its name alone: to close a file that was opened otherwise would end the locks that SQLite has on it.
+    """
+    by_name = getattr(os, "O_PATH", None)
+    return None if by_name is None else os.open(path, by_name | os.O_CLOEXEC)
 
 
 def _data_version(connection: Connection) -> int:

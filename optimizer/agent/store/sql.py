@@ -337,7 +337,7 @@ class SqlStore:
 
     def rest(self) -> None:
         """See `Store.rest`."""
-        self._database.close()
+        self._database.rest()
 
     def close(self) -> None:
         """See `Store.close`."""
