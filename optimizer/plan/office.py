@@ -27,8 +27,8 @@ class Pulse:
     """What differs as soon as anything else does that is decided on; cheap to ask for.
 
     Attributes:
-        entries: The number of the history's newest entry: each step of a recommendation, each step of a write and
-            each throw of the kill switch adds one. 0 before the first.
+        entries: The number of the history's newest entry: each step of a recommendation or a write, each throw
+            of the kill switch, each change of the lead and each breaker that opens or closes adds one. 0 before the first.
         leader: The newest lease.
     """
 
