@@ -28,7 +28,7 @@ class Pulse:
 
     Attributes:
         entries: The number of the history's newest entry: each step of a recommendation or a write, each throw
-            of the kill switch, each change of the lead and each breaker that opens or closes adds one. 0 before the first.
+            of the kill switch, each change of the lead and each breaker that opens or closes adds one. 0: none yet.
         leader: The newest lease.
     """
 
