@@ -37,7 +37,6 @@ from tests.optimizer.approval_world import decision, envelope
 ENDED = frozenset({State.VERIFIED, State.FAILED, State.EXPIRED, State.REJECTED, State.SUPERSEDED, State.ROLLED_BACK})
 _SHARED = Path("/dev/shm")
 _ROOM = 2**30  # bytes; a container may have next to none there
-_SLACK = 2  # by so many may a point that comes soon have been hit more often than another
 _BEGIN = ("lead:after", "begun:before", "begun:after")
 _WRITE = ("planned-sending:before", "planned-sending:after", "call:before", "call:sent", "call:answered",
           "sending-acknowledged:before", "sending-acknowledged:after", "applied:before", "applied:after")  # fmt: skip
@@ -177,7 +176,7 @@ class Campaign:
         return {name: min(move, live[name] * 9 // 10) // 10_000 * 10_000 for name, move in moves.items()}
 
     def _point(self, state: State) -> str:
-        """The point that was hit least of those ahead, or one that comes soon: an agent that lives long costs more.
+        """The point that was hit least of those ahead, best one that comes soon: who lives long costs more.
 
         One time in ten it is any moment whatsoever.
         """
@@ -185,7 +184,7 @@ class Campaign:
             return "any"
         ahead = _LATE.get(state, POINTS)
         least = min(self.tally.kills[point] for point in ahead)
-        ahead = tuple(p for p in _SOON.get(state, ()) if self.tally.kills[p] <= least + _SLACK) or ahead
+        ahead = tuple(p for p in _SOON.get(state, ()) if self.tally.kills[p] <= least) or ahead
         return min(ahead, key=lambda point: (self.tally.kills[point], self.chance.random()))
 
     def _agent(self, point: str | None) -> None:

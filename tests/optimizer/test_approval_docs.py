@@ -16,7 +16,7 @@ PAGE = (ROOT / "docs" / "safety.md").read_text(encoding="utf-8")
 
 def table(first_column: str) -> list[list[str]]:
     """The cells of the table whose heading begins with this column, without its heading."""
-    block = PAGE[PAGE.index(f"| {first_column} |") :].split("\n\n")[0]
+    block = PAGE[PAGE.index(f"\n| {first_column} |") + 1 :].split("\n\n")[0]
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in block.splitlines()[2:]]
 
 

@@ -426,9 +426,9 @@ def emulate(
     list_: Annotated[bool, typer.Option("--list", help="List the platforms.")] = False,
     json: Json = False,
 ) -> None:
-    """Serve an ad platform on loopback over a simulated market, until interrupted.
+    """Serve an ad platform on loopback.
 
-    For whoever tests an integration, in any language and without an account.
+    Over a simulated market, until interrupted: to test an integration in any language, without an account.
     """
     _act(
         "emulate", platform=platform, scenario=scenario, seed=seed, today=today, currency=currency, state=state,
