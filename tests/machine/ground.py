@@ -280,9 +280,9 @@ class TrappedStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    def commit(self, transitions: Sequence[Transition]) -> None:
+    def commit(self, transitions: Sequence[Transition], epoch: int | None = None) -> None:
         self._ground.point(self._who, "commit:before")
-        self._inner.commit(transitions)
+        self._inner.commit(transitions, epoch)
         self._ground.point(self._who, "commit:after")
 
     def advance(self, before: Intent, after: Intent, event: Event, epoch: int | None = None) -> None:

@@ -11,7 +11,7 @@ import atexit
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cache
@@ -30,7 +30,7 @@ from optimizer.agent.cycle import House, Refused
 from optimizer.agent.store import open_sql
 from optimizer.goals import GoalsError
 from optimizer.plan.audit import GENESIS
-from optimizer.plan.recommendation import BudgetIntent, Intent, IntentState, Record, State
+from optimizer.plan.recommendation import AdLine, BudgetIntent, Intent, IntentState, Record, State
 from optimizer.ports import StateConflict
 from tests.machine.ground import CALL_FAULTS, PEOPLE, TRAPS, Ground, Trap
 
@@ -90,7 +90,10 @@ class Account:
         """Whether enough people approved exactly these lines."""
         money = [pair for key, pair in self.lines(members).items() if isinstance(key, BudgetKey)]
         changes = [new.micros - old.micros for old, new in money]
-        moved = max(sum(c for c in changes if c > 0), sum(-c for c in changes if c < 0))
+        shown = self.record.recommendation.decision.all_lines
+        ads = [line for line in shown if isinstance(line, AdLine) and line.key in members]
+        switched = [(1 if line.proposed is EntityStatus.ACTIVE else -1) * line.moved.micros for line in ads]
+        moved = _larger(changes) + _larger(switched)
         people = [person for person, chosen in self.approvals if chosen == frozenset(members)]
         if moved <= ABOVE.micros:
             return bool(people)
@@ -100,6 +103,11 @@ class Account:
         """Whether a granted approval shows this very change."""
         change = (intent.base, intent.target)
         return any(self.lines(c).get(intent.key) == change and self.granted(c) for _, c in self.approvals)
+
+
+def _larger(changes: Sequence[int]) -> int:
+    """The larger of what is raised and what is cut."""
+    return max(sum(c for c in changes if c > 0), sum(-c for c in changes if c < 0))
 
 
 @cache
