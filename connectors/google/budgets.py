@@ -1,12 +1,12 @@
-"""Budgets: read with the campaigns that draw on them, compared, and set by one request."""
+"""Budgets: read with the campaigns that draw on them, and set by one request."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
-from connectors.contract import BudgetChange, BudgetKind, BudgetTarget, Level
-from connectors.errors import Drifted, Stop
+from connectors.contract import BudgetKind, BudgetTarget, Level
+from connectors.errors import Stop
 from connectors.google.accounts import Held, Searches
 from connectors.google.units import constant
 from connectors.money import Money
@@ -32,45 +32,17 @@ def read_budgets(session: Searches, held: Held) -> Iterator[BudgetTarget]:
     return _targets(held, session.search(held.account.account_id, _BUDGETS, "budgets"))
 
 
-def judge(session: Searches, held: Held, change: BudgetChange) -> BudgetTarget:
-    """Return the live budget of a change that may be made, read now.
+def read_budget(session: Searches, held: Held, budget_id: str) -> BudgetTarget:
+    """Return one live budget, read now.
 
     Raises:
-        Drifted: The live amount is neither `expected` nor `target`.
-        Stop: The budget is unknown, shared or for the campaign's whole life, or the amount is not one for it.
+        Stop: There is none of this id.
     """
-    budget = _live(session, held, change.key.budget_id)
-    if budget.shared:
-        raise Stop(f"{budget.name}: other campaigns may draw on this budget; shared budgets are not written")
-    if budget.kind is not BudgetKind.DAILY:
-        raise Stop(f"{budget.name}: it is a budget of the campaign's whole life; only daily ones are written")
-    _check_amount(budget, change.target, held)
-    if budget.amount not in (change.expected, change.target):
-        raise Drifted(
-            f"{budget.name}: the budget is {budget.amount}, approved was a change from {change.expected}; "
-            "nothing was written",
-            expected_micros=change.expected.micros,
-            live_micros=budget.amount.micros,
-        )
-    return budget
-
-
-def _live(session: Searches, held: Held, budget_id: str) -> BudgetTarget:
     if budget_id.isascii() and budget_id.isdigit():
         query = _ONE.format(budget=budget_id)
         for target in _targets(held, session.search(held.account.account_id, query, f"budget {budget_id}")):
             return target
     raise Stop(f"there is no budget {budget_id!r} in account {held.account.account_id}; nothing was written")
-
-
-def _check_amount(budget: BudgetTarget, amount: Money, held: Held) -> None:
-    if amount.currency != held.account.currency:
-        raise Stop(f"{budget.name}: the account is in {held.account.currency}, not {amount.currency}")
-    if amount.micros < 0:
-        raise Stop(f"{budget.name}: a budget cannot be negative: {amount}")
-    if amount.micros % held.unit_micros:
-        unit = Money(held.unit_micros, amount.currency)
-        raise Stop(f"{budget.name}: {amount.amount} is not a multiple of {unit}, which Google Ads bills in")
 
 
 def _targets(held: Held, rows: Iterator[Any]) -> Iterator[BudgetTarget]:

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from connectors.comparing import Comparison
 from connectors.contract import (
     Account,
     AdKey,
@@ -17,7 +18,6 @@ from connectors.contract import (
     BuildContext,
     Capabilities,
     Entity,
-    EntityStatus,
     PerformanceRow,
     Receipt,
     StatusChange,
@@ -25,16 +25,14 @@ from connectors.contract import (
 )
 from connectors.credentials import missing_extra
 from connectors.diagnosis import Diagnosis
-from connectors.errors import Drifted, StatusDrifted, Stop
+from connectors.errors import Stop
 from connectors.google.accounts import Held, entities, read_account
-from connectors.google.budgets import judge, read_budgets
+from connectors.google.budgets import read_budget, read_budgets
 from connectors.google.options import Options, read_options
 from connectors.google.reports import Reports
 from connectors.google.statuses import NAMES, find, read_ads
 from connectors.manners import Quota, stretches
-from connectors.money import Money
 from connectors.payload import understood
-from connectors.served import Served
 
 if TYPE_CHECKING:
     from connectors.google.session import Session
@@ -46,8 +44,8 @@ RESTATEMENT_DAYS = 30
 class GoogleConnector:
     """Google Ads; see docs/platforms.md.
 
-    The platform has no compare-and-set: the live value is read right before each write, which leaves a moment in which
-    a person may change it. What this object has written and somebody has undone is not written again.
+    A budget and a status are read right before they are written, and compared with what was approved
+    (`connectors.comparing`): the platform itself compares nothing.
 
     Args:
         name: The connector's name in the settings.
@@ -70,7 +68,7 @@ class GoogleConnector:
         self._clock = clock
         self._held: dict[str, Held] = {}
         self._reports: dict[Account, Reports] = {}
-        self._served: Served[tuple[BudgetKey | AdKey, Money | EntityStatus]] = Served()
+        self._comparison = Comparison()
 
     def accounts(self) -> Sequence[Account]:
         """Return the accounts of the settings, in their order, read now: what else is read goes by what this told."""
@@ -122,7 +120,7 @@ class GoogleConnector:
         if self._judge(held, change).amount != change.target:
             customer, budget = change.key.account_id, change.key.budget_id
             request = self._session.set_budget(customer, budget, change.target.micros, only_check=False)
-        self._served.note(change.idempotency_key, (change.key, change.target))
+        self._comparison.note(change)
         return Receipt(change.key, change.target, request, self._clock())
 
     def ads(self) -> Sequence[AdState]:
@@ -151,7 +149,7 @@ class GoogleConnector:
         """
         ad = self._judge_status(change)
         request = "" if ad.status is change.target else self._switch(ad, change, only_check=False)
-        self._served.note(change.idempotency_key, (change.key, change.target))
+        self._comparison.note(change)
         return StatusReceipt(change.key, change.target, request, self._clock())
 
     def diagnose(self) -> Sequence[Diagnosis]:
@@ -190,29 +188,15 @@ class GoogleConnector:
 
     def _judge(self, held: Held, change: BudgetChange) -> BudgetTarget:
         with understood(f"{change.key}: the live budget"):
-            budget = judge(self._session, held, change)
-        made = self._served.has_made(change.idempotency_key, (change.key, change.target))
-        if made and budget.amount != change.target:
-            raise Drifted(
-                f"{budget.name}: the budget is {budget.amount}; the change to {change.target} was made already, and "
-                "somebody has changed it since; nothing was written",
-                expected_micros=change.expected.micros,
-                live_micros=budget.amount.micros,
-            )
+            budget = read_budget(self._session, held, change.key.budget_id)
+        self._comparison.judge_budget(budget, change)
         return budget
 
     def _judge_status(self, change: StatusChange) -> AdState:
         held = self._holding(change.key)
         with understood(f"{change.key}: the live status"):
             ad = find(self._session, held, change)
-        made = self._served.has_made(change.idempotency_key, (change.key, change.target))
-        if made and ad.status is not change.target:
-            raise StatusDrifted(
-                f"{change.key} is {ad.status.value}; the change to {change.target.value} was made already and "
-                "was undone since; nothing was written",
-                expected=change.expected.value,
-                live=ad.status.value,
-            )
+        self._comparison.judge_status(ad.status, change)
         return ad
 
     def _switch(self, ad: AdState, change: StatusChange, *, only_check: bool) -> str:

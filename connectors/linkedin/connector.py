@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Final
 
+from connectors.comparing import Comparison, account_of
 from connectors.contract import (
     Account,
     AdKey,
@@ -31,14 +32,13 @@ from connectors.contract import (
 )
 from connectors.credentials import Redactor
 from connectors.diagnosis import Diagnosis, Verdict
-from connectors.errors import ConnectorError, Drifted, StatusDrifted, Stop
+from connectors.errors import ConnectorError, Stop
 from connectors.linkedin.client import Client, Json, id_of, urn
 from connectors.linkedin.options import API, Options
 from connectors.linkedin.reports import Line, report
 from connectors.manners import Quota
 from connectors.money import Money, minor_unit_micros, to_micros
 from connectors.payload import understood
-from connectors.served import Served
 
 CHANNEL: Final = "linkedin"
 ATTRIBUTION: Final = "platform"
@@ -57,9 +57,8 @@ _CREATIVES: Final = "q=criteria&intendedStatuses=List(ACTIVE,PAUSED)"
 class LinkedInConnector:
     """Ad accounts on LinkedIn.
 
-    A budget and a status are read right before they are written, and the change is refused if they are not as
-    approved, or if this very change was made by this object and undone since. The platform itself compares nothing: an
-    edit between the reading and the writing is overwritten.
+    A budget and a status are read right before they are written, and compared with what was approved
+    (`connectors.comparing`): the platform itself compares nothing.
 
     Args:
         context: Its name, and the clock by which rows are fetched.
@@ -83,8 +82,7 @@ class LinkedInConnector:
         self._quota = Quota(options.calls_a_day, context.clock, self.name)
         self._client = Client(options.address, token, API.name, options.timeout_seconds, self._quota, Redactor([token]))
         self._known: tuple[Account, ...] | None = None
-        self._budgets: Served[tuple[BudgetKey, Money]] = Served()
-        self._switches: Served[tuple[AdKey, EntityStatus]] = Served()
+        self._comparison = Comparison()
 
     @understood("LinkedIn's accounts")
     def accounts(self) -> Sequence[Account]:
@@ -145,7 +143,7 @@ class LinkedInConnector:
             currency = change.target.currency
             amount = {"amount": f"{change.target.amount:f}", "currencyCode": currency}
             request = self._client.update(_campaign_path(change.key), {"dailyBudget": amount})
-        self._budgets.note(change.idempotency_key, (change.key, change.target))
+        self._comparison.note(change)
         return Receipt(change.key, change.target, request, self._clock())
 
     @understood("LinkedIn's ads")
@@ -179,9 +177,8 @@ class LinkedInConnector:
         """
         request = ""
         if self._judge_status(change) is not change.target:
-            path = f"/adAccounts/{change.key.account_id}/creatives/{urn('sponsoredCreative', change.key.ad_id)}"
-            request = self._client.update(path, {"intendedStatus": change.target.name})
-        self._switches.note(change.idempotency_key, (change.key, change.target))
+            request = self._client.update(_creative_path(change.key), {"intendedStatus": change.target.name})
+        self._comparison.note(change)
         return StatusReceipt(change.key, change.target, request, self._clock())
 
     def diagnose(self) -> Sequence[Diagnosis]:
@@ -203,12 +200,6 @@ class LinkedInConnector:
     def _accounts(self) -> Sequence[Account]:
         return self.accounts() if self._known is None else self._known
 
-    def _account(self, key: BudgetKey | AdKey) -> Account:
-        found = [account for account in self._accounts() if account.account_id == key.account_id]
-        if key.connector != self.name or not found:
-            raise Stop(f"{self.name}: there is no account of {key} here; nothing was written")
-        return found[0]
-
     def _campaigns(self, account: Account) -> Iterator[Json]:
         return self._client.listed(f"/adAccounts/{account.account_id}/adCampaigns", _CAMPAIGNS)
 
@@ -229,44 +220,21 @@ class LinkedInConnector:
     @understood("LinkedIn's budgets")
     def _judge(self, change: BudgetChange) -> BudgetTarget:
         """Return the live budget that the change would set."""
-        account = self._account(change.key)
-        if change.target.currency != account.currency:
-            raise Stop(f"{change.key}: the account is in {account.currency}, not {change.target.currency}")
+        account = account_of(self._accounts(), self.name, change.key)
         if not change.key.budget_id.isdigit():
             raise Stop(f"{change.key}: LinkedIn's campaigns have numbers; nothing was written")
         live = _target(account, self._client.get(_campaign_path(change.key)))
-        if live.kind is not BudgetKind.DAILY:
-            raise Stop(f"{live.name}: its budget is of its whole life, not daily; nothing was written")
-        if change.target.micros <= 0 or change.target.micros % live.quantum_micros:
-            raise Stop(f"{live.name}: {change.target.amount} is no amount that the platform takes; nothing was written")
-        made = self._budgets.has_made(change.idempotency_key, (change.key, change.target))
-        if live.amount != change.target and (made or live.amount != change.expected):
-            raise Drifted(
-                f"{live.name}: the budget is {live.amount}, approved was a change from {change.expected}"
-                + (" that has been made already and was changed since" if made else "")
-                + "; nothing was written",
-                expected_micros=change.expected.micros,
-                live_micros=live.amount.micros,
-            )
+        self._comparison.judge_budget(live, change)
         return live
 
     @understood("LinkedIn's ads")
     def _judge_status(self, change: StatusChange) -> EntityStatus:
         """Return the live status of the creative that the change would switch."""
-        self._account(change.key)
+        account_of(self._accounts(), self.name, change.key)
         if not change.key.ad_id.isdigit():
             raise Stop(f"{change.key}: LinkedIn's creatives have numbers; nothing was written")
-        path = f"/adAccounts/{change.key.account_id}/creatives/{urn('sponsoredCreative', change.key.ad_id)}"
-        live = _STATUSES.get(self._client.get(path)["intendedStatus"], EntityStatus.REMOVED)
-        made = self._switches.has_made(change.idempotency_key, (change.key, change.target))
-        if live is not change.target and (made or live is not change.expected):
-            raise StatusDrifted(
-                f"{change.key} is {live.value}, approved was a change from {change.expected.value}"
-                + (" that has been made already and was undone since" if made else "")
-                + "; nothing was written",
-                expected=change.expected.value,
-                live=live.value,
-            )
+        live = _STATUSES.get(self._client.get(_creative_path(change.key))["intendedStatus"], EntityStatus.REMOVED)
+        self._comparison.judge_status(live, change)
         return live
 
     def _diagnose_account(self, number: str) -> Diagnosis:
@@ -315,6 +283,10 @@ def _target(account: Account, campaign: Json) -> BudgetTarget:
 
 def _campaign_path(key: BudgetKey) -> str:
     return f"/adAccounts/{key.account_id}/adCampaigns/{key.budget_id}"
+
+
+def _creative_path(key: AdKey) -> str:
+    return f"/adAccounts/{key.account_id}/creatives/{urn('sponsoredCreative', key.ad_id)}"
 
 
 def _name(creative: Json) -> str:

@@ -7,14 +7,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from connectors.comparing import Comparison
 from connectors.contract import Account, BudgetChange, BudgetKey, BudgetKind, BudgetTarget, Level, Receipt
-from connectors.errors import Drifted, RetryLater, Stop
+from connectors.errors import RetryLater, Stop
 from connectors.manners import Clock
 from connectors.meta.door import Body, Door, integer, text
 from connectors.meta.units import from_units, quantum, to_units
 from connectors.money import Money
 from connectors.payload import understood
-from connectors.served import Served
 
 CHANGES_AN_HOUR: Final = 4
 """Meta locks the budget of an ad set that is changed more often."""
@@ -42,7 +42,7 @@ class Budgets:
         self._door = door
         self._clock = clock
         self._known: dict[BudgetKey, BudgetTarget] = {}
-        self._served: Served[tuple[BudgetKey, Money]] = Served()
+        self._comparison = Comparison()
 
     def listed(self, account: Account) -> Iterator[BudgetTarget]:
         """Yield the live budgets of an account, read now.
@@ -89,7 +89,7 @@ class Budgets:
         if live.amount != change.target:
             answer = self._door.write(live.budget_id, **_asked(change))
             trace = answer.trace or "no trace"
-        self._served.note(change.idempotency_key, (change.key, change.target))
+        self._comparison.note(change)
         return Receipt(change.key, change.target, trace, self._clock())
 
     def _judged(self, account: Account, change: BudgetChange) -> BudgetTarget:
@@ -97,22 +97,10 @@ class Budgets:
         self._require_sound(account, change)
         live = self._live(account, change.key)
         _require_ours(live)
-        if live.minimum is not None and change.target < live.minimum:
-            raise Stop(f"{live.name}: {change.target} is less than the least budget, {live.minimum}")
-        made = self._served.has_made(change.idempotency_key, (change.key, change.target))
-        if live.amount == change.target or (live.amount == change.expected and not made):
-            return live
-        raise Drifted(
-            f"{live.name}: the budget is {live.amount}, approved was a change from {change.expected}"
-            + (" that has been made already and was changed since" if made else "")
-            + "; nothing was written",
-            expected_micros=change.expected.micros,
-            live_micros=live.amount.micros,
-        )
+        self._comparison.judge_budget(live, change)
+        return live
 
     def _require_sound(self, account: Account, change: BudgetChange) -> None:
-        if change.target.currency != account.currency:
-            raise Stop(f"{change.key}: the account is in {account.currency}, not {change.target.currency}")
         if change.target.micros <= 0:
             raise Stop(f"{change.key}: {change.target} is no budget")
         to_units(change.target)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from connectors.comparing import Comparison
 from connectors.contract import Account, AdKey, AdState, EntityStatus, StatusChange, StatusReceipt
-from connectors.errors import StatusDrifted, Stop
+from connectors.errors import Stop
 from connectors.manners import Clock
 from connectors.meta.catalogue import AD_FIELDS, ad_state
 from connectors.meta.door import Door
-from connectors.served import Served
 
 _WORDS: Final = {EntityStatus.ACTIVE: "ACTIVE", EntityStatus.PAUSED: "PAUSED"}
 
@@ -25,7 +25,7 @@ class Statuses:
     def __init__(self, door: Door, clock: Clock) -> None:
         self._door = door
         self._clock = clock
-        self._served: Served[tuple[AdKey, EntityStatus]] = Served()
+        self._comparison = Comparison()
 
     def check(self, account: Account, change: StatusChange) -> None:
         """Raise what `set` would raise, as far as Meta can tell by its own validation."""
@@ -43,22 +43,14 @@ class Statuses:
         live, trace = self._judged(account, change), "unchanged"
         if live.status is not change.target:
             trace = self._door.write(live.ad_id, status=_WORDS[change.target]).trace or "no trace"
-        self._served.note(change.idempotency_key, (change.key, change.target))
+        self._comparison.note(change)
         return StatusReceipt(change.key, change.target, trace, self._clock())
 
     def _judged(self, account: Account, change: StatusChange) -> AdState:
         """Return the ad as it stands, if the change may be made."""
         live = self._live(account, change.key)
-        made = self._served.has_made(change.idempotency_key, (change.key, change.target))
-        if live.status is change.target or (live.status is change.expected and not made):
-            return live
-        raise StatusDrifted(
-            f"{change.key} is {live.status.value}, approved was a change from {change.expected.value}"
-            + (" that has been made already and was undone since" if made else "")
-            + "; nothing was written",
-            expected=change.expected.value,
-            live=live.status.value,
-        )
+        self._comparison.judge_status(live.status, change)
+        return live
 
     def _live(self, account: Account, key: AdKey) -> AdState:
         if not (key.ad_id.isascii() and key.ad_id.isdigit()):

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Final
 
+from connectors.comparing import Comparison, account_of
 from connectors.contract import (
     Account,
     AdKey,
     AdState,
     BudgetChange,
-    BudgetKey,
-    BudgetKind,
     BudgetTarget,
     BuildContext,
     Capabilities,
@@ -26,14 +25,15 @@ from connectors.contract import (
 )
 from connectors.credentials import Redactor
 from connectors.diagnosis import Diagnosis, Verdict
-from connectors.errors import ConnectorError, Drifted, StatusDrifted, Stop
+from connectors.errors import ConnectorError, Stop
 from connectors.manners import Quota
 from connectors.microsoft import entities
 from connectors.microsoft.client import Client, Json, Secrets
 from connectors.microsoft.options import API, Options
 from connectors.microsoft.reports import Line, report
 from connectors.microsoft.zones import ZONES
-from connectors.money import Money, UnknownCurrency
+from connectors.money import UnknownCurrency
+from connectors.payload import understood
 
 CHANNEL: Final = "microsoft"
 DEFINITION: Final = "conversions"
@@ -43,8 +43,8 @@ DEFINITION: Final = "conversions"
 class MicrosoftConnector:
     """Ad accounts on Microsoft Advertising.
 
-    A budget and a status are read right before they are written, and the change is refused if they are not as
-    approved; the platform itself compares nothing, so that an edit between the two is overwritten.
+    A budget and a status are read right before they are written, and compared with what was approved
+    (`connectors.comparing`): the platform itself compares nothing.
 
     Args:
         context: Its name, and the clock by which rows are fetched.
@@ -58,7 +58,7 @@ class MicrosoftConnector:
         self.name = context.name
         self.capabilities = Capabilities(
             writes_budgets=True,
-            compares_and_sets=False,
+            compares_and_sets=True,
             restatement_days=options.restatement_days,
             writes_status=True,
         )
@@ -75,7 +75,9 @@ class MicrosoftConnector:
         self._client = Client(options, secrets, self._quota, redactor)
         self._known: tuple[Account, ...] | None = None
         self._groups: dict[AdKey, str] = {}
+        self._comparison = Comparison()
 
+    @understood("Microsoft's accounts")
     def accounts(self) -> Sequence[Account]:
         """Return the accounts that the settings name, each with its currency and the zone of its days."""
         self._known = tuple(self._account_of(number) for number in self._options.accounts)
@@ -83,35 +85,38 @@ class MicrosoftConnector:
 
     def entities(self) -> Iterator[Entity]:
         """Yield campaigns, each followed by its ad groups, and these by their ads."""
-        for account in self._accounts():
-            for campaign in entities.campaigns(self._client, account.account_id):
-                yield _entity(account, EntityKind.CAMPAIGN, campaign, None)
-                if not entities.without_ads(campaign):
-                    yield from self._below(account, campaign)
+        with understood("Microsoft's campaigns, ad groups and ads"):
+            for account in self._accounts():
+                for campaign in entities.campaigns(self._client, account.account_id):
+                    yield _entity(account, EntityKind.CAMPAIGN, campaign, None)
+                    if not entities.without_ads(campaign):
+                        yield from self._below(account, campaign)
 
     def pull(self, since: date, until: date) -> Iterator[PerformanceRow]:
         """Yield the rows of the days, both included, in the account's zone.
 
         They are by ad; of campaigns without ads of their own, by campaign.
         """
-        for account in self._accounts():
-            number, met = account.account_id, dict[tuple[str, str | None], Series]()
-            listed = entities.campaigns(self._client, number)
-            whole = frozenset(str(campaign["Id"]) for campaign in listed if entities.without_ads(campaign))
-            for line in report(self._client, self._options, number, since, until, whole):
-                key = (line.campaign_id, line.ad_id)
-                series = met.get(key) or met.setdefault(key, _series(account, line))
-                yield PerformanceRow(
-                    series,
-                    line.day,
-                    line.spend,
-                    line.conversions,
-                    line.value,
-                    line.impressions,
-                    line.clicks,
-                    self._clock(),
-                )
+        with understood("Microsoft's figures"):
+            for account in self._accounts():
+                number, met = account.account_id, dict[tuple[str, str | None], Series]()
+                listed = entities.campaigns(self._client, number)
+                whole = frozenset(str(campaign["Id"]) for campaign in listed if entities.without_ads(campaign))
+                for line in report(self._client, self._options, number, since, until, whole):
+                    key = (line.campaign_id, line.ad_id)
+                    series = met.get(key) or met.setdefault(key, _series(account, line))
+                    yield PerformanceRow(
+                        series,
+                        line.day,
+                        line.spend,
+                        line.conversions,
+                        line.value,
+                        line.impressions,
+                        line.clicks,
+                        self._clock(),
+                    )
 
+    @understood("Microsoft's budgets")
     def budgets(self) -> Sequence[BudgetTarget]:
         """Return the budgets of campaigns, and those that several campaigns share."""
         return tuple(
@@ -136,8 +141,10 @@ class MicrosoftConnector:
         if self._judge(change).amount != change.target:
             key = change.key
             request = entities.change_budget(self._client, key.account_id, key.budget_id, change.target)
+        self._comparison.note(change)
         return Receipt(change.key, change.target, request, self._clock())
 
+    @understood("Microsoft's ads")
     def ads(self) -> Sequence[AdState]:
         """Return the ads with their own switches."""
         return tuple(
@@ -171,6 +178,7 @@ class MicrosoftConnector:
         group, ad = self._judge_status(change)
         if entities.status_of(ad) is not change.target:
             request = entities.change_status(self._client, change.key.account_id, group, ad, change.target)
+        self._comparison.note(change)
         return StatusReceipt(change.key, change.target, request, self._clock())
 
     def diagnose(self) -> Sequence[Diagnosis]:
@@ -206,12 +214,6 @@ class MicrosoftConnector:
         except UnknownCurrency as error:
             raise Stop(f"{self.name}: account {number}: {error}") from None
 
-    def _account(self, key: BudgetKey | AdKey) -> Account:
-        found = [account for account in self._accounts() if account.account_id == key.account_id]
-        if key.connector != self.name or not found:
-            raise Stop(f"{self.name}: there is no account of {key} here; nothing was written")
-        return found[0]
-
     def _below(self, account: Account, campaign: Json) -> Iterator[Entity]:
         for group in entities.ad_groups(self._client, account.account_id, str(campaign["Id"])):
             yield _entity(account, EntityKind.AD_GROUP, group, str(campaign["Id"]))
@@ -225,29 +227,21 @@ class MicrosoftConnector:
                 self._groups[AdKey(self.name, account.account_id, str(ad["Id"]))] = str(group["Id"])
                 yield str(group["Id"]), ad
 
+    @understood("Microsoft's budgets")
     def _judge(self, change: BudgetChange) -> BudgetTarget:
         """Return the live budget that the change would set."""
-        account = self._account(change.key)
-        if change.target.currency != account.currency:
-            raise Stop(f"{change.key}: the account is in {account.currency}, not {change.target.currency}")
+        account = account_of(self._accounts(), self.name, change.key)
         listed = entities.campaigns(self._client, account.account_id)
         found = [target for target in entities.budgets(account, listed) if target.key == change.key]
         if not found:
             raise Stop(f"{change.key}: there is no such budget; nothing was written")
-        live = found[0]
-        _require_fit(live, change.target)
-        if live.amount not in (change.expected, change.target):
-            raise Drifted(
-                f"{live.name}: the budget is {live.amount}, approved was a change from {change.expected}; "
-                "nothing was written",
-                expected_micros=change.expected.micros,
-                live_micros=live.amount.micros,
-            )
-        return live
+        self._comparison.judge_budget(found[0], change)
+        return found[0]
 
+    @understood("Microsoft's ads")
     def _judge_status(self, change: StatusChange) -> tuple[str, Json]:
         """Return the ad that the change would switch, read now, and its ad group."""
-        account, key = self._account(change.key), change.key
+        account, key = account_of(self._accounts(), self.name, change.key), change.key
         if key not in self._groups:
             self.ads()
         if key not in self._groups:
@@ -256,13 +250,7 @@ class MicrosoftConnector:
         found = [ad for ad in entities.ads(self._client, account.account_id, group) if str(ad["Id"]) == key.ad_id]
         if not found:
             raise Stop(f"{key}: the ad is gone; nothing was written")
-        live = entities.status_of(found[0])
-        if live not in (change.expected, change.target):
-            raise StatusDrifted(
-                f"{key} is {live.value}, approved was a change from {change.expected.value}; nothing was written",
-                expected=change.expected.value,
-                live=live.value,
-            )
+        self._comparison.judge_status(entities.status_of(found[0]), change)
         return group, found[0]
 
     def _diagnose_account(self, number: str) -> Diagnosis:
@@ -276,15 +264,6 @@ class MicrosoftConnector:
             return Diagnosis("account", Verdict.WARNING, told, "it spends nothing until that changes")
         words = f"account {number} in {found['CurrencyCode']}, {found['TimeZone']} can be read"
         return Diagnosis("account", Verdict.WELL, words)
-
-
-def _require_fit(live: BudgetTarget, amount: Money) -> None:
-    if live.shared:
-        raise Stop(f"{live.name}: {len(live.covers)} campaigns draw on it; a shared budget is not written")
-    if live.kind is not BudgetKind.DAILY:
-        raise Stop(f"{live.name}: its budget is of its whole life, not daily; nothing was written")
-    if amount.micros <= 0 or amount.micros % live.quantum_micros:
-        raise Stop(f"{live.name}: {amount.amount} is no amount that the platform takes; nothing was written")
 
 
 def _entity(account: Account, kind: EntityKind, one: Json, parent: str | None) -> Entity:

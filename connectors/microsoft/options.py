@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
+from connectors import settings
 from connectors.contract import BuildContext
 from connectors.credentials import SecretSource
-from connectors.errors import BadInput
 from connectors.manners import Version
+from connectors.settings import Address
 
 API: Final = Version("v13")
 """The end that Microsoft has announced is that of v13 over SOAP; over REST, which is used here, it has named none."""
 
 _ID: Final = r"^[0-9]+$"
+_EXAMPLES: Final = {
+    "customer": '"12345678"',
+    "accounts": '["150123456"]',
+    "developer_token": '{ env = "MICROSOFT_DEVELOPER_TOKEN" }',
+    "client_id": '"00000000-0000-0000-0000-000000000000"',
+    "refresh_token": '{ env = "MICROSOFT_REFRESH_TOKEN" }',
+}
 
 
 class Options(BaseModel):
@@ -46,7 +54,7 @@ class Options(BaseModel):
     client_secret: SecretSource | None = None
     refresh_token: SecretSource
     tenant: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+$")] = "common"
-    address: Annotated[str, Field(pattern=r"^https?://[^\s/]+$")] | None = None
+    address: Address | None = None
     timeout_seconds: PositiveFloat = 60.0
     report_seconds: PositiveFloat = 900.0
     poll_seconds: PositiveFloat = 5.0
@@ -61,13 +69,4 @@ def read_options(context: BuildContext) -> Options:
     Raises:
         BadInput: A setting is unknown, missing or wrong.
     """
-    try:
-        return Options.model_validate(dict(context.options))
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        raise BadInput(
-            first["msg"],
-            where=context.source,
-            field=".".join(str(part) for part in first["loc"]),
-            mend=f"the settings are {', '.join(Options.model_fields)}.",
-        ) from None
+    return settings.read(Options, context, "microsoft", _EXAMPLES)

@@ -6,13 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Final
 
+from connectors.comparing import Comparison, account_of
 from connectors.contract import (
     Account,
-    AdKey,
     AdState,
     BudgetChange,
-    BudgetKey,
-    BudgetKind,
     BudgetTarget,
     BuildContext,
     Capabilities,
@@ -27,12 +25,10 @@ from connectors.contract import (
 )
 from connectors.credentials import Redactor
 from connectors.diagnosis import Diagnosis, Verdict
-from connectors.errors import ConnectorError, Drifted, StatusDrifted, Stop
+from connectors.errors import ConnectorError, Stop
 from connectors.listing import elements
 from connectors.manners import Quota
-from connectors.money import Money
 from connectors.payload import understood
-from connectors.served import Served
 from connectors.tiktok import entities
 from connectors.tiktok.client import Client, Json
 from connectors.tiktok.entities import Held
@@ -45,9 +41,8 @@ CHANNEL: Final = "tiktok"
 class TikTokConnector:
     """Advertiser accounts on TikTok.
 
-    A budget and a status are read right before they are written, and the change is refused if they are not as
-    approved, or if this very change was made by this object and undone since. The platform itself compares nothing: an
-    edit between the reading and the writing is overwritten.
+    A budget and a status are read right before they are written, and compared with what was approved
+    (`connectors.comparing`): the platform itself compares nothing.
 
     Args:
         context: Its name, and the clock by which rows are fetched.
@@ -71,8 +66,7 @@ class TikTokConnector:
         self._quota = Quota(options.calls_a_day, context.clock, self.name)
         self._client = Client(options.address, token, options.timeout_seconds, self._quota, Redactor([token]))
         self._known: tuple[Account, ...] | None = None
-        self._budgets: Served[tuple[BudgetKey, Money]] = Served()
-        self._switches: Served[tuple[AdKey, EntityStatus]] = Served()
+        self._comparison = Comparison()
 
     @understood("TikTok's advertisers")
     def accounts(self) -> Sequence[Account]:
@@ -139,7 +133,7 @@ class TikTokConnector:
             else:
                 body = {"advertiser_id": advertiser, "budget": [{"adgroup_id": holder, "budget": amount}]}
                 request = self._client.post("/adgroup/budget/update/", body)
-        self._budgets.note(change.idempotency_key, (change.key, change.target))
+        self._comparison.note(change)
         return Receipt(change.key, change.target, request, self._clock())
 
     @understood("TikTok's ads")
@@ -180,7 +174,7 @@ class TikTokConnector:
                 "operation_status": wanted,
             }
             request = self._client.post("/ad/status/update/", body)
-        self._switches.note(change.idempotency_key, (change.key, change.target))
+        self._comparison.note(change)
         return StatusReceipt(change.key, change.target, request, self._clock())
 
     def diagnose(self) -> Sequence[Diagnosis]:
@@ -213,12 +207,6 @@ class TikTokConnector:
         zone = "UTC" if self._options.days == "utc" else str(one["display_timezone"])
         return Account(self.name, number, str(one["currency"]), zone)
 
-    def _account(self, key: BudgetKey | AdKey) -> Account:
-        found = [account for account in self._accounts() if account.account_id == key.account_id]
-        if key.connector != self.name or not found:
-            raise Stop(f"{self.name}: there is no account of {key} here; nothing was written")
-        return found[0]
-
     def _rows(self, account: Account, line: Line, met: dict[tuple[str, str], Series]) -> Iterator[PerformanceRow]:
         """The rows of a line, one for each definition; one object for each series, kept in `met`."""
         fetched = self._clock()
@@ -232,52 +220,23 @@ class TikTokConnector:
     @understood("TikTok's budgets")
     def _judge(self, change: BudgetChange) -> Held:
         """Return the live budget that the change would set."""
-        account = self._account(change.key)
-        if change.target.currency != account.currency:
-            raise Stop(f"{change.key}: the account is in {account.currency}, not {change.target.currency}")
+        account = account_of(self._accounts(), self.name, change.key)
         found = [held for held in entities.budgets(self._client, account) if held.target.key == change.key]
         if not found:
             raise Stop(f"{change.key}: there is no such budget; nothing was written")
-        live = found[0].target
-        _require_fit(live, change.target)
-        made = self._budgets.has_made(change.idempotency_key, (change.key, change.target))
-        if live.amount != change.target and (made or live.amount != change.expected):
-            raise Drifted(
-                f"{live.name}: the budget is {live.amount}, approved was a change from {change.expected}"
-                + (" that has been made already and was changed since" if made else "")
-                + "; nothing was written",
-                expected_micros=change.expected.micros,
-                live_micros=live.amount.micros,
-            )
+        self._comparison.judge_budget(found[0].target, change)
         return found[0]
 
     @understood("TikTok's ads")
     def _judge_status(self, change: StatusChange) -> EntityStatus:
         """Return the live status of the ad that the change would switch."""
-        account = self._account(change.key)
+        account = account_of(self._accounts(), self.name, change.key)
         found = [one for one in entities.ads(self._client, account) if str(one["ad_id"]) == change.key.ad_id]
         if not found:
             raise Stop(f"{change.key}: there is no such ad; nothing was written")
         live = entities.status_of(found[0])
-        made = self._switches.has_made(change.idempotency_key, (change.key, change.target))
-        if live is not change.target and (made or live is not change.expected):
-            raise StatusDrifted(
-                f"{change.key} is {live.value}, approved was a change from {change.expected.value}"
-                + (" that has been made already and was undone since" if made else "")
-                + "; nothing was written",
-                expected=change.expected.value,
-                live=live.value,
-            )
+        self._comparison.judge_status(live, change)
         return live
-
-
-def _require_fit(live: BudgetTarget, amount: Money) -> None:
-    if live.kind is not BudgetKind.DAILY:
-        raise Stop(f"{live.name}: its budget is of its whole life, not daily; nothing was written")
-    if live.minimum is not None and amount < live.minimum:
-        raise Stop(f"{live.name}: {amount} is less than the platform's minimum of {live.minimum}; nothing was written")
-    if amount.micros % live.quantum_micros:
-        raise Stop(f"{live.name}: {amount.amount} has more decimals than the currency; nothing was written")
 
 
 def _series(account: Account, line: Line, definition: str) -> Series:

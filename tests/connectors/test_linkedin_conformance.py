@@ -1,25 +1,21 @@
 """LinkedIn through plain HTTP against its emulator: the suites of every connector, and the platform's own traps."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
-from connectors.contract import BudgetKey, BuildContext, EntityStatus
 from connectors.credentials import Redactor
 from connectors.errors import AskMarketer, BadInput, RetryLater, Stop
 from connectors.linkedin import build, reports
 from connectors.linkedin.client import Client
 from connectors.manners import Quota
-from connectors.money import Money
-from connectors.wire_conformance import Measures, Place, WireConformance
-from simulations.emulators.account import Account
-from simulations.emulators.faults import Fault, Faults
+from simulations.emulators.faults import Fault
 from simulations.emulators.linkedin import books, start
-from simulations.emulators.registry import Setup
-from simulations.scenarios import Channel, FurtherConversion, named
+from simulations.scenarios import Channel, FurtherConversion
+from tests.connectors import emulated
+from tests.connectors.emulated import START, EmulatedConformance, a_year, platforms
 
-START = date(2025, 3, 3)
 TOKEN = "canary-token-1234567890"
 CONVERSION = "externalWebsiteConversions"
 TWO_KINDS = (
@@ -34,120 +30,36 @@ def _token(monkeypatch):
     monkeypatch.setenv("LINKEDIN_TOKEN", TOKEN)
 
 
-class Platform:
-    """One emulator with the connectors that speak to it."""
+class Platform(emulated.Platform):
+    kind, conversion, zone = "linkedin", CONVERSION, "UTC"
 
-    def __init__(self, folder, *, currency="EUR", days=20, **knobs):
-        scenario = named("tiny-yen", currency=currency, history_days=days, time_zone="UTC", **knobs)
-        self.account = Account(scenario, seed=11, start=START)
-        self.faults = Faults()
-        self.server = start(Setup(self.account, self.faults))
-        self.folder = folder
-        self.open = []
+    def served(self, setup, shape):
+        return start(setup)
 
-    def connector(self, **options):
-        told = {
+    def told(self):
+        return {
             "accounts": [str(self.account.account_id)],
             "token": {"env": "LINKEDIN_TOKEN"},
             "address": self.server.address,
-            **options,
         }
-        self.open.append(build(BuildContext("linkedin", told, self.folder, clock=lambda: self.account.now)))
-        return self.open[-1]
 
-    def close(self):
-        for connector in self.open:
-            connector.close()
-        self.server.close()
-
-    def books(self, since, until, names=(CONVERSION,)):
-        told = {}
-        for line in self.account.lines(since, until):
-            place = Place(
-                str(self.account.account_id), str(line.ad.campaign_id), str(line.ad.ad_id), line.day, names[line.kind]
-            )
-            told[place] = Measures(line.spend, line.conversions, line.value, line.impressions, line.clicks)
-        return told
+    def build(self, context):
+        return build(context)
 
 
 @pytest.fixture
 def platform(tmp_path):
-    made = []
-
-    def make(**knobs):
-        made.append(Platform(tmp_path, **knobs))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
+    yield from platforms(Platform, tmp_path)
 
 
-class TestLinkedIn(WireConformance):
+class TestLinkedIn(EmulatedConformance):
     secrets = (TOKEN,)
-
-    @pytest.fixture(autouse=True)
-    def _platforms(self, platform):
-        self.platform, self.of = platform, {}
-
-    def make(self, currency):
-        made = self.platform(currency=currency)
-        connector = made.connector()
-        self.of[id(connector)] = made
-        return connector
-
-    def days(self):
-        return START + timedelta(10), START + timedelta(19)
-
-    def restate(self, connector):
-        self.of[id(connector)].account.advance(4)
-
-    def live(self, connector, key):
-        account = self.of[id(connector)].account
-        (found,) = (c for c in account.campaigns() if str(c.campaign_id) == key.budget_id)
-        return Money(found.budget_micros, account.currency)
-
-    def edit_behind(self, connector, key, amount):
-        account = self.of[id(connector)].account
-        account.set_budget(self._index(account, key), amount.micros, by="hand")
-
-    def switch_behind(self, connector, key, status):
-        account = self.of[id(connector)].account
-        account.switch(self._index(account, key), status is EntityStatus.ACTIVE, by="hand")
-
-    def spoil(self, connector, kind, *faults):
-        self.of[id(connector)].faults.script(kind, *(None if f is None else Fault(f) for f in faults))
-
-    def met(self, connector):
-        return sum(self.of[id(connector)].faults.met.values())
-
-    def books(self, connector):
-        return self.of[id(connector)].books(*self.days())
-
-    def effects(self, connector, key):
-        account = self.of[id(connector)].account
-        changes = account.budget_changes() if isinstance(key, BudgetKey) else account.status_changes()
-        return sum(change.index == self._index(account, key) for change in changes)
-
-    def _index(self, account, key):
-        if isinstance(key, BudgetKey):
-            return next(c.index for c in account.campaigns() if str(c.campaign_id) == key.budget_id)
-        return next(ad.index for ad in account.ads() if str(ad.ad_id) == key.ad_id)
 
 
 @pytest.mark.parametrize("currency", ["JPY", "USD", "BHD", "HUF"])
 def test_a_year_equals_the_books_to_the_cent_and_the_count(platform, currency):
-    of = platform(currency=currency, days=365, horizon_days=400)
-    of.account.advance(of.account.restatement_days)
-    since, until = START, START + timedelta(364)
-    told = {
-        Place(r.series.account.account_id, r.series.campaign_id, r.series.ad_id, r.day, CONVERSION): Measures(
-            r.spend_micros, r.conversions_micros, r.value_micros, r.impressions_micros, r.clicks_micros
-        )
-        for r in of.connector().pull(since, until)
-    }
-    assert told == of.books(since, until)
-    assert len({place.day for place in told}) == 365
+    told, books = a_year(platform, currency)
+    assert told == books
 
 
 def test_an_answer_that_may_be_cut_is_asked_for_in_parts(platform, monkeypatch):

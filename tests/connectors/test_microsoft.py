@@ -2,27 +2,24 @@
 
 import json
 import re
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
-from connectors.contract import BudgetChange, BudgetKey, BuildContext, EntityKind, EntityStatus
+from connectors.contract import BudgetChange, EntityKind
 from connectors.errors import AskMarketer, BadInput, OutcomeUnknown, RetryLater, Stop
 from connectors.microsoft import build, reports
 from connectors.microsoft.options import Options
 from connectors.microsoft.zones import ZONES
 from connectors.money import Money
-from connectors.wire_conformance import Measures, Place, WireConformance
-from simulations.emulators.account import Account
-from simulations.emulators.faults import Fault, Faults
+from simulations.emulators.faults import Fault
 from simulations.emulators.microsoft.server import ACCESS_TOKEN, application, start
-from simulations.emulators.registry import Setup
 from simulations.emulators.serving import HttpServer
-from simulations.scenarios import named
+from tests.connectors import emulated
+from tests.connectors.emulated import START, EmulatedConformance, a_year, platforms
 
-START = date(2025, 3, 20)  # the clocks change within the period
 SECRETS = {
     "MS_DEVELOPER": "canary-developer-1234567890",
     "MS_CLIENT": "canary-client-1234567890",
@@ -38,18 +35,13 @@ def _secrets(monkeypatch):
         monkeypatch.setenv(name, secret)
 
 
-class Platform:
-    """One emulator with the connectors that speak to it."""
+class Platform(emulated.Platform):
+    kind, conversion = "microsoft", CONVERSION
 
-    def __init__(self, folder, *, currency="EUR", days=20, time_zone="Europe/Berlin", shape=None, **knobs):
-        scenario = named("tiny-yen", currency=currency, history_days=days, time_zone=time_zone, **knobs)
-        self.account = Account(scenario, seed=11, start=START)
-        self.faults = Faults()
-        setup = Setup(self.account, self.faults)
-        self.server = HttpServer(application(setup, **shape)) if shape else start(setup)
-        self.folder, self.open = folder, []
+    def served(self, setup, shape):
+        return HttpServer(application(setup, **shape)) if shape else start(setup)
 
-    def options(self, **options):
+    def told(self):
         return {
             "customer": "7",
             "accounts": [str(self.account.account_id)],
@@ -60,21 +52,10 @@ class Platform:
             "address": self.server.address,
             "poll_seconds": 0.001,
             "pause_seconds": 0.01,
-            **options,
         }
 
-    def connector(self, **options):
-        told = self.options(**options)
-        self.open.append(build(BuildContext("microsoft", told, self.folder, clock=lambda: self.account.now)))
-        return self.open[-1]
-
-    def books(self, since, until):
-        return {
-            Place(
-                str(self.account.account_id), str(line.ad.campaign_id), str(line.ad.ad_id), line.day, CONVERSION
-            ): Measures(line.spend, line.conversions, line.value, line.impressions, line.clicks)
-            for line in self.account.lines(since, until)
-        }
+    def build(self, context):
+        return build(context)
 
     def http(self):
         headers = {
@@ -85,90 +66,21 @@ class Platform:
         }
         return httpx.Client(base_url=self.server.address, headers=headers)
 
-    def close(self):
-        for connector in self.open:
-            connector.close()
-        self.server.close()
-
 
 @pytest.fixture
 def platform(tmp_path):
-    made = []
-
-    def make(**knobs):
-        made.append(Platform(tmp_path, **knobs))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
+    yield from platforms(Platform, tmp_path)
 
 
-class TestMicrosoft(WireConformance):
+class TestMicrosoft(EmulatedConformance):
     secrets = (*SECRETS.values(), ACCESS_TOKEN)
-    faults = WireConformance.faults - {"empty_page"}  # nothing that is read has pages
-
-    @pytest.fixture(autouse=True)
-    def _platforms(self, platform):
-        self.platform, self.of = platform, {}
-
-    def make(self, currency):
-        made = self.platform(currency=currency)
-        connector = made.connector()
-        self.of[id(connector)] = made
-        return connector
-
-    def days(self):
-        return START + timedelta(8), START + timedelta(13)
-
-    def restate(self, connector):
-        self.of[id(connector)].account.advance(4)
-
-    def live(self, connector, key):
-        account = self.of[id(connector)].account
-        (found,) = (c for c in account.campaigns() if str(c.campaign_id) == key.budget_id)
-        return Money(found.budget_micros, account.currency)
-
-    def edit_behind(self, connector, key, amount):
-        account = self.of[id(connector)].account
-        account.set_budget(self._index(account, key), amount.micros, by="hand")
-
-    def switch_behind(self, connector, key, status):
-        account = self.of[id(connector)].account
-        account.switch(self._index(account, key), status is EntityStatus.ACTIVE, by="hand")
-
-    def spoil(self, connector, kind, *faults):
-        self.of[id(connector)].faults.script(kind, *(None if f is None else Fault(f) for f in faults))
-
-    def met(self, connector):
-        return sum(self.of[id(connector)].faults.met.values())
-
-    def books(self, connector):
-        return self.of[id(connector)].books(*self.days())
-
-    def effects(self, connector, key):
-        account = self.of[id(connector)].account
-        changes = account.budget_changes() if isinstance(key, BudgetKey) else account.status_changes()
-        return sum(change.index == self._index(account, key) for change in changes)
-
-    def _index(self, account, key):
-        if isinstance(key, BudgetKey):
-            return next(c.index for c in account.campaigns() if str(c.campaign_id) == key.budget_id)
-        return next(ad.index for ad in account.ads() if str(ad.ad_id) == key.ad_id)
+    faults = EmulatedConformance.faults - {"empty_page"}  # nothing that is read has pages
 
 
 @pytest.mark.parametrize("currency", ["JPY", "USD"])
 def test_a_year_equals_the_books_to_the_cent_and_the_count(platform, currency):
-    of = platform(currency=currency, days=365, horizon_days=400)
-    of.account.advance(of.account.restatement_days)
-    since, until = START, START + timedelta(364)
-    told = {
-        Place(r.series.account.account_id, r.series.campaign_id, r.series.ad_id, r.day, CONVERSION): Measures(
-            r.spend_micros, r.conversions_micros, r.value_micros, r.impressions_micros, r.clicks_micros
-        )
-        for r in of.connector().pull(since, until)
-    }
-    assert told == {place: measures for place, measures in of.books(since, until).items() if any(measures)}
+    told, books = a_year(platform, currency)
+    assert told == books
     assert len({place.day for place in told}) == 365
 
 
@@ -263,7 +175,7 @@ def test_a_shared_budget_is_one_target_and_is_not_written(platform):
     assert set(shared.covers) == {str(of.account.campaign_id(0)), str(of.account.campaign_id(1))}
     assert len(connector.budgets()) == 2
     change = BudgetChange("key", shared.key, shared.amount, Money(2 * shared.amount.micros, "EUR"))
-    with pytest.raises(Stop, match="shared budget is not written"):
+    with pytest.raises(Stop, match="shared budgets are not written"):
         connector.set_budget(change)
     assert not of.account.budget_changes()
 
@@ -292,7 +204,7 @@ def test_settings_stay_frozen_beside_the_library(platform):
     # Its ServiceClient replaces how every pydantic model of the process sets its fields.
     of = platform()
     of.connector().accounts()
-    options = Options.model_validate(of.options())
+    options = Options.model_validate(of.told())
     with pytest.raises(ValueError, match="frozen"):
         options.customer = "8"
 

@@ -1,22 +1,20 @@
 """TikTok through its own library against its emulator: the suites of every connector, and the platform's traps."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 import pytest
 from business_api_client import ApiClient, Configuration
 
-from connectors.contract import BudgetChange, BudgetKey, BuildContext, EntityStatus, Level
+from connectors.contract import BudgetChange, Level
 from connectors.errors import AskMarketer, BadInput, OutcomeUnknown, RetryLater, Stop
 from connectors.money import Money
 from connectors.tiktok import build
-from connectors.wire_conformance import Measures, Place, WireConformance
-from simulations.emulators.account import Account
-from simulations.emulators.faults import Fault, Faults
-from simulations.emulators.registry import Setup
+from simulations.emulators.faults import Fault
 from simulations.emulators.tiktok import start
-from simulations.scenarios import Channel, FurtherConversion, named
+from simulations.scenarios import Channel, FurtherConversion
+from tests.connectors import emulated
+from tests.connectors.emulated import START, EmulatedConformance, a_year, platforms
 
-START = date(2025, 3, 20)  # the clocks change within the period
 TOKEN = "canary-token-1234567890"
 CONVERSION = "complete_payment"
 LEAD = FurtherConversion("lead", per_purchase=2.0, value=0.0)
@@ -28,108 +26,33 @@ def _token(monkeypatch):
     monkeypatch.setenv("TIKTOK_TOKEN", TOKEN)
 
 
-class Platform:
-    """One emulator with the connectors that speak to it."""
+class Platform(emulated.Platform):
+    kind, conversion = "tiktok", CONVERSION
 
-    def __init__(self, folder, *, currency="EUR", days=20, **knobs):
-        scenario = named("tiny-yen", currency=currency, history_days=days, time_zone="Europe/Berlin", **knobs)
-        self.account = Account(scenario, seed=11, start=START)
-        self.faults = Faults()
-        self.server = start(Setup(self.account, self.faults))
-        self.folder, self.open = folder, []
+    def served(self, setup, shape):
+        return start(setup)
 
-    def connector(self, **options):
-        told = {
+    def told(self):
+        return {
             "advertisers": [str(self.account.account_id)],
             "token": {"env": "TIKTOK_TOKEN"},
             "address": self.server.address,
-            **options,
-        }
-        self.open.append(build(BuildContext("tiktok", told, self.folder, clock=lambda: self.account.now)))
-        return self.open[-1]
-
-    def books(self, since, until):
-        return {
-            Place(
-                str(self.account.account_id), str(line.ad.campaign_id), str(line.ad.ad_id), line.day, CONVERSION
-            ): Measures(line.spend, line.conversions, line.value, line.impressions, line.clicks)
-            for line in self.account.lines(since, until)
         }
 
-    def close(self):
-        for connector in self.open:
-            connector.close()
-        self.server.close()
+    def build(self, context):
+        return build(context)
 
 
 @pytest.fixture
 def platform(tmp_path):
-    made = []
-
-    def make(**knobs):
-        made.append(Platform(tmp_path, **knobs))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
+    yield from platforms(Platform, tmp_path)
 
 
-class TestTikTok(WireConformance):
+class TestTikTok(EmulatedConformance):
     """Campaigns of several ad groups, which hold their budgets themselves."""
 
     secrets = (TOKEN,)
     faults = frozenset({"throttled", "broken", "lost_before", "lost_after", "expired"})
-    knobs = ()
-
-    @pytest.fixture(autouse=True)
-    def _platforms(self, platform):
-        self.platform, self.of = platform, {}
-
-    def make(self, currency):
-        made = self.platform(currency=currency, **dict(self.knobs))
-        connector = made.connector()
-        self.of[id(connector)] = made
-        return connector
-
-    def days(self):
-        return START + timedelta(8), START + timedelta(17)
-
-    def restate(self, connector):
-        self.of[id(connector)].account.advance(4)
-
-    def live(self, connector, key):
-        account = self.of[id(connector)].account
-        return Money(account.campaigns()[self._index(account, key)].budget_micros, account.currency)
-
-    def edit_behind(self, connector, key, amount):
-        account = self.of[id(connector)].account
-        account.set_budget(self._index(account, key), amount.micros, by="hand")
-
-    def switch_behind(self, connector, key, status):
-        account = self.of[id(connector)].account
-        account.switch(self._index(account, key), status is EntityStatus.ACTIVE, by="hand")
-
-    def spoil(self, connector, kind, *faults):
-        self.of[id(connector)].faults.script(kind, *(None if f is None else Fault(f) for f in faults))
-
-    def met(self, connector):
-        return sum(self.of[id(connector)].faults.met.values())
-
-    def books(self, connector):
-        return self.of[id(connector)].books(*self.days())
-
-    def effects(self, connector, key):
-        account = self.of[id(connector)].account
-        changes = account.budget_changes() if isinstance(key, BudgetKey) else account.status_changes()
-        return sum(change.index == self._index(account, key) for change in changes)
-
-    def _index(self, account, key):
-        if isinstance(key, BudgetKey):
-            return next(
-                ad.campaign for ad in account.ads() if key.budget_id in (str(ad.campaign_id), str(ad.ad_group_id))
-            )
-        return next(ad.index for ad in account.ads() if str(ad.ad_id) == key.ad_id)
 
 
 class TestOneAdGroupEach(TestTikTok):
@@ -143,16 +66,8 @@ class TestOneAdGroupEach(TestTikTok):
 
 @pytest.mark.parametrize("currency", ["JPY", "USD", "BHD", "HUF"])
 def test_a_year_equals_the_books_to_the_cent_and_the_count(platform, currency):
-    of = platform(currency=currency, days=365, horizon_days=420)
-    of.account.advance(of.account.restatement_days)
-    since, until = START, START + timedelta(364)
-    told = {
-        Place(r.series.account.account_id, r.series.campaign_id, r.series.ad_id, r.day, CONVERSION): Measures(
-            r.spend_micros, r.conversions_micros, r.value_micros, r.impressions_micros, r.clicks_micros
-        )
-        for r in of.connector().pull(since, until)
-    }
-    assert told == of.books(since, until)
+    told, books = a_year(platform, currency)
+    assert told == books
 
 
 def test_half_of_all_reads_are_throttled_and_no_row_is_lost_or_doubled(platform):
