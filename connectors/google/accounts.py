@@ -126,11 +126,15 @@ def ad_name(ad: Any) -> str:
     return str(ad.name) or f"{constant(ad, 'type_').replace('_', ' ').capitalize()} {ad.id}"
 
 
+def learns(campaign: Any) -> bool:
+    """Return whether a campaign's bidding is in its learning phase, whatever it learns from."""
+    return "LEARNING" in constant(campaign, "bidding_strategy_system_status")
+
+
 def _status(message: Any) -> EntityStatus:
     return _STATUSES.get(constant(message, "status"), EntityStatus.PAUSED)
 
 
 def _tags(campaign: Any) -> tuple[str, ...]:
     channel = constant(campaign, "advertising_channel_type").lower()
-    learns = "LEARNING" in constant(campaign, "bidding_strategy_system_status")
-    return (channel, LEARNING) if learns else (channel,)
+    return (channel, LEARNING) if learns(campaign) else (channel,)

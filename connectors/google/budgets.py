@@ -7,14 +7,15 @@ from typing import Any, Final, Protocol
 
 from connectors.contract import BudgetKind, BudgetTarget, Level
 from connectors.errors import Stop
-from connectors.google.accounts import Held, Searches
+from connectors.google.accounts import Held, Searches, learns
 from connectors.google.units import constant
 from connectors.money import Money
 
 _BUDGETS: Final = (
-    "SELECT campaign.id, campaign.name, campaign_budget.id, campaign_budget.name, campaign_budget.amount_micros, "
-    "campaign_budget.total_amount_micros, campaign_budget.period, campaign_budget.explicitly_shared, "
-    "campaign_budget.reference_count FROM campaign WHERE campaign.status IN ('ENABLED', 'PAUSED')"
+    "SELECT campaign.id, campaign.name, campaign.bidding_strategy_system_status, campaign_budget.id, "
+    "campaign_budget.name, campaign_budget.amount_micros, campaign_budget.total_amount_micros, campaign_budget.period, "
+    "campaign_budget.explicitly_shared, campaign_budget.reference_count "
+    "FROM campaign WHERE campaign.status IN ('ENABLED', 'PAUSED')"
 )
 _ONE: Final = _BUDGETS + " AND campaign_budget.id = {budget}"
 
@@ -67,4 +68,5 @@ def _target(held: Held, rows: list[Any]) -> BudgetTarget:
         kind=BudgetKind.LIFETIME if lifetime else BudgetKind.DAILY,
         shared=shared,
         quantum_micros=held.unit_micros,
+        learning=any(learns(row.campaign) for row in rows),
     )

@@ -11,6 +11,7 @@ from connectors.comparing import Comparison
 from connectors.contract import Account, BudgetChange, BudgetKey, BudgetKind, BudgetTarget, Level, Receipt
 from connectors.errors import RetryLater, Stop
 from connectors.manners import Clock
+from connectors.meta.catalogue import learns
 from connectors.meta.door import Body, Door, integer, text
 from connectors.meta.units import from_units, quantum, to_units
 from connectors.money import Money
@@ -22,7 +23,7 @@ CHANGES_AN_HOUR: Final = 4
 _EVENTS: Final = ("update_ad_set_budget", "update_campaign_budget")
 _CAMPAIGN: Final = "id,name,account_id,effective_status,daily_budget,lifetime_budget,updated_time"
 _SHARING: Final = "is_adset_budget_sharing_enabled"
-_AD_SET: Final = f"{_CAMPAIGN},campaign_id,billing_event,campaign{{{_SHARING}}}"
+_AD_SET: Final = f"{_CAMPAIGN},campaign_id,billing_event,learning_stage_info,campaign{{{_SHARING}}}"
 _GONE: Final = ("DELETED", "ARCHIVED")
 
 # What an ad set is billed for says which of the account's minimums holds: the page on minimum budgets.
@@ -55,16 +56,17 @@ class Budgets:
         campaigns = list(self._door.rows(path, "campaigns", fields=f"{_CAMPAIGN},{_SHARING}"))
         ad_sets = list(self._door.rows(path, "adsets", fields=_AD_SET))
         least = _least_of_campaigns(ad_sets, minimums)
+        learning = {str(body.get("campaign_id")) for body in ad_sets if learns(body)}
         for body in campaigns:
             found = _target(account, body, Level.CAMPAIGN, least.get(str(body.get("id"))))
             if found is not None:
                 self._known[found.key] = found
-                yield found
+                yield replace(found, learning=found.budget_id in learning)
         for body in ad_sets:
             found = _target(account, body, Level.AD_GROUP, _least(body, minimums))
             if found is not None:
                 self._known[found.key] = found
-                yield found
+                yield replace(found, learning=learns(body))
 
     def check(self, account: Account, change: BudgetChange) -> None:
         """Raise what `set` would raise, as far as Meta can tell: by its own validation, and by its history.

@@ -106,14 +106,22 @@ def _entity(account: Account, kind: EntityKind, body: Body, parent: str | None, 
     )
 
 
+def learns(ad_set: Body) -> bool:
+    """Return whether an ad set is in its learning phase; one whose learning is limited has left it."""
+    return _stage(ad_set) == "LEARNING"
+
+
 def _met(known: set[str], parent: object) -> str | None:
     return parent if isinstance(parent, str) and parent in known else None
 
 
 def _learning(body: Body) -> tuple[str, ...]:
-    stage = body.get("learning_stage_info") or {}
-    tag = _LEARNING.get(str(stage.get("status")))
+    tag = _LEARNING.get(_stage(body))
     return (tag,) if tag else ()
+
+
+def _stage(ad_set: Body) -> str:
+    return str((ad_set.get("learning_stage_info") or {}).get("status"))
 
 
 def _audiences(account: Account, ad_sets: Iterable[Body], options: Options) -> Iterator[Entity]:

@@ -52,17 +52,23 @@ def status_of(entity: Json) -> EntityStatus:
 
 def budgets(client: Client, account: Account) -> Iterator[Held]:
     """Yield the budgets, each with its holder; one without a limit is none."""
+    groups = list(ad_groups(client, account))
+    learning = {group["campaign_id"] for group in groups if _learns(group)}
     optimised = set()
     for campaign in campaigns(client, account):
         if campaign.get("budget_optimize_on"):
             optimised.add(campaign["campaign_id"])
-            yield from _held(account, campaign, "campaign", Level.CAMPAIGN)
-    for group in ad_groups(client, account):
+            yield from _held(account, campaign, "campaign", Level.CAMPAIGN, campaign["campaign_id"] in learning)
+    for group in groups:
         if group["campaign_id"] not in optimised:
-            yield from _held(account, group, "adgroup", Level.AD_GROUP)
+            yield from _held(account, group, "adgroup", Level.AD_GROUP, _learns(group))
 
 
-def _held(account: Account, entity: Json, holder: Holder, level: Level) -> Iterator[Held]:
+def _learns(group: Json) -> bool:
+    return group.get("learning_phase") == "LEARNING"
+
+
+def _held(account: Account, entity: Json, holder: Holder, level: Level, learning: bool) -> Iterator[Held]:
     mode = entity["budget_mode"]
     if mode not in _DAILY and mode != _TOTAL:
         return
@@ -78,5 +84,6 @@ def _held(account: Account, entity: Json, holder: Holder, level: Level) -> Itera
         minimum=Money.of(_LEAST[holder], account.currency),
         quantum_micros=minor_unit_micros(account.currency),
         etag=str(entity.get("modify_time", "")),
+        learning=learning,
     )
     yield Held(target, holder)

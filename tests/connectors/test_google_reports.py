@@ -286,7 +286,7 @@ def test_impression_shares_are_read_and_their_bounds_are_not_taken_for_figures(h
         assert found == ((None, None) if hidden else (share, lost))
 
 
-def test_learning_is_a_tag(hands):
+def test_learning_is_a_tag_and_is_told_of_the_budget(hands):
     hand, connector = hands()
     campaign = hand.account.campaigns()[1]
     budget = next(b for b in connector.budgets() if b.budget_id == str(campaign.budget_id))
@@ -294,6 +294,7 @@ def test_learning_is_a_tag(hands):
     tags = {e.entity_id: e.tags for e in connector.entities() if e.kind is EntityKind.CAMPAIGN}
     assert tags[str(campaign.campaign_id)] == ("search", "learning")
     assert sum("learning" in each for each in tags.values()) == 1
+    assert [b.budget_id for b in connector.budgets() if b.learning] == [budget.budget_id]
 
 
 def test_amounts_that_floats_cannot_hold_are_rounded_to_the_micro():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.contract import Account, BuildContext, EntityKind
+from connectors.contract import Account, BuildContext, EntityKind, Level
 from connectors.diagnosis import Verdict
 from connectors.errors import AskMarketer, BadInput, OutcomeUnknown, RetryLater, Stop
 from connectors.meta.failures import Failure, TooMuch, family
@@ -291,3 +291,15 @@ def test_ad_sets_tell_their_learning_stage(make):
     assert ("learning",) in tags
     assert set(tags) <= {("learning",), ("learning-limited",), ()}
     assert len(set(tags)) > 1
+
+
+def test_a_budget_learns_where_its_ad_sets_do_whoever_holds_it(make):
+    bench = make()
+    assert not any(budget.learning for budget in bench.connector().budgets())
+    seen = set()
+    for index, before in enumerate(bench.account.campaigns()):
+        bench.account.set_budget(index, 2 * before.budget_micros)
+        learning = {budget for budget in bench.connector().budgets() if budget.learning} - seen
+        assert {budget.amount.micros for budget in learning} == {2 * before.budget_micros}
+        seen |= learning
+    assert {budget.holder for budget in seen} == {Level.CAMPAIGN, Level.AD_GROUP}

@@ -70,6 +70,15 @@ def test_a_year_equals_the_books_to_the_cent_and_the_count(platform, currency):
     assert told == books
 
 
+@pytest.mark.parametrize("knobs", [{}, {"audiences": (1, 1)}])
+def test_the_budget_of_a_learning_ad_group_learns(platform, knobs):
+    of = platform(days=40, **knobs)
+    before = of.account.campaigns()[0]
+    assert not any(budget.learning for budget in of.connector().budgets())
+    of.account.set_budget(0, 2 * before.budget_micros)
+    assert {b.amount.micros for b in of.connector().budgets() if b.learning} == {2 * before.budget_micros}
+
+
 def test_half_of_all_reads_are_throttled_and_no_row_is_lost_or_doubled(platform):
     of = platform(days=60)
     of.faults.script("read", *[Fault.THROTTLED, None] * 10)
