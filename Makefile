@@ -49,7 +49,7 @@ peers: .venv/ready  ## Make .venv-peers, in which benchmarks/peers*.py compare u
 lock: .venv/ready  ## Write requirements.lock and benchmarks/peers.lock anew.
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header \
 		--extra dev --extra cluster --extra postgres --extra google --extra meta --extra ga4 --extra warehouse --extra awin \
-		--extra tiktok --extra linkedin --extra microsoft --python-version 3.12 pyproject.toml -o requirements.lock
+		--extra tiktok --extra linkedin --extra microsoft --extra oidc --extra mcp --python-version 3.12 pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header \
 		--python-version 3.12 benchmarks/peers.in -o benchmarks/peers.lock
 
