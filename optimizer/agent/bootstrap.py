@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from importlib import metadata
@@ -50,26 +51,40 @@ def open_house(config: Path, clock: Clock | None = None) -> Iterator[House]:
             context = BuildContext(name, table.options, home, f"{config.name} [connectors.{name}]", clock.now)
             built = held.enter_context(closing(registry.build(table.kind, context)))
             connectors[name] = Guarded(built, breakers)
-        yield House(
-            name=settings.portfolio.name,
-            store=store,
-            connectors=connectors,
-            goals=configuration.goals(settings, str(config)),
-            guards=configuration.guardrails(settings),
-            policy=policy(settings),
-            autonomy=approval.Autonomy(**settings.autonomy.model_dump()),
-            windows=tuple(map(approval.Window.parse, settings.windows.writes)),
-            tenure=Tenure(store, clock, _myself()),
-            clock=clock,
-            notifier=notifier(settings),
-            time_zone=settings.portfolio.time_zone,
-            history_days=settings.portfolio.history_days,
-            valid_for=timedelta(hours=settings.approval.valid_hours),
-            code_version=code_version(),
-            rotation=configuration.rotation(settings),
-            calendar=Calendar(settings.events, settings.holidays),
-            breakers=breakers,
-        )
+        yield replace(house_of(settings, str(config), store, clock), connectors=connectors, breakers=breakers)
+
+
+def house_of(settings: configuration.Settings, named: str, store: Store, clock: Clock) -> House:
+    """Return a house without connectors: it plans, judges and tells, and reaches no platform.
+
+    Args:
+        settings: What was loaded.
+        named: How errors call the settings file.
+        store: Open.
+        clock: Tells the time.
+
+    Raises:
+        SettingsError: The goals make no sense.
+    """
+    return House(
+        name=settings.portfolio.name,
+        store=store,
+        connectors={},
+        goals=configuration.goals(settings, named),
+        guards=configuration.guardrails(settings),
+        policy=policy(settings),
+        autonomy=approval.Autonomy(**settings.autonomy.model_dump()),
+        windows=tuple(map(approval.Window.parse, settings.windows.writes)),
+        tenure=Tenure(store, clock, _myself()),
+        clock=clock,
+        notifier=notifier(settings),
+        time_zone=settings.portfolio.time_zone,
+        history_days=settings.portfolio.history_days,
+        valid_for=timedelta(hours=settings.approval.valid_hours),
+        code_version=code_version(),
+        rotation=configuration.rotation(settings),
+        calendar=Calendar(settings.events, settings.holidays),
+    )
 
 
 @contextmanager

@@ -47,6 +47,7 @@ from optimizer.agent.settings_types import (
     Text,
     Zone,
 )
+from optimizer.agent.settings_web import WebTable
 from optimizer.goals import Counting, Explore, Goals, GoalsError, Limit, Pin, Sharing
 from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import Objective
@@ -353,6 +354,7 @@ class Settings(_Layered):
     windows: WindowsTable = WindowsTable()
     daemon: DaemonTable = DaemonTable()
     notify: NotifyTable = NotifyTable()
+    web: WebTable = WebTable()
     store: StoreTable = StoreTable()
     refit: RefitTable = RefitTable()
     lift_tests: tuple[LiftTestTable, ...] = ()

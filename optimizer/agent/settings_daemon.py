@@ -26,7 +26,12 @@ def _window(text: str) -> str:
     return text
 
 
-def _place(text: str) -> str:
+def address_of(text: str) -> str:
+    """Return a `host:port` as it is, or an empty text.
+
+    Raises:
+        ValueError: It is neither.
+    """
     host, colon, port = text.rpartition(":")
     if text and (not colon or not host or not port.isdigit() or int(port) > 65_535):
         raise ValueError(
@@ -67,7 +72,7 @@ class DaemonTable(Table):
     keep_runs_days: Positive = Field(
         90.0, description="Days for which the runs of jobs are kept; the newest of each job always is."
     )
-    listen: Annotated[str, AfterValidator(_place)] = Field(
+    listen: Annotated[str, AfterValidator(address_of)] = Field(
         _LOOPBACK, description="host:port of /healthz, /readyz and /metrics; an empty text for none."
     )
 

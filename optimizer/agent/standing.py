@@ -1,10 +1,11 @@
-"""Where the slow tier stands: which priors are in force, what came of the last refit, and when the next is due."""
+"""How things stand: what each job did last; which priors are in force, and when the next refit is due."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from optimizer.plan.office import JobRun
 from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.refits import RefitRecord
 from optimizer.ports import Store
@@ -43,3 +44,11 @@ def standing(store: Store, now: datetime, every_days: int) -> Standing:
     last_of_ads = next((refit for refit in newest if refit.about_ads), None)
     due = None if last is None else last.fitted_at + timedelta(days=every_days)
     return Standing(now, store.latest_priors(now), last, due, store.latest_ad_priors(now), last_of_ads)
+
+
+def newest_runs(store: Store) -> list[JobRun]:
+    """Return the newest run of each job, by name."""
+    found: dict[str, JobRun] = {}
+    for run in store.runs(limit=200):
+        found.setdefault(run.job, run)
+    return [found[job] for job in sorted(found)]

@@ -2,5 +2,6 @@
 
 from optimizer.decide.decision import NOTHING_FIXED, Choice, choose, decide, tell
 from optimizer.decide.horizon import horizon
+from optimizer.decide.pictures import Curve, Picture, Seen, pictures
 
-__all__ = ["NOTHING_FIXED", "Choice", "choose", "decide", "horizon", "tell"]
+__all__ = ["NOTHING_FIXED", "Choice", "Curve", "Picture", "Seen", "choose", "decide", "horizon", "pictures", "tell"]

@@ -315,6 +315,20 @@ def run(
 
 
 @app.command()
+def web(
+    config: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--config", "-c", envvar="OUTLAY_CONFIG", help="A settings file, or a folder of such; may be repeated."
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Serve the page alone, where `outlay run` does not: people decide, and nothing is written until the agent runs."""
+    _act("web", configs=config or [_CONFIG], json=json)
+
+
+@app.command()
 def pause(
     reason: Annotated[str, typer.Option(help="Why; kept, and told to whoever asks.")],
     config: Config = _CONFIG,

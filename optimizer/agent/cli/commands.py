@@ -318,6 +318,7 @@ COMMANDS: Final[Mapping[str, Callable[..., Answer]]] = {
     "backtest": backtest,
     "refit": refit,
     "run": office.run,
+    "web": office.web,
     "pause": office.pause,
     "resume": office.resume,
     "status": checks.status,

@@ -15,8 +15,10 @@ from optimizer.agent.cli.answers import Answer, Exit
 from optimizer.agent.cli.person import person
 from optimizer.agent.clock import SystemClock
 from optimizer.agent.daemon import serve
+from optimizer.agent.daemon.logs import configure
 from optimizer.agent.secrecy import redacted
 from optimizer.agent.settings import SettingsError
+from optimizer.agent.standing import newest_runs
 from optimizer.plan.circuit import Circuit
 from optimizer.plan.office import Brake, JobRun, Lease
 from optimizer.plan.recommendation import adapter
@@ -30,6 +32,24 @@ def run(configs: Sequence[Path]) -> Answer:
     except OSError as error:
         mend = "Mend: set another [daemon] listen, or end what listens there"
         raise SettingsError([f"[daemon] listen: {error.strerror or error}. {mend}."]) from None
+    return Answer("", {"ended": "in order"})
+
+
+def web(configs: Sequence[Path]) -> Answer:
+    """Serve the page until the process is asked to end."""
+    from optimizer.agent.web import open_premises, serve_page  # noqa: PLC0415 - slow to load, and run loads it itself
+
+    clock = SystemClock()
+    configure()
+    with open_premises([file for config in configs for file in _files(config)], clock) as premises:
+        address = premises[0].settings.web.listen
+        if not address:
+            raise SettingsError(["[web] listen is empty, so that no page is served. Mend: write host:port there."])
+        try:
+            serve_page(premises, clock, address)
+        except OSError as error:
+            mend = "Mend: set another [web] listen, or end what listens there"
+            raise SettingsError([f"[web] listen: {error.strerror or error}. {mend}."]) from None
     return Answer("", {"ended": "in order"})
 
 
@@ -65,7 +85,7 @@ def office_words(store: Store, now: datetime) -> list[str]:
     if brake is not None and brake.on:
         lines.append(f"Writes are PAUSED since {brake.at:%Y-%m-%d %H:%M} UTC by {brake.actor}: {brake.reason}")
     lines += [_circuit_words(circuit) for circuit in _open(store)]
-    lines += [_run_words(run) for run in newest(store)]
+    lines += [_run_words(run) for run in newest_runs(store)]
     return lines
 
 
@@ -76,7 +96,7 @@ def office_data(store: Store) -> dict[str, Any]:
         "leader": None if leader is None else adapter(Lease).dump_python(leader, mode="json"),
         "brake": None if brake is None else adapter(Brake).dump_python(brake, mode="json"),
         "circuits": [adapter(Circuit).dump_python(circuit, mode="json") for circuit in _open(store)],
-        "jobs": [adapter(JobRun).dump_python(run, mode="json") for run in newest(store)],
+        "jobs": [adapter(JobRun).dump_python(run, mode="json") for run in newest_runs(store)],
     }
 
 
@@ -96,14 +116,6 @@ def without_settings(config: Path, error: SettingsError | ConnectorError, now: d
         raise error
     told = redacted(f"{error}\nThe agent goes on with the settings that it read before:")
     return Answer(Text("\n".join([told, *words])), {"error": str(error), "agent": data}, Exit.ERROR)
-
-
-def newest(store: Store) -> list[JobRun]:
-    """The newest run of each job, by name."""
-    found: dict[str, JobRun] = {}
-    for run in store.runs(limit=200):
-        found.setdefault(run.job, run)
-    return [found[job] for job in sorted(found)]
 
 
 def _thrown(config: Path, *, stops: bool, reason: str, actor: str | None) -> Answer:

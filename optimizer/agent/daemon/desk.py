@@ -58,7 +58,7 @@ class Desk:
         """
         self.name = str(config)
         self.seen = Seen()
-        self._config, self._clock, self._shared = config, clock, shared or Shared()
+        self.config, self._clock, self._shared = config, clock, shared or Shared()
         self._held = ExitStack()
         self._house: House | None = None
         self._board: Board | None = None
@@ -81,13 +81,13 @@ class Desk:
         Raises:
             SettingsError, StoreError, ConnectorError: What cannot be opened, with the mend.
         """
-        written = self._config.stat().st_mtime if self._config.exists() else None
-        settings = configuration.load(self._config)
-        url = configuration.store_url(settings.store, self._config.resolve().parent)
+        written = self.config.stat().st_mtime if self.config.exists() else None
+        settings = configuration.load(self.config)
+        url = configuration.store_url(settings.store, self.config.resolve().parent)
         if url == self._url and not is_there(url):
             raise StoreGone("the database", replaced=False)
-        with self._shared.claims.taking(self._config, settings.portfolio.name, url), ExitStack() as held:
-            house = held.enter_context(open_house(self._config, self._clock))
+        with self._shared.claims.taking(self.config, settings.portfolio.name, url), ExitStack() as held:
+            house = held.enter_context(open_house(self.config, self._clock))
             self.leave()
             self._held = held.pop_all()
         house = replace(house, do_all=self._shared.do_all)
@@ -98,7 +98,7 @@ class Desk:
         house.tenure.leaving = self._leaving
         self.name = house.name
         self._timetable = _timetable(settings)
-        self._refits = Refits(self._config, settings, house.store)
+        self._refits = Refits(self.config, settings, house.store)
 
     def look(self) -> None:
         """Do whatever is due. Never raises: trouble is told in `seen` and in the log, and the next look tries again."""
@@ -183,7 +183,7 @@ class Desk:
     def _reloaded(self) -> str:
         """Open the house, or open it anew after an edit of its settings; the old stand if the new cannot be read."""
         try:
-            written = self._config.stat().st_mtime
+            written = self.config.stat().st_mtime
         except OSError:
             written = None
         if (self._house or self._refused) and written == self._written and self._clock.now() < self._again:
@@ -194,7 +194,7 @@ class Desk:
             self._written, self._again = written, self._clock.now() + RESTED
             self._refused = f"{_SETTINGS if self._house else ''}{told(self.name, 'settings', error)}"
             return self._refused
-        _LOG.info("settings read", portfolio=self.name, file=str(self._config))
+        _LOG.info("settings read", portfolio=self.name, file=str(self.config))
         return ""
 
     def _settle_settings(self, house: House, trouble: str) -> None:

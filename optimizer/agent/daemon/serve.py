@@ -8,7 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
@@ -25,7 +25,7 @@ from optimizer.agent.daemon.crew import Crew, CrewExecutor
 from optimizer.agent.daemon.desk import Desk
 from optimizer.agent.daemon.health import Door, at_a_stand
 from optimizer.agent.daemon.logs import configure
-from optimizer.agent.daemon.seen import told
+from optimizer.agent.daemon.seen import KNOWN, told
 from optimizer.agent.settings import SettingsError
 from optimizer.agent.settings_daemon import DaemonTable
 from optimizer.agent.workers import Workers, one_by_one
@@ -35,6 +35,7 @@ _LOG: Final = structlog.get_logger("outlay.daemon")
 _THREADS: Final = 16  # looks at a time, beside those that wait for long
 _KEEPERS: Final = 4  # threads that renew leases; long looks must not keep them waiting
 _KEEP_SECONDS: Final = 10.0
+_ANOTHER: Final = "Mend: set another [web] listen, or an empty text for no page"
 _BREATH: Final = 5.0  # seconds between two signs of life to a watchdog
 _LOOKS_A_SECOND: Final = 50.0
 """Over all portfolios: a look at an idle one costs milliseconds, so that with more of them each looks less often."""
@@ -86,9 +87,10 @@ def _serve(desks: Sequence[Desk], table: DaemonTable, clock: _Clock, stop: Event
         scheduler.start()
         _LOG.info("started", portfolios=[desk.name for desk in desks])
         _notify("READY=1")
-        while not stop.wait(_BREATH):
-            if not at_a_stand(desks, clock.now()):
-                _notify("WATCHDOG=1")
+        with _page(desks, clock):
+            while not stop.wait(_BREATH):
+                if not at_a_stand(desks, clock.now()):
+                    _notify("WATCHDOG=1")
         _notify("STOPPING=1")
         scheduler.shutdown(wait=True)  # each look ends its write in hand first
     for desk in desks:
@@ -185,6 +187,27 @@ def _listening(address: str, desks: Sequence[Desk], clock: _Clock) -> Iterator[N
         yield
     finally:
         door.close()
+
+
+@contextmanager
+def _page(desks: Sequence[Desk], clock: _Clock) -> Iterator[None]:
+    """Serve the page of all portfolios that can be opened; the agent goes on without one that cannot be served."""
+    from optimizer.agent.web import open_premises, served_page  # noqa: PLC0415 - slow to load: the first look is not
+
+    with ExitStack() as held:
+        opened = []
+        for desk in desks:
+            try:
+                opened += held.enter_context(open_premises([desk.config], clock))
+            except KNOWN as error:
+                told(desk.name, "page", error)
+        address = next((each.settings.web.listen for each in opened), "")
+        if address:
+            try:
+                _LOG.info("page", port=held.enter_context(served_page(opened, clock, address)))
+            except OSError as error:
+                _LOG.error("page not served", why=f"[web] listen: {error.strerror or error}. {_ANOTHER}.")
+        yield
 
 
 @contextmanager

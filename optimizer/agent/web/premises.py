@@ -1,0 +1,180 @@
+"""One portfolio as the page knows it: settings, store, and what was drawn of its recommendations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from optimizer.agent import settings as configuration
+from optimizer.agent.bootstrap import house_of, open_house, open_store
+from optimizer.agent.cycle import House
+from optimizer.agent.deciding import Surroundings
+from optimizer.agent.settings import Settings, SettingsError
+from optimizer.decide import Picture, pictures
+from optimizer.goals import Goals
+from optimizer.guardrails import Guardrails
+from optimizer.plan.recommendation import Event, Intent, Record, from_json
+from optimizer.plan.snapshot import Snapshot
+from optimizer.ports import Clock, SnapshotQuery, Store
+
+_KEPT_RECORDS: Final = 64
+_KEPT_PICTURES: Final = 4  # of 300 budgets each a megabyte or so
+_LISTED: Final = 200
+
+
+class Premises:
+    """A portfolio at the page. What is read is kept until its history has grown, since many look and few decide.
+
+    Attributes:
+        slug: Its name in addresses.
+        store: Open for as long as the page is served.
+        trouble: Why settings that were edited are not used; empty while they are.
+    """
+
+    def __init__(self, config: Path, clock: Clock, store: Store) -> None:
+        """Take a portfolio whose store is open.
+
+        Args:
+            config: The settings file.
+            clock: Tells the time.
+            store: The one that the settings name.
+
+        Raises:
+            SettingsError: The settings make no sense.
+        """
+        self._config, self._clock, self._lock = config, clock, Lock()
+        self._read: tuple[float, Settings] = (config.stat().st_mtime, configuration.load(config))
+        self.store = store
+        self.trouble = ""
+        self.slug = slug(self._read[1].portfolio.name)
+        self._record = lru_cache(_KEPT_RECORDS)(self._read_record)
+        self._records = lru_cache(1)(self._read_records)
+        self._pictures = lru_cache(_KEPT_PICTURES)(self._draw)
+        self._seen = lru_cache(1)(self._look)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the file as it stands; those that were read before where it cannot be used."""
+        try:
+            written = self._config.stat().st_mtime
+        except OSError:
+            written = 0.0
+        with self._lock:
+            if written != self._read[0]:
+                try:
+                    self._read, self.trouble = (written, configuration.load(self._config)), ""
+                except SettingsError as error:
+                    self._read, self.trouble = (written, self._read[1]), str(error)
+            return self._read[1]
+
+    @property
+    def house(self) -> House:
+        """A house without connectors, for what reaches no platform."""
+        return house_of(self.settings, str(self._config), self.store, self._clock)
+
+    @contextmanager
+    def connected(self) -> Iterator[House]:
+        """Open a house with its connectors, for what reads live budgets.
+
+        Raises:
+            SettingsError, StoreError, ConnectorError: It cannot be opened, with the mend.
+        """
+        with open_house(self._config, self._clock) as house:
+            yield house
+
+    def record(self, rec_id: str, revision: int | None = None) -> Record:
+        """Return a revision as it stands.
+
+        Raises:
+            NotFound: There is none.
+        """
+        return self._record(rec_id, revision, self.entries)
+
+    def records(self) -> tuple[Record, ...]:
+        """Return the newest recommendations as they stand, the newest first."""
+        return self._records(self.entries)
+
+    def events(self, rec_id: str) -> tuple[Event, ...]:
+        """Return a recommendation's history, oldest first."""
+        return self.store.events(rec_id)
+
+    def intents(self, record: Record) -> tuple[Intent, ...]:
+        """Return the writes of a revision in their order."""
+        return self.store.intents(record.recommendation.rec_id, record.recommendation.revision)
+
+    def before(self, record: Record) -> Record | None:
+        """Return the recommendation before this one, or the revision that this one edits; None for none."""
+        made = record.recommendation
+        if made.revision > 1:
+            return self.record(made.rec_id, made.revision - 1)
+        older = (known for known in self.records() if known.recommendation.created_at < made.created_at)
+        return next(older, None)
+
+    def pictures(self, record: Record) -> dict[str, Picture]:
+        """Return what stands behind the lines of a revision, by key; empty for a rollback, which nobody decided."""
+        return self._pictures(
+            record.recommendation.plan_hash, record.recommendation.rec_id, record.recommendation.revision
+        )
+
+    def seen(self) -> Snapshot:
+        """Return what is known of the portfolio now; read anew with each minute and each step of the history."""
+        now = self._clock.now()
+        return self._seen(self.entries, now.strftime("%Y-%m-%d %H:%M"), self.house.today())
+
+    @property
+    def entries(self) -> int:
+        """The number of the history's newest entry: what was read before it grew is as it was."""
+        return self.store.pulse().entries
+
+    def _read_record(self, rec_id: str, revision: int | None, _entries: int) -> Record:
+        return self.store.record(rec_id, revision)
+
+    def _read_records(self, _entries: int) -> tuple[Record, ...]:
+        return self.store.records(limit=_LISTED)
+
+    def _look(self, _entries: int, _minute: str, today: date) -> Snapshot:
+        house = self.house
+        query = SnapshotQuery(self._clock.now(), today, house.history_days, house.goals.currency, house.time_zone)
+        return self.store.snapshot(query)
+
+    def _draw(self, _plan_hash: str, rec_id: str, revision: int) -> dict[str, Picture]:
+        made = self.store.record(rec_id, revision).recommendation
+        basis = self.store.basis(rec_id, revision)
+        if basis is None:
+            return {}
+        told = made.decision
+        wanted, guards = from_json(Goals, basis.goals), from_json(Guardrails, basis.guards)
+        around = from_json(Surroundings, basis.around)
+        query = SnapshotQuery(
+            basis.known_at, told.as_of, basis.days, told.currency, told.time_zone, restated_within=guards.doubt
+        )
+        reach = {line.key: line.proposed.micros / 1e6 for line in told.lines}
+        drawn = pictures(self.store.snapshot(query), wanted, around.occasions, reach, made.seed)
+        return {str(picture.key): picture for picture in drawn}
+
+
+@contextmanager
+def open_premises(configs: Sequence[Path], clock: Clock) -> Iterator[tuple[Premises, ...]]:
+    """Open portfolios for the page, each with a name of its own in addresses.
+
+    Raises:
+        SettingsError, StoreError: One of them cannot be opened, or two have one name, with the mend.
+    """
+    with ExitStack() as held:
+        opened = [Premises(config, clock, held.enter_context(open_store(config))) for config in configs]
+        slugs = [premises.slug for premises in opened]
+        if twice := sorted({each for each in slugs if slugs.count(each) > 1}):
+            words = f"two portfolios would have the address /{twice[0]}/"
+            raise SettingsError([f"{words}. Mend: give them different names in [portfolio]."])
+        yield tuple(opened)
+
+
+def slug(name: str) -> str:
+    """Return a portfolio's name as it stands in addresses: lower case letters, digits and single hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "portfolio"

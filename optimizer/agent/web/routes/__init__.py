@@ -1,0 +1,27 @@
+"""What can be asked of the page, a module for each screen."""
+
+from optimizer.agent.web.routes import (
+    boards,
+    entrance,
+    history,
+    live,
+    money,
+    overview,
+    recommendation,
+    rules,
+    switch,
+)
+
+ROUTERS = (
+    entrance.router,
+    overview.router,
+    recommendation.router,
+    boards.router,
+    history.router,
+    live.router,
+    money.router,
+    rules.router,
+    switch.router,
+)
+
+__all__ = ["ROUTERS"]

@@ -1,0 +1,43 @@
+"""The kill switch, on every screen: it stops the next write within a second, and says who threw it and why."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from optimizer.agent.web.gate import Approver, Viewer, Visitor
+from optimizer.agent.web.pages import page
+from optimizer.plan.office import Brake
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.post("/{portfolio}/pause")
+def pause(request: Request, visitor: Approver, reason: Annotated[str, Form()] = "") -> Response:
+    """Stop writes."""
+    return _thrown(request, visitor, reason, stops=True)
+
+
+@router.post("/{portfolio}/resume")
+def resume(request: Request, visitor: Approver, reason: Annotated[str, Form()] = "") -> Response:
+    """Let writes go on."""
+    return _thrown(request, visitor, reason, stops=False)
+
+
+@router.get("/{portfolio}/switch")
+def switch(request: Request, visitor: Viewer) -> Response:
+    """Show the switch by itself, and every throw of it."""
+    facts = {"throws": visitor.premises.store.brakes()[::-1], "trouble": ""}
+    return page(request, visitor.premises, "switch.html", facts, visitor=visitor)
+
+
+def _thrown(request: Request, visitor: Visitor, reason: str, *, stops: bool) -> Response:
+    try:
+        brake = Brake(stops, visitor.now, visitor.user.name, reason.strip())
+    except ValueError as error:
+        facts = {"throws": visitor.premises.store.brakes()[::-1], "trouble": f"{error}."}
+        return page(request, visitor.premises, "switch.html", facts, visitor=visitor, status=422)
+    visitor.premises.store.throw_brake(brake)
+    return RedirectResponse(f"/{visitor.premises.slug}/?said={'paused' if stops else 'resumed'}", 303)

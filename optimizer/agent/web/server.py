@@ -1,0 +1,93 @@
+"""The page served: in the foreground, or in a thread beside the agent."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Thread
+from typing import Final
+
+import structlog
+import uvicorn
+
+from optimizer.agent.web.app import build
+from optimizer.agent.web.premises import Premises
+from optimizer.ports import Clock
+
+_LOG: Final = structlog.get_logger("outlay.web")
+_GRACE_SECONDS: Final = 5
+
+
+def serve(premises: Sequence[Premises], clock: Clock, address: str) -> None:
+    """Serve until the process is asked to end.
+
+    Args:
+        premises: The portfolios.
+        clock: Tells the time.
+        address: host:port.
+
+    Raises:
+        OSError: The port is taken.
+    """
+    listening = _bound(address)
+    _LOG.info("page", address=f"http://{address}/")
+    _server(premises, clock).run([listening])
+
+
+@contextmanager
+def served(premises: Sequence[Premises], clock: Clock, address: str) -> Iterator[int]:
+    """Serve from a thread for as long as the context is open.
+
+    Args:
+        premises: The portfolios.
+        clock: Tells the time.
+        address: host:port; port 0 for a free one.
+
+    Yields:
+        The port.
+
+    Raises:
+        OSError: The port is taken.
+    """
+    listening = _bound(address)
+    server = _server(premises, clock)
+    thread = Thread(target=_run, args=(server, listening), name="page", daemon=True)
+    thread.start()
+    try:
+        yield int(listening.getsockname()[1])
+    finally:
+        server.should_exit = True
+        thread.join(2 * _GRACE_SECONDS)
+
+
+def _run(server: uvicorn.Server, listening: socket.socket) -> None:
+    server.run([listening])  # outside the main thread it leaves signals alone
+
+
+def _server(premises: Sequence[Premises], clock: Clock) -> uvicorn.Server:
+    behind = any(each.settings.web.address.startswith("https://") for each in premises)
+    return uvicorn.Server(
+        uvicorn.Config(
+            build(premises, clock),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=behind,
+            forwarded_allow_ips="127.0.0.1",
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+    )
+
+
+def _bound(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host.strip("[]"), int(port)))
+    except OSError:
+        listening.close()
+        raise
+    return listening
