@@ -21,6 +21,7 @@ from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import Snapshot
+from optimizer.ports_people import People
 
 LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """When names were read of which nobody says when."""
@@ -132,7 +133,7 @@ class ClockWentBack(StoreError):  # noqa: N818
 
 
 class NotFound(StoreError):  # noqa: N818
-    """There is no such recommendation or experiment."""
+    """There is no such recommendation, experiment or user."""
 
 
 class Office(Protocol):
@@ -250,7 +251,7 @@ class Office(Protocol):
         ...
 
 
-class Store(Office, Protocol):
+class Store(Office, People, Protocol):
     """Where everything that was learnt, proposed, approved and written is kept; each method is one transaction."""
 
     def ingest(self, rows: Iterable[PerformanceRow]) -> IngestReport:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import settings
 
+from optimizer.agent import passwords
 from tests.postgres_server import Server, running_server
 
 settings.register_profile("same", deadline=None, derandomize=True)
@@ -32,3 +34,9 @@ def new_postgres(postgres_server):
     url = postgres_server.new()
     yield url
     postgres_server.drop(url)
+
+
+@pytest.fixture
+def cheap_passwords(monkeypatch):
+    """Passwords hashed at next to no cost, in the form in which all are."""
+    monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Final
 
 from optimizer import approval
-from optimizer.agent.store.terms import BREAKER, LEAD, SWITCH
+from optimizer.agent.store import admission
+from optimizer.agent.store.terms import BREAKER, LEAD, PEOPLE, SWITCH
 from optimizer.approval import Testimony
 from optimizer.goals import Goals
 from optimizer.plan.audit import Entry
@@ -57,25 +58,38 @@ def entries(store: Store, page: int = 1_000) -> Iterator[Entry]:
 
 def contradictions(store: Store) -> Iterator[str]:
     """Say what is stored and is not what the history says of it; to be asked once the chain itself holds."""
-    told, thrown = _testimonies(store)
+    told, thrown, people = _testimonies(store)
     kept = [content_hash(brake) for brake in store.brakes()]
     if kept != thrown:
         yield "the throws of the kill switch are not those that the history tells of"
+    yield from _of_people(store, people)
     yield from store.stray()
     for name in sorted(told.keys() | set(_revisions(store))):
         yield from _of_revision(store, name, told.get(name))
 
 
-def _testimonies(store: Store) -> tuple[dict[tuple[str, int], Testimony], list[str]]:
-    """What the history says of each revision, and the hashes of the throws of the kill switch."""
+def _of_people(store: Store, told: admission.Testimony) -> Iterator[str]:
+    try:
+        users, tokens = store.users(), store.tokens()
+    except ValueError as error:
+        yield f"a user or token cannot be read: {error}"
+        return
+    yield from told.contradictions(users, tokens)
+
+
+def _testimonies(store: Store) -> tuple[dict[tuple[str, int], Testimony], list[str], admission.Testimony]:
+    """What the history says of each revision, the hashes of the throws of the kill switch, and what of people."""
     told: dict[tuple[str, int], Testimony] = {}
     thrown: list[str] = []
+    people = admission.Testimony()
     for entry in entries(store):
         if entry.event.rec_id == SWITCH:
             thrown.append(entry.subject)
+        elif entry.event.rec_id == PEOPLE:
+            people.hear(entry)
         elif entry.event.rec_id not in (BREAKER, LEAD):
             told.setdefault((entry.event.rec_id, entry.event.revision), Testimony()).hear(entry)
-    return told, thrown
+    return told, thrown, people
 
 
 def _revisions(store: Store) -> Iterator[tuple[str, int]]:

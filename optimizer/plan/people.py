@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-_NAME: Final = re.compile(r"[^\s:/\\]([^:/\\\x00-\x1f\x7f]{0,62}[^\s:/\\])?")
+LONGEST: Final = 64
+"""Signs of a name or a label, at most."""
+
+_NAME: Final = re.compile(rf"[^\s:/\\]([^:/\\]{{0,{LONGEST - 2}}}[^\s:/\\])?")
+_SUBJECT: Final = re.compile(r"\S+ \S.*")
+_PHC: Final = "$argon2id$"
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def known_as(name: str) -> str:
+    """Return what a name is compared by: two that differ in case, or in how their signs are put together, are one."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 class Role(StrEnum):
@@ -37,26 +49,31 @@ class User:
         created_at: Aware UTC.
 
     Raises:
-        ValueError: The name is empty, too long, or has signs that no name needs; no way to log in is given.
+        ValueError: The name is empty, too long, or has signs that no name needs; no way to log in is given; the
+            password is not hashed, or the subject is not two words.
     """
 
     name: str
     role: Role
-    password: str | None
+    password: str | None = field(repr=False)
     created_at: datetime
     subject: str | None = None
     active: bool = True
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise ValueError(f"{self.name!r} is no name: write 1 to 64 signs without : / \\ and blanks around")
+        if not _NAME.fullmatch(self.name) or not self.name.isprintable():
+            raise ValueError(f"{self.name!r} is no name: write 1 to {LONGEST} signs without : / \\ and blanks around")
         if self.password is None and self.subject is None:
             raise ValueError(f"{self.name} could not log in: give a password or a subject of an identity provider")
+        if self.password is not None and not self.password.startswith(_PHC):
+            raise ValueError(f"the password of {self.name} is not hashed")
+        if self.subject is not None and not (_SUBJECT.fullmatch(self.subject) and self.subject.isprintable()):
+            raise ValueError(f"the subject of {self.name} is not ISSUER SUBJECT, with one blank between")
 
     @property
     def known_as(self) -> str:
         """What the name is compared by."""
-        return self.name.casefold()
+        return known_as(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +87,29 @@ class Session:
         label: What a token is for; empty for a browser's session.
         created_at, until: When it was opened and when it ends; aware UTC.
         confirmed_at: When the password was given last; None for a token.
+
+    Raises:
+        ValueError: The secret is not hashed, it ends before it begins, a token says that somebody gave a password,
+            or its label is too long or cannot be printed.
     """
 
-    secret_hash: str
+    secret_hash: str = field(repr=False)
     user: str
     role: Role
     label: str
     created_at: datetime
     until: datetime
     confirmed_at: datetime | None
+
+    def __post_init__(self) -> None:
+        if not _SHA256.fullmatch(self.secret_hash):
+            raise ValueError("a session is known by the SHA-256 of its secret, in hex")
+        if self.until <= self.created_at:
+            raise ValueError(f"a session must end after it begins: {self.until} is not after {self.created_at}")
+        if self.is_token and self.confirmed_at is not None:
+            raise ValueError("nobody gives a password for a token")
+        if len(self.label) > LONGEST or not self.label.isprintable() or self.label != self.label.strip():
+            raise ValueError(f"{self.label!r} is no label: write 1 to {LONGEST} signs without blanks around")
 
     @property
     def is_token(self) -> bool:

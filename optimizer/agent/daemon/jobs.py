@@ -131,7 +131,7 @@ class Jobs:
         self._said = {key: words for key, words in self._said.items() if key[1] in subjects}
 
     def tidy(self, house: House, keep: timedelta) -> None:
-        """Forget old runs once a day, also where no daily job is ever due.
+        """Forget old runs, and sessions that have ended, once a day, also where no daily job is ever due.
 
         Raises:
             StoreError: The store does not answer.
@@ -140,6 +140,7 @@ class Jobs:
         if self._tidied == now.date():
             return
         forgotten = house.store.forget_runs(now - keep)
+        house.store.forget_sessions(now)
         self._tidied = now.date()
         if forgotten:
             _LOG.info("old runs forgotten", portfolio=house.name, runs=forgotten)

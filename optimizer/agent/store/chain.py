@@ -48,9 +48,13 @@ def events(connection: Connection, rec_id: str) -> tuple[Event, ...]:
 
 def last(session: Session, rec_id: str) -> Event | None:
     """Return the newest event of a recommendation, or of what stands in place of one; None without any."""
-    statement = select(t.Event).where(t.Event.rec_id == rec_id).order_by(col(t.Event.id).desc()).limit(1)
-    row = session.exec(statement).one_or_none()
-    return None if row is None else _event(row)
+    return next(iter(newest(session, rec_id, 1)), None)
+
+
+def newest(session: Session, rec_id: str, limit: int) -> tuple[Event, ...]:
+    """Return the newest events of what stands in place of a recommendation, the newest first."""
+    statement = select(t.Event).where(t.Event.rec_id == rec_id).order_by(col(t.Event.id).desc()).limit(limit)
+    return tuple(map(_event, session.exec(statement)))
 
 
 def entries(connection: Connection, after: int, limit: int) -> tuple[Entry, ...]:

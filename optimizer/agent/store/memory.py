@@ -27,7 +27,8 @@ from optimizer.agent.store import terms
 from optimizer.agent.store.assemble import MOVES_WINDOW, assemble
 from optimizer.agent.store.instants import to_instant
 from optimizer.agent.store.known import Cells, EntityKey, Groups, Known, KnownSeries, Revisions, Span
-from optimizer.agent.store.memory_office import MemoryOffice, seal
+from optimizer.agent.store.memory_office import seal
+from optimizer.agent.store.memory_people import MemoryPeople
 from optimizer.agent.store.rules import (
     LARGEST,
     acknowledged_at,
@@ -64,7 +65,7 @@ _Readings = dict[BudgetKey, list[tuple[int, BudgetTarget | None]]]  # None: it h
 _Statuses = dict[AdKey, list[tuple[int, AdState | None]]]  # likewise
 
 
-class MemoryStore(MemoryOffice):
+class MemoryStore(MemoryPeople):
     """`optimizer.ports.Store` in plain dictionaries; for one thread."""
 
     def __init__(self) -> None:

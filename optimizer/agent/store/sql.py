@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -11,7 +12,18 @@ from sqlalchemy import Connection
 
 from connectors.contract import Account, AdState, BudgetTarget, Entity, PerformanceRow
 from optimizer.agent.store import ads as statuses
-from optimizer.agent.store import catalogue, chain, experiments, facts, facts_postgres, ledger, office, refits, stray
+from optimizer.agent.store import (
+    catalogue,
+    chain,
+    experiments,
+    facts,
+    facts_postgres,
+    ledger,
+    office,
+    people,
+    refits,
+    stray,
+)
 from optimizer.agent.store import doubts as doubted
 from optimizer.agent.store.assemble import MOVES_WINDOW, assemble
 from optimizer.agent.store.engine import SqlDatabase
@@ -25,6 +37,7 @@ from optimizer.plan.circuit import Circuit
 from optimizer.plan.doubts import Doubt
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome, Pulse
+from optimizer.plan.people import Session, User
 from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
@@ -319,6 +332,69 @@ class SqlStore:
         """See `Store.circuits`."""
         with self._database.read() as connection:
             return office.circuits(connection)
+
+    def keep_user(self, before: User | None, after: User, by: str, now: datetime) -> None:
+        """See `People.keep_user`."""
+        with self._database.write() as connection:
+            people.keep_user(connection, before, after, by, now)
+
+    def keep_hash(self, before: User, password: str, now: datetime) -> None:
+        """See `People.keep_hash`."""
+        with self._database.write() as connection:
+            people.keep_hash(connection, before, replace(before, password=password), now)
+
+    def user(self, name: str) -> User | None:
+        """See `People.user`."""
+        with self._database.read() as connection:
+            return people.user(connection, name)
+
+    def user_of(self, subject: str) -> User | None:
+        """See `People.user_of`."""
+        with self._database.read() as connection:
+            return people.user_of(connection, subject)
+
+    def users(self) -> tuple[User, ...]:
+        """See `People.users`."""
+        with self._database.read() as connection:
+            return people.users(connection)
+
+    def open_session(self, session: Session, by: str | None = None) -> None:
+        """See `People.open_session`."""
+        with self._database.write() as connection:
+            people.open_session(connection, session, by)
+
+    def session(self, secret_hash: str, now: datetime) -> tuple[Session, User] | None:
+        """See `People.session`."""
+        with self._database.read() as connection:
+            return people.session(connection, secret_hash, now)
+
+    def confirm_session(self, secret_hash: str, at: datetime) -> None:
+        """See `People.confirm_session`."""
+        with self._database.write() as connection:
+            people.confirm_session(connection, secret_hash, at)
+
+    def end_session(self, secret_hash: str, now: datetime, by: str | None = None) -> None:
+        """See `People.end_session`."""
+        with self._database.write() as connection:
+            people.end_session(connection, secret_hash, now, by)
+
+    def tokens(self) -> tuple[Session, ...]:
+        """See `People.tokens`."""
+        with self._database.read() as connection:
+            return people.tokens(connection)
+
+    def note_login_failure(self, name: str, now: datetime) -> None:
+        """See `People.note_login_failure`."""
+        with self._database.read() as connection:
+            event = people.failure(connection, name, now)
+        if event is not None:
+            with self._database.write() as connection:
+                people.note_login_failure(connection, name, now)
+
+    def forget_sessions(self, before: datetime) -> int:
+        """See `People.forget_sessions`."""
+        with self._database.write() as connection:
+            return people.forget_sessions(connection, before)
 
     def register_experiment(self, record: ExperimentRecord) -> None:
         """See `Store.register_experiment`."""

@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 from optimizer.agent.store import tables as t
 from optimizer.agent.store.instants import to_instant
 from optimizer.approval import DONE
+from optimizer.plan.people import known_as
 from optimizer.plan.recommendation import IntentState, Recommendation, from_json
 
 _ACKNOWLEDGED: Final = "write-acknowledged"
@@ -29,6 +30,9 @@ def stray(connection: Connection) -> Iterator[str]:
         for setting in session.exec(select(t.Setting).execution_options(yield_per=100)):
             if hashlib.sha256(setting.content.encode()).hexdigest() != setting.digest:
                 yield f"settings {setting.digest[:12]} do not have the content that they were kept with"
+        for person in session.exec(select(t.Person).order_by(col(t.Person.name))):
+            if person.known_as != known_as(person.name):
+                yield f"user {person.name} is found by another name"
         for intent in session.exec(select(t.Intent).order_by(col(t.Intent.id)).execution_options(yield_per=100)):
             if not _agrees(session, intent):
                 yield f"write {intent.idempotency_key} was not acknowledged when its row says"

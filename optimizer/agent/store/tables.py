@@ -17,6 +17,7 @@ from sqlmodel import Field, SQLModel
 
 from connectors.contract import BudgetKind, EntityKind, EntityStatus, Level
 from optimizer.plan.office import Outcome
+from optimizer.plan.people import Role
 from optimizer.plan.recommendation import IntentState, State
 
 _NAMES = {
@@ -28,6 +29,7 @@ _NAMES = {
 }
 _NO_ROWID = {"sqlite_with_rowid": False}
 OPEN_INTENTS = "state IN ('planned', 'sending')"
+LABELLED = "label <> ''"
 BUDGET_OR_AD = (
     "CASE WHEN ad_id IS NULL"
     " THEN budget_id IS NOT NULL AND currency IS NOT NULL AND base IS NOT NULL AND target IS NOT NULL"
@@ -462,3 +464,45 @@ class ExperimentClosing(Table, table=True):
     kept: str | None
     reason: str = _text()
     evidence: str
+
+
+class Person(Table, table=True):
+    """Somebody who may log in, by the name in the form in which names are compared; the password is a hash."""
+
+    __table_args__ = (
+        UniqueConstraint("name"),
+        UniqueConstraint("subject"),
+        _one_of("role", Role),
+        CheckConstraint("password LIKE '$argon2id$%'", name="password"),
+        CheckConstraint("password IS NOT NULL OR subject IS NOT NULL", name="way_in"),
+        _NO_ROWID,
+    )
+    known_as: str = Field(primary_key=True)
+    name: str
+    role: str
+    password: str | None
+    subject: str | None
+    active: bool
+    created_at: int = _big()
+
+
+class Session(Table, table=True):
+    """A browser's session, or a token with a label, by the SHA-256 of its secret; the row goes when it ends."""
+
+    __table_args__ = (
+        Index(None, "person"),
+        Index("uq_session_label", "person", "label", unique=True,
+              sqlite_where=text(LABELLED), postgresql_where=text(LABELLED)),
+        _one_of("role", Role),
+        CheckConstraint("length(secret_hash) = 64", name="secret_hash"),
+        CheckConstraint("created_at < until", name="interval"),
+        CheckConstraint("label = '' OR confirmed_at IS NULL", name="confirmed_at"),
+        _NO_ROWID,
+    )  # fmt: skip
+    secret_hash: str = Field(primary_key=True)
+    person: str = Field(foreign_key="person.known_as")
+    role: str
+    label: str
+    created_at: int = _big()
+    until: int = _big()
+    confirmed_at: int | None = _big()

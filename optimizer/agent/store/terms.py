@@ -24,6 +24,9 @@ BREAKER: Final = "circuit-breaker"
 LEAD: Final = "lead"
 """What stands in the history in place of a recommendation where the lead changed; its revision is the epoch."""
 
+PEOPLE: Final = "people"
+"""The same where users were changed, or people came and went."""
+
 _TAKEN, _LOST, _RELEASED = "lead-taken", "lead-lost", "lead-released"
 
 LEAD_MISSING: Final = "nobody leads: take the lead first"
