@@ -148,7 +148,7 @@ def prepare(folder: Path, count: int, clock: SetClock) -> list[Path]:
         config.write_text(
             f'[portfolio]\nname = "account {number}"\ncurrency = "{currency}"\ntime_zone = "{zone}"\n'
             f'history_days = {DAYS}\n[store]\nurl = "sqlite:///outlay.sqlite"\n'
-            '[daemon]\ndecide_at = ["02:00"]\nrefit = "never"\nlisten = ""\n'
+            '[web]\nlisten = ""\n[daemon]\ndecide_at = ["02:00"]\nrefit = "never"\nlisten = ""\n'
             f'[connectors.shop]\nkind = "memory"\nnumber = {number}\n'
         )
         platform = Platform("shop", number)

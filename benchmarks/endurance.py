@@ -70,6 +70,9 @@ smallest_step = 0.0
 cool_down_hours = 0.0
 [store]
 url = "sqlite:///outlay.sqlite"
+[web]
+listen = ""
+
 [daemon]
 decide_at = ["06:00"]
 refit = "never"

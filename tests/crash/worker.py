@@ -59,6 +59,9 @@ total_per_day = {total:.2f}
 largest_step = 1.0
 largest_step_24h = 100.0
 cool_down_hours = 0.0
+[web]
+listen = ""
+
 [daemon]
 decide_at = []
 settle_minutes = 0.01

@@ -325,6 +325,9 @@ time_zone = "Europe/Berlin"
 history_days = {max(shop.history + shop.days, 28)}
 [store]
 url = "sqlite:///outlay.sqlite"
+[web]
+listen = ""
+
 [daemon]
 refit = "never"
 listen = ""

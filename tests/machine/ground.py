@@ -86,6 +86,9 @@ second_approver_above = 9000
 approvers = ["ann", "bob", "bea"]
 [autonomy]
 mode = "{mode}"
+[web]
+listen = ""
+
 [daemon]
 decide_at = {decide_at}
 refit = "never"

@@ -49,6 +49,9 @@ min_gain_probability = 0.0
 min_gain_share = 0.0
 minimum_conversions = 0.0
 minimum_days = 0
+[web]
+listen = ""
+
 [daemon]
 refit = "never"
 listen = ""

@@ -40,6 +40,9 @@ min_gain_share = 0.0
 minimum_conversions = 0.0
 minimum_days = 0
 cool_down_hours = 0.0
+[web]
+listen = ""
+
 [daemon]
 decide_at = ["06:00"]
 refit = "never"

@@ -52,6 +52,9 @@ value_per_conversion = 2000
 [guardrails]
 min_gain_probability = 0.0
 min_gain_share = 0.0
+[web]
+listen = ""
+
 [daemon]
 decide_at = ["{at}"]
 refit = "never"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -71,6 +71,13 @@ class World:
             record = cycle.plan(house, house.today(), seed=seed)
         assert record.state is State.PROPOSED, record.recommendation.decision.findings
         return record
+
+    def rename(self, names: list[str]) -> None:
+        """Let the platform have told other names of its budgets, as many as there are."""
+        self.clock.at += timedelta(seconds=1)
+        known = self.premises.store.budgets("market", self.clock.now())
+        renamed = [replace(budget, name=names[n % len(names)]) for n, budget in enumerate(known)]
+        self.premises.store.note_budgets("market", renamed, self.clock.now())
 
     def edit_behind(self, record: Record, factor: float = 2.0) -> None:
         """Change the first changed budget at the platform, as somebody else would."""

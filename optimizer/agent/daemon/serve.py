@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -30,6 +30,9 @@ from optimizer.agent.settings import SettingsError
 from optimizer.agent.settings_daemon import DaemonTable
 from optimizer.agent.workers import Workers, one_by_one
 from optimizer.ports import Map
+
+if TYPE_CHECKING:
+    from optimizer.agent.web import Premises
 
 _LOG: Final = structlog.get_logger("outlay.daemon")
 _THREADS: Final = 16  # looks at a time, beside those that wait for long
@@ -195,7 +198,7 @@ def _page(desks: Sequence[Desk], clock: _Clock) -> Iterator[None]:
     from optimizer.agent.web import open_premises, served_page  # noqa: PLC0415 - slow to load: the first look is not
 
     with ExitStack() as held:
-        opened = []
+        opened: list[Premises] = []
         for desk in desks:
             try:
                 opened += held.enter_context(open_premises([desk.config], clock))

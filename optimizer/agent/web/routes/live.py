@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -13,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from optimizer.agent.web.gate import Viewer
 from optimizer.agent.web.premises import Premises
-from optimizer.ports import Pulse, StoreError
+from optimizer.ports import StoreError
 
 router = APIRouter(include_in_schema=False)
 
@@ -27,13 +28,15 @@ async def live(request: Request, visitor: Viewer) -> Response:
 
 
 async def _changes(request: Request, premises: Premises) -> AsyncIterator[ServerSentEvent]:
-    known: Pulse | None = None
+    known: int | None = None
     while not await request.is_disconnected():
-        try:
-            pulse = await run_in_threadpool(premises.store.pulse)
-        except StoreError:
-            pulse = known  # whoever asks for a page is told
-        if pulse != known and known is not None:
-            yield ServerSentEvent(data="", event="changed", id=str(pulse.entries if pulse else 0))
-        known = pulse
+        with suppress(StoreError):  # whoever asks for a page is told
+            entries = await run_in_threadpool(_entries, premises)
+            if known not in (None, entries):
+                yield ServerSentEvent(data="", event="changed", id=str(entries))
+            known = entries
         await asyncio.sleep(_SECONDS)
+
+
+def _entries(premises: Premises) -> int:
+    return premises.entries
