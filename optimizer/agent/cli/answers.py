@@ -35,17 +35,22 @@ class Answer:
         shown: For a terminal.
         data: For --json; plain values only.
         code: The process's exit code.
+        handed: For --json: what is secret and is to be handed over, as a new token is; only this is told as it is.
     """
 
     shown: RenderableType
     data: Mapping[str, Any] = field(default_factory=dict)
     code: Exit = Exit.FINE
+    handed: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def give(answer: Answer, *, as_json: bool) -> int:
     """Print an answer and return its exit code."""
     if as_json:
-        sys.stdout.write(redacted(json.dumps(answer.data, ensure_ascii=False, allow_nan=False)) + "\n")
+        told = redacted(json.dumps(answer.data, ensure_ascii=False, allow_nan=False))
+        if answer.handed:
+            told = json.dumps(json.loads(told) | dict(answer.handed), ensure_ascii=False)
+        sys.stdout.write(told + "\n")
     else:
         screen.show(answer.shown)
     return int(answer.code)

@@ -79,6 +79,10 @@ experiment_app = typer.Typer(
     cls=_Listed, help="Compare arms by rules written down beforehand. Without a command, list.", rich_markup_mode=None
 )
 app.add_typer(experiment_app, name="experiment")
+users_app = typer.Typer(
+    cls=_Listed, help="Say who may log in, and as what. Without a command, list them.", rich_markup_mode=None
+)
+app.add_typer(users_app, name="users")
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="The settings file.", envvar="OUTLAY_CONFIG")]
 Json = Annotated[bool, typer.Option("--json", help="Answer as one JSON object on standard output.")]
@@ -94,6 +98,13 @@ Effect = Annotated[float, typer.Option(help="The least relative lift worth a cha
 Measure = Annotated[
     str,
     typer.Option(metavar="METRIC", help="ctr, conversion-rate, conversions-per-impression or revenue-per-impression."),
+]
+Name = Annotated[str, typer.Argument(help="Of a user, in any case.")]
+Label = Annotated[str, typer.Option(help="What the token is for; each user has a label once.")]
+InRole = Annotated[str, typer.Option("--role", help="viewer, approver or admin.")]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Holds the password; - for standard input. By default it is asked for."),
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default one for each core.")]
 
@@ -622,6 +633,86 @@ def audit_show(
         "audit_show", config=config, rec=rec, actor=actor, action=action, since=since, until=until, limit=limit,
         json=json,
     )  # fmt: skip
+
+
+@users_app.command("list")
+def users_list(config: Config = _CONFIG, json: Json = False) -> None:
+    """List who may log in, with their tokens."""
+    _act("users_list", config=config, json=json)
+
+
+@users_app.command("add")
+def users_add(
+    name: Annotated[str, typer.Argument(help="As it is to stand in the history.")],
+    role: InRole,
+    config: Config = _CONFIG,
+    subject: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="ISSUER SUBJECT", help="What an identity provider calls them; a password may be left out."
+        ),
+    ] = None,
+    password_file: PasswordFile = None,
+    actor: As = None,
+    json: Json = False,
+) -> None:
+    """Add somebody who may log in. In a terminal the password is asked for."""
+    _act(
+        "users_add", name=name, role=role, config=config, subject=subject, password_file=password_file, actor=actor,
+        json=json,
+    )  # fmt: skip
+
+
+@users_app.command("role")
+def users_role(
+    name: Name,
+    to: Annotated[str, typer.Argument(metavar="ROLE", help="viewer, approver or admin.")],
+    config: Config = _CONFIG,
+    actor: As = None,
+    json: Json = False,
+) -> None:
+    """Give somebody another role. A lower one ends their sessions."""
+    _act("users_role", name=name, to=to, config=config, actor=actor, json=json)
+
+
+@users_app.command("password")
+def users_password(
+    name: Name, config: Config = _CONFIG, password_file: PasswordFile = None, actor: As = None, json: Json = False
+) -> None:
+    """Give somebody another password. It ends their sessions."""
+    _act("users_password", name=name, config=config, password_file=password_file, actor=actor, json=json)
+
+
+@users_app.command("shut-out")
+def users_shut_out(name: Name, config: Config = _CONFIG, actor: As = None, json: Json = False) -> None:
+    """Let somebody log in no more. It ends their sessions and tokens at once."""
+    _act("users_shut_out", name=name, config=config, actor=actor, json=json)
+
+
+@users_app.command("let-in")
+def users_let_in(name: Name, config: Config = _CONFIG, actor: As = None, json: Json = False) -> None:
+    """Let somebody log in again who was shut out."""
+    _act("users_let_in", name=name, config=config, actor=actor, json=json)
+
+
+@users_app.command("token")
+def users_token(
+    name: Name,
+    label: Label,
+    role: InRole,
+    config: Config = _CONFIG,
+    days: Annotated[int, typer.Option(min=1, max=3_650, help="How long it lasts.")] = 90,
+    actor: As = None,
+    json: Json = False,
+) -> None:
+    """Make a token for a program, and print it this once. It may no more than its user may."""
+    _act("users_token", name=name, label=label, role=role, config=config, days=days, actor=actor, json=json)
+
+
+@users_app.command("revoke")
+def users_revoke(name: Name, label: Label, config: Config = _CONFIG, actor: As = None, json: Json = False) -> None:
+    """End a token."""
+    _act("users_revoke", name=name, label=label, config=config, actor=actor, json=json)
 
 
 def main() -> None:

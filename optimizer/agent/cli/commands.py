@@ -22,7 +22,7 @@ from connectors.money import Money
 from optimizer import approval
 from optimizer.agent import cycle, writing
 from optimizer.agent.bootstrap import open_house
-from optimizer.agent.cli import answers, audit, checks, database, experiment, office, render, screen
+from optimizer.agent.cli import answers, audit, checks, database, experiment, office, render, screen, users
 from optimizer.agent.cli.answers import Answer, Exit
 from optimizer.agent.cli.backtest import backtest
 from optimizer.agent.cli.begin import init
@@ -340,5 +340,13 @@ COMMANDS: Final[Mapping[str, Callable[..., Answer]]] = {
     "db_restore": database.db_restore,
     "audit_verify": audit.audit_verify,
     "audit_show": audit.audit_show,
+    "users_list": users.listed,
+    "users_add": users.add,
+    "users_role": users.role,
+    "users_password": users.password,
+    "users_shut_out": users.shut_out,
+    "users_let_in": users.let_in,
+    "users_token": users.token,
+    "users_revoke": users.revoke,
     "explain": explain,
 }
