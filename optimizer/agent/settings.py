@@ -300,7 +300,10 @@ class PinTable(Table):
 class ConnectorTable(Table):
     """One `[connectors.NAME]` table; all keys but `kind` are the connector's own and checked by it."""
 
-    kind: Text = Field(description="Which connector: files, simulated, or one that another package provides.")
+    kind: Text = Field(
+        description="Which connector: files, simulated, awin, ga4, google, linkedin, meta, microsoft, tiktok, "
+        "warehouse, or one that another package provides."
+    )
     options: Mapping[str, Any] = Field(default_factory=dict, repr=False)
 
     @model_validator(mode="before")
