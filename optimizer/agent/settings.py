@@ -198,8 +198,9 @@ class GuardrailsTable(Table):
     max_changes_24h: int = Field(
         0, ge=0, description="Most budgets changed over any 24 hours, all recommendations together; 0 for no limit."
     )
-    learning_days: NotNegative = Field(
-        7.0, description="Days after its last change for which a budget in its platform's learning phase is left alone."
+    learning_step: NotNegative = Field(
+        0.2,
+        description="Largest relative change of a budget of which its platform says that it is learning; 0 for none.",
     )
 
 
