@@ -114,6 +114,7 @@ def test_every_default_is_written_out_in_the_sample() -> None:
         "windows",
         "daemon",
         "notify",
+        "web",
         "store",
         "refit",
     }
