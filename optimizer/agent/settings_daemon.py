@@ -120,5 +120,5 @@ class NotifyTable(Table):
     link: str = Field(
         "",
         description="Address of a recommendation's page, put into messages; {recommendation} stands for its id. Empty "
-        "for the command to type.",
+        "for that of [web], or without one the command to type.",
     )

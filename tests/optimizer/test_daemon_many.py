@@ -348,7 +348,7 @@ def test_looks_that_were_never_begun_leave_no_error_behind(
 
 def test_the_process_is_set_up_by_the_first_file_that_makes_sense(tmp_path: Path) -> None:
     bad, good = write(tmp_path, "bad", zone="Mars/Olympus"), write(tmp_path, "good")
-    good.write_text(good.read_text().replace('[daemon]', '[daemon]\nworkers = 3'))
+    good.write_text(good.read_text().replace("[daemon]", "[daemon]\nworkers = 3"))
     assert serve_module._table([bad, good]).workers == 3
     assert serve_module._table([bad]) == DaemonTable()
 

@@ -7,6 +7,7 @@ from optimizer.agent.web.routes import (
     live,
     money,
     overview,
+    people,
     recommendation,
     rules,
     switch,
@@ -22,6 +23,7 @@ ROUTERS = (
     money.router,
     rules.router,
     switch.router,
+    people.router,
 )
 
 __all__ = ["ROUTERS"]
