@@ -119,11 +119,11 @@ class Visitor:
         headers = {} if origin is None else {"Origin": origin}
         return self.http.post(f"{self.world.root}{path}", data=fields, headers=headers)
 
-    def act(self, path: str, *, seen: str = "/", **fields: Any) -> Any:
+    def act(self, path: str, *, seen: str = "/account", **fields: Any) -> Any:
         """Send a form with what proves that it is ours, as read from a page."""
         return self.post(path, proof=self.proof(seen), **fields)
 
-    def proof(self, seen: str = "/") -> str:
+    def proof(self, seen: str = "/account") -> str:
         found = re.search(r'name="proof" value="([0-9a-f]{64})"', self.get(seen).text)
         assert found is not None
         return found.group(1)
