@@ -11,7 +11,6 @@ import numpy as np
 
 from connectors.contract import BudgetKey
 from connectors.money import Money
-from optimizer.decide import decide
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
 from optimizer.plan.calendar import Occasion
@@ -100,6 +99,9 @@ def decided(
     Raises:
         GoalsError: A fixed amount breaks a limit of its line, or names no budget.
     """
+    # Loaded here: an agent that was started anew first writes what was approved, and what learns takes long to load.
+    from optimizer.decide import decide  # noqa: PLC0415
+
     known = replace(seen, occasions=around.occasions)
     rng = np.random.default_rng(seed)
     decision = decide(known, wanted, guards, now, rng, fixed=fixed, rotation=around.rotation)
