@@ -415,7 +415,7 @@ class Store(Office, Protocol):
         ...
 
     def stray(self) -> tuple[str, ...]:
-        """Say which columns repeat what stands in a row's content and do not agree with it; empty if all do.
+        """Say what repeats what stands elsewhere and does not agree with it: columns, packed weeks; empty if all does.
 
         Queries read them, and no hash covers them.
         """

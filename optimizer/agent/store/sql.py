@@ -11,7 +11,18 @@ from sqlalchemy import Connection
 
 from connectors.contract import Account, AdState, BudgetTarget, Entity, PerformanceRow
 from optimizer.agent.store import ads as statuses
-from optimizer.agent.store import catalogue, chain, experiments, facts, facts_postgres, ledger, office, refits, stray
+from optimizer.agent.store import (
+    catalogue,
+    chain,
+    experiments,
+    facts,
+    facts_postgres,
+    ledger,
+    office,
+    packs,
+    refits,
+    stray,
+)
 from optimizer.agent.store import doubts as doubted
 from optimizer.agent.store.assemble import MOVES_WINDOW, assemble
 from optimizer.agent.store.engine import SqlDatabase
@@ -40,6 +51,7 @@ _FACTS: Final[Mapping[str, Callable[[Connection, int, Sequence[Connection]], Fac
     "sqlite": facts.SqlFacts,
     "postgresql": lambda connection, known_at, _beside: facts_postgres.PostgresFacts(connection, known_at),
 }
+_ROWS_OF: Final[Mapping[str, packs.RowsOf]] = {"sqlite": facts.rows_of, "postgresql": facts_postgres.rows_of}
 
 _MANY = 2_000
 
@@ -208,7 +220,8 @@ class SqlStore:
     def stray(self) -> tuple[str, ...]:
         """See `Store.stray`."""
         with self._database.read() as connection:
-            return tuple(stray.stray(connection))
+            rows_of = _ROWS_OF[connection.dialect.name]
+            return (*stray.stray(connection), *packs.contradictions(connection, rows_of))
 
     def record_refit(self, refit: RefitRecord) -> None:
         """See `Store.record_refit`."""
