@@ -16,7 +16,7 @@ from optimizer.guardrails import Guardrails
 from optimizer.plan.calendar import Occasion
 from optimizer.plan.recommendation import Decision, Finding, Severity, from_json, to_json
 from optimizer.plan.snapshot import Snapshot
-from optimizer.ports import Map
+from optimizer.ports import Call
 from optimizer.rotation import Rotation
 
 _OBSERVED: Final = Finding(
@@ -66,14 +66,13 @@ def answer(request: Request) -> str:
     return to_json(decided(request.seen, request.wanted, request.guards, request.around, request.now, request.seed, {}))
 
 
-def asked(do_all: Map, request: Request) -> Decision:
-    """Have a decision made wherever a map makes it.
+def asked(call: Call, request: Request) -> Decision:
+    """Have a decision made wherever calls are made.
 
     Raises:
-        MapFailed: It was not made.
+        CallRaised, CallLost: It was not made.
     """
-    ((_, text),) = do_all(answer, [request])
-    return from_json(Decision, text)
+    return from_json(Decision, call(answer, request))
 
 
 def decided(

@@ -28,8 +28,8 @@ from optimizer.agent.daemon.logs import configure
 from optimizer.agent.daemon.seen import told
 from optimizer.agent.settings import SettingsError
 from optimizer.agent.settings_daemon import DaemonTable
-from optimizer.agent.workers import Workers, one_by_one
-from optimizer.ports import Map
+from optimizer.agent.workers import Workers, here
+from optimizer.ports import Call
 
 _LOG: Final = structlog.get_logger("outlay.daemon")
 _THREADS: Final = 16  # looks at a time, beside those that wait for long
@@ -74,8 +74,8 @@ def serve(configs: Sequence[Path]) -> None:
     stop = Event()
     clock = _Clock(stop)
     table = _table(configs)
-    with _map(table.workers) as do_all:
-        desks = _opened(configs, clock, Shared(do_all))
+    with _call(table.workers) as call:
+        desks = _opened(configs, clock, Shared(call))
         _serve(desks, table, clock, stop)
     _LOG.info("stopped")
 
@@ -139,10 +139,10 @@ def _resolved(configs: Sequence[Path]) -> set[Path]:
 
 
 @contextmanager
-def _map(workers: int) -> Iterator[Map]:
+def _call(workers: int) -> Iterator[Call]:
     """Plans are worked out in processes of their own, or here."""
     if not workers:
-        yield one_by_one
+        yield here
         return
     made = Workers(workers)
     try:

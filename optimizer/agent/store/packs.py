@@ -26,8 +26,8 @@ BLOCK: Final = 1024
 WEEK: Final = 7
 
 SETTLED: Final = 35
-"""Age in days from which a week is packed. Most restatements come within 35 days, as conversions do. Some come up to 90
-days or a year late, by a platform's window: they take a pack away, and the next reading makes it anew, which costs time.
+"""Age in days from which a week is packed. Most restatements come within 35 days, as conversions do. Some come up to
+90 days or a year late, by a platform's window: they take a pack away, and the next reading makes it anew.
 """
 
 _MOST_WEEKS: Final = 160  # of history that is packed: what nobody asks for any more need not be
