@@ -22,13 +22,13 @@ from optimizer.agent.deciding import Request, Surroundings, asked, decided
 from optimizer.agent.secrecy import discreetly
 from optimizer.agent.tenure import Tenure
 from optimizer.agent.watching import Watch, believed, clock_stands, left_unread
-from optimizer.agent.workers import one_by_one
+from optimizer.agent.workers import here
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
 from optimizer.plan.basis import Basis
 from optimizer.plan.recommendation import Record, State, Transition, to_json
 from optimizer.plan.snapshot import Snapshot
-from optimizer.ports import Braked, Clock, IngestReport, Map, Notifier, NotTold, SnapshotQuery, Store
+from optimizer.ports import Braked, Call, Clock, IngestReport, Notifier, NotTold, SnapshotQuery, Store
 from optimizer.rotation import Rotation
 
 _OPEN: Final = frozenset({State.PROPOSED, State.APPROVED})
@@ -74,7 +74,7 @@ class House:
         rotation: The written limits of switching ads.
         calendar: Days that are known not to be ordinary.
         breakers: Which accounts are not called at present; None where nobody counts failures.
-        do_all: Where plans are worked out.
+        call: Where plans are worked out.
     """
 
     name: str
@@ -95,7 +95,7 @@ class House:
     rotation: Rotation = field(default_factory=Rotation)
     calendar: Calendar = field(default_factory=Calendar)
     breakers: Breakers | None = None
-    do_all: Map = one_by_one
+    call: Call = here
 
     def today(self) -> date:
         """The current day in the portfolio's zone."""
@@ -165,7 +165,7 @@ def propose(house: House, today: date, *, seed: int | None = None) -> Record:
 
     Raises:
         Fenced: This process led, and another one does by now: it proposes nothing.
-        MapFailed: The plan could not be worked out where `house.do_all` has it worked out.
+        CallRaised, CallLost: The plan could not be worked out where `house.call` has it worked out.
         ClockWentBack: The clock says an earlier time than what was written last.
     """
     seed = secrets.randbits(32) if seed is None else seed
@@ -173,7 +173,7 @@ def propose(house: House, today: date, *, seed: int | None = None) -> Record:
     clock_stands(house.store, house.guards, now)
     seen = snapshot(house, today, now)
     around = _surroundings(house, seen)
-    decision = asked(house.do_all, Request(seen, house.goals, house.guards, around, now, seed))
+    decision = asked(house.call, Request(seen, house.goals, house.guards, around, now, seed))
     step = approval.issue(decision, now=now, valid_for=house.valid_for, seed=seed, code_version=house.code_version)
     older = house.store.records(_OPEN, limit=_ALL) if step.record.state is State.PROPOSED else ()
     house.store.commit(

@@ -6,6 +6,7 @@ the door (NumPy, SciPy, SQLAlchemy) is imported by `_act` only.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from collections.abc import Iterator
@@ -722,5 +723,8 @@ def main() -> None:
 
 def _act(command: str, **arguments: Any) -> None:
     # Deferred: the commands import the whole house, and --help must not wait for it.
+    gc.disable()  # to load code makes many objects and no garbage
     commands = importlib.import_module("optimizer.agent.cli.commands")
+    commands.found(command)
+    gc.enable()
     sys.exit(commands.run(command, **arguments))

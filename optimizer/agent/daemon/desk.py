@@ -90,7 +90,7 @@ class Desk:
             house = held.enter_context(open_house(self.config, self._clock))
             self.leave()
             self._held = held.pop_all()
-        house = replace(house, do_all=self._shared.do_all)
+        house = replace(house, call=self._shared.call)
         self._house, self._written, self._table = house, written, settings.daemon
         self._board = Board(house.store)
         self._again, self._refused = _NEVER, ""
