@@ -61,6 +61,7 @@ class Office:
         self.config = folder / "config.toml"
         self.config.write_text(CONFIG + more)
         market = SimulatedConnector(named("tiny-yen", history_days=30), seed=4, start=START)
+        self.first, self.window = market.today, market.capabilities.restatement_days
         self.clock = SetClock(market.now + timedelta(minutes=5))
         self.desk = Desk(self.config, self.clock)
 
