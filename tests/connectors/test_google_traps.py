@@ -24,6 +24,7 @@ from connectors.google.accounts import Held
 from connectors.google.errors import Call, family
 from connectors.google.session import Session
 from connectors.money import Money
+from connectors.vault import HIDDEN, VAULT
 from simulations.emulators.faults import Fault, Faults
 from simulations.emulators.google import Traits, messages
 from tests.connectors.google_at_hand import REFRESH, SECRETS, START, Hand, account
@@ -217,7 +218,7 @@ def test_no_secret_is_logged_or_shown(hands, caplog):
     caplog.set_level(logging.DEBUG)
     hand, connector = hands()
     budget = connector.budgets()[0]
-    hand.faults.script("read", Fault.EXPIRED, Fault.BROKEN, Fault.LOST_BEFORE, Fault.THROTTLED)
+    hand.faults.script("read", Fault.EXPIRED, Fault.EXPIRED, Fault.BROKEN, Fault.LOST_BEFORE, Fault.THROTTLED)
     with pytest.raises(AskMarketer) as caught:
         connector.budgets()
     connector.budgets()
@@ -232,6 +233,23 @@ def test_no_secret_is_logged_or_shown(hands, caplog):
     shown += repr(connector._session._secrets)
     assert len(shown) > 1000
     assert not [secret for secret in SECRETS if secret in shown]
+
+
+def test_a_token_that_ended_early_is_renewed_and_the_read_made_again(hands):
+    hand, connector = hands()
+    connector.accounts()
+    before = hand.emulator.authority.renewals
+    hand.faults.script("read", Fault.EXPIRED)
+    assert connector.accounts()
+    assert hand.emulator.authority.renewals == before + 1
+    hand.faults.script("read", Fault.EXPIRED, Fault.EXPIRED)
+    with pytest.raises(AskMarketer, match="OAUTH_TOKEN_EXPIRED"):
+        connector.accounts()
+
+
+def test_the_tokens_of_the_authority_are_hidden_by_the_process(hands):
+    hands()[1].accounts()
+    assert VAULT.hide("sent ya29.emulated-1") == f"sent {HIDDEN}"
 
 
 def test_what_a_library_says_is_shown_without_the_secrets(hands):
