@@ -366,7 +366,7 @@ def test_a_look_that_hangs_keeps_the_lead_no_longer_and_gives_no_sign_of_life(
 ) -> None:
     signs: list[bool] = []
 
-    def hangs(*_words: object) -> None:
+    def hangs(*_words: object, **_more: object) -> None:
         for minutes in (59, 2):
             office.clock.sleep(60 * minutes)
             office.desk.keep()
