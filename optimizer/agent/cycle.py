@@ -120,7 +120,8 @@ def pull(house: House, today: date, *, days: int | None = None, last: date | Non
         house: The wired house.
         today: Rows of this day and later are not asked for.
         days: How far back to read; by default the whole history.
-        last: The day for which all of it was read last, if it was: then what may have been restated since is enough.
+        last: The day for which all was read last with these settings, if it was: then what may have been restated since
+            is enough.
 
     Raises:
         ConnectorError: A connector could not be read; the others were, and what they brought is kept.

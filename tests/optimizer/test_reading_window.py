@@ -72,6 +72,17 @@ def test_an_agent_asks_for_few_days_but_once_a_week(asked: tuple[Office, list[in
     assert f"from {office.first + timedelta(days=8 - few)} on" in office.desk.seen.runs["pull"].words
 
 
+def test_edited_settings_ask_for_all_days(asked: tuple[Office, list[int]]) -> None:
+    """Another conversion, or a report of another kind, has a history of its own."""
+    office, days = asked
+    office.look()
+    office.clock.sleep(86_400)
+    office.config.write_text(office.config.read_text().replace("history_days = 60", "history_days = 90"))
+    office.look()
+    assert office.outcomes()["pull"] is Outcome.DONE
+    assert days == [60, 90]
+
+
 def test_after_days_of_failure_it_asks_for_those_too(
     asked: tuple[Office, list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 
 from optimizer import approval
@@ -13,13 +13,13 @@ from optimizer.agent.daemon.agenda import Timetable
 from optimizer.agent.daemon.board import Board
 from optimizer.agent.daemon.jobs import Jobs
 from optimizer.approval.table import PROGRAM
-from optimizer.plan.office import Outcome
 from optimizer.plan.recommendation import Record, State
 
 
 def plan_of_the_day(house: House, board: Board, jobs: Jobs, timetable: Timetable, due: datetime) -> None:
     """Read the platforms and decide, for a moment at which that was due."""
-    jobs.run(house, timetable, "pull", due, partial(_pulled, house, timetable, due))
+    today = due.astimezone(timetable.zone).date()
+    jobs.run(house, timetable, "pull", due, partial(_pulled, house, jobs, today))
     if jobs.is_done("pull", due):
         jobs.run(house, timetable, "decide", due, partial(_decided, house, board))
     elif jobs.is_given_up("pull", due, timetable):
@@ -41,11 +41,10 @@ def announce(house: House, board: Board, jobs: Jobs, timetable: Timetable) -> No
         jobs.run(house, timetable, "announce", made, partial(_announced, house, record))
 
 
-def _pulled(house: House, timetable: Timetable, due: datetime) -> str:
+def _pulled(house: House, jobs: Jobs, today: date) -> str:
     """Read what the platforms may have restated since all of them were read last, and say from which day on."""
-    done = [run.due_at for run in house.store.runs("pull") if run.outcome is Outcome.DONE and run.due_at < due]
-    today, *earlier = (at.astimezone(timetable.zone).date() for at in (due, *done[:1]))
-    reports: Iterable[cycle.PullReport] = cycle.pull(house, today, last=earlier[0] if earlier else None)
+    reports: Iterable[cycle.PullReport] = cycle.pull(house, today, last=jobs.last_reading(house))
+    jobs.have_read(house, today)
     return "; ".join(
         f"{report.connector} from {report.since} on: {report.rows.new} new rows, {report.rows.restated} restated, "
         f"{report.budgets} budgets"
