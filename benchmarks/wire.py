@@ -58,7 +58,11 @@ TURNED_AWAY = 25
 Line = tuple[str, float, str, bool]
 """A figure: its name, its value, its bar in words, and whether that holds."""
 
-SERVE, READ, MAKE = (str(Path(__file__).with_name(f"wire_{step}.py")) for step in ("serve", "read", "make"))
+SERVE, READ, MAKE = (
+    # -P: beside them lies a file that is called as a package of ours.
+    [sys.executable, "-P", str(Path(__file__).with_name(f"wire_{step}.py"))]
+    for step in ("serve", "read", "make")
+)
 """The processes of the million rows."""
 
 Cell = tuple[str, str, date]
@@ -246,14 +250,14 @@ def _books(account: Account, until: date) -> dict[Cell, Measured]:
 def million(days: int) -> list[Line]:
     """Take ad-days through the emulator of Google Ads into the store."""
     with tempfile.TemporaryDirectory(prefix="outlay-bench-") as folder:
-        command = [sys.executable, SERVE, str(SEED), START.isoformat(), str(days)]
+        command = [*SERVE, str(SEED), START.isoformat(), str(days)]
         server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert server.stdin is not None
         assert server.stdout is not None
         try:
             account_id, address, token_uri, environment, rows, spend = json.loads(server.stdout.readline())
             settings = json.dumps(google_settings(account_id, address, token_uri))
-            read = [sys.executable, READ, settings, START.isoformat(), str(days), folder]
+            read = [*READ, settings, START.isoformat(), str(days), folder]
             found = subprocess.run(read, env={**os.environ, **environment}, stdout=subprocess.PIPE, check=True)
             server.stdin.write("\n")
             server.stdin.flush()
@@ -262,7 +266,7 @@ def million(days: int) -> list[Line]:
             server.stdin.close()
             server.wait()
         taken, wall, spent, peak, pulled = json.loads(found.stdout)
-        make = [sys.executable, MAKE, str(rows // days), str(days), folder]
+        make = [*MAKE, str(rows // days), str(days), folder]
         made = subprocess.run(make, stdout=subprocess.PIPE, check=True)
     made_rows, made_spent = json.loads(made.stdout)
     print(f"{taken:,} ad-days through Google Ads into the store, {days} days, seed {SEED}")
