@@ -113,25 +113,27 @@ class PullReport:
     budgets: int
 
 
-def pull(house: House, today: date, *, days: int | None = None) -> tuple[PullReport, ...]:
+def pull(house: House, today: date, *, days: int | None = None, last: date | None = None) -> tuple[PullReport, ...]:
     """Read rows, names and budgets from every connector into the store (doors 1 and 2).
 
     Args:
         house: The wired house.
         today: Rows of this day and later are not asked for.
         days: How far back to read; by default the whole history.
+        last: The day for which all was read last with these settings, if it was: then what may have been restated since
+            is enough.
 
     Raises:
         ConnectorError: A connector could not be read; the others were, and what they brought is kept.
         ClockWentBack: The clock says an earlier time than what was written last.
     """
     clock_stands(house.store, house.guards, house.clock.now())
-    since, until = today - timedelta(days=days or house.history_days), today - timedelta(days=1)
+    first, until = today - timedelta(days=days or house.history_days), today - timedelta(days=1)
     found: list[PullReport] = []
     failed: dict[str, ConnectorError] = {}
     for name, connector in house.connectors.items():
         try:
-            found.append(_pull_one(house, name, connector, since, until))
+            found.append(_pull_one(house, name, connector, first, until, last))
         except ConnectorError as error:
             failed[name] = error
     if len(failed) > 1:
@@ -334,9 +336,29 @@ def live_ads(house: House) -> dict[AdKey, AdState]:
     return found
 
 
-def _pull_one(house: House, name: str, connector: Connector, since: date, until: date) -> PullReport:
+def read_from(first: date, today: date, last: date | None, restatement_days: int) -> date:
+    """Return the first day that a reading asks for.
+
+    At first, and once a calendar week, that is all of the history: platforms restate beyond their own word now and
+    then, and more of the history may be wanted than before. Else it is what may have been restated since the last
+    reading, however long ago that was, with a day to spare since accounts have zones of their own.
+
+    Args:
+        first: Of the history.
+        today: The day of this reading.
+        last: The day of the last one; None: there was none.
+        restatement_days: How many days back the platform restates.
+    """
+    if last is None or last > today or last.isocalendar()[:2] != today.isocalendar()[:2]:
+        return first
+    return max(first, last - timedelta(days=restatement_days + 1))
+
+
+def _pull_one(house: House, name: str, connector: Connector, first: date, until: date, last: date | None) -> PullReport:
     watch = patiently(house, lambda: Watch(house.store, house.guards, connector, name, house.clock))
     watch.keep()
+    last = None if watch.afresh else last
+    since = read_from(first, until + timedelta(days=1), last, connector.capabilities.restatement_days)
     try:
         report = patiently(house, lambda: house.store.ingest(watch.rows(connector.pull(since, until))))
         patiently(house, lambda: house.store.note_entities(watch.entities(connector.entities()), house.clock.now()))
