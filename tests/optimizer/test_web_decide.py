@@ -41,13 +41,6 @@ def state(here: World, record: Record) -> State:
     return here.premises.store.record(record.recommendation.rec_id).state
 
 
-def write(here: World, record: Record) -> Record:
-    with open_house(here.config, here.clock) as house:
-        writing.apply(house, record.recommendation.rec_id)
-        here.clock.at += timedelta(minutes=31)
-        return writing.verify(house, record.recommendation.rec_id)
-
-
 def test_every_screen_answers_before_anything_was_planned_and_says_what_to_do(here: World) -> None:
     ana = here.client("ana")
     for screen in ("/", "/recommendations", "/leaderboards", "/pacing", "/scorecard", "/history", "/rules", "/switch"):
@@ -89,7 +82,7 @@ def test_approved_at_the_page_it_is_written_and_shown_as_verified_and_restored(h
     assert answer.status_code == 303
     kept = here.premises.store.record(record.recommendation.rec_id)
     assert (kept.state, kept.approved_by) == (State.APPROVED, "ben")
-    assert write(here, record).state is State.VERIFIED
+    assert here.carry_out(record).state is State.VERIFIED
     text = ben.get(page_of(record)).text
     assert "Written and verified" in text
     assert text.count('class="badge verified"') == 1 + len(changed(record))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from connectors.money import Money
-from optimizer.agent import cycle, passwords
+from optimizer.agent import cycle, passwords, writing
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.breaker import Guarded
 from optimizer.agent.clock import SetClock
@@ -71,6 +71,13 @@ class World:
             record = cycle.plan(house, house.today(), seed=seed)
         assert record.state is State.PROPOSED, record.recommendation.decision.findings
         return record
+
+    def carry_out(self, record: Record) -> Record:
+        """Write what was approved and read it back, as the agent would."""
+        with open_house(self.config, self.clock) as house:
+            writing.apply(house, record.recommendation.rec_id)
+            self.clock.at += timedelta(minutes=31)
+            return writing.verify(house, record.recommendation.rec_id)
 
     def rename(self, names: list[str]) -> None:
         """Let the platform have told other names of its budgets, as many as there are."""
@@ -142,16 +149,18 @@ def simulated(house: House) -> Any:
 
 
 @contextmanager
-def world(folder: Path, more: str = "") -> Iterator[World]:
+def world(
+    folder: Path, more: str = "", *, settings: str = SETTINGS, people: Mapping[str, Role] = PEOPLE
+) -> Iterator[World]:
     """Open a portfolio with thirty days of history and three people, whose clock stands at the market's."""
     config = folder / "config.toml"
-    config.write_text(SETTINGS + more, encoding="utf-8")
+    config.write_text(settings + more, encoding="utf-8")
     clock = SetClock(datetime(1970, 1, 1, tzinfo=UTC))
     with open_house(config, clock) as house:
         clock.at = simulated(house).now
         cycle.pull(house, house.today())
     with ExitStack() as held:
         (premises,) = held.enter_context(open_premises([config], clock))
-        for name, role in PEOPLE.items():
+        for name, role in people.items():
             premises.store.keep_user(None, User(name, role, hashed_once(), clock.now()), "setup", clock.now())
         yield World(config, clock, premises, build([premises], clock))
