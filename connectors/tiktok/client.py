@@ -116,8 +116,9 @@ class Client:
             raise OutcomeUnknown(f"TikTok's answer to a change was lost ({type(error).__name__})") from None
 
     def close(self) -> None:
-        """Close the connections; may be called twice."""
+        """Close the connections, and end the threads that the library holds unused; may be called twice."""
         self._api.rest_client.pool_manager.clear()
+        self._api.pool.close()
 
     def _page(self, path: str, query: Mapping[str, object]) -> tuple[list[Any], int, int]:
         """Return the elements of a page, how many pages there are, and how many elements on all of them."""
