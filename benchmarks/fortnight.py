@@ -113,7 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a small shop for two days")
     given = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"  # of the agents' processes: the machine is shared
+    os.environ["OMP_NUM_THREADS"] = "1"  # of the agents' processes, which share the cores
     shops = [SMALL] if given.quick else SHOPS
     print(
         f"{'campaigns':>9}{'history':>9}{'days':>6}{'seed':>6}  {'way':<11}"

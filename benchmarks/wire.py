@@ -1,4 +1,4 @@
-"""Connectors against the emulators of their platforms: each through the platform's official client, on loopback.
+"""Connectors against the emulators of their platforms, on loopback: by the platforms' own clients, LinkedIn by httpx.
 
 For each platform: a timeout after the commit, many times, must have one effect each; a pull of which half the calls are
 turned away must equal the market's own books. Through Google Ads also a million ad-days into the store, streamed: the

@@ -197,8 +197,9 @@ class GuardrailsTable(Table):
     max_changes_24h: int = Field(
         0, ge=0, description="Most budgets changed over any 24 hours, all recommendations together; 0 for no limit."
     )
-    learning_days: NotNegative = Field(
-        7.0, description="Days after its last change for which a budget in its platform's learning phase is left alone."
+    learning_step: NotNegative = Field(
+        0.2,
+        description="Largest relative change of a budget of which its platform says that it is learning; 0 for none.",
     )
 
 
@@ -299,7 +300,10 @@ class PinTable(Table):
 class ConnectorTable(Table):
     """One `[connectors.NAME]` table; all keys but `kind` are the connector's own and checked by it."""
 
-    kind: Text = Field(description="Which connector: files, simulated, or one that another package provides.")
+    kind: Text = Field(
+        description="Which connector: files, simulated, awin, ga4, google, linkedin, meta, microsoft, tiktok, "
+        "warehouse, or one that another package provides."
+    )
     options: Mapping[str, Any] = Field(default_factory=dict, repr=False)
 
     @model_validator(mode="before")
