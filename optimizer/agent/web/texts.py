@@ -1,7 +1,7 @@
 """The texts of the page in one place, for translators: `locale/outlay.pot`, collected by `make texts`.
 
-A translation is `locale/LANGUAGE/LC_MESSAGES/outlay.po` beside it, compiled to `outlay.mo` (`pybabel compile`). What the core says of
-a plan, such as the reason of a line, stands in the recommendation itself, and is English.
+A translation is `locale/LANGUAGE/LC_MESSAGES/outlay.po` beside it, compiled to `outlay.mo` (`pybabel compile`). What the
+core says of a plan, such as why a line moves, stands in the recommendation itself, and is English.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def collected() -> bytes:
     for name, _, text, comments, context in sorted(
         extract_from_dir(str(_HERE), _METHODS, _OPTIONS, keywords={"_": None}), key=lambda row: (str(row[2]), row[0])
     ):
-        found.add(text, locations=[(name, None)], auto_comments=comments, context=context)
+        found.add(text, locations=[(name, 0)], auto_comments=comments, context=context)
     out = BytesIO()
-    write_po(out, found, omit_header=True, sort_output=True)
+    write_po(out, found, omit_header=True, sort_output=True, include_lineno=False)
     return out.getvalue()
 
 

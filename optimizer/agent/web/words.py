@@ -7,6 +7,7 @@ from typing import Final
 
 from optimizer.plan.recommendation import State
 
+
 def _(text: str) -> str:
     """Mark a text for translators; a template puts it into the reader's language."""
     return text
