@@ -1,6 +1,6 @@
 """The texts of the page in one place, for translators: `locale/outlay.pot`, collected by `make texts`.
 
-A translation is `locale/LANGUAGE/LC_MESSAGES/outlay.po` beside it, compiled to `outlay.mo` (`pybabel compile`). What the
+A translation is `locale/LANGUAGE/LC_MESSAGES/outlay.po` there, compiled to `outlay.mo` (`pybabel compile`). What the
 core says of a plan, such as why a line moves, stands in the recommendation itself, and is English.
 """
 
