@@ -142,10 +142,10 @@ def simulated(house: House) -> Any:
 
 
 @contextmanager
-def world(folder: Path, more: str = "") -> Iterator[World]:
+def world(folder: Path, more: str = "", *, name: str = "Test shop") -> Iterator[World]:
     """Open a portfolio with thirty days of history and three people, whose clock stands at the market's."""
     config = folder / "config.toml"
-    config.write_text(SETTINGS + more, encoding="utf-8")
+    config.write_text(SETTINGS.replace("Test shop", name) + more, encoding="utf-8")
     clock = SetClock(datetime(1970, 1, 1, tzinfo=UTC))
     with open_house(config, clock) as house:
         clock.at = simulated(house).now

@@ -1,6 +1,7 @@
 """What can be asked of the page, a module for each screen."""
 
 from optimizer.agent.web.routes import (
+    api,
     boards,
     entrance,
     history,
@@ -22,6 +23,7 @@ ROUTERS = (
     money.router,
     rules.router,
     switch.router,
+    api.router,
 )
 
 __all__ = ["ROUTERS"]
