@@ -319,6 +319,7 @@ COMMANDS: Final[Mapping[str, Callable[..., Answer]]] = {
     "refit": refit,
     "run": office.run,
     "web": office.web,
+    "mcp": office.mcp,
     "pause": office.pause,
     "resume": office.resume,
     "status": checks.status,
