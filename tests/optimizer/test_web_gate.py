@@ -20,6 +20,8 @@ OPEN = {
     ("GET", "/"),
     ("GET", "/{portfolio}/login"),
     ("POST", "/{portfolio}/login"),
+    ("GET", "/{portfolio}/login/oidc"),
+    ("GET", "/{portfolio}/login/oidc/callback"),
 }
 """What may be asked for without being known."""
 

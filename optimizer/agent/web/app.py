@@ -72,6 +72,7 @@ def build(premises: Sequence[Premises], clock: Clock) -> FastAPI:
     app.state.premises = {each.slug: each for each in premises}
     app.state.clock = clock
     app.state.limits = MovingWindowRateLimiter(MemoryStorage())
+    app.state.underway = {}
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_hosts(premises), www_redirect=False)
     app.middleware("http")(_with_headers)

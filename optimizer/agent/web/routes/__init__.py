@@ -5,6 +5,7 @@ from optimizer.agent.web.routes import (
     boards,
     entrance,
     history,
+    identity,
     live,
     money,
     overview,
@@ -15,6 +16,7 @@ from optimizer.agent.web.routes import (
 
 ROUTERS = (
     entrance.router,
+    identity.router,
     overview.router,
     recommendation.router,
     boards.router,
