@@ -32,6 +32,7 @@ from optimizer.agent import secrecy
 from optimizer.agent.settings_calendar import EventTable, HolidaysTable
 from optimizer.agent.settings_daemon import AutonomyTable, DaemonTable, NotifyTable, WindowsTable
 from optimizer.agent.settings_errors import SettingsError, environment_problems, from_validation
+from optimizer.agent.settings_oidc import OidcTable
 from optimizer.agent.settings_refit import LiftTestTable, RefitTable, read_lift_tests, repeated
 from optimizer.agent.settings_types import (
     Amount,
@@ -359,6 +360,7 @@ class Settings(_Layered):
     daemon: DaemonTable = DaemonTable()
     notify: NotifyTable = NotifyTable()
     web: WebTable = WebTable()
+    oidc: OidcTable = OidcTable()
     store: StoreTable = StoreTable()
     refit: RefitTable = RefitTable()
     lift_tests: tuple[LiftTestTable, ...] = ()
@@ -442,6 +444,8 @@ def _read[S: (Settings, _StoreAlone)](kind: type[S], path: Path, tables: dict[st
 def _secrets(settings: Settings) -> Iterator[str]:
     """Everything in the settings that no message may hold."""
     yield from _of_store(settings.store)
+    if settings.oidc.client_secret is not None:
+        yield settings.oidc.client_secret.get_secret_value()
     for url in settings.notify.urls:
         yield url.get_secret_value()
         yield from secrecy.of_address(url.get_secret_value())

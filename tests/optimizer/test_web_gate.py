@@ -16,10 +16,17 @@ from optimizer.plan.people import Role
 from optimizer.plan.recommendation import State
 from tests.optimizer.web_world import PASSWORD, PEOPLE, World, world
 
-OPEN = {("GET", "/"), ("GET", "/{portfolio}/login"), ("POST", "/{portfolio}/login")}
+OPEN = {
+    ("GET", "/"),
+    ("GET", "/{portfolio}/login"),
+    ("POST", "/{portfolio}/login"),
+    ("GET", "/{portfolio}/login/oidc"),
+    ("GET", "/{portfolio}/login/oidc/callback"),
+}
 """What may be asked for without being known."""
 
 _ONE = "/{portfolio}/recommendations/{rec_id}"
+_API = "/{portfolio}/api/v1"
 ROLES = {
     "VIEWER": {
         ("POST", "/{portfolio}/logout"),
@@ -29,11 +36,19 @@ ROLES = {
             "switch", "account",
         )),
         *(("GET", f"{_ONE}{part}") for part in ("", "/lines/{number}", "/lines.csv")),
+        *(("GET", f"{_API}/{part}") for part in (
+            "me", "status", "recommendations", "recommendations/{rec_id}", "recommendations/{rec_id}/lines/{number}",
+            "leaderboards", "pacing", "history", "switch", "openapi.json",
+        )),
     },
     "APPROVER": {
         *(("POST", f"{_ONE}/{act}") for act in ("approve", "reject", "revoke", "edit", "rollback")),
         ("POST", "/{portfolio}/pause"),
         ("POST", "/{portfolio}/resume"),
+        *(("POST", f"{_API}/recommendations/{{rec_id}}/{act}") for act in (
+            "approve", "reject", "revoke", "edit", "rollback",
+        )),
+        *(("POST", f"{_API}/switch/{act}") for act in ("pause", "resume")),
     },
     "ADMIN": {
         ("GET", "/{portfolio}/people"), ("POST", "/{portfolio}/people/add"), ("POST", "/{portfolio}/people/change"),
@@ -87,8 +102,11 @@ def test_strangers_get_nothing_but_the_way_in(here: World) -> None:
         if (method, path) in OPEN:
             continue
         answer = stranger.http.request(method, path.format(**names), headers={"Origin": "http://127.0.0.1"})
-        assert answer.status_code == 303
-        assert answer.headers["location"].startswith(f"{here.root}/login")
+        if path.startswith(_API):
+            assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
+        else:
+            assert answer.status_code == 303
+            assert answer.headers["location"].startswith(f"{here.root}/login")
         assert record.recommendation.plan_hash not in answer.text
 
 

@@ -150,11 +150,16 @@ def simulated(house: House) -> Any:
 
 @contextmanager
 def world(
-    folder: Path, more: str = "", *, settings: str = SETTINGS, people: Mapping[str, Role] = PEOPLE
+    folder: Path,
+    more: str = "",
+    *,
+    settings: str = SETTINGS,
+    people: Mapping[str, Role] = PEOPLE,
+    name: str = "Test shop",
 ) -> Iterator[World]:
     """Open a portfolio with thirty days of history and three people, whose clock stands at the market's."""
     config = folder / "config.toml"
-    config.write_text(settings + more, encoding="utf-8")
+    config.write_text(settings.replace("Test shop", name) + more, encoding="utf-8")
     clock = SetClock(datetime(1970, 1, 1, tzinfo=UTC))
     with open_house(config, clock) as house:
         clock.at = simulated(house).now

@@ -341,6 +341,12 @@ def web(
 
 
 @app.command()
+def mcp(config: Config = _CONFIG, json: Json = False) -> None:
+    """Serve an assistant (MCP) on standard input and output: it reads and proposes, and approves nothing."""
+    _act("mcp", config=config, json=json)
+
+
+@app.command()
 def pause(
     reason: Annotated[str, typer.Option(help="Why; kept, and told to whoever asks.")],
     config: Config = _CONFIG,

@@ -305,7 +305,7 @@ COMMANDS: Final[Mapping[str, str]] = {
         "backtest", "demo", "emulate", "explain", "refit", "replay", "simulate",
     )},
     "init": "begin:init",
-    **{name: f"office:{name}" for name in ("run", "web", "pause", "resume")},
+    **{name: f"office:{name}" for name in ("run", "web", "mcp", "pause", "resume")},
     **{name: f"checks:{name}" for name in ("status", "doctor", "connectors_list", "connectors_check")},
     **{f"experiment_{name}": f"experiment:{name}" for name in ("register", "status", "close", "size", "report")},
     "experiment_list": "experiment:listed",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -185,11 +185,6 @@ class Plan:
     def limits(self) -> tuple[Binding, ...]:
         """What holds the whole plan back."""
         return self.decision.bindings
-
-    def keys(self, numbers: Sequence[int]) -> tuple[LineKey, ...]:
-        """Return the keys of lines by the numbers of a form; a number that is none is left out."""
-        lines = self.decision.all_lines
-        return tuple(lines[number].key for number in numbers if 0 <= number < len(lines))
 
     @property
     def _ad_effects(self) -> list[Effect]:

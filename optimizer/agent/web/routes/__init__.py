@@ -1,9 +1,11 @@
 """What can be asked of the page, a module for each screen."""
 
 from optimizer.agent.web.routes import (
+    api,
     boards,
     entrance,
     history,
+    identity,
     live,
     money,
     overview,
@@ -15,6 +17,7 @@ from optimizer.agent.web.routes import (
 
 ROUTERS = (
     entrance.router,
+    identity.router,
     overview.router,
     recommendation.router,
     boards.router,
@@ -24,6 +27,7 @@ ROUTERS = (
     rules.router,
     switch.router,
     people.router,
+    api.router,
 )
 
 __all__ = ["ROUTERS"]
