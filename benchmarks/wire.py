@@ -33,7 +33,7 @@ from connectors.errors import OutcomeUnknown
 from connectors.google import build as build_google
 from connectors.linkedin import build as build_linkedin
 from connectors.manners import stretches
-from connectors.meta import build as build_meta
+from connectors.meta.connector import build_connector as build_meta
 from connectors.microsoft import build as build_microsoft
 from connectors.money import Money
 from connectors.tiktok import build as build_tiktok
@@ -92,7 +92,7 @@ def google(account: Account, faults: Faults) -> Place:
 
 
 def meta(account: Account, faults: Faults) -> Place:
-    """Meta; budgets may be changed more than four times an hour."""
+    """Meta; budgets may be changed more than four times an hour, and what it asks to wait passes at once."""
     emulator = MetaEmulator(Setup(account, faults), MetaOptions(budget_changes_an_hour=None))
     os.environ[SECRET] = "EAAnothing-secret"
     settings = {
@@ -102,7 +102,7 @@ def meta(account: Account, faults: Faults) -> Place:
         "page_rows": 50,
         "attempts": 60,
     }
-    return Place(account, faults, emulator, build_meta(_context("meta", settings, account)))
+    return Place(account, faults, emulator, build_meta(_context("meta", settings, account), _breath))
 
 
 def linkedin(account: Account, faults: Faults) -> Place:
@@ -137,6 +137,10 @@ def microsoft(account: Account, faults: Faults) -> Place:
         "pause_seconds": 0.01,
     }
     return Place(account, faults, emulator, build_microsoft(_context("microsoft", settings, account)))
+
+
+def _breath(_seconds: float) -> None:
+    time.sleep(0.01)
 
 
 def _context(name: str, settings: dict[str, Any], account: Account) -> BuildContext:
