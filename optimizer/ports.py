@@ -486,9 +486,9 @@ class NotTold(Exception):  # noqa: N818 - it is people who were not
         addresses: The numbers of those that were not reached, counted from 1.
     """
 
-    def __init__(self, addresses: Sequence[int]) -> None:
+    def __init__(self, addresses: Sequence[int], table: str = "[notify]") -> None:
         named = ", ".join(map(str, addresses))
-        super().__init__(f"no message reached address {named} of [notify]; check it with `outlay doctor`")
+        super().__init__(f"no message reached address {named} of {table}; check it with `outlay doctor`")
         self.addresses = tuple(addresses)
 
 

@@ -149,6 +149,7 @@ def test_each_example_is_valid_by_itself(config: Path, line: str) -> None:
         },
         "[[holidays]]": {"country": 'country = "DE"'},
         "[oidc]": {"issuer": 'issuer = ""'},
+        "[[webhooks]]": {"url": 'url = "https://a.example"', "secret": 'secret = "0123456789abcdef"'},
         "[[lift_tests]]": {row.partition(" ")[0]: row for row in LIFT_TEST.strip().splitlines()},
         "[connectors.exports]": {"kind": 'kind = "files"'},
         "[connectors.exports.columns]": {"kind": '[connectors.exports]\nkind = "files"'},

@@ -30,7 +30,7 @@ from bandits.policy import Rule
 from connectors.money import Money
 from optimizer.agent import secrecy
 from optimizer.agent.settings_calendar import EventTable, HolidaysTable
-from optimizer.agent.settings_daemon import AutonomyTable, DaemonTable, NotifyTable, WindowsTable
+from optimizer.agent.settings_daemon import AutonomyTable, DaemonTable, NotifyTable, WebhookTable, WindowsTable
 from optimizer.agent.settings_errors import SettingsError, environment_problems, from_validation
 from optimizer.agent.settings_oidc import OidcTable
 from optimizer.agent.settings_refit import LiftTestTable, RefitTable, read_lift_tests, repeated
@@ -363,6 +363,7 @@ class Settings(_Layered):
     oidc: OidcTable = OidcTable()
     store: StoreTable = StoreTable()
     refit: RefitTable = RefitTable()
+    webhooks: tuple[WebhookTable, ...] = ()
     lift_tests: tuple[LiftTestTable, ...] = ()
     limits: tuple[LimitTable, ...] = ()
     pins: tuple[PinTable, ...] = ()
@@ -444,6 +445,9 @@ def _read[S: (Settings, _StoreAlone)](kind: type[S], path: Path, tables: dict[st
 def _secrets(settings: Settings) -> Iterator[str]:
     """Everything in the settings that no message may hold."""
     yield from _of_store(settings.store)
+    for hook in settings.webhooks:
+        yield hook.secret.get_secret_value()
+        yield from secrecy.of_address(hook.url)
     if settings.oidc.client_secret is not None:
         yield settings.oidc.client_secret.get_secret_value()
     for url in settings.notify.urls:
