@@ -177,6 +177,17 @@ def explain(
 
 
 @app.command()
+def report(
+    rec: Rec = "latest",
+    config: Config = _CONFIG,
+    out: Annotated[Path, typer.Option(help="The file; one that is there is replaced.")] = Path("report.html"),
+    json: Json = False,
+) -> None:
+    """Write a recommendation as one HTML file, with curves, writes and history: to mail, to keep, to print."""
+    _act("report", rec=rec, config=config, out=out, json=json)
+
+
+@app.command()
 def approve(
     rec: Rec,
     config: Config = _CONFIG,
