@@ -26,7 +26,8 @@ def report(rec: str, config: Path, out: Path) -> Answer:
     try:
         write_whole(out, text)
     except OSError as error:
-        raise AskMarketer(f"{out} cannot be written: {error.strerror}", mend="choose another place with --out") from None
+        mend = "choose another place with --out"
+        raise AskMarketer(f"{out} cannot be written: {error.strerror}", mend=mend) from None
     rec_id = record.recommendation.rec_id
     words = f"{rec_id} is written to {out}; open it in a browser, which also prints it as PDF."
     return Answer(Text(words), {"recommendation": rec_id, "written": str(out)})
