@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +14,8 @@ from optimizer.agent.web.words import STATES
 from optimizer.decide import Picture
 from optimizer.plan.recommendation import AdLine, Binding, Decision, Effect, Line, LineKey, Record, State
 
+_SHOWN = 25
+"""So many budgets, and so many ads, are shown at once; the smaller moves are folded."""
 _OPEN = (State.PROPOSED, State.APPROVED)
 _RESTORABLE = (State.APPLIED, State.VERIFIED, State.FAILED)
 
@@ -120,10 +122,30 @@ class Plan:
             for n, line in enumerate(self.decision.ads)
         )
 
-    @property
+    @cached_property
     def changed(self) -> tuple[Row, ...]:
         """The budgets that move."""
         return tuple(row for row in self.rows if row.line.changes)
+
+    @property
+    def largest(self) -> tuple[Row, ...]:
+        """The budgets that move most: what is shown first."""
+        return self.changed[:_SHOWN]
+
+    @property
+    def smaller(self) -> tuple[Row, ...]:
+        """The budgets that move, too, and are folded."""
+        return self.changed[_SHOWN:]
+
+    @property
+    def largest_ads(self) -> tuple[AdRow, ...]:
+        """The switches that move most."""
+        return self._ads_by_size[:_SHOWN]
+
+    @property
+    def smaller_ads(self) -> tuple[AdRow, ...]:
+        """The other switches, which are folded."""
+        return self._ads_by_size[_SHOWN:]
 
     @property
     def unchanged(self) -> tuple[Row, ...]:
@@ -140,6 +162,10 @@ class Plan:
         """What moves a day, as the threshold of a second approver counts it."""
         lines = [line for line in self.decision.all_lines if line.changes]
         return approval.moved(lines, self.decision.currency)
+
+    def moved_by(self, rows: Sequence[Row | AdRow]) -> Money:
+        """Return what some of the lines move a day, counted alike."""
+        return approval.moved([row.line for row in rows], self.decision.currency)
 
     @property
     def now(self) -> Money:
@@ -185,6 +211,10 @@ class Plan:
     def limits(self) -> tuple[Binding, ...]:
         """What holds the whole plan back."""
         return self.decision.bindings
+
+    @cached_property
+    def _ads_by_size(self) -> tuple[AdRow, ...]:
+        return tuple(sorted(self.ads, key=lambda row: -row.line.moved.micros))
 
     @property
     def _ad_effects(self) -> list[Effect]:

@@ -16,6 +16,7 @@ from optimizer.agent.cycle import House
 from optimizer.agent.deciding import Surroundings
 from optimizer.agent.settings import Settings, SettingsError
 from optimizer.agent.settings_web import slug
+from optimizer.agent.web.kept import Kept, one_at_a_time
 from optimizer.decide import Picture, pictures
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
@@ -25,6 +26,7 @@ from optimizer.ports import Clock, SnapshotQuery, Store
 
 _KEPT_RECORDS: Final = 64
 _KEPT_PICTURES: Final = 4  # of 300 budgets each a megabyte or so
+_KEPT_PARTS: Final = 16  # of 300 budgets each a few hundred kilobytes
 _LISTED: Final = 200
 
 
@@ -34,6 +36,7 @@ class Premises:
     Attributes:
         slug: Its name in addresses.
         store: Open for as long as the page is served.
+        kept: Parts of its pages that were rendered.
         trouble: Why settings that were edited are not used; empty while they are.
     """
 
@@ -51,12 +54,13 @@ class Premises:
         self._config, self._clock, self._lock = config, clock, Lock()
         self._read: tuple[float, Settings] = (config.stat().st_mtime, configuration.load(config))
         self.store = store
+        self.kept = Kept(_KEPT_PARTS)
         self.trouble = ""
         self.slug = slug(self._read[1].portfolio.name)
-        self._record = lru_cache(_KEPT_RECORDS)(self._read_record)
-        self._records = lru_cache(1)(self._read_records)
-        self._pictures = lru_cache(_KEPT_PICTURES)(self._draw)
-        self._seen = lru_cache(1)(self._look)
+        self._record = one_at_a_time(lru_cache(_KEPT_RECORDS)(self._read_record))
+        self._records = one_at_a_time(lru_cache(1)(self._read_records))
+        self._pictures = one_at_a_time(lru_cache(_KEPT_PICTURES)(self._draw))
+        self._seen = one_at_a_time(lru_cache(1)(self._look))
 
     @property
     def settings(self) -> Settings:

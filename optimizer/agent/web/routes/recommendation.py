@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 
 from connectors.contract import BudgetKey
@@ -19,8 +20,9 @@ from optimizer.agent.cycle import Refused
 from optimizer.agent.secrecy import redacted
 from optimizer.agent.web import acts
 from optimizer.agent.web.gate import Approver, Viewer, Visitor
-from optimizer.agent.web.pages import page
+from optimizer.agent.web.pages import page, reader
 from optimizer.agent.web.plans import Plan, Row
+from optimizer.agent.web.premises import Premises
 from optimizer.goals import GoalsError
 from optimizer.plan.recommendation import Line, Record, State
 from optimizer.ports import NotFound, StateConflict
@@ -186,13 +188,33 @@ def _page(request: Request, visitor: Visitor, record: Record, facts: dict[str, A
         "intents": premises.intents(record) if record.state in _SETTLED else (),
         "names": {line.key: line.name for line in plan.decision.all_lines},
         "asks_again": acts.asks_again(visitor, record),
+        "once": _always,
         "editing": False,
         "typed": {},
         "chosen": None,
         "reason": "",
         "trouble": "",
     }
+    if not facts.get("editing") and facts.get("chosen") is None:
+        known["once"] = _once(premises, plan, reader(request, premises).locale)
     return page(request, premises, "recommendation.html", known | facts, visitor=visitor, status=status)
+
+
+def _once(premises: Premises, plan: Plan, locale: str) -> Callable[..., Markup]:
+    """What a template calls around the lines of a revision, so that they are rendered once for each state of it."""
+    record, earlier = plan.record, plan.earlier
+    made = record.recommendation
+    before = None if earlier is None else (earlier.recommendation.rec_id, earlier.recommendation.revision)
+    shows = (made.rec_id, made.revision, made.plan_hash, record.state, record.approvals, record.approved_lines, before)
+
+    def once(deciding: bool, *, caller: Callable[[], Markup]) -> Markup:
+        return premises.kept.part((*shows, deciding, locale), caller)
+
+    return once
+
+
+def _always(_deciding: bool, *, caller: Callable[[], Markup]) -> Markup:
+    return caller()
 
 
 def _go(visitor: Visitor, record: Record, code: str) -> Response:

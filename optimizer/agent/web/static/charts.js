@@ -12,7 +12,7 @@
 
   const base = (chart) => ({
     animation: false,
-    textStyle: { color: colour("--faint"), fontFamily: "inherit" },
+    textStyle: { color: colour("--faint"), fontFamily: getComputedStyle(document.body).fontFamily },
     aria: { enabled: true },
     tooltip: { trigger: "axis", renderMode: "richText", confine: true },
     toolbox: { feature: { saveAsImage: { title: "PNG", name: chart.id } } },
@@ -21,7 +21,7 @@
   });
 
   const axis = (name, more = {}) => ({
-    type: "value", name, nameTextStyle: { color: colour("--faint"), align: more.nameLocation ? "center" : "left" }, axisLine: { lineStyle: { color: colour("--line") } },
+    type: "value", name, nameTextStyle: { color: colour("--faint"), align: more.nameLocation ? "center" : "left" }, axisLabel: { color: colour("--faint") }, axisLine: { lineStyle: { color: colour("--line") } },
     splitLine: { lineStyle: { color: colour("--line"), opacity: 0.5 } }, ...more,
   });
 
@@ -66,7 +66,7 @@
       const ahead = (values) => values.map((value, n) => (n >= known - 1 ? value : Number.NaN));
       return {
         ...base(chart),
-        xAxis: { type: "category", data: x, boundaryGap: false, axisLine: { lineStyle: { color: colour("--line") } } },
+        xAxis: { type: "category", data: x, boundaryGap: false, axisLabel: { color: colour("--faint") }, axisLine: { lineStyle: { color: colour("--line") } } },
         yAxis: axis(chart.dataset.currency),
         series: [
           ...band("80%", x, ahead(column(2)), ahead(column(4)), 0.22),
