@@ -61,6 +61,7 @@ class Visitor:
         role: What they may do: the lesser of the user's role and the session's.
         proof: What a form of theirs carries; empty for a token of the API.
         now: When they ask; aware UTC.
+        seen: The newest entry of the history at that time: what they are shown is no older.
     """
 
     premises: Premises
@@ -69,6 +70,7 @@ class Visitor:
     role: Role
     proof: str
     now: datetime
+    seen: int
 
     @property
     def is_fresh(self) -> bool:
@@ -108,7 +110,7 @@ def visitor_of(request: Request, premises: Here) -> Visitor | None:
         return None
     session, user = found
     role = session.role if user.role.may(session.role) else user.role
-    return Visitor(premises, user, session, role, "" if token else proof(secret), now)
+    return Visitor(premises, user, session, role, "" if token else proof(secret), now, premises.entries)
 
 
 def gate(role: Role) -> Callable[..., Visitor]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
@@ -22,17 +22,23 @@ _SECONDS: Final = 1.0
 
 
 @router.get("/{portfolio}/live")
-async def live(request: Request, visitor: Viewer) -> Response:
-    """Stream an event each time that the history grows, until the session or the browser ends."""
-    return EventSourceResponse(_changes(request, visitor.premises), ping=15, headers={"X-Accel-Buffering": "no"})
+async def live(
+    request: Request,
+    visitor: Viewer,
+    since: Annotated[int | None, Query(ge=0)] = None,
+    last_event_id: Annotated[str, Header()] = "",
+) -> Response:
+    """Stream an event each time that the history grows beyond what the page or the last event knew."""
+    known = int(last_event_id) if last_event_id.isdecimal() else since
+    changes = _changes(request, visitor.premises, visitor.seen if known is None else known)
+    return EventSourceResponse(changes, ping=15, headers={"X-Accel-Buffering": "no"})
 
 
-async def _changes(request: Request, premises: Premises) -> AsyncIterator[ServerSentEvent]:
-    known: int | None = None
+async def _changes(request: Request, premises: Premises, known: int) -> AsyncIterator[ServerSentEvent]:
     while not await request.is_disconnected():
         with suppress(StoreError):  # whoever asks for a page is told
             entries = await run_in_threadpool(_entries, premises)
-            if known not in (None, entries):
+            if entries != known:
                 yield ServerSentEvent(data="", event="changed", id=str(entries))
             known = entries
         await asyncio.sleep(_SECONDS)
