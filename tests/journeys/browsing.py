@@ -101,8 +101,7 @@ class Person:
             self.faults.append(f"console: {message.text}")
 
     def _failed(self, request: Request) -> None:
-        # To leave a page ends its stream, and the renewal that is under way.
-        if not (request.resource_type in ("eventsource", "fetch") and request.failure == "net::ERR_ABORTED"):
+        if request.failure != "net::ERR_ABORTED":  # to leave a page ends its stream, and whatever is under way
             self.faults.append(f"failed: {request.url} {request.failure}")
 
     def _answered(self, answer: Response) -> None:
