@@ -3,7 +3,7 @@ BIN := .venv/bin
 BENCHMARKS := $(wildcard benchmarks/[a-z]*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test check lint types imports mutation-test crash-test bench-quick peers lock clean
+.PHONY: help set-up demo test check lint types imports mutation-test crash-test bench-quick peers texts lock clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -45,6 +45,9 @@ bench-quick: .venv/ready  ## Run every benchmark in its short form.
 peers: .venv/ready  ## Make .venv-peers, in which benchmarks/peers*.py compare us with PyMC-Marketing.
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-peers
 	$(BIN)/uv pip sync --quiet --python .venv-peers/bin/python benchmarks/peers.lock
+
+texts: .venv/ready  ## Collect the texts of the page for translators.
+	$(BIN)/python -m optimizer.agent.web.texts
 
 lock: .venv/ready  ## Write requirements.lock and benchmarks/peers.lock anew.
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header \

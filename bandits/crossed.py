@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy import special
+import scipy
 
 from bandits.design import Design, Matrix, Solved
 from bandits.evidence import Evidence
@@ -222,7 +222,7 @@ def _log_evidence(
     prior = _Prior.of(design, pool, division)
     unknowns, solved = _mode(evidence, design, prior, start)
     nu, y, x = prior.strength, evidence.successes, design.log_rate(unknowns)
-    arms = special.gammaln(nu + y) - special.gammaln(nu) + nu * np.log(nu) + y * x
+    arms = scipy.special.gammaln(nu + y) - scipy.special.gammaln(nu) + nu * np.log(nu) + y * x
     arms -= (nu + y) * np.log(nu + evidence.exposure * np.exp(x))
     surprise = (prior.precision * (unknowns - prior.mean) ** 2 - np.log(prior.precision)).sum() + solved.log_det
     return unknowns, float(arms.sum() - surprise / 2)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from scipy import linalg, sparse
+import scipy
 
 from bandits.groups import FloatArray, Groups, IntArray
 
@@ -89,7 +89,8 @@ class Design:
         inverse, root, log_det = self.local[:0, :0], self.local[:0, :0], 0.0
         reach = np.zeros((inner, schur.shape[0]))
         if inner:
-            blocks = self.local.T @ sparse.diags_array(weight) @ self.local + sparse.diags_array(precision[:inner])
+            diagonal = scipy.sparse.diags_array
+            blocks = self.local.T @ diagonal(weight) @ self.local + diagonal(precision[:inner])
             inverse, root, log_det = _invert_blocks(blocks.tocoo(), self.home)
             cross = self.local.T @ weighted
             reach = inverse @ cross
@@ -121,14 +122,14 @@ class Solved:
     def apply(self, slope: FloatArray) -> FloatArray:
         """Return H^-1 slope, (D,) -> (D,)."""
         inner = self.design.home.size
-        outer = linalg.cho_solve((self.schur, True), slope[inner:] - self.reach.T @ slope[:inner])
+        outer = scipy.linalg.cho_solve((self.schur, True), slope[inner:] - self.reach.T @ slope[:inner])
         return np.concatenate([self.inverse @ slope[:inner] - self.reach @ outer, outer])
 
     def roots(self) -> tuple[Matrix, FloatArray]:
         """Return L (A, D - S), sparse, and M (A, S) with Z H^-1 Z' = L L' + M M'."""
         own = (self.design.local @ self.root).tocsr()
         far = self.design.spanning - self.design.local @ self.reach
-        return own, linalg.solve_triangular(self.schur, far.T, lower=True).T
+        return own, scipy.linalg.solve_triangular(self.schur, far.T, lower=True).T
 
 
 def _range(groups: Groups) -> IntArray:
@@ -138,7 +139,7 @@ def _range(groups: Groups) -> IntArray:
 def _ones(columns: IntArray, width: int) -> Matrix:
     arms, each = columns.shape
     place = np.arange(arms + 1) * each
-    return sparse.csr_array((np.ones(columns.size), columns.ravel(), place), shape=(arms, width))
+    return scipy.sparse.csr_array((np.ones(columns.size), columns.ravel(), place), shape=(arms, width))
 
 
 def _homes(labels: IntArray, groups: Groups) -> tuple[IntArray, IntArray]:
@@ -197,7 +198,7 @@ def _invert_blocks(matrix: Matrix, home: IntArray) -> tuple[Matrix, Matrix, floa
         roots.append(root[real])
     where = (np.concatenate(rows), np.concatenate(columns))
     return (
-        sparse.csr_array((np.concatenate(inverses), where), shape=matrix.shape),
-        sparse.csr_array((np.concatenate(roots), where), shape=matrix.shape),
+        scipy.sparse.csr_array((np.concatenate(inverses), where), shape=matrix.shape),
+        scipy.sparse.csr_array((np.concatenate(roots), where), shape=matrix.shape),
         log_det,
     )

@@ -16,7 +16,7 @@ from math import inf, log
 from typing import Any, Final, Self
 
 import numpy as np
-from scipy import optimize
+import scipy
 
 from bandits import state
 from bandits.glm import Family, LaplaceGlm, log_gamma_moments
@@ -254,7 +254,7 @@ def learn_features(
         limits.append((log(0.5), log(prior.strength_cap)))
     best = np.array(begin)
     if best.size:
-        best = optimize.minimize(loss, best, method="L-BFGS-B", bounds=limits).x
+        best = scipy.optimize.minimize(loss, best, method="L-BFGS-B", bounds=limits).x
     learnt = start(best).update(design, successes, exposure)
     return FeatureModel(encoding, learnt, dict(zip(blocks, np.exp(best).tolist(), strict=False)))
 

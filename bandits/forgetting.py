@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy import special
+import scipy
 
 from bandits.dispersion import predicted, sample
 from bandits.evidence import answered
@@ -113,5 +113,5 @@ def _scores(n: FloatArray, y: FloatArray, groups: Groups, gamma: FloatArray) -> 
 
 def _log_negative_binomial(y: FloatArray, mean: FloatArray, size: FloatArray) -> FloatArray:
     """Log probabilities of counts (A, 1) for means (C, A, 1) and sizes (C, A, D), summed over the arms: (C, D)."""
-    terms = special.gammaln(size + y) - special.gammaln(size) + size * np.log(size / (size + mean))
-    return np.asarray((terms + special.xlogy(y, mean / (size + mean))).sum(axis=1))
+    terms = scipy.special.gammaln(size + y) - scipy.special.gammaln(size) + size * np.log(size / (size + mean))
+    return np.asarray((terms + scipy.special.xlogy(y, mean / (size + mean))).sum(axis=1))

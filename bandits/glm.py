@@ -18,7 +18,7 @@ from math import inf, log
 from typing import Final, Self
 
 import numpy as np
-from scipy import special
+import scipy
 
 from bandits import state
 from bandits.evidence import refuse_negative
@@ -141,9 +141,9 @@ class LaplaceGlm:
             raise ValueError(f"the level of an interval must be between 0 and 1, not {level}")
         mean, sd = self.predict(design)
         shift, scatter = log_gamma_moments(self.strength)
-        reach = special.ndtri((1 + level) / 2) * np.sqrt(sd**2 + scatter)
+        reach = scipy.special.ndtri((1 + level) / 2) * np.sqrt(sd**2 + scatter)
         ends = mean + shift - reach, mean + shift + reach
-        link = np.exp if self.family is Family.POISSON else special.expit
+        link = np.exp if self.family is Family.POISSON else scipy.special.expit
         return link(ends[0]), link(ends[1])
 
     def to_json(self) -> str:
@@ -199,7 +199,7 @@ class LaplaceGlm:
     def _derivatives(self, eta: FloatArray, y: FloatArray, n: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Slope and curvature (its negative second derivative) of each row's log likelihood in eta, (R,) each."""
         if self.family is Family.BINOMIAL:
-            chance = special.expit(eta)
+            chance = scipy.special.expit(eta)
             return y - n * chance, n * chance * (1 - chance)
         expected = n * np.exp(eta)
         if self.strength == inf:
@@ -212,7 +212,7 @@ class LaplaceGlm:
         nu = self.strength
         if nu == inf:
             return 0.0
-        return float((special.gammaln(nu + y) - special.gammaln(nu) + nu * log(nu)).sum())
+        return float((scipy.special.gammaln(nu + y) - scipy.special.gammaln(nu) + nu * log(nu)).sum())
 
     def _check(self, design: FloatArray, successes: FloatArray, exposure: FloatArray) -> None:
         rows = successes.shape
@@ -234,7 +234,7 @@ def log_gamma_moments(strength: float) -> tuple[float, float]:
     """Return mean and variance of log g, g ~ Gamma(nu, nu); zero both for an infinite strength."""
     if strength == inf:
         return 0.0, 0.0
-    return float(special.digamma(strength)) - log(strength), float(special.polygamma(1, strength))
+    return float(scipy.special.digamma(strength)) - log(strength), float(scipy.special.polygamma(1, strength))
 
 
 def _definite(precision: FloatArray) -> bool:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy import special
+import scipy
 
 from bandits.experiment import Experiment
 from bandits.groups import FloatArray, IntArray
@@ -84,9 +84,9 @@ def check_split(plan: Experiment, impressions: FloatArray, day: IntArray) -> Mis
     return Mismatch(
         shares=tuple(float(part) for part in totals / volume),
         chi_square=square,
-        naive_p=float(special.chdtrc(freedom, square)),
+        naive_p=float(scipy.special.chdtrc(freedom, square)),
         effect=effect,
-        p=float(special.fdtrc(freedom, within, square / freedom / effect)),
+        p=float(scipy.special.fdtrc(freedom, within, square / freedom / effect)),
         holdout_p=_lacks(plan.holdout, float(share), float(volume) / effect, within),
     )
 
@@ -103,4 +103,4 @@ def _lacks(held: float, share: float, size: float, freedom: int) -> float:
     """P-value of a share at least as far below the holdout, one-sided."""
     if held <= 0 or share >= held:
         return 1.0
-    return float(special.stdtr(freedom, (share - held) / np.sqrt(held * (1 - held) / size)))
+    return float(scipy.special.stdtr(freedom, (share - held) / np.sqrt(held * (1 - held) / size)))

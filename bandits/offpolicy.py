@@ -24,7 +24,7 @@ from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+import scipy
 
 from bandits import thompson
 from bandits.belief import BanditSettings, believe
@@ -335,7 +335,7 @@ def _gamma_quantile(mean: float, variance: float, part: float) -> float:
     """Quantile of the gamma distribution with this mean and variance; 0 where both are."""
     if not (mean > 0 and variance > 0):
         return mean
-    return float(special.gammaincinv(mean**2 / variance, part)) * variance / mean
+    return float(scipy.special.gammaincinv(mean**2 / variance, part)) * variance / mean
 
 
 def _arm_means(log: Log, used: npt.NDArray[np.bool_]) -> FloatArray:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
-from scipy import optimize, special
+import scipy
 
 from bandits.evidence import Evidence
 from bandits.groups import FloatArray, Groups
@@ -210,7 +210,7 @@ def learn_pool(evidence: Evidence, groups: Groups, hyperprior: Hyperprior) -> Po
         surprise += ((point[2] - np.log(hyperprior.strength)) / hyperprior.strength_sd) ** 2
         return float(surprise / 2) - log_evidence(evidence, groups, _pool(point))
 
-    best = optimize.minimize(loss, start, method="L-BFGS-B", bounds=limits)
+    best = scipy.optimize.minimize(loss, start, method="L-BFGS-B", bounds=limits)
     return _pool(best.x)
 
 
@@ -225,7 +225,7 @@ def log_evidence(evidence: Evidence, groups: Groups, pool: Pool) -> float:
     nu, y = pool.strength, evidence.successes
     log_rate, precision = _modes(evidence, groups, pool)
     eta = groups.spread(log_rate)
-    arms = special.gammaln(nu + y) - special.gammaln(nu) + nu * np.log(nu) + y * eta
+    arms = scipy.special.gammaln(nu + y) - scipy.special.gammaln(nu) + nu * np.log(nu) + y * eta
     arms -= (nu + y) * np.log(nu + evidence.exposure * np.exp(eta))
     prior = ((log_rate - pool.location) / pool.spread) ** 2 + np.log(pool.spread**2 * precision)
     return float(arms.sum() - prior.sum() / 2)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 import numpy as np
-from scipy import special
+import scipy
 
 from bandits import state
 from bandits.evidence import refuse_excess, refuse_negative
@@ -82,7 +82,8 @@ class BetaBinomial:
     def interval(self, level: float) -> tuple[FloatArray, FloatArray]:
         """Return the ends of the central interval of that probability, each of shape (A,)."""
         low, high = tails(level)
-        return special.betaincinv(self.alpha, self.beta, low), special.betaincinv(self.alpha, self.beta, high)
+        quantile = scipy.special.betaincinv
+        return quantile(self.alpha, self.beta, low), quantile(self.alpha, self.beta, high)
 
     def draws(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Return n independent draws, shape (n, A)."""
@@ -146,7 +147,8 @@ class GammaPoisson:
     def interval(self, level: float) -> tuple[FloatArray, FloatArray]:
         """Return the ends of the central interval of that probability, each of shape (A,)."""
         low, high = tails(level)
-        return special.gammaincinv(self.shape, low) / self.rate, special.gammaincinv(self.shape, high) / self.rate
+        quantile = scipy.special.gammaincinv
+        return quantile(self.shape, low) / self.rate, quantile(self.shape, high) / self.rate
 
     def draws(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Return n independent draws, shape (n, A)."""
@@ -236,7 +238,7 @@ class NormalInverseGamma:
 
     def interval(self, level: float) -> tuple[FloatArray, FloatArray]:
         """Return the ends of the central interval of mu of that probability, each of shape (A,)."""
-        reach = special.stdtrit(2 * self.shape, tails(level)[1])
+        reach = scipy.special.stdtrit(2 * self.shape, tails(level)[1])
         half = reach * np.sqrt(self.scale / (self.shape * self.count))
         return self.location - half, self.location + half
 

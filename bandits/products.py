@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+import scipy
 
 from bandits.groups import FloatArray
 from bandits.posterior import BetaBinomial, GammaPoisson, check_finite, tails
@@ -73,7 +73,9 @@ class Product:
             low, high = self.factors[0].interval(level)
             return self.scale * low, self.scale * high
         cumulants = sum((_log_cumulants(factor) for factor in self.factors), start=np.zeros(1))
-        low, high = (self.scale * np.exp(_cornish_fisher(cumulants, float(special.ndtri(p)))) for p in tails(level))
+        low, high = (
+            self.scale * np.exp(_cornish_fisher(cumulants, float(scipy.special.ndtri(p)))) for p in tails(level)
+        )
         return low, high
 
     def draws(self, n: int, rng: np.random.Generator) -> FloatArray:
@@ -152,7 +154,7 @@ def _log_cumulants(factor: Factor) -> FloatArray:
 
 
 def _polygammas(x: FloatArray) -> FloatArray:
-    return np.stack([special.digamma(x), *(special.polygamma(order, x) for order in (1, 2, 3))])
+    return np.stack([scipy.special.digamma(x), *(scipy.special.polygamma(order, x) for order in (1, 2, 3))])
 
 
 def _cornish_fisher(cumulants: FloatArray, z: float) -> FloatArray:

@@ -26,7 +26,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+import scipy
 
 from bandits import stopping
 from bandits.experiment import EARLY, Metric
@@ -122,8 +122,8 @@ def fixed_sample(aim: Aim) -> int:
     s0, sa = aim.control_share, aim.arm_share
     there = aim.rate * (1 + aim.minimum_effect)
     middle = (s0 * aim.rate + sa * there) / (s0 + sa)
-    null = special.ndtri(1 - aim.error_rate / 2 / (aim.arms - 1)) * sqrt(aim.variance(middle) * (1 / s0 + 1 / sa))
-    alternative = special.ndtri(aim.power) * sqrt(aim.variance(aim.rate) / s0 + aim.variance(there) / sa)
+    null = scipy.special.ndtri(1 - aim.error_rate / 2 / (aim.arms - 1)) * sqrt(aim.variance(middle) * (1 / s0 + 1 / sa))
+    alternative = scipy.special.ndtri(aim.power) * sqrt(aim.variance(aim.rate) / s0 + aim.variance(there) / sa)
     found: int = ceil((null + alternative) ** 2 / (there - aim.rate) ** 2)
     return found
 
@@ -174,7 +174,7 @@ def _paths(aim: Aim, rng: np.random.Generator, longest: int, least_days: int) ->
     found = (log_e >= -log(share)) & (score > 0)
     found[:, : least_days - 1] = False
     ended = np.where(found.any(axis=1), found.argmax(axis=1) + 1.0, inf)
-    line = special.stdtrit(freedom, 1 - (1 - EARLY) * aim.error_rate / 2 / (aim.arms - 1))
+    line = scipy.special.stdtrit(freedom, 1 - (1 - EARLY) * aim.error_rate / 2 / (aim.arms - 1))
     return ended, score / np.sqrt(information * phi) >= line
 
 

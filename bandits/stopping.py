@@ -29,7 +29,7 @@ from math import log
 from typing import Final
 
 import numpy as np
-from scipy import special
+import scipy
 
 from bandits.groups import FloatArray
 
@@ -68,7 +68,7 @@ class Contrasts:
 
     def slopes(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the first derivative of l and its negated second: (..., B) -> two of (..., B)."""
-        p = special.expit(self.offset + theta[..., np.newaxis])
+        p = scipy.special.expit(self.offset + theta[..., np.newaxis])
         expected = self.both * p
         return (self.arm - expected).sum(axis=-1), (expected * (1 - p)).sum(axis=-1)
 
@@ -162,7 +162,7 @@ def last_look(contrasts: Contrasts, dispersion: FloatArray) -> FloatArray:
     slope, bend = contrasts.slopes(np.zeros(contrasts.arm.shape[:-1]))
     spread = np.sqrt(bend * dispersion)
     z = np.divide(slope, spread, out=np.zeros_like(slope), where=spread > 0)
-    return holm(2 * special.stdtr(freedom_of(contrasts), -np.abs(z)))
+    return holm(2 * scipy.special.stdtr(freedom_of(contrasts), -np.abs(z)))
 
 
 def holm(p: FloatArray) -> FloatArray:
@@ -256,7 +256,7 @@ def caution(information: FloatArray, freedom: FloatArray, scale: float, error_ra
         error_rate: alpha, of one arm.
     """
     z = np.sqrt(-2 * np.log(error_rate) + np.log1p(scale**2 * information))
-    return np.asarray((special.stdtrit(freedom, special.ndtr(-z)) / z) ** 2)
+    return np.asarray((scipy.special.stdtrit(freedom, scipy.special.ndtr(-z)) / z) ** 2)
 
 
 def merged(log_e: FloatArray) -> FloatArray:
@@ -282,7 +282,7 @@ def merged(log_e: FloatArray) -> FloatArray:
 def _fitted(contrasts: Contrasts) -> tuple[FloatArray, FloatArray]:
     """The p and the binomial variance of each stratum at the estimate, each of shape (..., B, S)."""
     theta = _mode(contrasts, np.ones(1), _VAGUE)
-    p = special.expit(contrasts.offset + theta[..., np.newaxis])
+    p = scipy.special.expit(contrasts.offset + theta[..., np.newaxis])
     return p, contrasts.both * p * (1 - p)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 import numpy as np
-from scipy import special
+import scipy
 
 from bandits import state
 from bandits.evidence import refuse_negative
@@ -87,7 +87,7 @@ class MeanValue:
 
     def interval(self, level: float) -> tuple[FloatArray, FloatArray]:
         """Return the ends of the central interval of that probability, each of shape (A,)."""
-        reach = special.ndtri(tails(level)[1]) * self.log_sd
+        reach = scipy.special.ndtri(tails(level)[1]) * self.log_sd
         return np.exp(self.log_mean - reach), np.exp(self.log_mean + reach)
 
     def draws(self, n: int, rng: np.random.Generator) -> FloatArray:

@@ -13,7 +13,6 @@ started for it; where there can be none, all hit SQLite, and the output says so.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks._bars import Bar, above, ended, least, none
 from tests.crash.campaign import KINDS, Campaign, NaiveCampaign, PlainCampaign, Tally, quick_folder
 from tests.crash.worker import POINTS
 from tests.postgres_server import new_database, server_if_any
@@ -94,29 +94,26 @@ def main() -> int:
     with server_if_any() as address:
         found = side_by_side(parts(kills, address, words.minutes * 60))
     report(found, time.perf_counter() - began)
-    bars = judged(found, kills)
-    print(json.dumps({"bars": bars}))
-    return 0 if all(bar["holds"] for bar in bars) else 1
+    return ended(judged(found, kills, all_asked=math.isinf(words.minutes)))
 
 
-def judged(found: dict[str, Tally], kills: int) -> list[dict[str, object]]:
-    """Return the bars: none of the agent's arms broke anything, each point was hit, and the naive agent was caught."""
+def judged(found: dict[str, Tally], kills: int, *, all_asked: bool) -> list[Bar]:
+    """Return the bars: none of the agent's arms broke anything, each point was hit, and the naive agent was caught.
+
+    Args:
+        found: What came of each arm.
+        kills: How many were asked for.
+        all_asked: Whether they were to be so many however long that took; if not, those count that fitted in.
+    """
     agent = real(found)
-    bars: list[dict[str, object]] = [bar(kind, len(agent.wrong[kind]), 0) for kind in KINDS]
-    bars.append(bar("breaches where the platform compares nothing", sum(map(len, found[PLAIN].wrong.values())), 0))
-    for name, value, asked in (
-        ("kills", agent.kills.total(), kills),
-        ("kills at the point hit least", min(agent.kills[point] for point in POINTS), min(200, kills // 50)),
-    ):
-        bars.append({"name": name, "value": value, "bar": asked, "holds": value >= asked})
-    caught = sum(map(len, found[NAIVE].wrong.values()))
-    bars.append({"name": "breaches of the naive agent", "value": caught, "bar": "> 0", "holds": caught > 0})
+    bars = [none(kind, len(agent.wrong[kind])) for kind in KINDS]
+    bars.append(none("breaches where the platform compares nothing", sum(map(len, found[PLAIN].wrong.values()))))
+    asked = kills if all_asked else agent.kills.total()
+    bars.append(least("kills", agent.kills.total(), max(asked, 1)))
+    hit = min(agent.kills[point] for point in POINTS)
+    bars.append(least("kills at the point hit least", hit, min(200, asked // 50)))
+    bars.append(above("breaches of the naive agent", sum(map(len, found[NAIVE].wrong.values())), 0))
     return bars
-
-
-def bar(name: str, value: int, most: int) -> dict[str, object]:
-    """Return one bar of breaches."""
-    return {"name": name, "value": value, "bar": most, "holds": value <= most}
 
 
 def real(found: dict[str, Tally]) -> Tally:

@@ -13,7 +13,6 @@ said). The control takes the guard away, in both processes alike, and must see r
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -30,6 +29,7 @@ from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks._bars import Bar, above, ended, none
 from connectors.money import Money
 from optimizer import approval
 from optimizer.agent import trail
@@ -235,7 +235,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
     races = 30 if parser.parse_args().quick else 1_000
-    bars: list[dict[str, object]] = []
+    bars: list[Bar] = []
     print(f"{'':28s}{'races':>8s}{'won by':>8s}{'and by':>8s}{'none':>8s}{'both':>8s}{'untold':>8s}{'seconds':>9s}")
     with server_if_any() as address, places(address) as made:
         if address is None:
@@ -243,15 +243,12 @@ def main() -> int:
         for kind, new in made.items():
             for who, run in (("approvers", of_approvers), ("leaders", of_leaders)):
                 found = _row(f"{who}, {kind}", lambda: run(new(who), races))  # noqa: B023 - called at once
-                bars.append({"name": f"races of {who} without one winner, {kind}", "value": found.wrong, "bar": 0,
-                             "holds": found.wrong == 0})  # fmt: skip
+                bars.append(none(f"races of {who} without one winner, {kind}", found.wrong))
             with unguarded():
                 for who, run in (("approvers", of_approvers), ("leaders", of_leaders)):
                     found = _row(f"{who}, {kind}, no guard", lambda: run(new(f"bare_{who}"), 30))  # noqa: B023
-                    bars.append({"name": f"races of {who} that both won without a guard, {kind}", "value": found.both,
-                                 "bar": "> 0", "holds": found.both > 0})  # fmt: skip
-    print(json.dumps({"bars": bars}))
-    return 0 if all(bar["holds"] for bar in bars) else 1
+                    bars.append(above(f"races of {who} that both won without a guard, {kind}", found.both, 0))
+    return ended(bars)
 
 
 def _row(name: str, run: Callable[[], Raced]) -> Raced:

@@ -41,7 +41,8 @@ from connectors.contract import (
 from connectors.errors import AskMarketer, ConnectorError, Drifted, StatusDrifted, Stop
 from connectors.money import Money, minor_unit_micros
 
-_LONG_AGO = datetime(1970, 1, 2, tzinfo=UTC)
+LONG_AGO = datetime(1970, 1, 2, tzinfo=UTC)
+"""Before anything that a platform knows of."""
 _Key = tuple[Series, date]
 
 
@@ -424,7 +425,7 @@ class ConnectorConformance(ABC):
         if not connector.capabilities.reports_changes:
             return
         connector.set_budget(change_of(connector.budgets()[0]))
-        latest = max(change.at for change in reported(connector, _LONG_AGO))
+        latest = max(change.at for change in reported(connector, LONG_AGO))
         later = list(reported(connector, latest + timedelta(days=2)))
         require(not later, f"a change of {latest} is told as one of two days later: {later[:1]}")
 
@@ -467,7 +468,7 @@ class ConnectorConformance(ABC):
 
 def _history(connector: Connector, key: BudgetKey | AdKey) -> list[Change]:
     """The changes of one budget or ad; at least two of them, none told out of order."""
-    found = list(reported(connector, _LONG_AGO))
+    found = list(reported(connector, LONG_AGO))
     require(all(a.at <= b.at for a, b in pairwise(found)), "the history is not told in order")
     mine = [change for change in found if change.key == key]
     require(len(mine) >= 2, f"of two changes of {key} {len(mine)} are told")

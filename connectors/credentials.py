@@ -16,12 +16,9 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from connectors.contract import BuildContext
 from connectors.errors import AskMarketer, BadInput
-
-HIDDEN: Final = "[secret]"
+from connectors.vault import VAULT, Vault
 
 _OF_OTHERS: Final = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
-_SHORTEST: Final = 6
-"""Shorter texts are not looked for: they stand in ordinary words, too."""
 
 
 class SecretSource(BaseModel):
@@ -65,9 +62,11 @@ class SecretSource(BaseModel):
             found = os.environ.get(self.env, "").strip()
             if not found:
                 raise AskMarketer(f"{place}: the environment variable {self.env} is not set", mend=f"set {self.env}")
-            return found
-        assert self.file is not None  # noqa: S101 - one of the two, see _one
-        return read_private(context.home / self.file, place)
+        else:
+            assert self.file is not None  # noqa: S101 - one of the two, see _one
+            found = read_private(context.home / self.file, place)
+        VAULT.keep([found])
+        return found
 
 
 def read_private(path: Path, place: str) -> str:
@@ -96,31 +95,35 @@ def read_private(path: Path, place: str) -> str:
 
 
 class Redactor:
-    """Takes secrets out of texts: of what a library says before it goes into an error or a log.
+    """Takes the secrets of one connector out of texts: of what a library says before it goes into an error or a log.
+
+    Each is put into the vault of the process, too, so that whoever tells something of the connector hides it.
 
     Args:
         secrets: What must not be shown; those shorter than six characters are left alone.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets: set[str] = set()
+        self._vault = Vault()
         for secret in secrets:
             self.add(secret)
 
     def add(self, secret: str) -> None:
-        """Hide one more, such as a token that was renewed."""
-        if len(secret) >= _SHORTEST:
-            self._secrets.add(secret)
+        """Hide one more."""
+        for vault in (self._vault, VAULT):
+            vault.keep([secret])
+
+    def add_passing(self, token: str) -> None:
+        """Hide a token that the platform gave for a while."""
+        for vault in (self._vault, VAULT):
+            vault.keep_passing(token)
 
     def clean(self, text: object) -> str:
-        """Return the text with every secret replaced; the longest first, since one may hold another."""
-        shown = str(text)
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            shown = shown.replace(secret, HIDDEN)
-        return shown
+        """Return the text with every secret replaced, in whatever form it stands there."""
+        return self._vault.hide(str(text))
 
     def __repr__(self) -> str:
-        return f"Redactor({len(self._secrets)} secrets)"
+        return f"Redactor({self._vault!r})"
 
 
 def missing_extra(context: BuildContext, extra: str, package: str) -> BadInput:

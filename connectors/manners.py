@@ -15,7 +15,7 @@ from typing import Final
 
 import stamina
 
-from connectors.errors import RetryLater
+from connectors.errors import AskMarketer, RetryLater
 
 Clock = Callable[[], datetime]
 
@@ -50,6 +50,22 @@ def patiently[T](call: Callable[[], T], *, attempts: int = 20, patience_seconds:
         with attempt:
             return call()
     raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+class TokenRefused(AskMarketer):
+    """The platform refuses an access token that was given for a while; another one may be taken."""
+
+
+def once_anew[T](read: Callable[[], T]) -> T:
+    """Return what a read returns, made once more where its access token was refused: that may have ended early.
+
+    Raises:
+        TokenRefused: The next one was refused, too.
+    """
+    try:
+        return read()
+    except TokenRefused:
+        return read()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import ClassVar, Literal, NamedTuple
 
-from connectors.conformance import ConnectorConformance, change_of, latest, require, switch_of
+from connectors.changes import reported
+from connectors.conformance import LONG_AGO, ConnectorConformance, change_of, latest, require, switch_of
 from connectors.contract import AdKey, BudgetKey, BudgetTarget, Connector, PerformanceRow
 from connectors.errors import AskMarketer, ConnectorError, Drifted, OutcomeUnknown, RetryLater
 
@@ -109,12 +110,30 @@ class WireConformance(ConnectorConformance):
             require(list(connector.budgets()) == listed, "budgets behind an empty page are lost")
             self._require_met(connector, "a listing with empty pages")
 
+    def test_the_history_of_changes_is_read_through(self) -> None:
+        """Throttles, failures and empty pages lose none of it, where the platform has one."""
+        connector = self._any()
+        if not connector.capabilities.reports_changes:
+            return
+        budget = connector.budgets()[0]
+        connector.set_budget(change_of(budget))
+        told = list(reported(connector, LONG_AGO))
+        require([change.key for change in told] == [budget.key], f"one budget was changed; told is {told}")
+        faults = ("throttled", "broken", None, "empty_page", "lost_before")
+        self._spoiled(connector, *(fault for fault in faults if fault is None or fault in self.faults))
+        require(list(reported(connector, LONG_AGO)) == told, "another history is told after failures")
+        self._require_met(connector, "the history of changes")
+
     def test_a_refused_credential_asks_the_marketer(self) -> None:
         """No retry helps; the message says what to mend and shows no secret."""
         for name, read in self._reading():
             if "expired" in self.faults:
                 connector = self._any()
-                if name == "budgets" and not connector.capabilities.writes_budgets:
+                able = {
+                    "budgets": connector.capabilities.writes_budgets,
+                    "changes": connector.capabilities.reports_changes,
+                }
+                if not able.get(name, True):
                     continue
                 self.spoil(connector, "read", *["expired"] * 20)
                 error = self._failed(lambda read=read, connector=connector: read(connector))  # type: ignore[misc]
@@ -216,6 +235,7 @@ class WireConformance(ConnectorConformance):
             ("accounts", lambda connector: list(connector.accounts())),
             ("budgets", lambda connector: list(connector.budgets())),
             ("pull", pull),
+            ("changes", lambda connector: list(reported(connector, LONG_AGO))),
         )
 
     def _reads_through(self, *faults: str | None) -> None:

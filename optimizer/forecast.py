@@ -8,8 +8,9 @@ from typing import Final
 
 import numpy as np
 
+from optimizer import knowledge
 from optimizer.goals import Counting, Explore, Goals
-from optimizer.knowledge import Question, gradient
+from optimizer.knowledge import Question
 from optimizer.plan.problem import Outcome
 from optimizer.plan.recommendation import Objective
 from optimizer.plan.snapshot import FloatArray
@@ -22,6 +23,8 @@ HOPE: Final = 0.5
 MOST_HOPE: Final = 2.0
 """Bound on the optimism about a budget, as a multiple of what it is expected to bring; the evidence for it
 is mixed (docs/benchmarks.md)."""
+
+_LEAST_STEP, _MOST_FALL = 0.02, 0.9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,21 +68,6 @@ class Forecast:
         value: FloatArray = self._scale * self._of(budget)[0]
         return value
 
-    def likeliest(self, budget: FloatArray, cells: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return the objective per day before its cost by the likeliest shapes of each target.
-
-        Args:
-            budget: Positive, shape (K, P).
-            cells: How many shapes of each target at most.
-
-        Returns:
-            Curves (K, P, n), whose mean is `brought`; their probabilities (K, n); and the standard deviation of the log
-            of what one day shows of a curve, (K, P).
-        """
-        curves, chance, noise = self.belief.likeliest(budget, cells)
-        mean = np.einsum("kpj,kj->kp", curves, chance)
-        return curves * (self.brought(budget) / np.maximum(mean, 1e-300))[..., None], chance, noise
-
     @property
     def incremental(self) -> bool:
         """Whether what is counted is incremental: it is asked for, and a lift test stands."""
@@ -111,16 +99,31 @@ class Forecast:
                 drawn: FloatArray = self.draws(budget, 1, world)[0]
                 return drawn - self.moments(budget)[0]
             case Explore.KNOWLEDGE_GRADIENT:
-                return gradient(self._question(), budget, self.current, world)
+                at = knowledge.spaced(budget[:, 0], budget[:, -1])
+                total = float(self.current.sum()) if self.goals.total is None else self.goals.total.micros / 1e6
+                price = knowledge.money(at, self.brought(at) - self.cost(at), total)
+                return knowledge.bonus(self.question(at, np.full(len(at), price)), budget)
 
-    def _question(self) -> Question:
-        total = float(self.current.sum()) if self.goals.total is None else self.goals.total.micros / 1e6
+    def question(self, at: FloatArray, price: FloatArray) -> Question:
+        """Return what is believed at positive budgets (K, P), for looks and trials.
+
+        Args:
+            at: Rising along the second axis, shape (K, P).
+            price: What a unit of each target's budget takes from the others, shape (K,).
+        """
+        curves, chance, noise = self.belief.likeliest(at, knowledge.CELLS)
+        mean = np.einsum("kpj,kj->kp", curves, chance)
+        step = max(self.goals.largest_step, _LEAST_STEP)
         return Question(
-            brought=lambda at: self.moments(at)[0] + self.cost(at),
-            draws=lambda at, n, rng: self.draws(at, n, rng) + self.cost(at),
-            cost=self.cost,
-            counted=lambda at: self.belief.moments(at, Outcome.CONVERSIONS)[0],
-            total=total,
+            at=at,
+            curves=curves * (self.brought(at) / np.maximum(mean, 1e-300))[..., None],
+            chance=chance,
+            cost=self.cost(at),
+            noise=noise,
+            price=price,
+            current=np.maximum(self.current, 1e-9),
+            steps=(step, min(step, _MOST_FALL)),
+            free=(self.current > 0.0) & (at[:, 0] < at[:, -1]),
         )
 
     def outcomes(self, budget: FloatArray, which: Collection[Outcome] = tuple(Outcome)) -> Mapping[Outcome, FloatArray]:

@@ -39,7 +39,7 @@ __all__ = [
     "step_range",
 ]
 
-GUARDRAIL_VERSION: Final = "guards/2"
+GUARDRAIL_VERSION: Final = "guards/3"
 SHARED: Final = "shared-budget"
 STALE: Final = "stale-data"
 _OF_ACCOUNTS: Final = frozenset({STALE, doubts.CHANGED, doubts.GONE, doubts.TWICE, doubts.FUTURE})
@@ -71,7 +71,8 @@ class Guardrails:
         gone_days: The budgets of an account that is told of no more stay where they are for so long.
         clock_skew_seconds: Times that differ by more than this from our clock's are doubtful.
         max_changes_24h: Most budgets that are changed over any 24 hours, all recommendations together; 0 for no limit.
-        learning_days: A budget whose platform says that it is learning is left alone for so long after its last change.
+        learning_step: Largest relative change of a budget of which its platform says that it is learning: a larger one
+            would begin that anew.
 
     Raises:
         ValueError: A limit is negative, not finite, or a probability or share outside 0 to 1.
@@ -94,7 +95,7 @@ class Guardrails:
     gone_days: float = 7.0
     clock_skew_seconds: float = 300.0
     max_changes_24h: int = 0
-    learning_days: float = 7.0
+    learning_step: float = 0.2
 
     @property
     def doubt(self) -> timedelta:
@@ -168,7 +169,6 @@ def holds(
             or (_OUTAGE if outage[index] else None)
             or (_SPIKE if spike[index] else None)
             or _idle(snapshot, int(spent[index]), guards.freshness_days)
-            or _learning(snapshot, index, guards)
             or _thin(proof[index])
             or _cooling(cooling.get(target.key))
         )
@@ -242,7 +242,7 @@ def step_range(snapshot: Snapshot, guards: Guardrails, now: datetime) -> tuple[F
 
 
 def room(snapshot: Snapshot, wanted: Goals, guards: Guardrails, now: datetime) -> Box:
-    """Return the room that each budget has today: limits, pins and steps of the goals, and the step over 24 hours.
+    """Return the room that each budget has today: limits, pins and steps of the goals, of a day and while learning.
 
     Asked for when a plan is made, and again right before it is written.
 
@@ -252,7 +252,17 @@ def room(snapshot: Snapshot, wanted: Goals, guards: Guardrails, now: datetime) -
     least, most = step_range(snapshot, guards, now)
     words = f"the largest step over 24 hours is {guards.largest_step_24h:.0%}"
     own = goals.box(wanted, snapshot.targets, snapshot.current, snapshot.today)
-    return own.within(least, most, Because("step-24h", words))
+    return _while_learning(own.within(least, most, Because("step-24h", words)), snapshot, guards)
+
+
+def _while_learning(box: Box, snapshot: Snapshot, guards: Guardrails) -> Box:
+    """The box without the changes that would begin a platform's learning anew, which it is in the midst of."""
+    learns = np.array([target.budget.learning is True for target in snapshot.targets], dtype=np.bool_)
+    step, current = guards.learning_step, snapshot.current
+    least = np.where(learns, current * max(1 - step, 0.0), -np.inf)
+    most = np.where(learns, current * (1 + step), np.inf)
+    words = f"its platform says that it is learning, and a step of more than {step:.0%} would begin that anew"
+    return box.within(least, most, Because("learning-phase", words))
 
 
 _OUTAGE = Hold(
@@ -372,19 +382,6 @@ def _idle(snapshot: Snapshot, spent: int, days: int) -> Hold | None:
         return None
     return Hold("no-spend", f"it has spent nothing since {last} and may be paused", Severity.WARNING,
                 "Resume the campaign, or take its budget out.")  # fmt: skip
-
-
-def _learning(snapshot: Snapshot, index: int, guards: Guardrails) -> Hold | None:
-    """A budget whose platform is still learning from its last change, whoever made it, or from its beginning."""
-    if not snapshot.targets[index].budget.learning or not guards.learning_days:
-        return None
-    known = np.flatnonzero(np.isfinite(snapshot.panel.budget[index]))
-    moved = np.flatnonzero(np.diff(snapshot.panel.budget[index, known])) + 1
-    since = int(known[moved[-1]] if moved.size else known[0]) if known.size else snapshot.panel.days
-    if snapshot.panel.days - since >= guards.learning_days:
-        return None
-    words = f"its platform says that it is learning; it is left alone for {guards.learning_days:g} days after a change"
-    return Hold("learning-phase", words, Severity.INFO)
 
 
 def _thin(proof: Evidence) -> Hold | None:

@@ -5,7 +5,7 @@ Implementations live in `optimizer.agent`; each port has one conformance suite i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, Protocol
@@ -416,7 +416,7 @@ class Store(Office, People, Protocol):
         ...
 
     def stray(self) -> tuple[str, ...]:
-        """Say which columns repeat what stands in a row's content and do not agree with it; empty if all do.
+        """Say what repeats what stands elsewhere and does not agree with it: columns, packed weeks; empty if all does.
 
         Queries read them, and no hash covers them.
         """
@@ -486,9 +486,9 @@ class NotTold(Exception):  # noqa: N818 - it is people who were not
         addresses: The numbers of those that were not reached, counted from 1.
     """
 
-    def __init__(self, addresses: Sequence[int]) -> None:
+    def __init__(self, addresses: Sequence[int], table: str = "[notify]") -> None:
         named = ", ".join(map(str, addresses))
-        super().__init__(f"no message reached address {named} of [notify]; check it with `outlay doctor`")
+        super().__init__(f"no message reached address {named} of {table}; check it with `outlay doctor`")
         self.addresses = tuple(addresses)
 
 
@@ -509,23 +509,31 @@ class Notifier(Protocol):
         ...
 
 
-class MapFailed(RuntimeError):  # noqa: N818 - it is the map that failed
-    """A job raised an error, took too long, or whoever did it was lost; the message says which, with the mend."""
+class CallLost(RuntimeError):  # noqa: N818 - it is the call that was lost
+    """A job took too long, or whoever did it was lost; the message says which, with the mend."""
 
 
-class Map(Protocol):
-    """How a pure function is applied to many jobs: in this process, or in others that know nothing but their job."""
+class CallRaised(RuntimeError):  # noqa: N818 - it is the call that raised
+    """A job raised an error, which is a defect; the cause or a note tells where."""
 
-    def __call__[J, R](self, do: Callable[[J], R], jobs: Sequence[J]) -> Iterator[tuple[int, R]]:
-        """Yield (index of the job, its result) as jobs end.
+
+class Call(Protocol):
+    """How a pure function is applied to one job: in this process, or in another that knows nothing but its job.
+
+    What is raised is the same in both.
+    """
+
+    def __call__[J, R](self, do: Callable[[J], R], job: J) -> R:
+        """Return what the function makes of the job.
 
         Args:
             do: A function of a module.
-            jobs: Values that can be pickled and hold no secret. What comes back is plain: text, numbers, bytes, and
+            job: A value that can be pickled and holds no secret. What comes back is plain: text, numbers, bytes, and
                 tuples, lists and dictionaries of these.
 
         Raises:
-            MapFailed: A job was not done.
+            CallRaised: The job raised.
+            CallLost: It was not done, for no fault of its own.
         """
         ...
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from bandits import BanditSettings, Labels, believe
-from bandits.experiment import Experiment, Kind
 from bandits.forgetting import choose_gamma
 from bandits.groups import BoolArray, Groups
 from bandits.hierarchy import informed
 from bandits.wear import Wear, wear_out
-from connectors.contract import BudgetKey
 from optimizer.goals import Sharing
 from optimizer.plan.priors import AdPriors
 from optimizer.plan.recommendation import ArmShare, Finding, Severity
 from optimizer.plan.snapshot import Arm, ArmPanel, FloatArray, IntArray, Snapshot
+from optimizer.plan.tested import in_experiment, running_experiments
 from optimizer.response import Belief
 
 _RECENT_DAYS: Final = 7
@@ -122,7 +121,7 @@ def _settings(
 
 def standing_aside(snapshot: Snapshot) -> Iterator[Finding]:
     """Say of each target whose arms are in an experiment that no shares are advised for them."""
-    for experiment in _running(snapshot):
+    for experiment in running_experiments(snapshot):
         for target in snapshot.targets:
             if str(target.key) in experiment.targets:
                 yield Finding(
@@ -133,49 +132,6 @@ def standing_aside(snapshot: Snapshot) -> Iterator[Finding]:
                     "keep the split that was registered; no share is advised for them.",
                     "Close the experiment when it has ended (outlay experiment status).",
                 )
-
-
-def in_experiment(snapshot: Snapshot) -> BoolArray:
-    """Return which arms of the snapshot are in an experiment that runs, shape (A,)."""
-    return _taken(snapshot, _running(snapshot))
-
-
-def ads_in_experiments(snapshot: Snapshot) -> frozenset[tuple[BudgetKey, str]]:
-    """Return the ads, by target and id, of which an arm is in an open experiment, whether it has begun or not.
-
-    Also where another arm of the ad, such as the same ad for another audience, is in none: a platform switches the ad.
-    """
-    arms = () if snapshot.arms is None else snapshot.arms.arms
-    held = _taken(snapshot, snapshot.experiments)
-    return frozenset(
-        (snapshot.targets[arm.target].key, arm.ad_id)
-        for arm, is_held in zip(arms, held.tolist(), strict=True)
-        if is_held and arm.ad_id is not None
-    )
-
-
-def _taken(snapshot: Snapshot, experiments: Iterable[Experiment]) -> BoolArray:
-    arms = () if snapshot.arms is None else snapshot.arms.arms
-    taken = {
-        (target, experiment.kind, arm)
-        for experiment in experiments
-        for target in experiment.targets
-        for arm in experiment.ids
-    }
-    if not taken:
-        return np.zeros(len(arms), dtype=np.bool_)
-    return np.array([not taken.isdisjoint(_identities(arm, snapshot)) for arm in arms], dtype=np.bool_)
-
-
-def _running(snapshot: Snapshot) -> Iterator[Experiment]:
-    """Those that have begun; one that is over keeps its split until somebody closes it."""
-    return (experiment for experiment in snapshot.experiments if experiment.first_day <= snapshot.today)
-
-
-def _identities(arm: Arm, snapshot: Snapshot) -> set[tuple[str, Kind, str]]:
-    key = str(snapshot.targets[arm.target].key)
-    named = ((Kind.AD, arm.ad_id), (Kind.CREATIVE, arm.creative_id), (Kind.AUDIENCE, arm.audience_id))
-    return {(key, kind, name) for kind, name in named if name is not None}
 
 
 def _free(panel: ArmPanel, taken: BoolArray, targets: int) -> FloatArray:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from optimizer.plan import doubts
 from optimizer.plan.holds import Hold
 from optimizer.plan.recommendation import Finding, Severity
-from optimizer.plan.snapshot import DelayTriangle, FloatArray, Restatements, Snapshot
+from optimizer.plan.snapshot import TRIANGLE_DAYS, DelayTriangle, FloatArray, Restatements, Snapshot
 
 SETTLED_DAYS: Final = 3
 """Days after which the spend of a day is final: clicks that did not count are taken out of it within two."""
@@ -183,7 +183,7 @@ def _conversions(snapshot: Snapshot, restated: Restatements, days: float) -> tup
     old = max(panel.days - _LATE, 0)
     late = restated.day < old
     change = np.bincount(restated.target[late], weights=restated.conversions[late], minlength=count)
-    known = np.nansum(panel.conversions[:, max(old - 90 + _LATE, 0) : old], axis=1) - change
+    known = np.nansum(panel.conversions[:, max(old - TRIANGLE_DAYS + _LATE, 0) : old], axis=1) - change
     rate, spread = np.zeros(count), np.zeros(count)
     for triangle in snapshot.delays:
         rate[triangle.targets], spread[triangle.targets] = _usual(triangle, int(np.ceil(days)))

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from optimizer.agent.cli import commands
+
 HEAVY = ("pandas", "pymc", "arviz", "alembic", "scipy.stats", "matplotlib")
 
 
@@ -21,13 +23,21 @@ def loaded_after(program: str, names: tuple[str, ...]) -> list[str]:
     ("program", "names"),
     [
         ("import optimizer.agent.cli.app", (*HEAVY, "numpy", "scipy", "sqlalchemy", "pydantic", "pyarrow")),
-        ("import optimizer.agent.cli.commands", HEAVY),
+        (
+            "from optimizer.agent.cli import commands; commands.found('run')",
+            (*HEAVY, "scipy.special", "scipy.optimize", "optimizer.decide", "optimizer.response", "simulations"),
+        ),
         ("from connectors import contract, registry", (*HEAVY, "numpy", "scipy", "sqlalchemy", "pyarrow")),
         ("import bandits", (*HEAVY, "sqlalchemy", "pydantic", "pyarrow")),
     ],
 )
 def test_importing_stays_light(program: str, names: tuple[str, ...]) -> None:
     assert loaded_after(program, names) == []
+
+
+def test_every_command_stands_where_it_is_said_to() -> None:
+    for name in commands.COMMANDS:
+        assert callable(commands.found(name)), name
 
 
 def test_reading_files_does_not_import_pandas(tmp_path: object) -> None:

@@ -114,6 +114,8 @@ def test_every_default_is_written_out_in_the_sample() -> None:
         "windows",
         "daemon",
         "notify",
+        "web",
+        "oidc",
         "store",
         "refit",
     }
@@ -146,6 +148,8 @@ def test_each_example_is_valid_by_itself(config: Path, line: str) -> None:
             "last_day": "last_day = 2026-11-30",
         },
         "[[holidays]]": {"country": 'country = "DE"'},
+        "[oidc]": {"issuer": 'issuer = ""'},
+        "[[webhooks]]": {"url": 'url = "https://a.example"', "secret": 'secret = "0123456789abcdef"'},
         "[[lift_tests]]": {row.partition(" ")[0]: row for row in LIFT_TEST.strip().splitlines()},
         "[connectors.exports]": {"kind": 'kind = "files"'},
         "[connectors.exports.columns]": {"kind": '[connectors.exports]\nkind = "files"'},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 import httpx
@@ -11,7 +12,6 @@ from connectors.credentials import Redactor
 from connectors.errors import AskMarketer, RetryLater, Stop
 from connectors.manners import Pace, patiently
 
-_FAILED: Final = 500
 _SHOWN: Final = 200
 """So much of an answer is shown; cut after the secrets are out, or a part of one would stand at the cut."""
 
@@ -57,16 +57,16 @@ class Client:
             raise RetryLater(f"Awin's answer was lost ({self._words(error)})") from None
         told = f"HTTP {answer.status_code} {self._redactor.clean(answer.text)[:_SHOWN]}".strip()
         match answer.status_code:
-            case 200:
+            case HTTPStatus.OK:
                 return self._read(answer)
-            case 401 | 403:
+            case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
                 raise AskMarketer(
                     f"Awin refuses the access token ({told})",
                     mend="make a new one in Awin's user settings, of a user with a role at the advertiser",
                 )
-            case 429:
+            case HTTPStatus.TOO_MANY_REQUESTS:
                 raise RetryLater(f"Awin turns calls away ({told})", retry_after_seconds=_wait(answer))
-            case status if status >= _FAILED:
+            case _ if answer.is_server_error:
                 raise RetryLater(f"Awin failed ({told})")
             case _:
                 raise Stop(f"Awin refused ({told})")

@@ -126,24 +126,34 @@ class Client:
         self._quota.spend()
         try:
             # Without the library's own retries: how long to wait is said in one place.
-            return self._api.run_report(request, retry=None, timeout=self._timeout)
+            answer = self._api.run_report(request, retry=None, timeout=self._timeout)
         except (exceptions.GoogleAPICallError, auth_exceptions.GoogleAuthError) as error:
+            self._hide_token()
             failure = _translated(error, self._redactor)
+        else:
+            self._hide_token()
+            return answer
         raise failure  # out here: the library's own error, which may show a token, would be the context
+
+    def _hide_token(self) -> None:
+        """Put the access token, which the library renews by itself, into the vault."""
+        token = getattr(getattr(self._api.transport, "_credentials", None), "token", None)
+        if token:
+            self._redactor.add_passing(str(token))
 
 
 def _api(credentials: str | None, address: str | None, redactor: Redactor) -> BetaAnalyticsDataClient:
     """Return the library's client; what is secret in the credentials is hidden from then on."""
     wrong, mend = "the credentials cannot be used", "name a service account's JSON file"
     try:
+        info = None if credentials is None else json.loads(credentials)
+        for name in ("private_key", "private_key_id"):
+            redactor.add("" if info is None else str(info.get(name, "")))
         if address is not None:
             channel = grpc.insecure_channel(address)
             return BetaAnalyticsDataClient(transport=BetaAnalyticsDataGrpcTransport(channel=channel))
-        if credentials is None:
+        if info is None:
             return BetaAnalyticsDataClient()
-        info = json.loads(credentials)
-        for name in ("private_key", "private_key_id"):
-            redactor.add(str(info.get(name, "")))
         return BetaAnalyticsDataClient.from_service_account_info(info)
     except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
         wrong = f"{wrong} ({type(error).__name__})"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
+from heapq import merge
 from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from connectors.changes import Change
 from connectors.comparing import Comparison
 from connectors.contract import (
     Account,
@@ -28,6 +31,7 @@ from connectors.diagnosis import Diagnosis
 from connectors.errors import Stop
 from connectors.google.accounts import Held, entities, read_account
 from connectors.google.budgets import read_budget, read_budgets
+from connectors.google.changes import read_changes
 from connectors.google.options import Options, read_options
 from connectors.google.reports import Reports
 from connectors.google.statuses import NAMES, find, read_ads
@@ -62,6 +66,7 @@ class GoogleConnector:
             restatement_days=RESTATEMENT_DAYS,
             writes_status=True,
             reports_impression_share=options.report == "ads",
+            reports_changes=True,
         )
         self._options = options
         self._session = session
@@ -151,6 +156,12 @@ class GoogleConnector:
         request = "" if ad.status is change.target else self._switch(ad, change, only_check=False)
         self._comparison.note(change)
         return StatusReceipt(change.key, change.target, request, self._clock())
+
+    def changes(self, since: datetime) -> Iterator[Change]:
+        """Yield who changed what, oldest first; the platform knows of the last 30 days, but for the last 3 minutes."""
+        with understood(f"{self.name}: the history of changes"):
+            found = [read_changes(self._session, held, since, self._clock()) for held in self._all()]
+        yield from merge(*found, key=attrgetter("at"))
 
     def diagnose(self) -> Sequence[Diagnosis]:
         """Return how version, credentials, each account's permissions and the quota stand."""

@@ -13,6 +13,7 @@ from google.auth.exceptions import GoogleAuthError, TransportError
 
 from connectors.credentials import Redactor
 from connectors.errors import AskMarketer, ConnectorError, OutcomeUnknown, RetryLater, Stop
+from connectors.manners import TokenRefused
 
 FAILURE_KEY: Final = "google.ads.googleads.v26.errors.googleadsfailure-bin"
 
@@ -33,6 +34,7 @@ _MENDS: Final = MappingProxyType(
     }
 )
 _PEOPLE: Final = frozenset({"authentication_error", "authorization_error", "header_error"})
+_OF_THE_TOKEN: Final = frozenset({"OAUTH_TOKEN_EXPIRED", "OAUTH_TOKEN_INVALID"})
 _TRANSIENT: Final = frozenset({"internal_error", "database_error"})
 _REFUSED: Final = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
 _WRONG: Final = frozenset({grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.NOT_FOUND})
@@ -75,7 +77,8 @@ def _of_status(error: Exception, call: Call, redactor: Redactor) -> ConnectorErr
     if status is grpc.StatusCode.UNAVAILABLE and _NOT_SENT in words:
         return _not_renewed(call, words)
     if status in _REFUSED:
-        return AskMarketer(f"{call.what}: refused: {words}", mend=_CREDENTIALS)
+        refused = TokenRefused if status is grpc.StatusCode.UNAUTHENTICATED else AskMarketer
+        return refused(f"{call.what}: refused: {words}", mend=_CREDENTIALS)
     if status in _WRONG:
         return Stop(f"{call.what}: refused: {words}")
     words = f"{call.what}: {status.name if status else type(error).__name__}: {words}"
@@ -106,7 +109,8 @@ def _of_failure(failure: Any, call: Call, redactor: Redactor, request_id: str | 
     if kind == "quota_error":
         return RetryLater(words, retry_after_seconds=_delay(failure))
     if kind in _PEOPLE:
-        return AskMarketer(words, mend=_MENDS.get(code, _CREDENTIALS))
+        refused = TokenRefused if code in _OF_THE_TOKEN else AskMarketer
+        return refused(words, mend=_MENDS.get(code, _CREDENTIALS))
     if code in {"UNSUPPORTED_VERSION", "DEVELOPER_TOKEN_PARAMETER_MISSING"}:
         mend = "update Outlay" if code == "UNSUPPORTED_VERSION" else "set developer_token"
         return AskMarketer(words, mend=mend)

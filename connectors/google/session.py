@@ -17,7 +17,7 @@ from connectors.errors import ConnectorError
 from connectors.google.errors import Call, family
 from connectors.google.options import Options
 from connectors.google.secrets import Secrets
-from connectors.manners import Quota, Version, patiently
+from connectors.manners import Quota, TokenRefused, Version, once_anew, patiently
 
 VERSION: Final = Version("v26", date(2027, 11, 1))
 """Google's schedule gives November 2027 for its end, without a day."""
@@ -102,7 +102,7 @@ class Session:
             )
             return [take(row) for batch in stream for row in batch.results]
 
-        return iter(patiently(partial(self._called, read, call), attempts=_ATTEMPTS))
+        return iter(once_anew(lambda: patiently(partial(self._called, read, call), attempts=_ATTEMPTS)))
 
     def set_budget(self, customer_id: str, budget_id: str, micros: int, *, only_check: bool) -> str:
         """Set the amount of a budget by one request, or have it validated only; return the request's id.
@@ -183,6 +183,8 @@ class Session:
                 return work()
             except Exception as error:  # noqa: BLE001 - as above
                 failed = family(error, call, self._secrets.redactor)
+                if isinstance(failed, TokenRefused):
+                    self._credentials.token = None
         raise failed  # outside, so that the library's error, which may show a token, is not its context
 
     def _renew(self) -> None:
@@ -190,4 +192,4 @@ class Session:
             if not self._credentials.valid:
                 with requests.Session() as http:
                     self._credentials.refresh(partial(Request(http), timeout=_TOKEN_TIMEOUT))
-                self._secrets.redactor.add(str(self._credentials.token))
+                self._secrets.redactor.add_passing(str(self._credentials.token))

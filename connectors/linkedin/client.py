@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
@@ -17,7 +18,6 @@ from connectors.manners import Quota, patiently
 Json = dict[str, Any]
 
 PAGE: Final = 1000
-_FAILED: Final = 500
 _SECONDS: Final = re.compile(r"^\d+(\.\d+)?$")
 
 
@@ -106,7 +106,7 @@ class Client:
             raise RetryLater(f"LinkedIn cannot be reached ({self._words(error)}); nothing was sent") from None
         except httpx.RequestError as error:
             raise OutcomeUnknown(f"LinkedIn's answer to a change was lost ({self._words(error)})") from None
-        if answer.status_code >= _FAILED:
+        if answer.is_server_error:
             raise OutcomeUnknown(f"LinkedIn failed at a change ({self._told(answer)})")
         self._require_well(answer)
         return str(answer.headers.get("x-li-uuid", ""))
@@ -121,7 +121,7 @@ class Client:
             answer = self._http.get(f"{path}?{query}" if query else path)
         except httpx.RequestError as error:
             raise RetryLater(f"LinkedIn's answer was lost ({self._words(error)})") from None
-        if answer.status_code >= _FAILED:
+        if answer.is_server_error:
             raise RetryLater(f"LinkedIn failed ({self._told(answer)})")
         self._require_well(answer)
         try:
@@ -139,16 +139,16 @@ class Client:
     def _refusal(self, answer: httpx.Response) -> ConnectorError:
         told = self._told(answer)
         match answer.status_code:
-            case 401:
+            case HTTPStatus.UNAUTHORIZED:
                 return AskMarketer(f"LinkedIn refuses the access token ({told})", mend="sign in again for a new token")
-            case 403:
+            case HTTPStatus.FORBIDDEN:
                 return AskMarketer(
                     f"LinkedIn does not allow this ({told})",
                     mend="grant the scopes r_ads, r_ads_reporting and rw_ads, and a role on the ad account",
                 )
-            case 429:
+            case HTTPStatus.TOO_MANY_REQUESTS:
                 return RetryLater(f"LinkedIn turns requests away ({told})", retry_after_seconds=_wait(answer))
-            case 426:
+            case HTTPStatus.UPGRADE_REQUIRED:
                 return AskMarketer(f"LinkedIn no longer serves this version ({told})", mend="update Outlay")
             case _:
                 return Stop(f"LinkedIn refused ({told}); nothing was written")

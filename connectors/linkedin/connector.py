@@ -50,6 +50,7 @@ _STATUSES: Final = {
     "DRAFT": EntityStatus.PAUSED,
     "COMPLETED": EntityStatus.PAUSED,
 }
+_WRITES: Final = frozenset({"ACCOUNT_BILLING_ADMIN", "ACCOUNT_MANAGER", "CAMPAIGN_MANAGER"})
 _CAMPAIGNS: Final = "q=search&search=(status:(values:List(ACTIVE,PAUSED,DRAFT,COMPLETED)))"
 _CREATIVES: Final = "q=criteria&intendedStatuses=List(ACTIVE,PAUSED)"
 
@@ -184,6 +185,7 @@ class LinkedInConnector:
     def diagnose(self) -> Sequence[Diagnosis]:
         """Say how the token, the roles on the accounts, the version and the day's requests stand."""
         told = [self._diagnose_account(number) for number in self._options.accounts]
+        told += self._diagnose_roles()
         warning = API.warning(self._clock().date())
         told.append(
             Diagnosis("version", Verdict.WARNING, warning, "update Outlay before that day")
@@ -237,6 +239,16 @@ class LinkedInConnector:
         self._comparison.judge_status(live, change)
         return live
 
+    def _diagnose_roles(self) -> list[Diagnosis]:
+        """Whether the token's member may write, by its role on each account; of the token's scopes nothing is told."""
+        try:
+            with understood("LinkedIn's roles"):
+                held, _ = self._client.elements("/adAccountUsers", "q=authenticatedUser")
+                roles = {id_of(str(one["account"])): str(one["role"]) for one in held}
+        except ConnectorError as error:
+            return [Diagnosis("permissions", Verdict.WRONG, str(error), getattr(error, "mend", ""))]
+        return [_permission(number, roles.get(number, "none")) for number in self._options.accounts]
+
     def _diagnose_account(self, number: str) -> Diagnosis:
         try:
             found = self._client.get(f"/adAccounts/{number}")
@@ -249,6 +261,18 @@ class LinkedInConnector:
         except ConnectorError as error:
             return Diagnosis("account", Verdict.WRONG, f"account {number}: {error}", getattr(error, "mend", ""))
         return Diagnosis("account", Verdict.WELL, f"account {number} in {found.get('currency')} can be read")
+
+
+def _permission(number: str, role: str) -> Diagnosis:
+    words = f"account {number}: the token's member has the role {role.lower().replace('_', ' ')}"
+    if role in _WRITES:
+        return Diagnosis("permissions", Verdict.WELL, f"{words}, which may set budgets where the token has rw_ads")
+    return Diagnosis(
+        "permissions",
+        Verdict.WARNING,
+        f"{words}: it may read, but changes of budgets will be refused",
+        "give it the role of a campaign manager, if Outlay is to write",
+    )
 
 
 def _series(account: Account, line: Line, definition: str) -> Series:

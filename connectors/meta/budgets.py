@@ -12,6 +12,7 @@ from connectors.contract import Account, BudgetChange, BudgetKey, BudgetKind, Bu
 from connectors.errors import RetryLater, Stop
 from connectors.manners import Clock
 from connectors.meta.catalogue import learns
+from connectors.meta.changes import BUDGET_EVENTS, events, instant
 from connectors.meta.door import Body, Door, integer, text
 from connectors.meta.units import from_units, quantum, to_units
 from connectors.money import Money
@@ -20,7 +21,6 @@ from connectors.payload import understood
 CHANGES_AN_HOUR: Final = 4
 """Meta locks the budget of an ad set that is changed more often."""
 
-_EVENTS: Final = ("update_ad_set_budget", "update_campaign_budget")
 _CAMPAIGN: Final = "id,name,account_id,effective_status,daily_budget,lifetime_budget,updated_time"
 _SHARING: Final = "is_adset_budget_sharing_enabled"
 _AD_SET: Final = f"{_CAMPAIGN},campaign_id,billing_event,learning_stage_info,campaign{{{_SHARING}}}"
@@ -132,16 +132,9 @@ class Budgets:
             )
 
     def _changes(self, live: BudgetTarget, since: datetime) -> Iterator[datetime]:
-        events = self._door.rows(
-            f"act_{live.account.account_id}",
-            "activities",
-            fields="event_type,event_time,object_id",
-            category="BUDGET",
-            since=int(since.timestamp()),
-        )
-        for event in events:
-            if event.get("event_type") in _EVENTS and event.get("object_id") == live.budget_id:
-                at = _time(event, f"{live.name}: activities")
+        for event in events(self._door, live.account, "BUDGET", since, "event_type,event_time,object_id"):
+            if event.get("event_type") in BUDGET_EVENTS and event.get("object_id") == live.budget_id:
+                at = instant(event, f"{live.name}: activities")
                 if at > since:
                     yield at
 
@@ -151,15 +144,6 @@ class Budgets:
             if body.get("currency") == account.currency:
                 return body
         return {}
-
-
-def _time(event: Body, where: str) -> datetime:
-    told = text(event, "event_time", where)
-    with understood(where):
-        at = datetime.fromisoformat(told)
-        if at.tzinfo is None:
-            raise ValueError(f"{told!r} names no zone")
-    return at
 
 
 def _asked(change: BudgetChange) -> dict[str, Any]:

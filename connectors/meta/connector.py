@@ -5,8 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date
+from datetime import date, datetime
+from heapq import merge
+from operator import attrgetter
 
+from connectors.changes import Change
 from connectors.contract import (
     Account,
     AdKey,
@@ -25,7 +28,7 @@ from connectors.contract import (
 from connectors.diagnosis import Diagnosis
 from connectors.errors import Stop
 from connectors.manners import Clock
-from connectors.meta import catalogue, diagnosis
+from connectors.meta import catalogue, changes, diagnosis
 from connectors.meta.budgets import Budgets
 from connectors.meta.door import Door
 from connectors.meta.options import Options, read_options
@@ -61,6 +64,7 @@ class MetaConnector:
             compares_and_sets=True,
             restatement_days=options.restatement_days,
             writes_status=True,
+            reports_changes=True,
         )
         self._options = options
         self._clock = clock
@@ -118,6 +122,12 @@ class MetaConnector:
     def set_status(self, change: StatusChange) -> StatusReceipt:
         """Pause or resume one ad once."""
         return self._statuses.set(self._owner(change.key), change)
+
+    def changes(self, since: datetime) -> Iterator[Change]:
+        """Yield who changed what, oldest first, to the second."""
+        with understood(f"{self.name}: the history of changes"):
+            found = [changes.read_changes(self._door, account, since) for account in self._all()]
+        yield from merge(*found, key=attrgetter("at"))
 
     def diagnose(self) -> Sequence[Diagnosis]:
         """Return how credentials, permissions, accounts, version and quota stand."""

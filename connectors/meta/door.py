@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any, Final
 
 from facebook_business.exceptions import FacebookRequestError
@@ -158,7 +159,7 @@ class Door:
             return failures.of_wire(error)
         self._allowance.note(response.headers())
         body, status = response.json(), response.status()
-        if not isinstance(body, Mapping) or status >= 400:
+        if not isinstance(body, Mapping) or status >= HTTPStatus.BAD_REQUEST:
             # The SDK takes any text that is not JSON for a success, such as the page of a proxy that gave up.
             return failures.of_status(status, response.headers())
         headers = response.headers()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final, Literal
 
 from facebook_business.exceptions import FacebookRequestError
@@ -140,7 +141,12 @@ def _refused(failure: Failure, words: str) -> ConnectorError | None:
     mend = _mend(failure)
     if mend is not None:
         return AskMarketer(words, mend=mend)
-    passes = failure.code in PASSING or failure.transient or failure.status >= 500 or not failure.code
+    passes = (
+        failure.code in PASSING
+        or failure.transient
+        or failure.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        or not failure.code
+    )
     return None if passes else Stop(words)
 
 

@@ -10,13 +10,14 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any, Final, Literal
 
 import urllib3
 
 from connectors.credentials import Redactor
 from connectors.errors import AskMarketer, ConnectorError, OutcomeUnknown, RetryLater, Stop
-from connectors.manners import Quota, patiently
+from connectors.manners import Quota, TokenRefused, once_anew, patiently
 from connectors.microsoft.library import ApiException, opened
 from connectors.microsoft.options import Options
 from connectors.microsoft.signing import SignIn
@@ -33,7 +34,6 @@ _INTERNAL: Final = 0
 _CREDENTIAL: Final = frozenset({105, 109, 120, 122})
 _PERMISSION: Final = frozenset({106, 108})
 _THROTTLED: Final = frozenset({117, 207})
-_TOO_MANY, _UNAUTHORISED, _FORBIDDEN, _FAILED = 429, 401, 403, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Client:
         Raises:
             RetryLater, AskMarketer, Stop: See `connectors.errors`.
         """
-        return patiently(lambda: self._read(service, path, account_id, asked))
+        return once_anew(lambda: patiently(lambda: self._read(service, path, account_id, asked)))
 
     def update(self, path: str, account_id: str, change: Json) -> str:
         """Send a change of campaign management, once, and return the request's id.
@@ -93,7 +93,7 @@ class Client:
         except ApiException as error:
             raise self._fault(error, written=True) from None
         if refused := [one for one in answer.get("PartialErrors") or () if one]:
-            raise self._judged(200, refused, written=True)
+            raise self._judged(HTTPStatus.OK, refused, written=True)
         return str(headers.get("TrackingId", ""))
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ class Client:
         except ApiException as error:
             raise self._fault(error, written=False) from None
         if refused := [one for one in answer.get("PartialErrors") or () if one]:
-            raise self._judged(200, refused, written=False)
+            raise self._judged(HTTPStatus.OK, refused, written=False)
         return answer
 
     def _token(self) -> str:
@@ -131,7 +131,7 @@ class Client:
         sent = api.param_serialize(method, path, header_params=headers, body=body)
         answer = api.call_api(*sent, _request_timeout=self._timeout)
         data = answer.read()
-        if answer.status != 200:
+        if answer.status != HTTPStatus.OK:
             raise ApiException(status=answer.status, body=data.decode(errors="replace"))
         found = json.loads(data, parse_float=Decimal)
         if not isinstance(found, dict):
@@ -144,7 +144,7 @@ class Client:
         except ValueError:
             body = {}
         found = [one for name in _FAULTS for one in (body.get(name) if isinstance(body, dict) else None) or () if one]
-        return self._judged(int(error.status or _FAILED), found, written=written)
+        return self._judged(int(error.status or HTTPStatus.INTERNAL_SERVER_ERROR), found, written=written)
 
     def _judged(self, status: int, faults: Iterable[Json], *, written: bool) -> ConnectorError:
         """Return what a refusal means, by its numbers first and its status else."""
@@ -152,20 +152,20 @@ class Client:
         codes = {int(one.get("Code", -1)) for one in told}
         words = "; ".join(f"{one.get('Code')} {one.get('ErrorCode') or ''}: {one.get('Message')}" for one in told)
         shown = self._redactor.clean(f"HTTP {status}, {words}" if words else f"HTTP {status}")
-        if codes & _THROTTLED or status == _TOO_MANY:
+        if codes & _THROTTLED or status == HTTPStatus.TOO_MANY_REQUESTS:
             return RetryLater(f"Microsoft turns requests away ({shown})", retry_after_seconds=self._pause)
-        if codes & _PERMISSION or status == _FORBIDDEN:
+        if codes & _PERMISSION or status == HTTPStatus.FORBIDDEN:
             return AskMarketer(
                 f"Microsoft does not allow this ({shown})",
                 mend="give the user a role on the account: viewer to read, campaign manager to write",
             )
-        if codes & _CREDENTIAL or status == _UNAUTHORISED:
+        if codes & _CREDENTIAL or status == HTTPStatus.UNAUTHORIZED:
             self._sign_in.forget()
-            return AskMarketer(
+            return TokenRefused(
                 f"Microsoft refuses the credentials ({shown})",
                 mend="compare the developer token, and sign in again for a new refresh token",
             )
-        if _INTERNAL in codes or status >= _FAILED:
+        if _INTERNAL in codes or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return OutcomeUnknown(f"Microsoft failed at a change ({shown})") if written else RetryLater(shown)
         return Stop(f"Microsoft refused ({shown}); nothing was written")
 

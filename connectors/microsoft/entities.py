@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from connectors.contract import Account, BudgetKind, BudgetTarget, EntityStatus, Level
+from connectors.listing import elements
 from connectors.microsoft.client import Client, Json
 from connectors.money import Money, minor_unit_micros, to_micros
 
@@ -28,6 +29,7 @@ _MANAGEMENT: Final = "/CampaignManagement/v13"
 _RUNNING: Final = frozenset({"Active", "BudgetPaused"})
 """What the platform has stopped for its budget runs by its own switch."""
 
+_MISSING: Final = object()
 _LIFETIME: Final = "LifetimeBudgetStandard"
 
 
@@ -111,4 +113,7 @@ def _shared(campaign: Json) -> bool:
 
 
 def _listed(answer: Json, name: str) -> list[Json]:
-    return [one for one in answer.get(name) or () if one]
+    """The list of an answer, which is null where there is nothing; one that is not there is no empty list."""
+    if answer.get(name, _MISSING) is None:
+        return []
+    return [one for one in elements(answer, name, "Microsoft") if one]

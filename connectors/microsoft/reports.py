@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
+from http import HTTPStatus
 from tempfile import SpooledTemporaryFile
 from time import monotonic, sleep
 from typing import IO, Final
@@ -31,7 +32,6 @@ _BY_AD: Final = ("AdPerformanceReportRequest", ("TimePeriod", "CampaignId", "AdG
 _BY_CAMPAIGN: Final = ("CampaignPerformanceReportRequest", ("TimePeriod", "CampaignId", *_MEASURES))
 _IN_MEMORY: Final = 16 * 2**20
 _CHUNK: Final = 2**16
-_OK, _REFUSED, _TOO_MANY, _FAILED = 200, 400, 429, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def _fetch(address: str, held: IO[bytes], timeout_seconds: float) -> None:
             urllib3.PoolManager(retries=False, timeout=timeout_seconds) as http,
             http.request("GET", address, preload_content=False) as answer,
         ):
-            if answer.status != _OK:
+            if answer.status != HTTPStatus.OK:
                 raise _unfetched(answer.status)
             for chunk in answer.stream(_CHUNK):
                 held.write(chunk)
@@ -143,7 +143,8 @@ def _fetch(address: str, held: IO[bytes], timeout_seconds: float) -> None:
 
 def _unfetched(status: int) -> RetryLater:
     """An address that has ended stays so: another pull has another report made."""
-    ended = _REFUSED <= status < _FAILED and status != _TOO_MANY
+    refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    ended = refused and status != HTTPStatus.TOO_MANY_REQUESTS
     wait = 2 * LONGEST_WAIT if ended else None
     return RetryLater(f"the report's file cannot be fetched (HTTP {status})", retry_after_seconds=wait)
 

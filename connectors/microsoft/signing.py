@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+from http import HTTPStatus
 from time import monotonic
 from typing import Any, Final
 
@@ -19,10 +20,6 @@ SCOPE: Final = "https://ads.microsoft.com/msads.manage offline_access"
 
 _EARLY: Final = 60.0
 """A token is renewed so many seconds before it ends."""
-
-_FAILED: Final = 500
-_TOO_MANY: Final = 429
-_OK: Final = 200
 
 
 class SignIn:
@@ -70,9 +67,9 @@ class SignIn:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise RetryLater(f"Microsoft's sign-in cannot be reached ({type(error).__name__})") from None
         told = _json(answer.data)
-        if answer.status >= _FAILED or answer.status == _TOO_MANY:
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             raise RetryLater(f"Microsoft's sign-in failed (HTTP {answer.status})")
-        if answer.status != _OK or "access_token" not in told:
+        if answer.status != HTTPStatus.OK or "access_token" not in told:
             words = self._redactor.clean(f"{told.get('error', '')}: {told.get('error_description', '')}")
             raise AskMarketer(
                 f"Microsoft refuses to sign in (HTTP {answer.status}, {words})",
@@ -80,8 +77,8 @@ class SignIn:
             )
         self._token = str(told["access_token"])
         self._form["refresh_token"] = str(told.get("refresh_token") or self._form["refresh_token"])
-        self._redactor.add(self._token)
-        self._redactor.add(self._form["refresh_token"])
+        self._redactor.add_passing(self._token)
+        self._redactor.add_passing(self._form["refresh_token"])
         self._ends = monotonic() + float(told.get("expires_in", 0))
 
 

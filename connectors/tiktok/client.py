@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 import urllib3
@@ -34,8 +35,9 @@ _PERMISSION: Final = frozenset({40001, 40003})
 _REFUSALS: Final = range(40_000, 50_000)
 """Codes that say that nothing was done; those above are failures of the platform, and 20001 is a partial success."""
 
-_SERVER: Final = 500
-_HTTP_REFUSALS: Final = frozenset(range(400, _SERVER)) - {408}
+_HTTP_REFUSALS: Final = frozenset(range(HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)) - {
+    HTTPStatus.REQUEST_TIMEOUT
+}
 
 
 class Client:
@@ -114,8 +116,9 @@ class Client:
             raise OutcomeUnknown(f"TikTok's answer to a change was lost ({type(error).__name__})") from None
 
     def close(self) -> None:
-        """Close the connections; may be called twice."""
+        """Close the connections, and end the threads that the library holds unused; may be called twice."""
         self._api.rest_client.pool_manager.clear()
+        self._api.pool.close()
 
     def _page(self, path: str, query: Mapping[str, object]) -> tuple[list[Any], int, int]:
         """Return the elements of a page, how many pages there are, and how many elements on all of them."""
@@ -162,11 +165,11 @@ class Client:
         status = int(error.status or 0)  # none where TLS failed, be it before or after the request
         words = f"HTTP {status}"
         match status:
-            case 401:
+            case HTTPStatus.UNAUTHORIZED:
                 return self._unauthorised(words)
-            case 403:
+            case HTTPStatus.FORBIDDEN:
                 return self._forbidden(words)
-            case 429:
+            case HTTPStatus.TOO_MANY_REQUESTS:
                 return RetryLater(f"TikTok turns requests away ({words})")
             case refused if refused in _HTTP_REFUSALS:
                 return Stop(f"TikTok refused the request ({words}); nothing was done")

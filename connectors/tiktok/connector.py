@@ -184,6 +184,8 @@ class TikTokConnector:
             for account in self.accounts():
                 words = f"advertiser {account.account_id} in {account.currency}, {account.time_zone} can be read"
                 told.append(Diagnosis("account", Verdict.WELL, words))
+            unknown = "TikTok tells at the first change only whether the app may make one: it needs Ads Management"
+            told.append(Diagnosis("permissions", Verdict.WELL, unknown))
         except ConnectorError as error:
             told.append(Diagnosis("account", Verdict.WRONG, str(error), getattr(error, "mend", "")))
         spent = f"{self._quota.spent} of {self._options.calls_a_day} requests of today are spent"

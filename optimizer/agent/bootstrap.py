@@ -22,6 +22,7 @@ from optimizer.agent.calendar import Calendar
 from optimizer.agent.clock import SystemClock
 from optimizer.agent.cycle import House
 from optimizer.agent.notify import AppriseNotifier, LogNotifier
+from optimizer.agent.settings_web import page_of
 from optimizer.agent.store import open_sql
 from optimizer.agent.store.places import make_place
 from optimizer.agent.tenure import Tenure
@@ -123,7 +124,8 @@ def notifier(settings: configuration.Settings) -> Notifier:
     """Return what tells people: always the log, and the addresses of `[notify]` where there are some."""
     if not settings.notify.urls:
         return LogNotifier()
-    return AppriseNotifier(tuple(url.get_secret_value() for url in settings.notify.urls), settings.notify.link)
+    link = settings.notify.link or page_of(settings.web, settings.portfolio.name)
+    return AppriseNotifier(tuple(url.get_secret_value() for url in settings.notify.urls), link)
 
 
 def _myself() -> str:

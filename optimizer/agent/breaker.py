@@ -70,8 +70,8 @@ class Breakers:
         found = (self._of(subject) for subject in (key.connector, _account(key.connector, key.account_id)))
         return next((circuit for circuit in found if circuit.rests(now)), None)
 
-    def ask(self, subject: str) -> None:
-        """Ask for a call; on an open circuit this claims the probe.
+    def ask(self, subject: str, call: str) -> None:
+        """Ask for a call, by its name; on an open circuit this claims the probe.
 
         Raises:
             Resting: It is not to be made now.
@@ -79,14 +79,14 @@ class Breakers:
         circuit, now = self._of(subject), self._clock.now()
         if circuit.rests(now):
             raise Resting(circuit, now)
-        self._keep(circuit, step(circuit, Happened.ASKED, now, self._fuse))
+        self._keep(circuit, step(circuit, Happened.ASKED, now, self._fuse, call))
 
-    def tell(self, subject: str, error: ConnectorError | None) -> None:
+    def tell(self, subject: str, call: str, error: ConnectorError | None) -> None:
         """Tell how a call ended; None if well. Its words are kept, and in the history for good: without secrets."""
         circuit = self._of(subject)
         well = error is None or isinstance(error, _HEALTHY)
         happened = Happened.WORKED if well else Happened.FAILED
-        self._keep(circuit, step(circuit, happened, self._clock.now(), self._fuse, redacted(str(error))))
+        self._keep(circuit, step(circuit, happened, self._clock.now(), self._fuse, call, redacted(str(error))))
 
     def _of(self, subject: str) -> Circuit:
         return self._known.get(subject, Circuit(subject))
@@ -126,43 +126,43 @@ class Guarded:
 
     def accounts(self) -> Sequence[Account]:
         """See `Connector.accounts`."""
-        return self._past(self.name, self.inner.accounts)
+        return self._past(self.name, "accounts", self.inner.accounts)
 
     def entities(self) -> Iterable[Entity]:
         """See `Connector.entities`."""
-        return self._stream(self.inner.entities)
+        return self._stream("entities", self.inner.entities)
 
     def pull(self, since: date, until: date) -> Iterator[PerformanceRow]:
         """See `Connector.pull`."""
-        return self._stream(lambda: self.inner.pull(since, until))
+        return self._stream("pull", lambda: self.inner.pull(since, until))
 
     def budgets(self) -> Sequence[BudgetTarget]:
         """See `Connector.budgets`."""
-        return self._past(self.name, self.inner.budgets)
+        return self._past(self.name, "budgets", self.inner.budgets)
 
     def ads(self) -> Sequence[AdState]:
         """See `Connector.ads`."""
-        return self._past(self.name, self.inner.ads)
+        return self._past(self.name, "ads", self.inner.ads)
 
     def check_budget(self, change: BudgetChange) -> None:
         """See `Connector.check_budget`."""
-        self._past(_own(change), lambda: self.inner.check_budget(change))
+        self._past(_own(change), "check_budget", lambda: self.inner.check_budget(change))
 
     def set_budget(self, change: BudgetChange) -> Receipt:
         """See `Connector.set_budget`."""
-        return self._past(_own(change), lambda: self.inner.set_budget(change))
+        return self._past(_own(change), "set_budget", lambda: self.inner.set_budget(change))
 
     def check_status(self, change: StatusChange) -> None:
         """See `Connector.check_status`."""
-        self._past(_own(change), lambda: self.inner.check_status(change))
+        self._past(_own(change), "check_status", lambda: self.inner.check_status(change))
 
     def set_status(self, change: StatusChange) -> StatusReceipt:
         """See `Connector.set_status`."""
-        return self._past(_own(change), lambda: self.inner.set_status(change))
+        return self._past(_own(change), "set_status", lambda: self.inner.set_status(change))
 
     def changes(self, since: datetime) -> Iterator[Change]:
         """See `ReportsChanges.changes`; there are none where the platform has no history."""
-        return self._stream(lambda: reported(self.inner, since))
+        return self._stream("changes", lambda: reported(self.inner, since))
 
     def ahead_seconds(self) -> float | None:
         """See `TellsTime.ahead_seconds`; None where the connector cannot tell the platform's clock."""
@@ -173,25 +173,25 @@ class Guarded:
         """See `Connector.close`."""
         self.inner.close()
 
-    def _past[T](self, subject: str, call: Callable[[], T]) -> T:
-        self._breakers.ask(subject)
+    def _past[T](self, subject: str, name: str, call: Callable[[], T]) -> T:
+        self._breakers.ask(subject, name)
         try:
             answer = call()
         except ConnectorError as error:
-            self._breakers.tell(subject, error)
+            self._breakers.tell(subject, name, error)
             raise
-        self._breakers.tell(subject, None)
+        self._breakers.tell(subject, name, None)
         return answer
 
-    def _stream[T](self, call: Callable[[], Iterable[T]]) -> Iterator[T]:
+    def _stream[T](self, name: str, call: Callable[[], Iterable[T]]) -> Iterator[T]:
         """A reading that may fail in its midst; it counts as well at its end."""
-        self._breakers.ask(self.name)
+        self._breakers.ask(self.name, name)
         try:
             yield from call()
         except ConnectorError as error:
-            self._breakers.tell(self.name, error)
+            self._breakers.tell(self.name, name, error)
             raise
-        self._breakers.tell(self.name, None)
+        self._breakers.tell(self.name, name, None)
 
 
 def _own(change: BudgetChange | StatusChange) -> str:

@@ -22,13 +22,13 @@ from optimizer.agent.deciding import Request, Surroundings, asked, decided
 from optimizer.agent.secrecy import discreetly
 from optimizer.agent.tenure import Tenure
 from optimizer.agent.watching import Watch, believed, clock_stands, left_unread
-from optimizer.agent.workers import one_by_one
+from optimizer.agent.workers import here
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
 from optimizer.plan.basis import Basis
 from optimizer.plan.recommendation import Record, State, Transition, to_json
 from optimizer.plan.snapshot import Snapshot
-from optimizer.ports import Braked, Clock, IngestReport, Map, Notifier, NotTold, SnapshotQuery, Store
+from optimizer.ports import Braked, Call, Clock, IngestReport, Notifier, NotTold, SnapshotQuery, Store
 from optimizer.rotation import Rotation
 
 _OPEN: Final = frozenset({State.PROPOSED, State.APPROVED})
@@ -74,7 +74,7 @@ class House:
         rotation: The written limits of switching ads.
         calendar: Days that are known not to be ordinary.
         breakers: Which accounts are not called at present; None where nobody counts failures.
-        do_all: Where plans are worked out.
+        call: Where plans are worked out.
     """
 
     name: str
@@ -95,7 +95,7 @@ class House:
     rotation: Rotation = field(default_factory=Rotation)
     calendar: Calendar = field(default_factory=Calendar)
     breakers: Breakers | None = None
-    do_all: Map = one_by_one
+    call: Call = here
 
     def today(self) -> date:
         """The current day in the portfolio's zone."""
@@ -113,25 +113,27 @@ class PullReport:
     budgets: int
 
 
-def pull(house: House, today: date, *, days: int | None = None) -> tuple[PullReport, ...]:
+def pull(house: House, today: date, *, days: int | None = None, last: date | None = None) -> tuple[PullReport, ...]:
     """Read rows, names and budgets from every connector into the store (doors 1 and 2).
 
     Args:
         house: The wired house.
         today: Rows of this day and later are not asked for.
         days: How far back to read; by default the whole history.
+        last: The day for which all was read last with these settings, if it was: then what may have been restated since
+            is enough.
 
     Raises:
         ConnectorError: A connector could not be read; the others were, and what they brought is kept.
         ClockWentBack: The clock says an earlier time than what was written last.
     """
     clock_stands(house.store, house.guards, house.clock.now())
-    since, until = today - timedelta(days=days or house.history_days), today - timedelta(days=1)
+    first, until = today - timedelta(days=days or house.history_days), today - timedelta(days=1)
     found: list[PullReport] = []
     failed: dict[str, ConnectorError] = {}
     for name, connector in house.connectors.items():
         try:
-            found.append(_pull_one(house, name, connector, since, until))
+            found.append(_pull_one(house, name, connector, first, until, last))
         except ConnectorError as error:
             failed[name] = error
     if len(failed) > 1:
@@ -165,7 +167,7 @@ def propose(house: House, today: date, *, seed: int | None = None) -> Record:
 
     Raises:
         Fenced: This process led, and another one does by now: it proposes nothing.
-        MapFailed: The plan could not be worked out where `house.do_all` has it worked out.
+        CallRaised, CallLost: The plan could not be worked out where `house.call` has it worked out.
         ClockWentBack: The clock says an earlier time than what was written last.
     """
     seed = secrets.randbits(32) if seed is None else seed
@@ -173,7 +175,7 @@ def propose(house: House, today: date, *, seed: int | None = None) -> Record:
     clock_stands(house.store, house.guards, now)
     seen = snapshot(house, today, now)
     around = _surroundings(house, seen)
-    decision = asked(house.do_all, Request(seen, house.goals, house.guards, around, now, seed))
+    decision = asked(house.call, Request(seen, house.goals, house.guards, around, now, seed))
     step = approval.issue(decision, now=now, valid_for=house.valid_for, seed=seed, code_version=house.code_version)
     older = house.store.records(_OPEN, limit=_ALL) if step.record.state is State.PROPOSED else ()
     house.store.commit(
@@ -334,9 +336,29 @@ def live_ads(house: House) -> dict[AdKey, AdState]:
     return found
 
 
-def _pull_one(house: House, name: str, connector: Connector, since: date, until: date) -> PullReport:
+def read_from(first: date, today: date, last: date | None, restatement_days: int) -> date:
+    """Return the first day that a reading asks for.
+
+    At first, and once a calendar week, that is all of the history: platforms restate beyond their own word now and
+    then, and more of the history may be wanted than before. Else it is what may have been restated since the last
+    reading, however long ago that was, with a day to spare since accounts have zones of their own.
+
+    Args:
+        first: Of the history.
+        today: The day of this reading.
+        last: The day of the last one; None: there was none.
+        restatement_days: How many days back the platform restates.
+    """
+    if last is None or last > today or last.isocalendar()[:2] != today.isocalendar()[:2]:
+        return first
+    return max(first, last - timedelta(days=restatement_days + 1))
+
+
+def _pull_one(house: House, name: str, connector: Connector, first: date, until: date, last: date | None) -> PullReport:
     watch = patiently(house, lambda: Watch(house.store, house.guards, connector, name, house.clock))
     watch.keep()
+    last = None if watch.afresh else last
+    since = read_from(first, until + timedelta(days=1), last, connector.capabilities.restatement_days)
     try:
         report = patiently(house, lambda: house.store.ingest(watch.rows(connector.pull(since, until))))
         patiently(house, lambda: house.store.note_entities(watch.entities(connector.entities()), house.clock.now()))

@@ -11,13 +11,12 @@ import numpy as np
 
 from connectors.contract import BudgetKey
 from connectors.money import Money
-from optimizer.decide import decide
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
 from optimizer.plan.calendar import Occasion
 from optimizer.plan.recommendation import Decision, Finding, Severity, from_json, to_json
 from optimizer.plan.snapshot import Snapshot
-from optimizer.ports import Map
+from optimizer.ports import Call
 from optimizer.rotation import Rotation
 
 _OBSERVED: Final = Finding(
@@ -67,14 +66,13 @@ def answer(request: Request) -> str:
     return to_json(decided(request.seen, request.wanted, request.guards, request.around, request.now, request.seed, {}))
 
 
-def asked(do_all: Map, request: Request) -> Decision:
-    """Have a decision made wherever a map makes it.
+def asked(call: Call, request: Request) -> Decision:
+    """Have a decision made wherever calls are made.
 
     Raises:
-        MapFailed: It was not made.
+        CallRaised, CallLost: It was not made.
     """
-    ((_, text),) = do_all(answer, [request])
-    return from_json(Decision, text)
+    return from_json(Decision, call(answer, request))
 
 
 def decided(
@@ -100,6 +98,9 @@ def decided(
     Raises:
         GoalsError: A fixed amount breaks a limit of its line, or names no budget.
     """
+    # Loaded here: an agent that was started anew first writes what was approved, and what learns takes long to load.
+    from optimizer.decide import decide  # noqa: PLC0415
+
     known = replace(seen, occasions=around.occasions)
     rng = np.random.default_rng(seed)
     decision = decide(known, wanted, guards, now, rng, fixed=fixed, rotation=around.rotation)

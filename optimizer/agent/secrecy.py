@@ -1,26 +1,21 @@
-"""What must not be told: the secrets of this process by their values, and a net for what looks like one.
+"""What must not be told: the secrets of this process by their values (`connectors.vault`), and what looks like one.
 
-Whoever reads a secret hands it to `keep`; whatever leaves the process as a text (a log, an error, a row of the store,
-an answer) goes through `redacted` first, and an exception of a connector through `scrub`, since others put it into
-words of their own. Secrets are only ever added: a text of before may still be on its way.
+Whoever reads a secret hands it to `keep`; connectors put theirs into the same vault, and the tokens that they are given
+while they run. Whatever leaves the process as a text (a log, an error, a row of the store, an answer) goes through
+`redacted` first, and an exception of a connector through `scrub`, since others put it into words of their own.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from threading import Lock
 from typing import Any, Final
-from urllib.parse import quote, quote_plus, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
-HIDDEN: Final = "***"
-
-SHORTEST: Final = 6
-"""Shorter secrets are found by the net only: by their values they would be found in ordinary words, too."""
+from connectors.vault import HIDDEN, VAULT
 
 _TELLING: Final = 8  # a part of an address that is no password must look like a token: long, with digits
 _NAMED: Final = re.compile(
@@ -34,38 +29,14 @@ _NET: Final = re.compile(
 _LOGIN: Final = re.compile(r"(?<=://)[^/@\s:\"']*:[^/@\s\"']+(?=@)")
 
 
-class _Vault:
-    """The secrets of this process."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._known: set[str] = set()
-        self._found: re.Pattern[str] | None = None
-
-    def keep(self, values: Iterable[str]) -> None:
-        new = {form for value in values if len(value) >= SHORTEST for form in _forms(value)}
-        with self._lock:
-            if new <= self._known:
-                return
-            self._known |= new
-            longest_first = sorted(self._known, key=lambda value: (-len(value), value))
-            self._found = re.compile("|".join(map(re.escape, longest_first)))
-
-    def hide(self, text: str) -> str:
-        return text if self._found is None else self._found.sub(HIDDEN, text)
-
-
-_VAULT: Final = _Vault()
-
-
 def keep(values: Iterable[str]) -> None:
     """Remember secrets, so that `redacted` finds them in every form in which they may be told."""
-    _VAULT.keep(values)
+    VAULT.keep(values)
 
 
 def redacted(text: str) -> str:
     """Return a text without the secrets that are known and without what looks like one."""
-    return _LOGIN.sub(HIDDEN, _NET.sub(rf"\g<1>{HIDDEN}", _VAULT.hide(text)))
+    return _LOGIN.sub(HIDDEN, _NET.sub(rf"\g<1>{HIDDEN}", VAULT.hide(text)))
 
 
 def scrub[E: BaseException](error: E) -> E:
@@ -155,12 +126,6 @@ def logins(text: str) -> Iterator[str]:
     if password:
         yield password
         yield unquote(password)
-
-
-def _forms(value: str) -> Iterator[str]:
-    """A secret as it may be told: plain, in an address, in JSON, in Python's words."""
-    yield from (value, quote(value, safe=""), quote(value), quote_plus(value), json.dumps(value)[1:-1])
-    yield from (json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1])
 
 
 def _clean(part: Any) -> Any:

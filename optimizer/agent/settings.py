@@ -30,8 +30,9 @@ from bandits.policy import Rule
 from connectors.money import Money
 from optimizer.agent import secrecy
 from optimizer.agent.settings_calendar import EventTable, HolidaysTable
-from optimizer.agent.settings_daemon import AutonomyTable, DaemonTable, NotifyTable, WindowsTable
+from optimizer.agent.settings_daemon import AutonomyTable, DaemonTable, NotifyTable, WebhookTable, WindowsTable
 from optimizer.agent.settings_errors import SettingsError, environment_problems, from_validation
+from optimizer.agent.settings_oidc import OidcTable
 from optimizer.agent.settings_refit import LiftTestTable, RefitTable, read_lift_tests, repeated
 from optimizer.agent.settings_types import (
     Amount,
@@ -198,8 +199,9 @@ class GuardrailsTable(Table):
     max_changes_24h: int = Field(
         0, ge=0, description="Most budgets changed over any 24 hours, all recommendations together; 0 for no limit."
     )
-    learning_days: NotNegative = Field(
-        7.0, description="Days after its last change for which a budget in its platform's learning phase is left alone."
+    learning_step: NotNegative = Field(
+        0.2,
+        description="Largest relative change of a budget of which its platform says that it is learning; 0 for none.",
     )
 
 
@@ -300,7 +302,10 @@ class PinTable(Table):
 class ConnectorTable(Table):
     """One `[connectors.NAME]` table; all keys but `kind` are the connector's own and checked by it."""
 
-    kind: Text = Field(description="Which connector: files, simulated, or one that another package provides.")
+    kind: Text = Field(
+        description="Which connector: files, simulated, awin, ga4, google, linkedin, meta, microsoft, tiktok, "
+        "warehouse, or one that another package provides."
+    )
     options: Mapping[str, Any] = Field(default_factory=dict, repr=False)
 
     @model_validator(mode="before")
@@ -355,8 +360,10 @@ class Settings(_Layered):
     daemon: DaemonTable = DaemonTable()
     notify: NotifyTable = NotifyTable()
     web: WebTable = WebTable()
+    oidc: OidcTable = OidcTable()
     store: StoreTable = StoreTable()
     refit: RefitTable = RefitTable()
+    webhooks: tuple[WebhookTable, ...] = ()
     lift_tests: tuple[LiftTestTable, ...] = ()
     limits: tuple[LimitTable, ...] = ()
     pins: tuple[PinTable, ...] = ()
@@ -438,6 +445,11 @@ def _read[S: (Settings, _StoreAlone)](kind: type[S], path: Path, tables: dict[st
 def _secrets(settings: Settings) -> Iterator[str]:
     """Everything in the settings that no message may hold."""
     yield from _of_store(settings.store)
+    for hook in settings.webhooks:
+        yield hook.secret.get_secret_value()
+        yield from secrecy.of_address(hook.url)
+    if settings.oidc.client_secret is not None:
+        yield settings.oidc.client_secret.get_secret_value()
     for url in settings.notify.urls:
         yield url.get_secret_value()
         yield from secrecy.of_address(url.get_secret_value())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import time
 from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
@@ -11,6 +12,7 @@ from optimizer.agent.settings_types import Positive, Share, Table, Text
 from optimizer.approval import Ads, Mode, Window
 
 _LOOPBACK: Final = "127.0.0.1:8471"
+_HERE: Final = ("localhost", "127.0.0.1", "::1")
 
 
 def _clock(text: str) -> str:
@@ -120,5 +122,23 @@ class NotifyTable(Table):
     link: str = Field(
         "",
         description="Address of a recommendation's page, put into messages; {recommendation} stands for its id. Empty "
-        "for the command to type.",
+        "for that of [web], or without one the command to type.",
+    )
+
+
+def _hook(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.hostname and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _HERE)):
+        return text
+    raise ValueError("it is no https address. Mend: write one such as https://example.com/outlay")
+
+
+class WebhookTable(Table):
+    """One `[[webhooks]]` table: a program that is told what becomes of recommendations."""
+
+    url: Annotated[str, AfterValidator(_hook)] = Field(
+        repr=False, description="Where messages are posted: https, or http on this machine."
+    )
+    secret: Annotated[SecretStr, Field(min_length=16)] = Field(
+        description="Shared with the receiver, 16 signs or more; messages are signed with it."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -50,3 +51,13 @@ class WebTable(Table):
         description="Money moved a day above which an approval at the page asks for the password again; unset for "
         "never.",
     )
+
+
+def slug(name: str) -> str:
+    """Return a portfolio's name as it stands in addresses: lower case letters, digits and single hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "portfolio"
+
+
+def page_of(web: WebTable, portfolio: str) -> str:
+    """Return the address of a recommendation's page, with `{recommendation}` in place of its id; empty without one."""
+    return f"{web.address}/{slug(portfolio)}/recommendations/{{recommendation}}" if web.address else ""

@@ -23,7 +23,16 @@ from optimizer.decide import Choice, choose
 from optimizer.goals import Explore, Goals, Limit, Scope, ScopeKind
 from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import Objective
-from optimizer.plan.snapshot import DelayTriangle, FloatArray, Freshness, IntArray, Panel, Snapshot, Target
+from optimizer.plan.snapshot import (
+    TRIANGLE_DAYS,
+    DelayTriangle,
+    FloatArray,
+    Freshness,
+    IntArray,
+    Panel,
+    Snapshot,
+    Target,
+)
 from simulations.policies import ABOUT as BASELINES_ABOUT
 from simulations.policies import BASELINES
 from simulations.policies.contract import MakePolicy, Proposal, Seen, Setting
@@ -32,8 +41,7 @@ MORNING: Final = time(6, 0)
 """When budgets are decided, on the account's clock."""
 
 LAGS: Final = 36
-TRIANGLE_DAYS: Final = 90
-"""Columns and rows of a delay triangle, as the store cuts them."""
+"""Columns of a delay triangle, as the store cuts them."""
 
 UNBOUND: Final = Guardrails(
     largest_step_24h=1e6,

@@ -55,6 +55,7 @@ class Watch:
 
     Attributes:
         unread: Accounts of which nothing is taken in, and whose budgets and ads stay as they were read last.
+        afresh: Whether an account is read of which nothing was ever taken in, or not at the reading before.
     """
 
     def __init__(self, store: Store, guards: Guardrails, connector: Connector, name: str, clock: Clock) -> None:
@@ -83,7 +84,15 @@ class Watch:
         gone = set(self._gone(listed, stored, since))
         self._twice(listed)
         self.unread = frozenset(changed | gone)
+        known = {account.account_id for account in stored} - {
+            doubt.account_id for doubt in self._doubted(CHANGED, GONE)
+        }
+        self.afresh = any(account.account_id not in known | self.unread for account in listed)
         self._frozen = frozenset(changed)
+
+    def _doubted(self, *codes: str) -> Iterator[Doubt]:
+        """What stood in doubt before this reading."""
+        return (doubt for doubt in self._before if doubt.code in codes)
 
     def rows(self, rows: Iterable[PerformanceRow]) -> Iterator[PerformanceRow]:
         """Let rows through, but those of accounts that are not what they were, and those of times yet to come."""

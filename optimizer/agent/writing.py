@@ -366,7 +366,7 @@ def _send(house: House, record: Record, planned: Intent, live: Live) -> float:
 
 
 def _touched(house: House, record: Record, intent: Intent, live: Live) -> bool:
-    """Whether what stands at the base was changed since the plan: by its etag, or by our own stamp in the history.
+    """Whether what stands at the base was changed since the plan: by its etag, or by the history of changes.
 
     A call of ours may have taken effect and been undone; the amounts alone then look as if it had never been made.
 
@@ -377,7 +377,7 @@ def _touched(house: House, record: Record, intent: Intent, live: Live) -> bool:
         return True
     if not intent.attempts or live.of(intent.key) != intent.base:
         return False
-    return approval.landed(intent, _history(house, record, intent.key))
+    return approval.landed(intent, _history(house, record, intent.key), record.recommendation.created_at)
 
 
 def _history(house: House, record: Record, key: LineKey) -> tuple[Change, ...]:

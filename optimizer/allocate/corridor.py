@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import maximum_filter1d
+from scipy.optimize import minimize_scalar
 
 from optimizer.allocate.chain import Chain
 from optimizer.plan.snapshot import FloatArray, IntArray
@@ -30,35 +31,42 @@ ALL_CELLS: Final = 1_200_000
 LEAST: Final = 1e-3
 """Of the largest state, what the states of the first cell are below where they begin at nothing."""
 
-CHEAPER: Final = (0.9995, 0.997, 0.9945)
-"""Shares of the paths' price of money at which the bound is taken first, then where the parabola through them is least.
+AROUND: Final = (0.99, 1.02)
+"""Shares of the paths' price of money between which the bound is sought: what cells leave free makes money worth less,
+and a price between two paths of S-curves is known no better."""
 
-What cells leave free makes money worth a little less."""
+FIRST: Final = 0.9975
+"""The share of it that is asked first."""
+
+ASKED: Final = 6
+"""Further prices that are asked, if need be."""
 
 TOGETHER: Final = 16
 """Budgets whose cells are gone through together, so that they lie in the processor's cache."""
 
 _NEVER: Final = -1e300
-_ROUNDING: Final = 1e-9
+_ALIKE: Final = 1e-9
+"""Ratios of cells that differ by no more are one, where the layout is chosen."""
 
 
-def bound(chain: Chain, price: float) -> float:
-    """Return what no plan's value exceeds, from a price of money that is near the best one."""
+def bound(chain: Chain, price: float, enough: float) -> float:
+    """Return what no plan's value exceeds, from a price of money that is near the best one.
+
+    Any price bounds all plans (weak duality). The best one is sought where the first does not prove `enough`.
+    """
     count = int(np.clip(ALL_CELLS // len(chain.grid), *CELLS))
     parts = [_Cells.of(_part(chain, slice(low, low + TOGETHER)), count) for low in range(0, len(chain.grid), TOGETHER)]
 
-    def asked(share: float) -> float:
-        return share * price * chain.money + sum(part.best(share * price) for part in parts)
+    def asked(price: float) -> float:
+        return price * chain.money + sum(part.best(price) for part in parts)
 
-    # What is cut off where cells touch with their edges alone is no more than this.
-    cut = _ROUNDING * chain.days * float(np.ptp(chain.gain, axis=1) @ np.abs(chain.weight).max(axis=0))
-    if price == 0.0:
-        return asked(0.0) + cut
-    found = [asked(share) for share in CHEAPER]
-    bend, slope, _ = np.polyfit(np.array(CHEAPER) - CHEAPER[1], np.array(found) / max(abs(found[1]), 1e-12), 2)
-    if bend > 0.0:
-        found.append(asked(CHEAPER[1] + float(np.clip(-0.5 * slope / bend, -0.005, 0.005))))
-    return min(found) + cut
+    first = asked(FIRST * price)
+    if first <= enough or price == 0.0:
+        return first
+    # Convex in the price, since it is a sum of largest values of straight lines.
+    bounds = tuple(share * price for share in AROUND)
+    found = minimize_scalar(asked, bounds=bounds, method="bounded", options={"maxiter": ASKED})
+    return min(first, float(found.fun))
 
 
 def _part(chain: Chain, part: slice) -> Chain:
@@ -80,12 +88,14 @@ class _Cells:
         first: For each cell the first one that may follow, by day, of the days but the first; shape (K, M) each. Below
             zero where fewer than `width` may follow a low cell.
         width: How many may follow, by day; shape (K,) each.
+        curve: What they bring.
     """
 
     chain: Chain
     edges: FloatArray
     first: tuple[IntArray, ...]
     width: tuple[IntArray, ...]
+    curve: _Curve
 
     @classmethod
     def of(cls, chain: Chain, count: int) -> _Cells:
@@ -94,15 +104,16 @@ class _Cells:
         shares = bool((chain.low == 0.0).all() and (chain.high == 0.0).all() and (up == up[0]).all() and up[0] > 1.0)
         edges = _ratios(chain, count) if shares else _widths(chain, count)
         following = list(_following(chain, edges))
-        return cls(chain, edges, tuple(first for first, _ in following), tuple(width for _, width in following))
+        first, width = (tuple(side) for side in zip(*following, strict=True)) if following else ((), ())
+        return cls(chain, edges, first, width, _Curve.of(chain, edges))
 
     def best(self, price: float) -> float:
         """Return what the best corridors of all budgets are worth after the price of their money."""
-        chain, curve = self.chain, _Curve.of(self.chain, self.edges)
+        chain, curve = self.chain, self.curve
         ahead = curve.best(chain.days - 1, price)
         for day in range(chain.days - 1, 0, -1):
             ahead = curve.best(day - 1, price) + _most(ahead, self.first[day - 1], self.width[day - 1])
-        low, high = chain.between(chain.start[:, None], 0)
+        low, high = _reach(chain, chain.start[:, None], 0)
         begun = (self.edges[:, 1:] >= low) & (self.edges[:, :-1] <= high)
         return float(np.where(begun, ahead, _NEVER).max(axis=1).sum())
 
@@ -143,8 +154,7 @@ class _Curve:
         found: FloatArray = np.maximum(ends[:, :-1], ends[:, 1:])
         rows = np.nonzero(self.within)[0]
         np.maximum.at(found, (rows, self.cell[self.within]), points[self.within])
-        size = _ROUNDING * np.abs(self.edges[:, -1])
-        low, high = chain.lower[day] - size, chain.upper[day] + size
+        low, high = chain.lower[day], chain.upper[day]
         if (low > self.edges[:, 1]).any():
             found[self.edges[:, 1:] < low[:, None]] = _NEVER
         if (high < self.edges[:, -2]).any():
@@ -153,21 +163,28 @@ class _Curve:
 
 
 def _ratios(chain: Chain, count: int) -> FloatArray:
-    """Edges in equal ratios, a whole number of which is a step up, and nearly a whole number one down."""
+    """Edges in equal ratios, a whole number of which is a step up, and nearly a whole number one down.
+
+    Each edge from the first step on is the largest that may follow an edge before, rounded as `_reach` rounds it.
+    """
     low, high = chain.lower.min(axis=0), np.maximum(chain.upper.max(axis=0), 1e-12)
     least = np.maximum(low, LEAST * high)
     up, down = float(np.log(chain.high_slope[0])), -float(np.log(max(chain.low_slope[0], 1e-3)))
     steps = max(float(np.log(high / least).max()) / up, 1.0)
     fewest = max(round(count / steps), 1)
     tried = np.arange(fewest, fewest + fewest // 4 + 1)
-    parts = int(tried[np.argmin(np.ceil(tried * down / up - _ROUNDING) / tried)])
-    edges = least[:, None] * np.exp(up / parts * np.arange(int(np.ceil(steps * parts - _ROUNDING)) + 1))
+    parts = int(tried[np.argmin(np.ceil(tried * down / up - _ALIKE) / tried)])
+    edges = least[:, None] * np.exp(up / parts * np.arange(int(np.ceil(steps * parts)) + 2))
+    for place in range(parts, edges.shape[1]):
+        edges[:, place] = np.nextafter(chain.high_slope * edges[:, place - parts], np.inf)
     return np.concatenate([np.minimum(low, least)[:, None], edges], axis=1)
 
 
 def _widths(chain: Chain, count: int) -> FloatArray:
     low, high = chain.lower.min(axis=0), chain.upper.max(axis=0)
-    return low[:, None] + np.maximum(high - low, 1e-12)[:, None] * np.linspace(0.0, 1.0, count + 1)
+    edges = low[:, None] + np.maximum(high - low, 1e-12)[:, None] * np.linspace(0.0, 1.0, count + 1)
+    edges[:, -1] = np.maximum(edges[:, -1], high)
+    return edges
 
 
 def _following(chain: Chain, edges: FloatArray) -> Iterator[tuple[IntArray, IntArray]]:
@@ -176,22 +193,27 @@ def _following(chain: Chain, edges: FloatArray) -> Iterator[tuple[IntArray, IntA
     for day in range(1, chain.days):
         key = chain.low[day].tobytes() + chain.high[day].tobytes()
         if key not in known:
-            least, most = chain.between(edges[:, :-1], day)[0], chain.between(edges[:, 1:], day)[1]
-            size = _ROUNDING * np.abs(edges[:, -1:])
-            known[key] = _windows(edges, least, most, size)
+            known[key] = _windows(edges, _reach(chain, edges[:, :-1], day)[0], _reach(chain, edges[:, 1:], day)[1])
         yield known[key]
 
 
-def _windows(edges: FloatArray, least: FloatArray, most: FloatArray, size: FloatArray) -> tuple[IntArray, IntArray]:
+def _reach(chain: Chain, before: FloatArray, day: int) -> tuple[FloatArray, FloatArray]:
+    """The bounds that the day before sets, (K, n) each, rounded outward.
+
+    A product and a sum of what is not negative are off by half a unit in the last place each; one unit covers both.
+    """
+    low, high = chain.between(before, day)
+    return np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
+
+
+def _windows(edges: FloatArray, least: FloatArray, most: FloatArray) -> tuple[IntArray, IntArray]:
     """The first cell that ends at `least` or above, and how many begin below `most`, the largest number of a budget.
 
-    Ends that are equal but for rounding count as such: what a cell touches with its edge alone its neighbour holds.
+    Cells hold their beginnings and not their ends, so that what follows one lies below the `most` of its end.
     """
-    pairs = zip(edges, least, most, size[:, 0], strict=True)
-    found = [
-        (np.searchsorted(e[1:], low + s, side="left"), np.searchsorted(e[:-1], high - s, side="left"))
-        for e, low, high, s in pairs
-    ]
+    pairs = zip(edges, least, most, strict=True)
+    found = [(np.searchsorted(e[1:], low, side="left"), np.searchsorted(e[:-1], high, side="left"))
+             for e, low, high in pairs]  # fmt: skip
     first, until = (np.stack(side) for side in zip(*found, strict=True))
     width = np.maximum((until - first).max(axis=1), 1)
     return np.where(first > 0, first, until - width[:, None]), width

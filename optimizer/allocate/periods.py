@@ -23,7 +23,7 @@ import numpy as np
 
 from optimizer.allocate import corridor
 from optimizer.allocate.chain import Chain, Paths, best_paths
-from optimizer.allocate.solver import solve
+from optimizer.allocate.solver import TOLERANCE, solve
 from optimizer.plan.problem import TOTAL, Problem, Row, finite
 from optimizer.plan.snapshot import FloatArray
 
@@ -236,7 +236,9 @@ def _told(horizon: Horizon, chain: Chain, found: Paths) -> Schedule:
         spend = (found.path - horizon.retention * before) / (1.0 - horizon.retention)
         spend = np.clip(spend, horizon.lower, horizon.upper)
         needed = None if needed is None else float(spend.sum())
-    return _schedule(horizon, spend, (chain.value(found.path), corridor.bound(chain, found.price)), found.price, needed)
+    value = chain.value(found.path)
+    bound = corridor.bound(chain, found.price, enough=value * (1.0 + TOLERANCE))
+    return _schedule(horizon, spend, (value, bound), found.price, needed)
 
 
 def _schedule(

@@ -8,15 +8,10 @@ edge that fills it is the row's multiplier. Most portfolios have just this one r
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from optimizer.allocate.tables import BoolArray
 from optimizer.plan.snapshot import FloatArray, IntArray
-
-_AT_ONCE: Final = 500_000
-"""Numbers that are worked out at once for all steps of all owners: 4 MB."""
 
 
 def fill(
@@ -68,34 +63,19 @@ def _hulls(gain: FloatArray, usage: FloatArray, owner: IntArray, penalty: float)
     gains, usages = np.where(here, gain[column], -np.inf), np.where(here, usage[column], np.inf)
     rows = np.arange(len(column))
     at = np.argmax(np.where(here, gains - penalty * np.where(here, usages, 0.0), -np.inf), axis=1)
-    # Of few owners all steps are worked out at once, of many only those that are taken; they are the same.
-    ahead = _next(gains, usages, here) if column.size * column.shape[1] <= _AT_ONCE else None
     path = [column[rows, at]]
     while True:
-        if ahead is not None:
-            at = ahead[rows, at]
-        else:
-            slope = _slopes(gains, usages, here, gains[rows, at], usages[rows, at])
-            best = slope.argmax(axis=1)
-            at = np.where(slope[rows, best] > 0.0, best, at)
+        slope = _slopes(gains, usages, here, gains[rows, at], usages[rows, at])
+        best = slope.argmax(axis=1)
+        at = np.where(slope[rows, best] > 0.0, best, at)
         if (column[rows, at] == path[-1]).all():
             return np.array(path)
         path.append(column[rows, at])
 
 
-def _next(gains: FloatArray, usages: FloatArray, here: BoolArray) -> IntArray:
-    """Return the vertex that follows each column, shape (owners, columns); the column itself where none does."""
-    among = here[:, None, :]
-    slope = _slopes(gains[:, None, :], usages[:, None, :], among, gains, usages)
-    best: IntArray = slope.argmax(axis=2)
-    rises = np.take_along_axis(slope, best[..., None], axis=2)[..., 0] > 0.0
-    return np.where(rises, best, np.arange(gains.shape[1]))
-
-
 def _slopes(gains: FloatArray, usages: FloatArray, here: BoolArray, gain: FloatArray, usage: FloatArray) -> FloatArray:
     """Return what each column gains per unit of the row from where its owner stands; 0 where it uses no more."""
-    with np.errstate(invalid="ignore"):  # from a place that only fills up
-        more, rise = usages - usage[..., None], gains - gain[..., None]
+    more, rise = usages - usage[:, None], gains - gain[:, None]
     slope: FloatArray = np.divide(rise, more, out=np.zeros(more.shape), where=here & (more > 0.0))
     return slope
 

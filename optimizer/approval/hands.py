@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from connectors.changes import Change
@@ -15,9 +16,26 @@ from optimizer.plan.recommendation import Intent, IntentState, LineKey
 NO_CHANGES: Final[tuple[Change, ...]] = ()
 
 
-def landed(intent: Intent, changes: Iterable[Change]) -> bool:
-    """Whether a call of this write has taken effect: our own stamp stands in the history."""
-    return any(change.idempotency_key == intent.idempotency_key for change in changes)
+def landed(intent: Intent, changes: Iterable[Change], since: datetime) -> bool:
+    """Whether the history shows that a call of this write has taken effect, or that somebody made the same change.
+
+    Our own stamp tells, where the platform keeps one. Where it keeps none, so does a change of the budget or ad to the
+    target since then, whoever made it: what stands there now, somebody has set after it.
+
+    Args:
+        intent: A write that was sent.
+        changes: What the platform tells.
+        since: When the plan was made, aware UTC.
+    """
+    return any(
+        change.idempotency_key == intent.idempotency_key
+        or (
+            not change.idempotency_key
+            and (change.key, change.after) == (intent.key, intent.target)
+            and change.at >= since
+        )
+        for change in changes
+    )
 
 
 def by_whom(key: LineKey, changes: Iterable[Change]) -> str:

@@ -19,8 +19,8 @@ from optimizer.goals import Goals
 from optimizer.plan.recommendation import AdIntent, AdLine, Intent, IntentState, LineKey, Record
 from optimizer.plan.running import crews, running
 from optimizer.plan.snapshot import Snapshot
+from optimizer.plan.tested import ads_in_experiments
 from optimizer.rotation import Rotation, protection
-from optimizer.shares import ads_in_experiments
 
 _AGAIN: Final = "Make a new plan."
 _WHOLE: Final = "Choose the ad that takes its place too, or approve the whole plan."

@@ -114,7 +114,8 @@ def choose(
     proposed = goals.to_quantum(plan.budget, planned.targets, plan.box, case.rows)
     doubt = _too_little(case, plan, proposed, rng)
     if doubt:
-        return Choice(case, plan, case.stay, (*noticed, *plan.findings, *doubt))
+        staying = told(case, plan.trials, case.snapshot.current)
+        return Choice(case, plan, case.stay, (*noticed, *plan.findings, *doubt, *staying))
     return Choice(case, plan, proposed, (*noticed, *plan.findings, *told(case, plan.trials, units(proposed))))
 
 

@@ -29,9 +29,10 @@ from optimizer.plan.recommendation import (
     Severity,
 )
 from optimizer.plan.snapshot import FloatArray
+from optimizer.plan.tested import ads_in_experiments
 from optimizer.response import MODEL_VERSION
 from optimizer.rotation import rotate
-from optimizer.shares import ads_in_experiments, arm_shares, standing_aside
+from optimizer.shares import arm_shares, standing_aside
 
 _WORST_FIRST: Final = (Severity.BLOCK, Severity.WARNING, Severity.INFO)
 

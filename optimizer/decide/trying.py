@@ -7,19 +7,23 @@ from typing import Final
 
 import numpy as np
 
+from optimizer import knowledge
 from optimizer.decide.case import Case
 from optimizer.decide.promises import uncertain_rows
 from optimizer.goals import Because, Box, Explore
+from optimizer.knowledge import HORIZON
 from optimizer.plan.problem import Allocation
 from optimizer.plan.recommendation import Finding, Severity
 from optimizer.plan.snapshot import FloatArray
-from optimizer.trials import CELLS, HORIZON, POINTS, Question, Trial, worthwhile
+from optimizer.trials import Trial, worthwhile
 
 SHARE: Final = 2.0 / 3.0
 """The part of `explore_limit` that trials may take; the rest is for hope that is not planned."""
 
 _TRIED: Final = Because("trial", "it is on trial there")
-_LEAST_STEP, _MOST_FALL = 0.02, 0.9
+
+_THERE: Final = 0.05
+"""How near a budget is to where its trial goes, as a share, once it has arrived."""
 
 
 def may_try(case: Case) -> bool:
@@ -41,24 +45,8 @@ def worth_trying(case: Case, box: Box, sober: Allocation) -> tuple[Trial, ...]:
         box: Where budgets may be if steps did not matter.
         sober: The aim of the expected curves alone, which has the money's price.
     """
-    goals, current = case.goals, case.snapshot.current
-    high = np.maximum(box.upper, 1e-9)
-    low = np.maximum(box.lower, 1e-3 * high)
-    at = low[:, None] * (high / low)[:, None] ** np.linspace(0.0, 1.0, POINTS)
-    curves, chance, noise = case.forecast.likeliest(at, CELLS)
-    step = max(goals.largest_step, _LEAST_STEP)
-    asked = Question(
-        at=at,
-        curves=curves,
-        chance=chance,
-        cost=case.forecast.cost(at),
-        noise=noise,
-        price=_price(case, sober),
-        current=np.maximum(current, 1e-9),
-        steps=(step, min(step, _MOST_FALL)),
-        free=(current > 0.0) & (box.lower < box.upper),
-    )
-    return worthwhile(asked)
+    at = knowledge.spaced(box.lower, box.upper)
+    return worthwhile(case.forecast.question(at, _price(case, sober)))
 
 
 def _price(case: Case, sober: Allocation) -> FloatArray:
@@ -93,9 +81,16 @@ def pinned(box: Box, trials: Sequence[Trial]) -> Box:
 
 
 def under_way(case: Case, trials: Sequence[Trial], budget: FloatArray) -> tuple[Trial, ...]:
-    """Return the trials that the budgets (K,) go towards: limits and today's steps may send one elsewhere."""
+    """Return the trials that the budgets (K,) go to or stay on: limits and today's steps may send one elsewhere."""
     current = case.snapshot.current
-    return tuple(t for t in trials if (t.budget - current[t.target]) * (budget[t.target] - current[t.target]) > 0.0)
+    return tuple(
+        t for t in trials
+        if _arrived(t, budget) or (t.budget - current[t.target]) * (budget[t.target] - current[t.target]) > 0.0
+    )  # fmt: skip
+
+
+def _arrived(trial: Trial, budget: FloatArray) -> bool:
+    return abs(float(budget[trial.target]) - trial.budget) <= _THERE * trial.budget
 
 
 def daily_worth(trials: Sequence[Trial]) -> float:
@@ -104,22 +99,24 @@ def daily_worth(trials: Sequence[Trial]) -> float:
 
 
 def told(case: Case, trials: Sequence[Trial], proposed: FloatArray) -> tuple[Finding, ...]:
-    """Return a finding for each trial that moves its budget: what is tried, how long, what it may cost, when it stops.
+    """Return a finding for each trial: what is tried, for how long, what it may cost, and when it stops.
 
     Args:
         case: What is decided on.
         trials: Those of the plan.
         proposed: The proposed budgets, shape (K,).
     """
-    found = []
+    found, current = [], case.snapshot.current
     for trial in under_way(case, trials, proposed):
         target = case.snapshot.targets[trial.target]
-        now = float(case.snapshot.current[trial.target])
+        now = float(current[trial.target])
+        where = f"towards {trial.budget:,.2f} a day from {now:,.2f}, for about {trial.days:.0f} days"
+        if _arrived(trial, current):
+            where = f"at {trial.budget:,.2f} a day, where it stays while what it may still show is worth its cost"
         words = (
-            f"{target.budget.name} is on trial: towards {trial.budget:,.2f} a day from {now:,.2f}, for about "
-            f"{trial.days:.0f} days. Until then it is expected to cost {trial.cost:,.1f} {case.counted}, and what is "
-            f"learnt to bring {trial.gain:,.2f} a day after it. It is judged anew each morning, and stops when what it "
-            f"showed makes it worth less than it still costs over {HORIZON:.0f} days."
+            f"{target.budget.name} is on trial: {where}. Until it ends it is expected to cost {trial.cost:,.1f} "
+            f"{case.counted}, and what is learnt to bring {trial.gain:,.2f} a day after it. It is judged anew each "
+            f"morning, and stops when what it showed makes it worth less than it still costs over {HORIZON:.0f} days."
         )
         mend = 'Pin the budget to end the trial, or set explore = "none".'
         found.append(Finding("trial", Severity.INFO, str(target.key), words, mend))

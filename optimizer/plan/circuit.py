@@ -53,7 +53,7 @@ class Circuit:
         failures: In a row, up to now.
         until: No call before then; None while it is closed and calls pass.
         wait: The present back-off; zero while it is closed.
-        why: What the last failure said.
+        why: Which call failed last, and what it said: `call: words`.
     """
 
     subject: str
@@ -61,6 +61,11 @@ class Circuit:
     until: datetime | None = None
     wait: timedelta = timedelta(0)
     why: str = ""
+
+    @property
+    def call(self) -> str:
+        """Which call failed last; empty where none did."""
+        return self.why.partition(": ")[0]
 
     @property
     def is_open(self) -> bool:
@@ -72,27 +77,32 @@ class Circuit:
         return self.until is not None and now < self.until
 
 
-def step(circuit: Circuit, happened: Happened, now: datetime, fuse: Fuse, why: str = "") -> Circuit:
+def step(circuit: Circuit, happened: Happened, now: datetime, fuse: Fuse, call: str, why: str = "") -> Circuit:
     """Return where the circuit stands after something happened.
 
     To ask for a call on an open circuit claims the probe: until it has an answer, or another wait is over, none else is
-    made. An answer closes the circuit; a failure of the probe doubles the wait.
+    made. An answer closes the circuit, if it is to the call that failed last: a platform that tells of its accounts and
+    fails at its reports is not well. Another call's answer leaves the count, and the probe to whoever asks next. A
+    failure of the probe doubles the wait.
 
     Args:
         circuit: Where it stood.
         happened: What happened. `ASKED` is to be told before each call.
         now: Aware UTC.
         fuse: The settings.
+        call: Which call it is about.
         why: The words of a failure.
     """
     match happened:
         case Happened.ASKED:
             return replace(circuit, until=now + circuit.wait) if circuit.is_open and not circuit.rests(now) else circuit
+        case Happened.WORKED if circuit.failures and circuit.call != call:
+            return replace(circuit, until=now) if circuit.is_open else circuit
         case Happened.WORKED:
             return Circuit(circuit.subject)
         case Happened.FAILED:
             failures = circuit.failures + 1
             if not circuit.is_open and failures < fuse.failures:
-                return replace(circuit, failures=failures, why=why)
+                return replace(circuit, failures=failures, why=f"{call}: {why}")
             wait = min(circuit.wait * 2, fuse.longest) if circuit.is_open else fuse.wait
-            return replace(circuit, failures=failures, until=now + wait, wait=wait, why=why)
+            return replace(circuit, failures=failures, until=now + wait, wait=wait, why=f"{call}: {why}")

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -82,6 +82,10 @@ class Panel:
     def days(self) -> int:
         """T, the number of days."""
         return int(self.spend.shape[1])
+
+
+TRIANGLE_DAYS: Final = 90
+"""Days of a delay triangle: long enough for a stable pooled hazard, short enough to follow a platform that changes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

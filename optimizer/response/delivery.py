@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from optimizer.plan.snapshot import FloatArray
-from optimizer.response.history import History
+from optimizer.response.history import History, blocks
 
 WINDOW: Final = 56
 HALF_LIFE: Final = 14.0
@@ -27,8 +27,6 @@ LEVELS: Final = np.geomspace(0.1, 1.0, 20)[:-1]
 
 FINITE_PENALTY: Final = 2.0
 """Log prior odds against a capacity: without it noise alone would find one."""
-
-_BLOCK: Final = 512  # targets whose shares are tried at once
 
 LEAST_NOISE: Final = 0.02
 LEAST_DAYS: Final = 2.0
@@ -89,14 +87,14 @@ class _Days:
         total = self.weight.sum(axis=1)
         best = np.full(len(total), np.inf)
         share, level = np.ones(len(total)), np.full(len(total), np.inf)
-        for low in range(0, len(total), _BLOCK):
-            part = slice(low, low + _BLOCK)
+        for part in blocks(len(total)):
             for trial in (np.inf, *LEVELS):
                 cost = self._costs(part, total[part], trial)
                 first = cost.argmin(axis=0)
                 least = np.take_along_axis(cost, first[None], axis=0)[0]
-                better = low + np.flatnonzero(least < best[part])
-                best[better], share[better], level[better] = least[better - low], SHARES[first[better - low]], trial
+                better = np.flatnonzero(least < best[part])
+                rows = part.start + better
+                best[rows], share[rows], level[rows] = least[better], SHARES[first[better]], trial
         return share, level
 
     def _costs(self, part: slice, total: FloatArray, level: float) -> FloatArray:

@@ -14,6 +14,7 @@ from optimizer.response.auctions import Volumes, told_supply
 from optimizer.response.belief import Belief, CurvePosterior
 from optimizer.response.curves import CELLS, GRID, place, relative
 from optimizer.response.delivery import learn_supply
+from optimizer.response.efficiency import told_by_others
 from optimizer.response.filter import fold
 from optimizer.response.funnel import CONVERSIONS, Funnel, Step, funnel
 from optimizer.response.history import BoolArray, History, read
@@ -26,7 +27,7 @@ from optimizer.response.scales import Basis, Days, Dynamics, drift, start, weigh
 from optimizer.response.season import ELASTICITY, Local, excess_variance, shared_weekdays, weekday_factors
 from optimizer.response.worth import learn_worth
 
-MODEL_VERSION: Final = "funnel-filter/4"
+MODEL_VERSION: Final = "funnel-filter/5"
 RECENT: Final = 28
 
 VOLUME: Final = Dynamics(drift=4e-4, fade=0.999, break_chance=4e-3)
@@ -194,7 +195,8 @@ def _curves(
         rates.learn_rate(clicks, setting.complete, reach, channel, steps.measure, rates.CLICKS),
         rates.learn_rate(conversions, setting.complete, reach, channel, steps.before, rates.CONVERSIONS),
     )
-    return CurvePosterior.of(CELLS, reference, state, log_prior, learnt), reach
+    told = told_by_others(CELLS, state, log_prior, learnt, reference, channel)
+    return CurvePosterior.of(CELLS, reference, replace(state, evidence=state.evidence + told), log_prior, learnt), reach
 
 
 def _volumes(curves: CurvePosterior) -> Volumes:

@@ -103,6 +103,8 @@ def elasticity(
     around = _around(weight)
     moved, came = (measure - _ratio(_week(weight * measure), around) for measure in (moved, came))
     onto = (weekday[:, None] == np.arange(WEEK)).astype(np.float64)
+    # Loosened with history on purpose: of a fixed variance, a part of a spend that follows the weekday would stay for
+    # ever with b (.15: factors of half a year off by .04); a looser fixed one takes a first week's climb for weekdays.
     loose = max(weekday.size / WEEK, 1.0) * _WEEKDAY_SD**2
     weekly = (weight * moved) @ onto / (weight @ onto + 1.0 / loose)
     apart = moved - weekly @ onto.T  # what of the moves is not told from the weekday

@@ -27,17 +27,19 @@ START = date(2025, 3, 20)  # the clocks change within the period
 class Platform:
     """One emulator over a small market, with the connectors that speak to it; all is closed at the end.
 
-    A subclass says `kind`, `conversion`, and how it is `served` and `told`; `by_ad` is whether rows name ads.
+    A subclass says `kind`, `conversion`, and how it is `served` and `told`; `by_ad` is whether rows name ads, `since`
+    the market's first day.
     """
 
     kind: ClassVar[str]
     conversion: ClassVar[str]
     zone: ClassVar[str] = "Europe/Berlin"
     by_ad: ClassVar[bool] = True
+    since: ClassVar[date] = START
 
     def __init__(self, folder: Path, *, currency: str = "EUR", days: int = 20, shape: Any = None, **knobs: Any) -> None:
         scenario = named("tiny-yen", **{"time_zone": self.zone, **knobs, "currency": currency, "history_days": days})
-        self.account = Account(scenario, seed=11, start=START)
+        self.account = Account(scenario, seed=11, start=self.since)
         self.faults = Faults()
         self.server = self.served(Setup(self.account, self.faults), shape)
         self.folder, self.open = folder, []
@@ -104,7 +106,7 @@ def a_year(platform: Any, currency: str) -> tuple[dict[Place, Measures], dict[Pl
     """What a connector makes of a year after restatement, and the market's books of it; both without empty rows."""
     of = platform(currency=currency, days=365, horizon_days=420)
     of.account.advance(of.account.restatement_days)
-    days = START, START + timedelta(364)
+    days = of.since, of.since + timedelta(364)
     return tuple({p: m for p, m in found.items() if any(m)} for found in (of.pulled(*days), of.books(*days)))
 
 

@@ -7,15 +7,13 @@ import httpx
 import pytest
 
 from connectors.awin import build
-from connectors.contract import BuildContext
 from connectors.errors import AskMarketer, BadInput, RetryLater, Stop
-from connectors.wire_conformance import Measures, Place, WireConformance
-from simulations.emulators.account import Account
+from connectors.wire_conformance import Measures, Place
 from simulations.emulators.awin import sales as market
 from simulations.emulators.awin import server, start
-from simulations.emulators.faults import Fault, Faults
-from simulations.emulators.registry import Setup
-from simulations.scenarios import named
+from simulations.emulators.faults import Fault
+from tests.connectors import emulated
+from tests.connectors.emulated import EmulatedConformance, platforms
 
 START = date(2025, 3, 3)
 TOKEN = "canary-token-1234567890"
@@ -27,18 +25,16 @@ def _quick(monkeypatch):
     monkeypatch.setattr(server, "CALLS_A_MINUTE", 10_000)
 
 
-class Network:
-    """One emulator with the connectors that speak to it."""
+class Network(emulated.Platform):
+    """A network over the market: a campaign is a publisher, a purchase a transaction."""
 
-    def __init__(self, folder, *, currency="EUR", days=20, **knobs):
-        scenario = named("tiny-yen", currency=currency, history_days=days, time_zone="Europe/Berlin", **knobs)
-        self.account = Account(scenario, seed=11, start=START)
-        self.faults = Faults()
-        self.server = start(Setup(self.account, self.faults))
-        self.folder, self.open = folder, []
+    kind, conversion, by_ad, since = "awin", "sale", False, START
 
-    def connector(self, **options):
-        told = {
+    def served(self, setup, shape):
+        return start(setup)
+
+    def told(self):
+        return {
             "advertiser": str(self.account.account_id),
             "token": {"env": "AWIN_TOKEN"},
             "currency": self.account.currency,
@@ -46,12 +42,13 @@ class Network:
             "network_fee": 0.0,
             "address": self.server.address,
             "calls_a_minute": 10_000,
-            **options,
         }
-        self.open.append(build(BuildContext("awin", told, self.folder, clock=lambda: self.account.now)))
-        return self.open[-1]
+
+    def build(self, context):
+        return build(context)
 
     def books(self, since, until):
+        """By transactions, which the market itself does not know."""
         sums = defaultdict(lambda: [0, 0, 0])
         for sale in market.sales(self.account, since, until):
             place = Place(str(self.account.account_id), str(sale.publisher_id), None, sale.day, "sale")
@@ -59,38 +56,20 @@ class Network:
             sums[place] = [one + more for one, more in zip(sums[place], counted, strict=True)]
         return {place: Measures(spent, bought, worth, None, None) for place, (spent, bought, worth) in sums.items()}
 
-    def close(self):
-        for connector in self.open:
-            connector.close()
-        self.server.close()
-
 
 @pytest.fixture
 def network(tmp_path):
-    made = []
-
-    def make(**knobs):
-        made.append(Network(tmp_path, **knobs))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
+    yield from platforms(Network, tmp_path)
 
 
-class TestAwin(WireConformance):
+class TestAwin(EmulatedConformance):
     secrets = (TOKEN,)
     faults = frozenset({"throttled", "broken", "lost_before", "expired"})
+    knobs = (("average_budget", 2_000.0),)
 
-    @pytest.fixture(autouse=True)
-    def _networks(self, network):
-        self.network, self.of = network, {}
-
-    def make(self, currency):
-        made = self.network(currency=currency, average_budget=2_000.0)
-        connector = made.connector()
-        self.of[id(connector)] = made
-        return connector
+    @pytest.fixture
+    def platform(self, network):
+        return network
 
     def days(self):
         return START + timedelta(1), START + timedelta(9)
@@ -98,37 +77,14 @@ class TestAwin(WireConformance):
     def restate(self, connector):
         self.of[id(connector)].account.advance(25)
 
-    def live(self, connector, key):
-        raise AssertionError("a publisher has no budget")
-
-    def edit_behind(self, connector, key, amount):
-        raise AssertionError("a publisher has no budget")
-
-    def spoil(self, connector, kind, *faults):
-        self.of[id(connector)].faults.script(kind, *(None if f is None else Fault(f) for f in faults))
-
-    def met(self, connector):
-        return sum(self.of[id(connector)].faults.met.values())
-
-    def books(self, connector):
-        return self.of[id(connector)].books(*self.days())
-
-    def effects(self, connector, key):
-        raise AssertionError("nothing is written")
-
 
 @pytest.mark.parametrize("currency", ["JPY", "USD", "BHD", "HUF"])
 def test_a_year_equals_the_books_to_the_cent_and_the_count(network, currency):
     of = network(currency=currency, days=365, horizon_days=420)
     of.account.advance(30)
-    since, until = START, START + timedelta(364)
-    told = {
-        Place(r.series.account.account_id, r.series.campaign_id, None, r.day, "sale"): Measures(
-            r.spend_micros, r.conversions_micros, r.value_micros, None, None
-        )
-        for r in of.connector().pull(since, until)
-    }
-    assert told == of.books(since, until)
+    days = START, START + timedelta(364)
+    told = of.pulled(*days)
+    assert told == of.books(*days)
     assert sum(measures.conversions for measures in told.values()) > 100_000_000
 
 

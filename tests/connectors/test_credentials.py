@@ -4,8 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from connectors.contract import BuildContext
-from connectors.credentials import HIDDEN, Redactor, SecretSource, missing_extra
+from connectors.credentials import Redactor, SecretSource, missing_extra
 from connectors.errors import AskMarketer
+from connectors.vault import HIDDEN, VAULT
 
 
 @pytest.fixture
@@ -59,6 +60,21 @@ def test_a_secret_in_the_settings_is_refused_without_being_repeated(value):
     with pytest.raises(ValidationError) as met:
         SecretSource.model_validate(value)
     assert all("canary" not in error["msg"] for error in met.value.errors())
+
+
+def test_a_secret_that_was_read_is_in_the_vault(context, monkeypatch, tmp_path):
+    monkeypatch.setenv("SHOP_TOKEN", "canary-of-a-variable")
+    (tmp_path / "token").write_text("canary-of-a-file\n")
+    (tmp_path / "token").chmod(0o600)
+    SecretSource(env="SHOP_TOKEN").read(context, "token")
+    SecretSource(file=tmp_path / "token").read(context, "token")
+    assert VAULT.hide("canary-of-a-variable, canary-of-a-file") == f"{HIDDEN}, {HIDDEN}"
+
+
+def test_what_one_connector_hides_the_process_hides_and_another_connector_does_not():
+    Redactor(["canary-of-one"]).add_passing("canary-for-a-while")
+    assert VAULT.hide("canary-of-one, canary-for-a-while") == f"{HIDDEN}, {HIDDEN}"
+    assert Redactor().clean("canary-of-one") == "canary-of-one"
 
 
 def test_secrets_are_taken_out_of_texts():

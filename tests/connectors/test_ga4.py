@@ -1,7 +1,8 @@
 """GA4 through Google's library against its emulator: the suites of every connector, and reports that are not whole."""
 
-from collections import defaultdict
-from datetime import date, timedelta
+import json
+from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from google.api_core import exceptions
@@ -11,110 +12,72 @@ from connectors.contract import BuildContext
 from connectors.credentials import Redactor
 from connectors.errors import AskMarketer, BadInput, RetryLater, Stop
 from connectors.ga4 import build, client
-from connectors.wire_conformance import Measures, Place, WireConformance
-from simulations.emulators.account import Account
-from simulations.emulators.faults import Fault, Faults
+from connectors.vault import HIDDEN, VAULT
 from simulations.emulators.ga4 import start
-from simulations.emulators.registry import Setup
-from simulations.scenarios import Channel, FurtherConversion, named
+from simulations.scenarios import Channel, FurtherConversion
+from tests.connectors import emulated
+from tests.connectors.emulated import START, EmulatedConformance, a_year, platforms
 
-START = date(2025, 3, 20)  # the clocks change within the period
 LEAD = FurtherConversion("lead", per_purchase=2.0, value=0.0)
 TWO_KINDS = (Channel("social", 2, 2_400.0, 6_000.0, 0.012, 0.03, further=(LEAD,)),)
 
 
-class Property:
-    """One emulator with the connectors that speak to it."""
+KEY = "canary-private-key-1234567890"
 
-    def __init__(self, folder, *, currency="EUR", days=20, **knobs):
-        scenario = named("tiny-yen", currency=currency, history_days=days, time_zone="Europe/Berlin", **knobs)
-        self.account = Account(scenario, seed=11, start=START)
-        self.faults = Faults()
-        self.server = start(Setup(self.account, self.faults))
-        self.folder, self.open = folder, []
 
-    def connector(self, **options):
-        told = {"property": str(self.account.account_id), "address": self.server.address, **options}
-        self.open.append(build(BuildContext("ga4", told, self.folder, clock=lambda: self.account.now)))
-        return self.open[-1]
+class Property(emulated.Platform):
+    """A property over the market; its account's file is read, and not asked for by the emulator."""
 
-    def books(self, since, until):
-        sums = defaultdict(lambda: [0] * 5)
-        for line in self.account.lines(since, until):
-            place = Place(str(self.account.account_id), str(line.ad.campaign_id), None, line.day, "keyEvents")
-            added = (line.spend, line.conversions, line.value, line.impressions, line.clicks)
-            sums[place] = [one + more for one, more in zip(sums[place], added, strict=True)]
-        return {place: Measures(*measured) for place, measured in sums.items()}
+    kind, conversion, by_ad = "ga4", "keyEvents", False
 
-    def close(self):
-        for connector in self.open:
-            connector.close()
-        self.server.close()
+    def served(self, setup, shape):
+        return start(setup)
+
+    def told(self):
+        file = self.folder / "account.json"
+        file.write_text(json.dumps({"private_key": KEY, "private_key_id": f"id-{KEY}"}))
+        file.chmod(0o600)
+        return {"property": str(self.account.account_id), "address": self.server.address, "credentials": file.name}
+
+    def build(self, context):
+        return build(context)
 
 
 @pytest.fixture
 def ga4(tmp_path):
-    made = []
-
-    def make(**knobs):
-        made.append(Property(tmp_path, **knobs))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
+    yield from platforms(Property, tmp_path)
 
 
-class TestGa4(WireConformance):
+class TestGa4(EmulatedConformance):
+    secrets = (KEY,)
     faults = frozenset({"throttled", "broken", "lost_before", "expired"})
 
-    @pytest.fixture(autouse=True)
-    def _properties(self, ga4):
-        self.ga4, self.of = ga4, {}
+    @pytest.fixture
+    def platform(self, ga4):
+        return ga4
 
-    def make(self, currency):
-        made = self.ga4(currency=currency)
-        connector = made.connector()
-        self.of[id(connector)] = made
-        return connector
+    def test_what_the_platform_says_with_a_secret_in_it_is_told_without(self, monkeypatch):
+        connector = self.make("EUR")
 
-    def days(self):
-        return START + timedelta(8), START + timedelta(17)
+        def fails(*_, **__):
+            raise exceptions.PermissionDenied(f"the key {KEY} may not")
 
-    def restate(self, connector):
-        self.of[id(connector)].account.advance(4)
+        monkeypatch.setattr(connector._client._api, "run_report", fails)
+        assert isinstance(self._failed(lambda: list(connector.pull(*self.days()))), AskMarketer)
+        assert KEY not in " ".join(map(repr, connector.diagnose()))
 
-    def live(self, connector, key):
-        raise AssertionError("GA4 holds no budgets")
 
-    def edit_behind(self, connector, key, amount):
-        raise AssertionError("GA4 holds no budgets")
-
-    def spoil(self, connector, kind, *faults):
-        self.of[id(connector)].faults.script(kind, *(None if f is None else Fault(f) for f in faults))
-
-    def met(self, connector):
-        return sum(self.of[id(connector)].faults.met.values())
-
-    def books(self, connector):
-        return self.of[id(connector)].books(*self.days())
-
-    def effects(self, connector, key):
-        raise AssertionError("nothing is written")
+def test_a_token_that_the_library_was_given_is_hidden(ga4, monkeypatch):
+    connector = ga4().connector()
+    monkeypatch.setattr(connector._client._api.transport, "_credentials", SimpleNamespace(token="canary-given-token"))
+    connector.accounts()
+    assert VAULT.hide("canary-given-token") == HIDDEN
 
 
 @pytest.mark.parametrize("currency", ["JPY", "BHD"])
 def test_a_year_equals_the_books_to_the_cent_and_the_count(ga4, currency):
-    of = ga4(currency=currency, days=365, horizon_days=420)
-    of.account.advance(of.account.restatement_days)
-    since, until = START, START + timedelta(364)
-    told = {
-        Place(r.series.account.account_id, r.series.campaign_id, None, r.day, "keyEvents"): Measures(
-            r.spend_micros, r.conversions_micros, r.value_micros, r.impressions_micros, r.clicks_micros
-        )
-        for r in of.connector().pull(since, until)
-    }
-    assert told == of.books(since, until)
+    told, books = a_year(ga4, currency)
+    assert told == books
 
 
 def test_a_report_of_many_pages_is_read_to_its_end(ga4, monkeypatch):

@@ -9,6 +9,7 @@ from connectors.contract import BudgetKey, EntityStatus
 from connectors.money import Money
 from connectors.wire_conformance import Measures, Place, WireConformance
 from simulations.emulators.faults import Fault
+from simulations.emulators.google import Traits
 from simulations.scenarios import Channel, FurtherConversion
 from tests.connectors.google_at_hand import SECRETS, START, Hand, account
 
@@ -35,7 +36,7 @@ class GoogleConformance(WireConformance):
             hand.close()
 
     def make(self, currency):
-        hand = Hand(account(currency, **self.knobs))
+        hand = Hand(account(currency, **self.knobs), traits=Traits(change_lag=timedelta()))
         connector = hand.connect(**self.settings)
         self.hands[id(connector)] = hand
         return connector

@@ -7,7 +7,7 @@ import logging
 import socket
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import pytest
 from google.ads.googleads import oauth2
@@ -16,14 +16,17 @@ from google.ads.googleads.v26.errors.types.errors import GoogleAdsFailure
 from google.api_core import exceptions, protobuf_helpers
 
 from connectors.conformance import change_of
-from connectors.contract import EntityStatus
+from connectors.contract import Account, AdKey, EntityStatus
 from connectors.credentials import Redactor
 from connectors.errors import AskMarketer, OutcomeUnknown, RetryLater, Stop
+from connectors.google import changes
+from connectors.google.accounts import Held
 from connectors.google.errors import Call, family
 from connectors.google.session import Session
 from connectors.money import Money
+from connectors.vault import HIDDEN, VAULT
 from simulations.emulators.faults import Fault, Faults
-from simulations.emulators.google import Traits
+from simulations.emulators.google import Traits, messages
 from tests.connectors.google_at_hand import REFRESH, SECRETS, START, Hand, account
 
 
@@ -215,7 +218,7 @@ def test_no_secret_is_logged_or_shown(hands, caplog):
     caplog.set_level(logging.DEBUG)
     hand, connector = hands()
     budget = connector.budgets()[0]
-    hand.faults.script("read", Fault.EXPIRED, Fault.BROKEN, Fault.LOST_BEFORE, Fault.THROTTLED)
+    hand.faults.script("read", Fault.EXPIRED, Fault.EXPIRED, Fault.BROKEN, Fault.LOST_BEFORE, Fault.THROTTLED)
     with pytest.raises(AskMarketer) as caught:
         connector.budgets()
     connector.budgets()
@@ -230,6 +233,23 @@ def test_no_secret_is_logged_or_shown(hands, caplog):
     shown += repr(connector._session._secrets)
     assert len(shown) > 1000
     assert not [secret for secret in SECRETS if secret in shown]
+
+
+def test_a_token_that_ended_early_is_renewed_and_the_read_made_again(hands):
+    hand, connector = hands()
+    connector.accounts()
+    before = hand.emulator.authority.renewals
+    hand.faults.script("read", Fault.EXPIRED)
+    assert connector.accounts()
+    assert hand.emulator.authority.renewals == before + 1
+    hand.faults.script("read", Fault.EXPIRED, Fault.EXPIRED)
+    with pytest.raises(AskMarketer, match="OAUTH_TOKEN_EXPIRED"):
+        connector.accounts()
+
+
+def test_the_tokens_of_the_authority_are_hidden_by_the_process(hands):
+    hands()[1].accounts()
+    assert VAULT.hide("sent ya29.emulated-1") == f"sent {HIDDEN}"
 
 
 def test_what_a_library_says_is_shown_without_the_secrets(hands):
@@ -287,3 +307,77 @@ def test_a_status_is_switched_under_its_ad_group(hands):
         str(hand.account.ads()[0].campaign_id),
         str(hand.account.ads()[0].ad_group_id),
     )
+
+
+def test_a_change_is_told_three_minutes_late(hands):
+    """What the history does not tell may have happened all the same."""
+    hand, connector = hands()
+    connector.set_budget(change_of(connector.budgets()[0]))
+    assert list(connector.changes(hand.account.now - timedelta(days=3))) == []
+    hand.account.advance(1)
+    (told,) = connector.changes(hand.account.now - timedelta(days=3))
+    assert told.who == "owner@example.com by google ads api"
+
+
+def test_more_changes_than_are_answered_at_once_are_all_told(hands, monkeypatch):
+    monkeypatch.setattr(changes, "MOST", 3)
+    hand, connector = hands(traits=Traits(change_lag=timedelta()))
+    for number in range(8):
+        hand.account.set_budget(number % 2, 9_000_000_000 + number * 1_000_000, by="hand")
+    told = list(connector.changes(hand.account.now - timedelta(days=3)))
+    assert [change.after.micros for change in told] == [9_000_000_000 + number * 1_000_000 for number in range(8)]
+
+
+def test_a_history_that_cannot_be_turned_over_stops(hands, monkeypatch):
+    monkeypatch.setattr(changes, "MOST", 1)
+    hand, connector = hands(traits=Traits(change_lag=timedelta()))
+    hand.account.set_budget(0, 9_000_000_000, by="hand")
+    with pytest.raises(Stop, match="more than 1 changes"):
+        list(connector.changes(hand.account.now - timedelta(days=3)))
+
+
+def test_changes_of_more_than_thirty_days_ago_are_not_asked_for(hands):
+    hand, connector = hands()
+    hand.account.set_budget(0, 9_000_000_000, by="hand")
+    hand.account.advance(32)
+    hand.account.set_budget(0, 8_000_000_000, by="hand")
+    hand.account.advance(1)
+    told = list(connector.changes(hand.account.now - timedelta(days=300)))  # without: START_DATE_TOO_OLD
+    assert [change.after.micros for change in told] == [8_000_000_000]
+
+
+HELD = Held(Account("google", "1", "EUR", "Europe/Berlin"), 10_000)
+
+
+def _event(*fields, at="2025-03-20 06:00:00.000000", kind="CAMPAIGN_BUDGET", name="campaignBudgets/7"):
+    event = messages.Row().change_event
+    event.change_resource_name, event.change_date_time = f"customers/1/{name}", at
+    event.change_resource_type = messages.numbers("change_event.change_resource_type")[kind]
+    event.changed_fields.paths.extend(fields)
+    return event
+
+
+def test_a_budget_that_was_only_renamed_is_no_change_of_its_amount():
+    """An event holds those fields alone that it changed: the amount of another one reads as 0."""
+    renamed = _event("name")
+    assert changes._change(HELD, renamed) is None
+    created = _event("name", "amount_micros")
+    created.new_resource.campaign_budget.amount_micros = 5_000_000
+    told = changes._change(HELD, created)
+    assert (told.before, told.after, told.who) == (None, Money(5_000_000, "EUR"), "unspecified")
+
+
+def test_an_ad_that_was_removed_was_not_switched():
+    removed = _event("status", kind="AD_GROUP_AD", name="adGroupAds/4~5")
+    statuses = messages.numbers("ad_group_ad.status")
+    removed.new_resource.ad_group_ad.status = statuses["REMOVED"]
+    assert changes._change(HELD, removed) is None
+    removed.new_resource.ad_group_ad.status = statuses["PAUSED"]
+    assert changes._change(HELD, removed).key == AdKey("google", "1", "5")
+
+
+def test_changes_are_timed_on_the_account_s_clock():
+    """Told without a zone; of the hour that comes twice it is the later, so that nothing asked for is left out."""
+    for at, hour in (("2025-07-20 06:00:00.25", 4), ("2025-01-20 06:00:00.25", 5), ("2025-10-26 02:30:00.25", 1)):
+        told = changes._change(HELD, _event("amount_micros", at=at))
+        assert told.at.astimezone(UTC).hour == hour

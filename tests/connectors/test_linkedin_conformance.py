@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from connectors.conformance import change_of
 from connectors.credentials import Redactor
 from connectors.errors import AskMarketer, BadInput, RetryLater, Stop
 from connectors.linkedin import build, reports
@@ -12,6 +13,8 @@ from connectors.linkedin.client import Client
 from connectors.manners import Quota
 from simulations.emulators.faults import Fault
 from simulations.emulators.linkedin import books, start
+from simulations.emulators.linkedin.server import application
+from simulations.emulators.serving import HttpServer
 from simulations.scenarios import Channel, FurtherConversion
 from tests.connectors import emulated
 from tests.connectors.emulated import START, EmulatedConformance, a_year, platforms
@@ -34,7 +37,7 @@ class Platform(emulated.Platform):
     kind, conversion, zone = "linkedin", CONVERSION, "UTC"
 
     def served(self, setup, shape):
-        return start(setup)
+        return HttpServer(application(setup, role=shape)) if shape else start(setup)
 
     def told(self):
         return {
@@ -133,6 +136,25 @@ def test_a_check_says_how_all_stands(platform):
     of.faults.script("read", *[Fault.EXPIRED] * 3)
     refused = of.connector().diagnose()[0]
     assert (refused.verdict, "new token" in refused.mend) == ("wrong", True)
+
+
+@pytest.mark.parametrize("role", ["VIEWER", "CREATIVE_MANAGER"])
+def test_a_member_who_may_not_write_is_told_before_the_first_change(platform, role):
+    connector = platform(shape=role).connector()
+    (found,) = [one for one in connector.diagnose() if one.subject == "permissions"]
+    assert (found.verdict, "campaign manager" in found.mend) == ("warning", True)
+    with pytest.raises(AskMarketer, match="does not allow"):
+        connector.set_budget(change_of(connector.budgets()[0]))
+
+
+def test_a_member_who_may_write_is_told_as_such(platform):
+    of = platform()
+    (found,) = [one for one in of.connector().diagnose() if one.subject == "permissions"]
+    assert (found.verdict, "account manager" in found.message) == ("well", True)
+    elsewhere = of.connector(accounts=[str(of.account.account_id), "42"])
+    assert [one.verdict for one in elsewhere.diagnose() if one.subject == "permissions"] == ["well", "warning"]
+    of.faults.script("read", *[None] * 2, *[Fault.EXPIRED] * 2)
+    assert [one.verdict for one in of.connector().diagnose() if one.subject == "permissions"] == ["wrong"]
 
 
 def test_a_version_that_is_no_longer_served_is_told(platform):

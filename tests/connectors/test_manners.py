@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 import stamina
 
-from connectors.errors import RetryLater, Stop
-from connectors.manners import Pace, Quota, Version, patiently, stretches
+from connectors.errors import AskMarketer, RetryLater, Stop
+from connectors.manners import Pace, Quota, TokenRefused, Version, once_anew, patiently, stretches
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +45,18 @@ def test_nobody_waits_for_what_is_too_far_away():
     with pytest.raises(RetryLater, match="tomorrow"):
         patiently(call)
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize(("refusals", "told"), [(0, "read"), (1, "read")])
+def test_a_read_whose_token_was_refused_is_made_once_anew(refusals, told):
+    assert once_anew(_failing(refusals, TokenRefused("expired", mend="sign in again"))) == told
+
+
+def test_a_token_that_is_refused_twice_asks_the_marketer():
+    with pytest.raises(AskMarketer, match="sign in again"):
+        once_anew(_failing(2, TokenRefused("expired", mend="sign in again")))
+    with pytest.raises(AskMarketer, match="no role"):
+        once_anew(_failing(1, AskMarketer("no role", mend="give one")))  # another token would not help
 
 
 def test_what_cannot_help_is_not_repeated():

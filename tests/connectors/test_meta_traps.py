@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import subprocess
 import sys
 from collections import Counter
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from facebook_business.adobjects.adaccount import AdAccount
@@ -604,3 +605,53 @@ else:
     raise SystemExit("it was built")
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def _told(connector, monkeypatch, *events):
+    """What a connector makes of a history of these events."""
+    sent = connector._door._sent
+
+    def another(method, path, params):
+        if path[-1] != "activities":
+            return sent(method, path, params)
+        return Answer({"data": list(events) if params["category"] == "BUDGET" else []}, "", "")
+
+    monkeypatch.setattr(connector._door, "_sent", another)
+    return list(connector.changes(datetime(2025, 1, 1, tzinfo=UTC)))
+
+
+def _event(kind, old, new, **more):
+    time = {"event_time": "2025-03-20T06:00:00+0000", "object_id": "7", "actor_name": "Mia"}
+    return {**time, "event_type": kind, "extra_data": json.dumps({"old_value": old, "new_value": new}), **more}
+
+
+def test_more_than_a_week_of_changes_is_told(bench):
+    """Without `since` the platform tells a week."""
+    connector = bench.connector(page_rows=2)
+    for number in range(5):
+        bench.account.set_budget(0, 9_000_000_000 + number * 1_000_000, by="hand")
+    bench.account.advance(20)
+    told = list(connector.changes(bench.account.now - timedelta(days=30)))
+    assert [change.after.micros for change in told] == [9_000_000_000 + number * 1_000_000 for number in range(5)]
+    assert {change.who for change in told} == {"The owner by Ads Manager"}
+
+
+def test_amounts_of_the_history_stand_plain_or_in_an_object(bench, monkeypatch):
+    daily = _event(
+        "update_campaign_budget",
+        {"old_value": 5000, "additional_value": "Per day"},
+        {"new_value": 7500, "additional_value": "Per day"},
+    )
+    plain = _event("update_ad_set_budget", "5000", "7500")
+    life = _event("update_ad_set_budget", {}, {"new_value": 7500, "additional_value": "Lifetime budget"})
+    other = _event("update_campaign_name", "spring", "summer")
+    told = _told(bench.connector(), monkeypatch, daily, plain, life, other)
+    assert [(change.before, change.after) for change in told] == [(Money.of(50, "EUR"), Money.of(75, "EUR"))] * 2
+    assert {change.who for change in told} == {"Mia"}
+
+
+@pytest.mark.parametrize("extra", ["[]", "nothing", None, '{"new_value": {"new_value": "much"}}'])
+def test_a_change_that_nobody_can_read_stops(bench, monkeypatch, extra):
+    """To leave it out would be to say that nobody changed the budget."""
+    with pytest.raises(Stop, match="history of changes cannot be understood"):
+        _told(bench.connector(), monkeypatch, _event("update_ad_set_budget", 1, 2, extra_data=extra))

@@ -14,6 +14,7 @@ from connectors.microsoft import build, reports
 from connectors.microsoft.options import Options
 from connectors.microsoft.zones import ZONES
 from connectors.money import Money
+from connectors.vault import HIDDEN, VAULT
 from simulations.emulators.faults import Fault
 from simulations.emulators.microsoft.server import ACCESS_TOKEN, application, start
 from simulations.emulators.serving import HttpServer
@@ -232,14 +233,36 @@ async def _refusing(scope, receive, send):
     await send({"type": "http.response.body", "body": json.dumps(told).encode()})
 
 
-def test_a_token_that_is_refused_is_renewed_next_time(platform):
+def test_a_token_that_ended_early_is_renewed_and_the_read_made_again(platform):
+    """A machine that slept, or a consent that was given anew: a marketer could mend nothing."""
     of = platform()
     connector = of.connector()
     connector.accounts()
     connector._client._sign_in._token = "an-old-token"
-    with pytest.raises(AskMarketer):
+    before = of.faults.requests["read"]
+    assert connector.accounts()
+    assert of.faults.requests["read"] == before + 2
+    of.faults.script("read", Fault.EXPIRED, Fault.EXPIRED, None)
+    with pytest.raises(AskMarketer, match="109"):  # the next one is refused, too: once is enough
         connector.accounts()
     assert connector.accounts()
+
+
+def test_the_tokens_of_the_sign_in_are_hidden_by_the_process(platform):
+    platform().connector().accounts()
+    assert VAULT.hide(f"{ACCESS_TOKEN} emulated-refresh-token") == f"{HIDDEN} {HIDDEN}"
+
+
+def test_a_list_that_is_not_there_is_no_empty_list(platform, monkeypatch):
+    connector = platform().connector()
+    connector.accounts()
+    for answer, told in (({"Campaigns": None}, ()), ({"Campaigns": []}, ()), ({}, None)):
+        monkeypatch.setattr(connector._client, "read", lambda *_, answer=answer: answer)
+        if told is None:
+            with pytest.raises(RetryLater, match="no list 'Campaigns'"):
+                connector.budgets()
+        else:
+            assert connector.budgets() == told
 
 
 def test_a_check_says_how_all_stands(platform):
@@ -332,11 +355,10 @@ def test_the_emulator_refuses_as_the_platform_does(platform):
         told = http.put(f"{MANAGEMENT}/Campaigns", json=change)
         assert told.status_code == 200
         assert [(one["Index"], one["Code"]) for one in told.json()["PartialErrors"]] == [(0, 1159), (1, 1100)]
-        (budget,) = http.post(f"{MANAGEMENT}/Budgets/QueryByIds", json={"BudgetIds": []}).json()["Budgets"]
-        assert budget["AssociationCount"] == 2
-        wanted = {"Budgets": [{"Id": budget["Id"], "Amount": 900.0}]}
-        assert http.put(f"{MANAGEMENT}/Budgets", json=wanted).json()["PartialErrors"] == []
-        assert [one.new for one in of.account.budget_changes()] == [900_000_000] * 2
+        for nothing in ({"AccountId": number}, {"AccountId": number, "Campaigns": []}):
+            refused = http.put(f"{MANAGEMENT}/Campaigns", json=nothing)
+            assert (refused.status_code, refused.json()["Errors"][0]["Code"]) == (400, 100)
+        assert of.account.budget_changes() == ()
         poll = http.post("/Reporting/v13/GenerateReport/Poll", json={"ReportRequestId": "no"}).json()
         assert poll["Errors"][0]["Code"] == 2100
         ads = http.post(f"{MANAGEMENT}/Ads/QueryByAdGroupId", json={"AdGroupId": "1"})

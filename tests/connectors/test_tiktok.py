@@ -5,12 +5,15 @@ from datetime import timedelta
 import pytest
 from business_api_client import ApiClient, Configuration
 
+from connectors.conformance import change_of
 from connectors.contract import BudgetChange, Level
 from connectors.errors import AskMarketer, BadInput, OutcomeUnknown, RetryLater, Stop
 from connectors.money import Money
 from connectors.tiktok import build
 from simulations.emulators.faults import Fault
+from simulations.emulators.serving import HttpServer
 from simulations.emulators.tiktok import start
+from simulations.emulators.tiktok.server import application
 from simulations.scenarios import Channel, FurtherConversion
 from tests.connectors import emulated
 from tests.connectors.emulated import START, EmulatedConformance, a_year, platforms
@@ -30,7 +33,7 @@ class Platform(emulated.Platform):
     kind, conversion = "tiktok", CONVERSION
 
     def served(self, setup, shape):
-        return start(setup)
+        return HttpServer(application(setup, reads_only=True)) if shape else start(setup)
 
     def told(self):
         return {
@@ -165,10 +168,18 @@ def test_what_the_platform_does_not_show_is_told(platform):
 def test_a_check_says_how_all_stands(platform):
     of = platform()
     found = {finding.subject: finding.verdict for finding in of.connector().diagnose()}
-    assert found == {"account": "well", "version": "well", "quota": "well"}
+    assert found == {"account": "well", "permissions": "well", "version": "well", "quota": "well"}
     of.faults.script("read", Fault.EXPIRED)
     refused = of.connector().diagnose()[0]
     assert (refused.verdict, "authorise the app again" in refused.mend) == ("wrong", True)
+
+
+def test_an_app_that_may_not_write_is_told_at_the_first_change(platform):
+    """The interface tells nothing of its scopes before, and the check says so."""
+    connector = platform(shape="reads only").connector()
+    assert "at the first change only" in " ".join(one.message for one in connector.diagnose())
+    with pytest.raises(AskMarketer, match="Ads Management"):
+        connector.set_budget(change_of(connector.budgets()[0]))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -63,6 +64,14 @@ def ended(child: int) -> int:
     raise AssertionError(f"it did not end within {PATIENCE:.0f} s")
 
 
+def until(there: Callable[[], bool]) -> None:
+    """Wait for something that comes at once, unless something hangs."""
+    late = time.monotonic() + PATIENCE
+    while not there():
+        assert time.monotonic() < late, f"it did not come within {PATIENCE:.0f} s"
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("point", ["planned-sending:after", "call:before"])
 def test_a_leader_that_stood_still_for_longer_than_its_lease_changes_nothing_when_it_wakes(
     point: str, url: str | None, tmp_path: Path
@@ -77,16 +86,16 @@ def test_a_leader_that_stood_still_for_longer_than_its_lease_changes_nothing_whe
     name = shop.store.records(limit=1)[0].recommendation.rec_id
     assert shop.store.record(name).state is State.VERIFIED
     shop.server.ask("/edit", {"budget": written[0]["budget"], "factor": 0.5})  # which a late write would undo
-    while len(stands := shop.server.ask("/ledger")["ledger"]) == len(written):
-        time.sleep(0.01)
+    until(lambda: len(shop.server.ask("/ledger")["ledger"]) > len(written))
+    stands = shop.server.ask("/ledger")["ledger"]
     calls = shop.server.ask("/calls")["calls"]
     shop.store.close()
 
     os.kill(still, signal.SIGCONT)
     assert ended(still) == 0
     late = 1 if point == "call:before" else 0  # the last look before the wire would find another leader
-    while len(now := shop.server.ask("/calls")["calls"]) < len(calls) + late:
-        time.sleep(0.01)
+    until(lambda: len(shop.server.ask("/calls")["calls"]) >= len(calls) + late)
+    now = shop.server.ask("/calls")["calls"]
     assert now[len(calls) :] == [still] * late
     assert shop.server.ask("/ledger")["ledger"] == stands, "a call that was past that look is refused by the platform"
     assert shop.store.record(name).state is State.VERIFIED
@@ -113,9 +122,12 @@ def test_a_service_that_is_asked_to_end_finishes_the_write_in_hand_and_gives_up_
     service = os.fork()
     if service == 0:
         guarded(shop.folder, run)
-    while not shop.server.ask("/calls")["calls"]:
+
+    def called() -> bool:
         assert os.waitpid(service, os.WNOHANG) == (0, 0), (shop.folder / "agent.log").read_text()
-        time.sleep(0.02)
+        return bool(shop.server.ask("/calls")["calls"])
+
+    until(called)
     os.kill(service, signal.SIGTERM)
     assert ended(service) == 0
     ledger, record = shop.server.ask("/ledger")["ledger"], shop.store.records(limit=1)[0]

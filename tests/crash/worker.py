@@ -42,9 +42,10 @@ from optimizer.agent.cycle import House
 from optimizer.agent.daemon import desk as desk_module
 from optimizer.agent.daemon.desk import Desk
 from optimizer.agent.tenure import Tenure
-from optimizer.plan.recommendation import Event, Intent, State, Transition
-from optimizer.ports import Clock, Store
+from optimizer.plan.recommendation import State
+from optimizer.ports import Clock
 from tests.crash.loopback import NAMES
+from tests.trapped import TrappedStore
 
 SPEED = 200.0
 TIMEOUT = 0.15  # half a minute of the agent's time, as its resending assumes
@@ -123,34 +124,6 @@ class Trap:
         if self._left == 0:
             self._report.write_text(point)
             os.kill(os.getpid(), self._sends)
-
-
-class TrappedStore:
-    """The store, with points before and after what it commits."""
-
-    def __init__(self, inner: Store, trap: Trap) -> None:
-        self._inner, self._trap = inner, trap
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def take_lead(self, holder: str, now: datetime, until: datetime) -> Any:
-        lease = self._inner.take_lead(holder, now, until)
-        if lease is not None:
-            self._trap("lead:after")
-        return lease
-
-    def commit(self, transitions: Sequence[Transition], epoch: int | None = None) -> None:
-        name = transitions[0].event.action if transitions else ""
-        self._trap(f"{name}:before")
-        self._inner.commit(transitions, epoch)
-        self._trap(f"{name}:after")
-
-    def advance(self, before: Intent, after: Intent, event: Event, epoch: int | None = None) -> None:
-        name = f"{before.state.value}-{after.state.value}"
-        self._trap(f"{name}:before")
-        self._inner.advance(before, after, event, epoch)
-        self._trap(f"{name}:after")
 
 
 class LoopbackConnector:

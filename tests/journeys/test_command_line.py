@@ -60,7 +60,7 @@ def test_a_defect_is_told_in_a_sentence(
     def broken(**_: object) -> None:
         raise ZeroDivisionError("nothing\nto divide by")
 
-    monkeypatch.setattr(commands, "COMMANDS", {"status": broken})
+    monkeypatch.setattr(commands, "found", lambda _command: broken)
     answer = outlay("status", "-c", shop.config)
     assert answer.code == ERROR
     assert "Unexpected error: ZeroDivisionError: nothing to divide by. This is a defect;" in answer.err
@@ -80,7 +80,7 @@ def test_what_is_no_exception_goes_through(outlay: Outlay, shop: Shop, monkeypat
     def stopped(**_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "COMMANDS", {"status": stopped})
+    monkeypatch.setattr(commands, "found", lambda _command: stopped)
     answer = outlay("status", "-c", shop.config)
     assert answer.code not in (FINE, ERROR, PENDING)
     assert "defect" not in answer.err

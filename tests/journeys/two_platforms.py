@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -26,11 +27,12 @@ from zoneinfo import ZoneInfo
 
 from typer.testing import CliRunner
 
+from connectors.contract import EntityStatus
 from optimizer.agent import bootstrap
 from optimizer.agent.cli.app import app
 from optimizer.agent.clock import SetClock
 from optimizer.plan.office import Outcome
-from optimizer.plan.recommendation import IntentState, State
+from optimizer.plan.recommendation import AdIntent, Intent, IntentState, State
 from simulations.emulators.account import Account
 from simulations.emulators.faults import Faults
 from simulations.emulators.google import GoogleEmulator
@@ -48,24 +50,7 @@ PATIENCE: Final = 240.0
 _ZONE: Final = ZoneInfo("Europe/Berlin")
 _SETTLED: Final = timedelta(minutes=31)
 
-_RUN: Final = """
-import sys
-from datetime import datetime
-from importlib import import_module
-from pathlib import Path
-from types import SimpleNamespace
-import numpy as np
-from optimizer.agent import cycle
-from optimizer.agent.cli.app import app
-config, clock, seed = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-served, rng = import_module("optimizer.agent.daemon.serve"), np.random.default_rng(seed)
-class Told(served._Clock):
-    def now(self):
-        return datetime.fromisoformat(clock.read_text())
-served._Clock = Told
-cycle.secrets = SimpleNamespace(randbits=lambda bits: int(rng.integers(2**bits)))
-app(["run", "-c", config])
-"""
+_RUN: Final = Path(__file__).with_name("told_agent.py")
 
 
 @dataclass(frozen=True)
@@ -130,6 +115,7 @@ class Lived:
         written: Writes that were made, and read back as they were meant.
         drifted: Writes that met, or were read back as, something else than was expected.
         effects: Changes that the worlds hold, made by the agent.
+        unmatched: Of writes and effects, those that the other does not tell of, by platform and by what was set.
         requests: How many the platforms were sent.
         exit_code: Of the agent's process, after SIGTERM.
     """
@@ -139,6 +125,7 @@ class Lived:
     written: int
     drifted: int
     effects: int
+    unmatched: int
     requests: int
     exit_code: int
 
@@ -204,11 +191,18 @@ def live(shop: Shop, way: str, folder: Path) -> Lived:
             agent.day(shop.first + timedelta(days=number))
             for advance in side.advances:
                 advance()
-        told = agent.told()
+        verified, written, drifted = agent.told()
         code = agent.leave()
-        edits = [edit for world in side.worlds for edit in (*world.state.edits, *world.state.switches)]
-        effects = sum(edit.by == "api" for edit in edits)
-        return Lived(side.worlds, *told, effects, side.requests(), code)
+        effects = Counter(_effects(side))
+        unmatched = ((effects - written) + (written - effects)).total()
+        return Lived(side.worlds, verified, written.total(), drifted, effects.total(), unmatched, side.requests(), code)
+
+
+def _effects(side: Side) -> Iterator[tuple[str, Any]]:
+    """What the worlds say that the agent set: platform, and micros of a budget or whether an ad runs."""
+    for name, world in zip(("google", "meta"), side.worlds, strict=True):
+        yield from ((name, edit.micros) for edit in world.state.edits if edit.by == "api")
+        yield from ((name, switch.runs) for switch in world.state.switches if switch.by == "api")
 
 
 class _Agent:
@@ -225,7 +219,7 @@ class _Agent:
         with ExitStack() as held:
             self._store = held.enter_context(bootstrap.open_store(self._config))
             self._log = held.enter_context(self._config.with_name("log").open("w+", encoding="utf-8"))
-            words = [sys.executable, "-c", _RUN, str(self._config), str(self._clock), str(self._seed)]
+            words = [sys.executable, str(_RUN), str(self._config), str(self._clock), str(self._seed)]
             environment = os.environ | self._environment
             self._process = held.enter_context(
                 subprocess.Popen(words, stdout=self._log, stderr=subprocess.STDOUT, env=environment)
@@ -252,7 +246,7 @@ class _Agent:
             self._tell(_morning(today) + _SETTLED)
             self._until(lambda made=made: self._stands(made.rec_id, State.VERIFIED))
 
-    def told(self) -> tuple[int, int, int]:
+    def told(self) -> tuple[int, Counter[tuple[str, Any]], int]:
         """Recommendations that were read back, its writes that were as well, and writes that drifted."""
         records = self._store.records(limit=1_000)
         intents = [
@@ -262,7 +256,7 @@ class _Agent:
         ]
         return (
             sum(record.state is State.VERIFIED for record in records),
-            sum(intent.state is IntentState.VERIFIED for intent in intents),
+            Counter(_set_by(intent) for intent in intents if intent.state is IntentState.VERIFIED),
             sum(intent.state in (IntentState.DRIFT, IntentState.REFUSED) for intent in intents),
         )
 
@@ -310,6 +304,13 @@ class _Agent:
                 self._log.seek(0)
                 raise AssertionError(f"the agent does not do what is waited for:\n{self._log.read()[-3_000:]}")
             time.sleep(0.2)
+
+
+def _set_by(intent: Intent) -> tuple[str, Any]:
+    """The same of a write: platform, and micros of a budget or whether an ad runs."""
+    if isinstance(intent, AdIntent):
+        return intent.key.connector, intent.target is EntityStatus.ACTIVE
+    return intent.key.connector, intent.target.micros
 
 
 def _morning(day: date) -> datetime:

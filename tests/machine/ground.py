@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from connectors.contract import (
 from connectors.errors import ConnectorError, OutcomeUnknown
 from connectors.money import Money, total
 from optimizer import goals, guardrails
-from optimizer.agent import bootstrap, cycle
+from optimizer.agent import bootstrap, cycle, deciding
 from optimizer.agent.clock import SetClock
 from optimizer.agent.cycle import House
 from optimizer.agent.daemon import desk as desk_module
@@ -47,13 +47,10 @@ from optimizer.plan.recommendation import (
     AdLine,
     Decision,
     Effect,
-    Event,
     Evidence,
-    Intent,
     IntentState,
     Line,
     Objective,
-    Transition,
 )
 from optimizer.plan.running import crews, running
 from optimizer.plan.snapshot import Snapshot
@@ -62,6 +59,7 @@ from simulations.platform import faults
 from simulations.platform.connector import SimulatedConnector
 from simulations.platform.faults import Wrapper
 from simulations.scenarios import named
+from tests.trapped import TrappedStore
 
 START = date(2025, 9, 1)
 HISTORY = 30
@@ -274,28 +272,8 @@ class Door(Wrapper):
         self.ground.befell = False
 
 
-class TrappedStore:
-    """The store, with points before and after what it commits."""
-
-    def __init__(self, inner: Store, ground: Ground, who: str) -> None:
-        self._inner, self._ground, self._who = inner, ground, who
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def commit(self, transitions: Sequence[Transition], epoch: int | None = None) -> None:
-        self._ground.point(self._who, "commit:before")
-        self._inner.commit(transitions, epoch)
-        self._ground.point(self._who, "commit:after")
-
-    def advance(self, before: Intent, after: Intent, event: Event, epoch: int | None = None) -> None:
-        self._ground.point(self._who, "advance:before")
-        self._inner.advance(before, after, event, epoch)
-        self._ground.point(self._who, "advance:after")
-
-
 @dataclass
-class Trap:
+class Mishap:
     """What happens at the n-th point that an agent comes to."""
 
     what: str
@@ -320,7 +298,7 @@ class Ground:
         self.wishes_ads = False
         self.armed: list[str] = []
         self.befell = False
-        self.trap: Trap | None = None
+        self.mishap: Mishap | None = None
         self.called: Callable[[str, BudgetChange | StatusChange], None] = lambda _who, _change: None
         self.edits = 0
         self.verdict: AssertionError | None = None
@@ -412,14 +390,14 @@ class Ground:
 
     def point(self, who: str, place: str) -> None:
         """An agent comes to a point at which something may happen."""
-        trap = self.trap
-        if trap is None or who not in self.looking:
+        mishap = self.mishap
+        if mishap is None or who not in self.looking:
             return
-        trap.left -= 1
-        if trap.left > 0:
+        mishap.left -= 1
+        if mishap.left > 0:
             return
-        self.trap = None
-        match trap.what:
+        self.mishap = None
+        match mishap.what:
             case "kill":
                 raise Killed(place)
             case "brake":
@@ -517,7 +495,7 @@ def staged(*, mind: bool = True) -> Iterator[pytest.MonkeyPatch]:
     def trapped(config: Path, clock: Any = None) -> Iterator[House]:
         ground, who = STAGE.ground, STAGE.who
         with opens(config, clock) as house:
-            store = TrappedStore(house.store, ground, who)
+            store = TrappedStore(house.store, partial(ground.point, who))
             yield replace(house, store=store, tenure=Tenure(store, house.clock, f"agent {who}"))
 
     def store(_url: str) -> Any:
@@ -529,10 +507,12 @@ def staged(*, mind: bool = True) -> Iterator[pytest.MonkeyPatch]:
         patched.setattr(bootstrap, "open_sql", store)
         patched.setattr(bootstrap, "make_place", lambda _url: None)
         patched.setattr(desk_module, "open_house", trapped)
+        patched.setattr(desk_module, "is_there", lambda _url: True)  # where the settings say there is none
         patched.setattr(desk_module, "_LOG", _Silent())
         patched.setattr(cycle.secrets, "randbits", lambda _bits: next(STAGE.ground.seeds))
         if mind:
             patched.setattr(cycle, "decided", quick_mind)
+            patched.setattr(deciding, "decided", quick_mind)
         yield patched
 
 

@@ -1,7 +1,8 @@
 """Guards that are taken away one by one, and what notices: `make mutation-test` runs all and prints a table.
 
 Each mutation removes exactly one guard, in every place where it stands, and names the invariant of docs/safety.md. It
-is seen either by the workflow machine, whose judge then names the invariant, or by a test of the room that keeps it.
+is seen either by the workflow machine, whose judge then names the invariant, or by a test of the room that keeps it. As
+the control, the same walks and tests are run with the guard in its place: nothing may be noticed then.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
+from itertools import count
 from typing import Any, Final
 
 import pytest
@@ -60,8 +62,8 @@ class Mutation:
     days: tuple[str, ...] = ()
 
     @property
-    def quick(self) -> bool:
-        """Whether it is seen within a second or two, so that it is taken away in every run of the tests."""
+    def by_machine(self) -> bool:
+        """Whether the walks' judge notices, not a test."""
         return self.seen_by == MACHINE
 
 
@@ -316,16 +318,33 @@ def without(mutation: Mutation) -> Iterator[None]:
         yield
 
 
-def words_of_the_judge(mutation: Mutation, walks: int = WALKS) -> str:
-    """What the machine says without a guard; empty if it notices nothing."""
-    walk = type("Walk", (Workflow,), {"scripts": mutation.days or SCRIPTS})
+def words_of_the_judge(mutation: Mutation, walks: int = WALKS) -> tuple[str, int]:
+    """What the machine says without a guard, and in how many walks; the words are empty if it notices nothing."""
+    begun = count()
+
+    class Walk(Workflow):
+        scripts = mutation.days or SCRIPTS
+
+        def __init__(self) -> None:
+            next(begun)
+            super().__init__()
+
     searching = settings(SETTINGS, max_examples=walks, phases=[Phase.generate], print_blob=False, derandomize=True)
     try:
         with staged(), without(mutation):
-            run_state_machine_as_test(walk, settings=searching)
+            run_state_machine_as_test(Walk, settings=searching)
     except AssertionError as error:
-        return str(error).partition("\n")[0]
-    return ""
+        return str(error).partition("\n")[0], next(begun)
+    return "", next(begun)
+
+
+def control(mutation: Mutation) -> str:
+    """What is noticed in as many of the same walks, or by the same test, while the guard stands; it must be nothing."""
+    guarded = replace(mutation, changes=())
+    if not mutation.by_machine:
+        return words_of_a_test(replace(guarded, name=""))
+    _, walks = words_of_the_judge(mutation)
+    return words_of_the_judge(guarded, walks)[0]
 
 
 def words_of_a_test(mutation: Mutation) -> str:
@@ -349,16 +368,17 @@ def pytest_configure() -> None:
 
 def noticed(mutation: Mutation, walks: int = WALKS) -> str:
     """Who notices that a guard is gone, in words; empty if nobody does."""
-    if not mutation.quick:
+    if not mutation.by_machine:
         return words_of_a_test(mutation)
-    words = words_of_the_judge(mutation, walks)
+    words, _ = words_of_the_judge(mutation, walks)
     return words if f"invariant {mutation.invariant})" in words else ""
 
 
 def table() -> str:
     """The mutations as docs/safety.md tells of them."""
     rows = [
-        f"| {m.invariant} | `{m.guard}` | {m.name} | {m.seen_by if m.quick else f'`{m.seen_by}`'} |" for m in MUTATIONS
+        f"| {m.invariant} | `{m.guard}` | {m.name} | {m.seen_by if m.by_machine else f'`{m.seen_by}`'} |"
+        for m in MUTATIONS
     ]
     return "\n".join(("| # | guard | taken away | noticed by |", "|---|---|---|---|", *rows))
 
@@ -374,11 +394,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             continue
         began = time.process_time()
         words = noticed(mutation)
-        took = time.process_time() - began
+        took, alarm = time.process_time() - began, control(mutation)
         print(f"{mutation.invariant:>2}  {mutation.name:55}  {took:5.1f} s  {words or 'NOBODY NOTICES'}", flush=True)
-        bars.append(
-            {"name": mutation.name, "value": words, "bar": f"invariant {mutation.invariant}", "holds": bool(words)}
-        )
+        if alarm:
+            print(f"    with the guard in its place, too: {alarm}", flush=True)
+        holds = bool(words) and not alarm
+        bars.append({"name": mutation.name, "value": words, "bar": f"invariant {mutation.invariant}", "holds": holds})
     print(json.dumps({"bars": bars}))
     return 0 if all(bar["holds"] for bar in bars) else 1
 

@@ -32,7 +32,7 @@ from optimizer.goals import GoalsError
 from optimizer.plan.audit import GENESIS
 from optimizer.plan.recommendation import AdLine, BudgetIntent, Intent, IntentState, Record, State
 from optimizer.ports import StateConflict
-from tests.machine.ground import CALL_FAULTS, PEOPLE, TRAPS, Ground, Trap
+from tests.machine.ground import CALL_FAULTS, PEOPLE, TRAPS, Ground, Mishap
 
 ABOVE = Money.of(9000, "JPY")
 DAWN, DUSK = '["05:00-09:00"]', '["18:00-20:00"]'
@@ -45,12 +45,13 @@ agents = st.sampled_from("aaab")
 faults_ = st.lists(st.sampled_from(CALL_FAULTS + ("none",) * 4), max_size=4)
 traps = (
     st.none()
-    | st.builds(Trap, st.sampled_from(TRAPS), st.integers(1, 9))
-    | st.builds(Trap, st.just("kill"), st.integers(2, 7))
+    | st.builds(Mishap, st.sampled_from(TRAPS), st.integers(1, 9))
+    | st.builds(Mishap, st.just("kill"), st.integers(2, 7))
 )
 SCRIPTS = (
     "none", "none", "retry", "restore", "restore an edit", "edit", "late", "part", "lost", "lie", "slow", "brake",
-    "stall", "beside", "small step", "pinned", "dusk", "autopilot", "generous autopilot", "undone",
+    "stall", "beside", "small step", "pinned", "dusk", "autopilot", "generous autopilot", "modest autopilot", "undone",
+    "refused",
 )  # fmt: skip
 """What may happen on a day besides the usual."""
 
@@ -161,9 +162,9 @@ class Workflow(RuleBasedStateMachine):
 
     @rule(who=agents, faults=faults_, trap=traps)
     def look(self, who, faults, trap):
-        self.ground.armed, self.ground.trap = list(faults), None if trap is None else replace(trap)
+        self.ground.armed, self.ground.mishap = list(faults), None if trap is None else replace(trap)
         self.seen["killed" if not self.ground.look(who) else "looked"] += 1
-        self.ground.armed, self.ground.trap = [], None
+        self.ground.armed, self.ground.mishap = [], None
         self.after()
 
     @rule(wish=shifts, ads=st.booleans(), who=agents)
@@ -330,12 +331,13 @@ class Workflow(RuleBasedStateMachine):
         """Many steps in the usual order, so that the late states are often reached; and one that is out of it."""
         before = {
             "autopilot": lambda: self.settings("autopilot"),
+            "modest autopilot": lambda: self.settings("autopilot"),
             "generous autopilot": lambda: self.settings("generous autopilot"),
         }.get(then)
         if before is not None:
             before()
-        wish = (0.3, 0.3, 0.0) if then == "generous autopilot" else wish
-        self.morning(wish, ads, who)
+        wish = {"generous autopilot": (0.3, 0.3, 0.0), "modest autopilot": (-0.3, 0.2, 0.0)}.get(then, wish)
+        self.morning(wish, ads and then != "modest autopilot", who)
         record = self.pick(0, State.PROPOSED)
         if record is None:
             return
@@ -348,12 +350,19 @@ class Workflow(RuleBasedStateMachine):
             "dusk": lambda: self.settings("dusk"),
         }.get(then, lambda: None)
         amid()
-        first = {"lost": ["lost-before"], "lie": ["lie"], "slow": ["late"], "undone": ["lost-after"]}.get(then, faults)
+        first: Any = {
+            "lost": ["lost-before"],
+            "lie": ["lie"],
+            "slow": ["late"],
+            "undone": ["lost-after"],
+            "refused": ["refused"],
+        }
+        first = first.get(then, faults)
         springs = {
-            "brake": Trap("brake", 3),
-            "stall": Trap("stall", 4),
-            "beside": Trap("kill", 4),
-            "undone": Trap("kill", 5),
+            "brake": Mishap("brake", 3),
+            "stall": Mishap("stall", 4),
+            "beside": Mishap("kill", 4),
+            "undone": Mishap("kill", 5),
         }.get(then, trap)
         self.look(who, first, springs)
         self._afterwards(record, who, then, once_more)
@@ -369,7 +378,7 @@ class Workflow(RuleBasedStateMachine):
         if then == "beside" and (earlier := self.pick(0, State.VERIFIED)) is not None:
             self.wait(95)  # the lease of whoever was killed ends
             self._by_hand(self._roll_back(earlier, "bea"))
-        if then in ("brake", "small step", "pinned", "dusk", "autopilot", "generous autopilot"):
+        if then in ("brake", "small step", "pinned", "dusk") or then.endswith("autopilot"):
             self.ground.throw(on=False)
             self.settings("plain")
         self.wait(62)
@@ -481,6 +490,8 @@ class Workflow(RuleBasedStateMachine):
             self.last = (entry.number, entry.hash)
             event = entry.event
             self.seen[event.action] += 1
+            if event.actor == approval.AUTOPILOT:
+                self.seen[f"{event.action} by the policy"] += 1
             name = (event.rec_id, event.revision)
             match event.action:
                 case "proposed" | "held":

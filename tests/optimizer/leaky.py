@@ -15,8 +15,9 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from connectors import registry
+from connectors import registry, vault
 from connectors.contract import BudgetChange, Entity, PerformanceRow, Receipt
+from connectors.credentials import Redactor
 from connectors.errors import AskMarketer, Stop
 from optimizer import approval
 from optimizer.agent import cycle, secrecy
@@ -37,6 +38,7 @@ CANARIES = {
     "file": "c4nary-file-4",
     "hook": "c4nary-hook-5",
     "path": "T0KENc4naryPATH6",
+    "renewed": 'c4nary-renewed/9\n"quoted"',
 }
 LOST = {"database": "c4nary-database-7", "password": "c4nary-password-8"}  # of a database that cannot be reached
 CONFIG = f"""
@@ -72,6 +74,7 @@ class Leaky(SimulatedConnector):
     mood = "asks"
 
     def words(self) -> str:
+        Redactor().add_passing(CANARIES["renewed"])  # as a connector does whose platform gave it a token just now
         told = [f"401 for https://bot:{CANARIES['login']}@api.example/v1?access_token={CANARIES['option']}"]
         return "; ".join([*told, *(f"sent {value}" for value in CANARIES.values())])
 
@@ -125,7 +128,7 @@ def main(folder: Path) -> None:
 def _without_redaction() -> None:
     if "CONTROL" in os.environ:
         nothing = re.compile(r"(?!)()")
-        secrecy._VAULT.hide = lambda text: text  # type: ignore[method-assign]
+        vault.VAULT.hide = lambda text: text  # type: ignore[method-assign]
         secrecy._NET = secrecy._LOGIN = nothing  # type: ignore[misc]
 
 

@@ -218,6 +218,15 @@ def test_no_plan_drawn_at_random_is_above_the_bound(seed: int, changes: dict[str
             assert worth(horizon, spend) <= found.upper_bound * (1 + 1e-9)
 
 
+@pytest.mark.parametrize("step", [0.1, 0.2, 0.25, 0.3])
+def test_a_plan_that_takes_every_step_whole_is_below_the_bound(step: float) -> None:
+    """Its spends lie on the edges of cells, where rounding could lose them: 1, 1 + step, (1 + step)^2, ..."""
+    horizon = roots(12, money=1e6, lower=np.full((12, 1), 0.5), step=step, yesterday=np.ones(1))
+    climb = np.minimum((1.0 + step) ** np.arange(1, 13), 16.0)[:, None]
+    found = schedule(horizon)
+    assert worth(horizon, climb) <= found.upper_bound <= worth(horizon, climb) * 1.02
+
+
 def test_money_that_brings_nothing_is_left() -> None:
     grid = np.linspace(0, 16, 33)[None]
     found = schedule(roots(4, grid=grid, gain=np.minimum(grid, 2.0), money=40.0, step=0.5, yesterday=np.array([2.0])))

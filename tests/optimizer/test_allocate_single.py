@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from optimizer.allocate import single
 from optimizer.allocate.single import fill
 
 
@@ -69,17 +68,3 @@ def test_it_answers_as_the_programme_does(seed: int, owners: int, columns: int, 
     reduced = np.full(owners, -np.inf)
     np.maximum.at(reduced, owner, gain - multiplier * usage)
     assert np.isclose(reduced.sum() + multiplier * bound, best, atol=1e-8)
-
-
-def test_all_steps_at_once_are_the_steps_one_by_one(monkeypatch):
-    rng = np.random.default_rng(7)
-    for owners in (1, 3, 20):
-        owner = np.repeat(np.arange(owners), rng.integers(1, 30, owners))
-        gain, usage = rng.random(owner.size).round(2), rng.random(owner.size).round(2)
-        for bound in (0.1, 0.4 * owners, 2.0 * owners):
-            at_once = single.fill(gain, usage, owner, bound, 3.0)
-            with monkeypatch.context() as patched:
-                patched.setattr(single, "_AT_ONCE", 0)
-                one_by_one = single.fill(gain, usage, owner, bound, 3.0)
-            np.testing.assert_array_equal(at_once[0], one_by_one[0])
-            assert at_once[1:] == one_by_one[1:]

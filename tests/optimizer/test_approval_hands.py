@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -40,10 +40,19 @@ def test_without_a_history_a_drift_names_nobody() -> None:
     assert outcome.drifts[0].by == ""
 
 
-def test_only_our_own_stamp_shows_that_a_call_landed() -> None:
+def test_our_own_stamp_shows_that_a_call_landed() -> None:
     intent = begun(approved(PLAN)).intents[0]
-    assert not approval.landed(intent, (hand("a", 100, 80),))
-    assert approval.landed(intent, (hand("a", 100, 80, intent.idempotency_key),))
+    stamped = hand("a", 100, 80, intent.idempotency_key)
+    assert approval.landed(intent, (stamped,), NOW + timedelta(days=1))  # whatever its time: a stamp is ours alone
+    assert not approval.landed(intent, (replace(stamped, idempotency_key="another"),), NOW)
+
+
+def test_without_stamps_a_change_to_the_target_since_the_plan_does() -> None:
+    """Google and Meta keep no stamps; whoever set the target, somebody has set the base again after it."""
+    intent = begun(approved(PLAN)).intents[0]
+    assert approval.landed(intent, (hand("a", 100, 80), hand("a", 80, 100)), NOW)
+    for other in (hand("a", 100, 81), hand("b", 100, 80), replace(hand("a", 100, 80), at=NOW - timedelta(seconds=1))):
+        assert not approval.landed(intent, (other,), NOW)
 
 
 def test_a_write_that_drifted_says_by_whom_and_another_is_left_as_it_is() -> None:

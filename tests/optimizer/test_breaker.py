@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from connectors.contract import BudgetChange
+from connectors.contract import BudgetChange, PerformanceRow
 from connectors.errors import AskMarketer, ConnectorError, Drifted, OutcomeUnknown, RetryLater, Stop
 from optimizer.agent import cycle, trail, writing
 from optimizer.agent.breaker import Breakers, Guarded, Resting
@@ -42,11 +42,18 @@ class Ailing(Wrapper):
         super().__init__(inner, always)
         self.error: ConnectorError | None = None
         self.calls = 0
+        self.reports: ConnectorError | None = None
 
     def _on_call(self) -> None:
         self.calls += 1
         if self.error is not None:
             raise self.error
+
+    def pull(self, since: date, until: date) -> Iterator[PerformanceRow]:
+        if self.reports is not None:
+            self.calls += 1
+            raise self.reports
+        return super().pull(since, until)
 
 
 @dataclass
@@ -157,6 +164,32 @@ def test_a_reading_that_breaks_in_its_midst_is_a_failure_and_one_that_ends_is_no
     assert list(it.guarded.changes(NOON)) == []
 
 
+def test_a_platform_that_tells_of_its_accounts_and_fails_at_its_reports_is_called_no_more() -> None:
+    it = Ward()
+    it.platform.reports = RetryLater("busy")
+    days = (date(2025, 9, 1), date(2025, 9, 3))
+
+    def read() -> None:
+        it.guarded.accounts()
+        list(it.guarded.pull(*days))
+
+    for _ in range(3):
+        with pytest.raises(RetryLater, match="busy"):
+            read()
+    assert it.platform.calls == 6
+    with pytest.raises(Resting, match="pull: busy"):
+        it.guarded.accounts()
+    it.clock.sleep(300)
+    with pytest.raises(RetryLater, match=r"^busy"):
+        read()
+    (circuit,) = it.store.circuits()
+    assert (circuit.failures, circuit.wait) == (4, 10 * MINUTE)
+    it.clock.sleep(600)
+    it.platform.reports = None
+    read()
+    assert it.store.circuits() == (Circuit("shop"),)
+
+
 def test_an_open_breaker_outlives_the_process() -> None:
     it = Ward()
     it.fails(it.guarded.budgets, 3, RetryLater("busy"))
@@ -215,7 +248,7 @@ def test_a_write_waits_without_an_attempt_while_its_account_rests() -> None:
     name = it.approved().recommendation.rec_id
     change = next(line for line in it.house.store.record(name).recommendation.decision.lines if line.changes)
     for _ in range(3):
-        it.house.breakers.tell(f"simulated/{change.key.account_id}", Stop("suspended"))
+        it.house.breakers.tell(f"simulated/{change.key.account_id}", "set_budget", Stop("suspended"))
     with pytest.raises(Refused) as refused:
         writing.apply(it.house, name)
     assert refused.value.refusal.code is Code.RESTING

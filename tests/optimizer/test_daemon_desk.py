@@ -64,6 +64,7 @@ class Office:
         self.config = folder / "config.toml"
         self.config.write_text(CONFIG + more)
         market = SimulatedConnector(named("tiny-yen", history_days=30), seed=4, start=START)
+        self.first, self.window = market.today, market.capabilities.restatement_days
         self.clock = SetClock(market.now + timedelta(minutes=5))
         self.desk = Desk(self.config, self.clock)
 
@@ -368,7 +369,7 @@ def test_a_look_that_hangs_keeps_the_lead_no_longer_and_gives_no_sign_of_life(
 ) -> None:
     signs: list[bool] = []
 
-    def hangs(*_words: object) -> None:
+    def hangs(*_words: object, **_more: object) -> None:
         for minutes in (59, 2):
             office.clock.sleep(60 * minutes)
             office.desk.keep()

@@ -31,9 +31,9 @@ from optimizer.agent.daemon.health import Door, Figures, alive, at_a_stand, read
 from optimizer.agent.daemon.seen import Seen
 from optimizer.agent.settings import SettingsError
 from optimizer.agent.settings_daemon import DaemonTable
-from optimizer.agent.workers import one_by_one
+from optimizer.agent.workers import here
 from optimizer.plan.office import Outcome
-from optimizer.ports import MapFailed, StoreError
+from optimizer.ports import CallLost, StoreError
 from simulations.platform.connector import SimulatedConnector
 from simulations.scenarios import named
 
@@ -182,10 +182,10 @@ def test_several_connectors_are_read_though_one_cannot_be(
 def test_a_plan_that_a_worker_cannot_make_is_told_and_made_later(tmp_path: Path, leaving: list[Desk]) -> None:
     lost = [True]
 
-    def through(do: object, given: object) -> object:
+    def through(do: object, job: object) -> object:
         if lost:
-            raise MapFailed("a worker was ended, for want of memory perhaps")
-        yield from one_by_one(do, given)
+            raise CallLost("a worker was ended, for want of memory perhaps")
+        return here(do, job)
 
     clock = morning()
     desk = Desk(write(tmp_path, "shop"), clock, Shared(through))
@@ -348,7 +348,7 @@ def test_looks_that_were_never_begun_leave_no_error_behind(
 
 def test_the_process_is_set_up_by_the_first_file_that_makes_sense(tmp_path: Path) -> None:
     bad, good = write(tmp_path, "bad", zone="Mars/Olympus"), write(tmp_path, "good")
-    good.write_text(good.read_text().replace('listen = ""', 'listen = ""\nworkers = 3'))
+    good.write_text(good.read_text().replace("[daemon]", "[daemon]\nworkers = 3"))
     assert serve_module._table([bad, good]).workers == 3
     assert serve_module._table([bad]) == DaemonTable()
 

@@ -403,6 +403,16 @@ def test_a_trial_is_told_with_what_it_may_cost_and_when_it_stops() -> None:
     assert decision.explored <= TRYING.explore_limit
 
 
+def test_a_trial_that_has_arrived_is_told_with_its_rule_of_stopping() -> None:
+    case = choose(starved(), TRYING, Guardrails(), NOW, np.random.default_rng(1)).case
+    now = case.snapshot.current
+    there, elsewhere = Trial(0, float(now[0]), 4.0, 1.0, 1.0, 50.0), Trial(1, 3.0 * float(now[1]), 9.0, 1.0, 1.0, 50.0)
+    (finding,) = trying.told(case, (there, elsewhere), now)
+    assert finding.subject == str(case.snapshot.targets[0].key)
+    assert "where it stays" in finding.message
+    assert "stops" in finding.message
+
+
 def test_nothing_is_tried_where_nothing_may_be_hoped_for() -> None:
     for goals in (
         replace(TRYING, explore=Explore.NONE),

@@ -221,18 +221,13 @@ def test_all_budgets_at_once_are_judged_as_each_by_itself_gaps_and_all() -> None
     assert {"tracking-outage", "spend-spike", "no-spend", None} == set(found)
 
 
-@pytest.mark.parametrize(
-    ("ago", "days", "code"),
-    [(6, 7.0, "learning-phase"), (7, 7.0, None), (6, 0.0, None), (None, 7.0, None), (None, 90.0, "learning-phase")],
-)
-def test_a_budget_in_its_platforms_learning_phase_is_left_alone_for_a_week(
-    ago: int | None, days: float, code: str | None
+@pytest.mark.parametrize(("learning", "step"), [(True, 0.2), (False, 0.3), (None, 0.3)])
+def test_a_budget_in_its_platforms_learning_phase_moves_by_no_more_than_its_step(
+    learning: bool | None, step: float
 ) -> None:
-    """Its last change was so many days ago, or none is known of."""
-    learns = replace(target("a"), budget=replace(target("a").budget, learning=True))
-    seen = snapshot(learns, target("b"))
-    budget = np.full((2, DAYS), 100.0)
-    if ago is not None:
-        budget[:, :-ago] = 80.0
-    seen = replace(seen, panel=replace(seen.panel, budget=budget))
-    assert held(seen, Guardrails(learning_days=days)) == [code, None]
+    one = target("a")
+    seen = snapshot(replace(one, budget=replace(one.budget, learning=learning)), target("b"))
+    found = guardrails.room(seen, Goals("EUR"), Guardrails(learning_step=0.2), NOW)
+    np.testing.assert_allclose(found.lower, seen.current * [1 - step, 0.7])
+    np.testing.assert_allclose(found.upper, seen.current * [1 + step, 1.3])
+    assert ("learning-phase" in {why.code for why in found.upper_because[0]}) is (learning is True)

@@ -10,8 +10,9 @@ from bandits.experiment import Experiment, Kind, Metric, Share
 from optimizer.agent.experiments import rows_of
 from optimizer.goals import Sharing
 from optimizer.plan.snapshot import Arm, ArmPanel
+from optimizer.plan.tested import ads_in_experiments, in_experiment
 from optimizer.response import learn
-from optimizer.shares import ads_in_experiments, arm_shares, in_experiment, standing_aside
+from optimizer.shares import arm_shares, standing_aside
 from tests.optimizer.snapshots import snapshot
 
 DAYS = 40

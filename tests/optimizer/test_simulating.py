@@ -258,7 +258,7 @@ def test_the_same_morning_and_generator_give_the_same_answer(name: str) -> None:
 
 
 def test_ways_of_exploring_differ() -> None:
-    setting, seen = steady(10)
+    setting, seen = steady(3)
     ways = ("outlay", "outlay-none", "outlay-thompson")
     answers = {name: made(setting, name).propose(seen, np.random.default_rng(9)).budgets for name in ways}
     assert len({budgets.tobytes() for budgets in answers.values()}) == 3

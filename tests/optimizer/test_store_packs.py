@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from connectors.contract import Account, BudgetTarget, Level, PerformanceRow, Series
 from connectors.money import Money
+from optimizer.agent import trail
 from optimizer.agent.store import MemoryStore, open_sql, packs
 from optimizer.agent.store.known import UNREPORTED
-from optimizer.agent.store.packing import COLUMNS, pack, unpack
+from optimizer.agent.store.packing import COLUMNS, SPEND, pack, unpack
 from optimizer.ports import SnapshotQuery
 
 ACCOUNT = Account("ads", "1", "USD", "UTC")
@@ -167,6 +169,25 @@ def test_what_was_there_before_packs_is_packed_by_the_next_reading(path):
     store.ingest([row(SERIES[0], FIRST + timedelta(days=LENGTH - 1), START + timedelta(days=300), 5)])
     store.close()
     assert kept(path) == packed
+
+
+@pytest.mark.parametrize("change", ["spend", "newest", "damage"])
+def test_a_pack_that_says_something_else_than_its_rows_is_found(store, change):
+    store.ingest(history(np.random.default_rng(8)))
+    assert store.stray() == ()
+    week = FIRST.toordinal() // 7 + 3
+    with store._database.write() as connection:
+        (packed,) = connection.execute(text("SELECT packed FROM fact_pack WHERE week = :week"), {"week": week}).one()
+        facts = unpack(bytes(packed))
+        facts[SPEND, 0] += 10_000
+        said = {"spend": pack(facts), "newest": bytes(packed), "damage": b"nothing"}[change]
+        later = 1 if change == "newest" else 0
+        connection.execute(
+            text("UPDATE fact_pack SET packed = :said, newest = newest - :later WHERE week = :week"),
+            {"said": said, "later": later, "week": week},
+        )
+    (found,) = trail.contradictions(store)
+    assert found.startswith(f"the week of {date.fromordinal(week * 7)} (block 0) is packed as something else")
 
 
 def test_a_portfolio_without_budgets_reads_no_week(path):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from optimizer.trials import HORIZON, LOOK, Question, worthwhile
+from optimizer.knowledge import HORIZON, LOOK, Question
+from optimizer.trials import worthwhile
 
 AT = np.geomspace(10.0, 500.0, 16)[None]
 PRICE = 0.1

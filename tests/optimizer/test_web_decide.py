@@ -148,6 +148,16 @@ def test_an_edit_is_solved_around_and_shown_before_it_is_approved(here: World) -
     assert "A newer revision stands" in ana.get(f"{page_of(record)}?revision=1").text
 
 
+def test_an_edit_of_a_plan_that_somebody_changed_meanwhile_is_refused(here: World) -> None:
+    record = here.plan()
+    ana = here.client("ana")
+    page = f"{page_of(record)}?edit=true"
+    assert f'name="plan_hash" value="{record.recommendation.plan_hash}"' in ana.get(page).text
+    answer = ana.act(f"{page_of(record)}/edit", seen=page, plan_hash="0" * 64, **{"amount-0": "1"})
+    assert answer.status_code == 409
+    assert here.premises.store.record(record.recommendation.rec_id).recommendation.revision == 1
+
+
 @pytest.mark.parametrize(
     ("typed", "said"), [("a lot", "is no amount"), ("-5", "below zero"), ("", "No amount was changed"), ("1e99", "")]
 )

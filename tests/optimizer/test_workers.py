@@ -6,7 +6,11 @@ import os
 import pickle
 import signal
 import time
-from datetime import UTC, date, datetime, timedelta
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -15,8 +19,8 @@ from optimizer.agent import cycle
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.clock import SetClock
 from optimizer.agent.deciding import Request, Surroundings, answer, asked
-from optimizer.agent.workers import Workers, environment, one_by_one
-from optimizer.ports import MapFailed
+from optimizer.agent.workers import Workers, environment, here
+from optimizer.ports import CallLost, CallRaised
 from simulations.platform.connector import SimulatedConnector
 from simulations.scenarios import named
 
@@ -41,6 +45,12 @@ history_days = 30
 """
 
 
+def in_threads(call, do, jobs: list) -> list:
+    """Each job by a thread of its own, as portfolios have it done."""
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        return list(pool.map(partial(call, do), jobs))
+
+
 @pytest.fixture(scope="module")
 def workers():
     made = Workers(2)
@@ -48,7 +58,7 @@ def workers():
         patched.setenv("OUTLAY_STORE__PASSWORD", CANARY)
         patched.setenv("SHOP_API_TOKEN", CANARY)
         patched.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
-        list(made(os.path.basename, ["a/b", "a/c"]))  # both begin under the secrets
+        assert in_threads(made, os.path.basename, ["a/b", "a/c"]) == ["b", "c"]  # both begin under the secrets
     yield made
     made.close()
 
@@ -98,14 +108,14 @@ def _trap(_job: object) -> Trap:
 
 
 def test_a_plan_is_the_same_to_the_byte_wherever_it_is_worked_out(workers, request_of_a_portfolio) -> None:
-    here = answer(request_of_a_portfolio)
-    assert dict(workers(answer, [request_of_a_portfolio] * 2)) == {0: here, 1: here}
-    assert asked(workers, request_of_a_portfolio) == asked(one_by_one, request_of_a_portfolio)
+    plan = answer(request_of_a_portfolio)
+    assert in_threads(workers, answer, [request_of_a_portfolio] * 2) == [plan, plan]
+    assert asked(workers, request_of_a_portfolio) == asked(here, request_of_a_portfolio)
     assert any(line.changes for line in asked(workers, request_of_a_portfolio).lines)
 
 
 def test_no_secret_goes_to_a_worker_in_its_environment_or_with_its_job(workers, request_of_a_portfolio) -> None:
-    found = "".join(text for _, texts in workers(_environment, ["a", "b"]) for text in texts)
+    found = "".join(text for texts in in_threads(workers, _environment, ["a", "b"]) for text in texts)
     assert "PYTHONPATH" in found
     assert CANARY not in found
     assert CANARY.encode() not in pickle.dumps((answer, request_of_a_portfolio))
@@ -115,9 +125,9 @@ def test_a_worker_has_no_connector_no_store_and_no_open_file(request_of_a_portfo
     """It is asked in words, since this module would bring them along."""
     workers = Workers(1)
     try:
-        list(workers(answer, [request_of_a_portfolio]))
-        ((_, loaded),) = workers(eval, ["sorted(__import__('sys').modules)"])
-        ((_, files),) = workers(eval, [_FILES])
+        workers(answer, request_of_a_portfolio)
+        loaded = workers(eval, "sorted(__import__('sys').modules)")
+        files = workers(eval, _FILES)
     finally:
         workers.close()
     assert "optimizer.decide.decision" in loaded
@@ -128,7 +138,7 @@ def test_a_worker_has_no_connector_no_store_and_no_open_file(request_of_a_portfo
 
 
 def test_jobs_go_to_several_processes(workers) -> None:
-    pids = {pid for _, pid in workers(_slow, [0.2] * 4)}
+    pids = set(in_threads(workers, _slow, [0.2] * 4))
     assert len(pids) == 2
     assert pids == set(workers.processes())
     assert os.getpid() not in pids
@@ -136,24 +146,29 @@ def test_jobs_go_to_several_processes(workers) -> None:
 
 def test_a_job_that_raises_is_told_and_its_process_serves_on(workers) -> None:
     before = workers.processes()
-    with pytest.raises(MapFailed, match="ValueError: this cannot be"):
-        list(workers(_fails, ["this"]))
+    told = []
+    for call in (workers, here):
+        with pytest.raises(CallRaised, match="ValueError: this cannot be") as raised:
+            call(_fails, "this")
+        told.append(str(raised.value))
+        assert "in _fails" in "".join(traceback.format_exception(raised.value))
+    assert told[0] == told[1]
     assert workers.processes() == before
-    assert dict(workers(_pid, [None]))[0] in before
+    assert workers(_pid, None) in before
 
 
 def test_a_process_that_is_lost_or_takes_too_long_is_replaced() -> None:
     workers = Workers(1, deadline_seconds=30.0)
     try:
-        with pytest.raises(MapFailed, match="a worker was ended"):
-            list(workers(_ends, [None]))
+        with pytest.raises(CallLost, match="a worker was ended"):
+            workers(_ends, None)
         assert workers.processes() == ()
-        assert len(dict(workers(_pid, [None]))) == 1
+        assert workers(_pid, None) in workers.processes()
         workers._deadline = 0.2
-        with pytest.raises(MapFailed, match=r"more than 0\.2 s"):
-            list(workers(_slow, [60.0]))
+        with pytest.raises(CallLost, match=r"more than 0\.2 s"):
+            workers(_slow, 60.0)
         workers._deadline = 30.0
-        assert len(dict(workers(_pid, [None]))) == 1
+        assert workers(_pid, None) in workers.processes()
     finally:
         workers.close()
     assert workers.processes() == ()
@@ -162,10 +177,10 @@ def test_a_process_that_is_lost_or_takes_too_long_is_replaced() -> None:
 def test_a_process_that_ended_while_it_had_nothing_to_do_is_replaced_before_it_is_asked() -> None:
     workers = Workers(1)
     try:
-        ((_, before),) = workers(_pid, [None])
+        before = workers(_pid, None)
         os.kill(before, signal.SIGKILL)
         os.waitid(os.P_PID, before, os.WEXITED | os.WNOWAIT)
-        ((_, after),) = workers(_pid, [None])
+        after = workers(_pid, None)
         assert after != before
         assert workers.processes() == (after,)
     finally:
@@ -175,13 +190,13 @@ def test_a_process_that_ended_while_it_had_nothing_to_do_is_replaced_before_it_i
 def test_half_an_answer_is_not_taken_for_that_to_the_next_job(monkeypatch: pytest.MonkeyPatch) -> None:
     workers = Workers(1)
     try:
-        ((_, before),) = workers(_pid, [None])
+        before = workers(_pid, None)
         with monkeypatch.context() as broken:
-            broken.setattr("optimizer.agent.workers.receive", _interrupted)
+            broken.setattr(Connection, "recv_bytes", _interrupted)
             with pytest.raises(MemoryError):
-                list(workers(_pid, [None]))
+                workers(_pid, None)
         assert workers.processes() == ()
-        ((_, after),) = workers(_pid, [None])
+        after = workers(_pid, None)
         assert after != before
     finally:
         workers.close()
@@ -190,19 +205,8 @@ def test_half_an_answer_is_not_taken_for_that_to_the_next_job(monkeypatch: pytes
 def test_a_job_that_cannot_be_sent_costs_no_process(workers) -> None:
     before = workers.processes()
     with pytest.raises((pickle.PicklingError, AttributeError)):
-        list(workers(lambda _job: None, [None]))
+        workers(lambda _job: None, None)
     assert workers.processes() == before
-
-
-def test_a_deadline_that_passes_just_after_the_answer_ends_nobody() -> None:
-    workers = Workers(1)
-    try:
-        ((_, before),) = workers(_pid, [None])
-        (worker,) = workers._begun
-        worker._late(worker._question - 1)  # the timer of the job that was just answered
-        assert dict(workers(_pid, [None])) == {0: before}
-    finally:
-        workers.close()
 
 
 def _interrupted(_pipe: object) -> None:
@@ -210,8 +214,8 @@ def _interrupted(_pipe: object) -> None:
 
 
 def test_nothing_that_a_worker_answers_can_run_in_the_agent(workers) -> None:
-    with pytest.raises(MapFailed, match=r"posix\.system"):
-        list(workers(_trap, [None]))
+    with pytest.raises(CallRaised, match=r"posix\.system"):
+        workers(_trap, None)
 
 
 def test_the_environment_is_a_list_of_what_is_kept() -> None:
@@ -225,9 +229,3 @@ def test_the_environment_is_a_list_of_what_is_kept() -> None:
 def test_there_is_at_least_one_worker() -> None:
     with pytest.raises(ValueError, match="1 worker or more"):
         Workers(0)
-
-
-def test_one_by_one_does_them_here_and_in_order() -> None:
-    now = datetime(2026, 3, 1, tzinfo=UTC)
-    assert list(one_by_one(str, [now, 2])) == [(0, str(now)), (1, "2")]
-    assert list(one_by_one(_pid, [None])) == [(0, os.getpid())]

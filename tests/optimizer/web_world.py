@@ -126,11 +126,11 @@ class Visitor:
         headers = {} if origin is None else {"Origin": origin}
         return self.http.post(f"{self.world.root}{path}", data=fields, headers=headers)
 
-    def act(self, path: str, *, seen: str = "/", **fields: Any) -> Any:
+    def act(self, path: str, *, seen: str = "/account", **fields: Any) -> Any:
         """Send a form with what proves that it is ours, as read from a page."""
         return self.post(path, proof=self.proof(seen), **fields)
 
-    def proof(self, seen: str = "/") -> str:
+    def proof(self, seen: str = "/account") -> str:
         found = re.search(r'name="proof" value="([0-9a-f]{64})"', self.get(seen).text)
         assert found is not None
         return found.group(1)
@@ -150,11 +150,16 @@ def simulated(house: House) -> Any:
 
 @contextmanager
 def world(
-    folder: Path, more: str = "", *, settings: str = SETTINGS, people: Mapping[str, Role] = PEOPLE
+    folder: Path,
+    more: str = "",
+    *,
+    settings: str = SETTINGS,
+    people: Mapping[str, Role] = PEOPLE,
+    name: str = "Test shop",
 ) -> Iterator[World]:
     """Open a portfolio with thirty days of history and three people, whose clock stands at the market's."""
     config = folder / "config.toml"
-    config.write_text(settings + more, encoding="utf-8")
+    config.write_text(settings.replace("Test shop", name) + more, encoding="utf-8")
     clock = SetClock(datetime(1970, 1, 1, tzinfo=UTC))
     with open_house(config, clock) as house:
         clock.at = simulated(house).now

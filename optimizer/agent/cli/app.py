@@ -6,6 +6,7 @@ the door (NumPy, SciPy, SQLAlchemy) is imported by `_act` only.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from collections.abc import Iterator
@@ -176,6 +177,17 @@ def explain(
 
 
 @app.command()
+def report(
+    rec: Rec = "latest",
+    config: Config = _CONFIG,
+    out: Annotated[Path, typer.Option(help="The file; one that is there is replaced.")] = Path("report.html"),
+    json: Json = False,
+) -> None:
+    """Write a recommendation as one HTML file, with curves, writes and history: to mail, to keep, to print."""
+    _act("report", rec=rec, config=config, out=out, json=json)
+
+
+@app.command()
 def approve(
     rec: Rec,
     config: Config = _CONFIG,
@@ -337,6 +349,12 @@ def web(
 ) -> None:
     """Serve the page alone, where `outlay run` does not: people decide, and nothing is written until the agent runs."""
     _act("web", configs=config or [_CONFIG], json=json)
+
+
+@app.command()
+def mcp(config: Config = _CONFIG, json: Json = False) -> None:
+    """Serve an assistant (MCP) on standard input and output: it reads and proposes, and approves nothing."""
+    _act("mcp", config=config, json=json)
 
 
 @app.command()
@@ -722,5 +740,8 @@ def main() -> None:
 
 def _act(command: str, **arguments: Any) -> None:
     # Deferred: the commands import the whole house, and --help must not wait for it.
+    gc.disable()  # to load code makes many objects and no garbage
     commands = importlib.import_module("optimizer.agent.cli.commands")
+    commands.found(command)
+    gc.enable()
     sys.exit(commands.run(command, **arguments))

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,17 +23,9 @@ from connectors.money import Money
 from optimizer import approval
 from optimizer.agent import cycle, writing
 from optimizer.agent.bootstrap import open_house
-from optimizer.agent.cli import answers, audit, checks, database, experiment, office, render, screen, users
+from optimizer.agent.cli import answers, render, screen
 from optimizer.agent.cli.answers import Answer, Exit
-from optimizer.agent.cli.backtest import backtest
-from optimizer.agent.cli.begin import init
-from optimizer.agent.cli.demo import demo
-from optimizer.agent.cli.emulate import emulate
-from optimizer.agent.cli.explain import explain
 from optimizer.agent.cli.person import person
-from optimizer.agent.cli.refit import refit
-from optimizer.agent.cli.replay import replay
-from optimizer.agent.cli.simulate import simulate
 from optimizer.agent.secrecy import Discreet, keep, of_environment
 from optimizer.agent.settings import SettingsError
 from optimizer.goals import GoalsError
@@ -52,7 +45,7 @@ def run(command: str, *, json: bool, **arguments: Any) -> int:
     """Run a command by name and return the process's exit code; every known error becomes a sentence."""
     _log_to_stderr(command)
     try:
-        return answers.give(COMMANDS[command](**arguments), as_json=json)
+        return answers.give(found(command)(**arguments), as_json=json)
     except cycle.Refused as refused:
         code = Exit.DRIFT if refused.refusal.code == "drift" else Exit.BLOCKED
         return answers.fail(str(refused), as_json=json, code=code, kind=refused.refusal.code)
@@ -304,49 +297,31 @@ def _log_to_stderr(command: str) -> None:
     logging.getLogger("outlay.notify").setLevel(logging.INFO if command == "plan" and not told else logging.NOTSET)
 
 
-COMMANDS: Final[Mapping[str, Callable[..., Answer]]] = {
-    "init": init,
-    "demo": demo,
-    "plan": plan,
-    "show": show,
-    "approve": approve,
-    "reject": reject,
-    "edit": edit,
-    "apply": apply,
-    "verify": verify,
-    "rollback": rollback,
-    "backtest": backtest,
-    "refit": refit,
-    "run": office.run,
-    "web": office.web,
-    "pause": office.pause,
-    "resume": office.resume,
-    "status": checks.status,
-    "doctor": checks.doctor,
-    "simulate": simulate,
-    "replay": replay,
-    "emulate": emulate,
-    "experiment_register": experiment.register,
-    "experiment_status": experiment.status,
-    "experiment_list": experiment.listed,
-    "experiment_close": experiment.close,
-    "experiment_size": experiment.size,
-    "experiment_report": experiment.report,
-    "connectors_list": checks.connectors_list,
-    "connectors_check": checks.connectors_check,
-    "db_upgrade": database.db_upgrade,
-    "db_current": database.db_current,
-    "db_backup": database.db_backup,
-    "db_restore": database.db_restore,
-    "audit_verify": audit.audit_verify,
-    "audit_show": audit.audit_show,
-    "users_list": users.listed,
-    "users_add": users.add,
-    "users_role": users.role,
-    "users_password": users.password,
-    "users_shut_out": users.shut_out,
-    "users_let_in": users.let_in,
-    "users_token": users.token,
-    "users_revoke": users.revoke,
-    "explain": explain,
-}
+COMMANDS: Final[Mapping[str, str]] = {
+    **{name: f"commands:{name}" for name in (
+        "plan", "show", "approve", "reject", "edit", "apply", "verify", "rollback",
+    )},
+    **{name: f"{name}:{name}" for name in (
+        "backtest", "demo", "emulate", "explain", "refit", "replay", "report", "simulate",
+    )},
+    "init": "begin:init",
+    **{name: f"office:{name}" for name in ("run", "web", "mcp", "pause", "resume")},
+    **{name: f"checks:{name}" for name in ("status", "doctor", "connectors_list", "connectors_check")},
+    **{f"experiment_{name}": f"experiment:{name}" for name in ("register", "status", "close", "size", "report")},
+    "experiment_list": "experiment:listed",
+    **{name: f"database:{name}" for name in ("db_upgrade", "db_current", "db_backup", "db_restore")},
+    **{name: f"audit:{name}" for name in ("audit_verify", "audit_show")},
+    "users_list": "users:listed",
+    **{f"users_{name}": f"users:{name}" for name in (
+        "add", "role", "password", "shut_out", "let_in", "token", "revoke",
+    )},
+}  # fmt: skip
+"""Where each command stands, as module and function. Only the one that is run is loaded: what simulates and learns
+takes longer to load than an agent that was started anew may take to its first write."""
+
+
+def found(command: str) -> Callable[..., Answer]:
+    """Load a command by its name."""
+    module, _, function = COMMANDS[command].partition(":")
+    loaded: Callable[..., Answer] = getattr(import_module(f"{__package__}.{module}"), function)
+    return loaded

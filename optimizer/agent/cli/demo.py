@@ -28,6 +28,8 @@ def demo(folder: Path | None, seed: int) -> Answer:
     parts = [render.record(outcome.first), text, _scores(outcome), _verdict(outcome)]
     if folder is not None:
         parts.append(Text(f"\nEverything is kept in {folder}; look at it with: outlay status -c {folder}/config.toml"))
+        parts.append(Text(f"Or in a browser: outlay users add NAME --role admin -c {folder}/config.toml, then"))
+        parts.append(Text(f"outlay web -c {folder}/config.toml and http://127.0.0.1:8470/demo/"))
     code = Exit.FINE if outcome.written.state is State.VERIFIED else Exit.ERROR
     return Answer(Group(*parts), _data(outcome), code)
 

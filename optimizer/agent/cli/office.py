@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.text import Text
 
-from connectors.errors import ConnectorError
+from connectors.errors import AskMarketer, ConnectorError
 from optimizer.agent.bootstrap import open_store
 from optimizer.agent.cli.answers import Answer, Exit
 from optimizer.agent.cli.person import person
@@ -50,6 +50,28 @@ def web(configs: Sequence[Path]) -> Answer:
         except OSError as error:
             mend = "Mend: set another [web] listen, or end what listens there"
             raise SettingsError([f"[web] listen: {error.strerror or error}. {mend}."]) from None
+    return Answer("", {"ended": "in order"})
+
+
+def mcp(config: Path) -> Answer:
+    """Serve an assistant on standard input and output until it leaves.
+
+    Raises:
+        AskMarketer: The extra is not installed.
+    """
+    try:
+        from optimizer.agent.mcp_server import server  # noqa: PLC0415 - an extra, which no other command needs
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "mcp":
+            raise
+        raise AskMarketer(
+            "the MCP server needs the package 'mcp'", mend="install it with: pip install 'outlay[mcp]'."
+        ) from None
+    from optimizer.agent.web import open_premises  # noqa: PLC0415 - slow to load
+
+    clock = SystemClock()
+    with open_premises([config], clock) as (premises,):
+        server(premises, clock).run("stdio")
     return Answer("", {"ended": "in order"})
 
 

@@ -54,6 +54,11 @@ class Board:
             self._entries = pulse.entries
         self._leader = pulse.leader
 
+    @property
+    def entries(self) -> int:
+        """The number of the history's newest entry, as it was read last."""
+        return self._entries or 0
+
     def waiting(self) -> tuple[Record, ...]:
         """The proposals that wait for a person, the newest first."""
         return self._in(_PROPOSED)

@@ -10,8 +10,8 @@ from threading import Lock
 from typing import Final
 
 from optimizer.agent.settings import SettingsError
-from optimizer.agent.workers import one_by_one
-from optimizer.ports import Map
+from optimizer.agent.workers import here
+from optimizer.ports import Call
 
 _NAME: Final = "name"
 _STORE: Final = "store"
@@ -70,9 +70,9 @@ class Shared:
     """What the portfolios of one agent have in common.
 
     Attributes:
-        do_all: Where plans are worked out.
+        call: Where plans are worked out.
         claims: What no two of them may have.
     """
 
-    do_all: Map = one_by_one
+    call: Call = here
     claims: Claims = field(default_factory=Claims)

@@ -19,7 +19,7 @@ from optimizer.plan.recommendation import Record, State
 def plan_of_the_day(house: House, board: Board, jobs: Jobs, timetable: Timetable, due: datetime) -> None:
     """Read the platforms and decide, for a moment at which that was due."""
     today = due.astimezone(timetable.zone).date()
-    jobs.run(house, timetable, "pull", due, partial(_pulled, house, today))
+    jobs.run(house, timetable, "pull", due, partial(_pulled, house, jobs, today))
     if jobs.is_done("pull", due):
         jobs.run(house, timetable, "decide", due, partial(_decided, house, board))
     elif jobs.is_given_up("pull", due, timetable):
@@ -41,10 +41,13 @@ def announce(house: House, board: Board, jobs: Jobs, timetable: Timetable) -> No
         jobs.run(house, timetable, "announce", made, partial(_announced, house, record))
 
 
-def _pulled(house: House, today: date) -> str:
-    reports: Iterable[cycle.PullReport] = cycle.pull(house, today)
+def _pulled(house: House, jobs: Jobs, today: date) -> str:
+    """Read what the platforms may have restated since all of them were read last, and say from which day on."""
+    reports: Iterable[cycle.PullReport] = cycle.pull(house, today, last=jobs.last_reading(house))
+    jobs.have_read(house, today)
     return "; ".join(
-        f"{report.connector}: {report.rows.new} new rows, {report.rows.restated} restated, {report.budgets} budgets"
+        f"{report.connector} from {report.since} on: {report.rows.new} new rows, {report.rows.restated} restated, "
+        f"{report.budgets} budgets"
         for report in reports
     )
 

@@ -22,6 +22,7 @@ from optimizer.agent.daemon import daily
 from optimizer.agent.daemon.agenda import Timetable
 from optimizer.agent.daemon.board import Board
 from optimizer.agent.daemon.claims import Shared
+from optimizer.agent.daemon.hooks import Hooks
 from optimizer.agent.daemon.jobs import Jobs
 from optimizer.agent.daemon.refits import Refits
 from optimizer.agent.daemon.seen import Seen, sight, told
@@ -70,6 +71,7 @@ class Desk:
         self._url = ""  # of the database that was opened last
         self._settled: str | None = None  # what was kept last of settings that were refused; None: the store knows
         self._refits: Refits | None = None
+        self._hooks: Hooks | None = None
         self._leaving = False
         self._again = _NEVER  # when settings that were refused are read again
         self._refused = ""  # why they were
@@ -90,7 +92,7 @@ class Desk:
             house = held.enter_context(open_house(self.config, self._clock))
             self.leave()
             self._held = held.pop_all()
-        house = replace(house, do_all=self._shared.do_all)
+        house = replace(house, call=self._shared.call)
         self._house, self._written, self._table = house, written, settings.daemon
         self._board = Board(house.store)
         self._again, self._refused = _NEVER, ""
@@ -99,6 +101,7 @@ class Desk:
         self.name = house.name
         self._timetable = _timetable(settings)
         self._refits = Refits(self.config, settings, house.store)
+        self._hooks = Hooks(settings, self._clock)
 
     def look(self) -> None:
         """Do whatever is due. Never raises: trouble is told in `seen` and in the log, and the next look tries again."""
@@ -231,6 +234,8 @@ class Desk:
             board.read()
         self._writes.apply(house, board)
         self._writes.verify(house, board, timedelta(minutes=self._table.settle_minutes))
+        if self._hooks is not None:
+            self._hooks.look(house, board, self._jobs, self._timetable)
         due = self._timetable.last_due(self._clock.now())
         if due is not None and not self._leaving:
             daily.plan_of_the_day(house, board, self._jobs, self._timetable, due)

@@ -33,6 +33,7 @@ class Jobs:
         self._unended: tuple[JobRun, Outcome, str] | None = None  # what came of a run and could not be kept
         self._tidied: date | None = None
         self._ran = False
+        self._reading: tuple[House, date] | None = None
 
     def forget(self) -> None:
         """Ask the store anew, where another process may have led meanwhile."""
@@ -119,6 +120,17 @@ class Jobs:
         except StateConflict:  # it was kept after all, though the answer was lost
             self.forget()
         self._unended = None
+
+    def have_read(self, house: House, day: date) -> None:
+        """Remember that all of this house's connectors were read for a day."""
+        self._reading = (house, day)
+
+    def last_reading(self, house: House) -> date | None:
+        """Return the day for which this house's connectors were read last; None: not yet by this process.
+
+        Settings that were edited make another house, whose connectors may tell of other things.
+        """
+        return self._reading[1] if self._reading is not None and self._reading[0] is house else None
 
     def rest(self, house: House) -> None:
         """Let the store let go of what it holds for speed, if anything ran since the last time."""

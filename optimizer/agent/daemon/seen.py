@@ -17,11 +17,11 @@ from optimizer.plan.circuit import Circuit
 from optimizer.plan.doubts import Doubt
 from optimizer.plan.office import Brake, JobRun, Lease
 from optimizer.plan.recommendation import IntentState, Record
-from optimizer.ports import MapFailed, NotTold, StoreError
+from optimizer.ports import CallLost, NotTold, StoreError
 
 _LOG: Final = structlog.get_logger("outlay.daemon")
 
-KNOWN: Final = (ConnectorError, StoreError, SettingsError, Refused, MapFailed, NotTold)
+KNOWN: Final = (ConnectorError, StoreError, SettingsError, Refused, CallLost, NotTold)
 """Errors that say what is wrong and how it is mended; any other is a defect of ours."""
 
 

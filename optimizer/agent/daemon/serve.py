@@ -28,8 +28,8 @@ from optimizer.agent.daemon.logs import configure
 from optimizer.agent.daemon.seen import KNOWN, told
 from optimizer.agent.settings import SettingsError
 from optimizer.agent.settings_daemon import DaemonTable
-from optimizer.agent.workers import Workers, one_by_one
-from optimizer.ports import Map
+from optimizer.agent.workers import Workers, here
+from optimizer.ports import Call
 
 if TYPE_CHECKING:
     from optimizer.agent.web import Premises
@@ -78,8 +78,8 @@ def serve(configs: Sequence[Path]) -> None:
     stop = Event()
     clock = _Clock(stop)
     table = _table(configs)
-    with _map(table.workers) as do_all:
-        desks = _opened(configs, clock, Shared(do_all))
+    with _call(table.workers) as call:
+        desks = _opened(configs, clock, Shared(call))
         _serve(desks, table, clock, stop)
     _LOG.info("stopped")
 
@@ -144,10 +144,10 @@ def _resolved(configs: Sequence[Path]) -> set[Path]:
 
 
 @contextmanager
-def _map(workers: int) -> Iterator[Map]:
+def _call(workers: int) -> Iterator[Call]:
     """Plans are worked out in processes of their own, or here."""
     if not workers:
-        yield one_by_one
+        yield here
         return
     made = Workers(workers)
     try:

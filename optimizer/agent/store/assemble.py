@@ -15,7 +15,16 @@ from optimizer.agent.store.instants import local_day, to_instant
 from optimizer.agent.store.known import Cells, Facts, Groups, Known, Span
 from optimizer.agent.store.layout import Layout, accounts, lay_out
 from optimizer.agent.store.maturation import delay_triangles
-from optimizer.plan.snapshot import ArmPanel, FloatArray, Freshness, IntArray, Panel, Restatements, Snapshot
+from optimizer.plan.snapshot import (
+    TRIANGLE_DAYS,
+    ArmPanel,
+    FloatArray,
+    Freshness,
+    IntArray,
+    Panel,
+    Restatements,
+    Snapshot,
+)
 from optimizer.ports import SnapshotQuery
 
 BoolArray = npt.NDArray[np.bool_]
@@ -26,7 +35,6 @@ MOVES_WINDOW = timedelta(days=30)
 _MICROS = 1e6
 _MEASURES = ("spend", "conversions", "value", "impressions", "clicks")
 _RECENT_DAYS = 28
-_TRIANGLE_DAYS = 90  # long enough for a stable pooled hazard, short enough to follow a platform that changes
 
 
 def assemble(query: SnapshotQuery, known: Known, facts: Facts) -> Snapshot:
@@ -75,7 +83,7 @@ def span_of(query: SnapshotQuery) -> Span:
 
 
 def _triangle_span(span: Span) -> Span:
-    return Span(max(span.since, span.until - _TRIANGLE_DAYS), span.until)
+    return Span(max(span.since, span.until - TRIANGLE_DAYS), span.until)
 
 
 def _restated(query: SnapshotQuery, layout: Layout, facts: Facts, span: Span) -> Restatements | None:

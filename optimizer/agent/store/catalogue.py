@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from importlib import import_module
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, case, func, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from connectors.contract import Account, BudgetKey, BudgetKind, BudgetTarget, Entity, EntityKind, EntityStatus, Level
 from connectors.contract import Series as SeriesValue
@@ -30,8 +30,6 @@ _SERIES_COLUMNS = tuple(
                  "conversion_definition", "attribution_setting")
 )  # fmt: skip
 _READ = ("name", "holder", "covers", "amount", "kind", "shared", "minimum", "quantum", "etag", "learning")
-# Both of these kinds of database say ON CONFLICT; what they share has no name of its own in SQLAlchemy.
-_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 # A day of which anything was known then; the newest is found from the end of the key, so that few rows are looked at.
 _KNOWN_SERIES = text("""
     SELECT s.id,
@@ -260,7 +258,11 @@ def read_amounts(connection: Connection, known_at: int) -> dict[BudgetKey, list[
 
 
 def _insert(connection: Connection) -> Any:
-    return _INSERT[connection.dialect.name]
+    """The INSERT that knows ON CONFLICT; what the two kinds share has no name of its own in SQLAlchemy.
+
+    Only the dialect in use is loaded: that of PostgreSQL takes as long as all of this store.
+    """
+    return import_module(f"sqlalchemy.dialects.{connection.dialect.name}").insert
 
 
 def _accounts(connection: Connection) -> dict[int, Account]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from itertools import groupby, pairwise
 from typing import Final
 
@@ -25,7 +26,9 @@ BLOCK: Final = 1024
 WEEK: Final = 7
 
 SETTLED: Final = 35
-"""Age in days from which a week is packed: by then platforms have ended restating (30 days at most)."""
+"""Age in days from which a week is packed. Most restatements come within 35 days, as conversions do. Some come up to
+90 days or a year late, by a platform's window: they take a pack away, and the next reading makes it anew.
+"""
 
 _MOST_WEEKS: Final = 160  # of history that is packed: what nobody asks for any more need not be
 _AT_ONCE: Final = 4  # weeks that are packed together, so that memory does not grow with the history
@@ -42,10 +45,12 @@ _KEEP = text(
     "INSERT INTO fact_pack (week, block, newest, packed) VALUES (:week, :block, :newest, :packed) "
     "ON CONFLICT (week, block) DO NOTHING"
 )
-_READ = (
-    "SELECT week, block, packed FROM fact_pack WHERE week >= {first} AND week <= {last} "
-    "AND block >= {low} AND block <= {high} AND newest <= {known_at}"
+_READ = text(
+    "SELECT week, block, packed FROM fact_pack WHERE week >= :first AND week <= :last "
+    "AND block >= :low AND block <= :high AND newest <= :known_at"
 )
+_ALL = text("SELECT week, block FROM fact_pack ORDER BY week, block")
+_ONE = text("SELECT newest, packed FROM fact_pack WHERE week = :week AND block = :block")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,25 @@ def keep(connection: Connection, wanted: Due, rows_of: RowsOf) -> None:
     ])  # fmt: skip
 
 
+def contradictions(connection: Connection, rows_of: RowsOf) -> Iterator[str]:
+    """Say which packs do not say what their rows say; nothing else would ever compare the two."""
+    for week, block in connection.execute(_ALL).all():
+        newest, packed = connection.execute(_ONE, {"week": week, "block": block}).one()
+        span = Span(week * WEEK, (week + 1) * WEEK)
+        facts = _ordered(rows_of(connection, block * BLOCK, (block + 1) * BLOCK, span))
+        try:
+            told = _ordered(unpack(bytes(packed)))
+        except ValueError:
+            told = None
+        if told is None or not np.array_equal(told, facts) or newest != int(facts[KNOWN_FROM].max(initial=0)):
+            name = f"{date.fromordinal(span.since)} (block {block})"
+            yield f"the week of {name} is packed as something else than its rows; delete it from fact_pack"
+
+
+def _ordered(facts: IntArray) -> IntArray:
+    return facts[:, np.lexsort((facts[SERIES], facts[DAY]))]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Packs:
     """What is packed of some series and a span, and what is not.
@@ -128,8 +152,7 @@ def read(connection: Connection, groups: Groups, span: Span, known_at: int) -> P
     asked = {"first": first, "last": last, "low": min(blocks), "high": max(blocks), "known_at": int(known_at)}
     found: list[bytes] = []
     missing = {block: set(range(first, last + 1)) for block in blocks}
-    # The driver's own rows: whole numbers need no quoting.
-    for week, block, packed in connection.exec_driver_sql(_READ.format(**asked)):
+    for week, block, packed in connection.execute(_READ, asked):
         if block in missing:
             missing[block].discard(week)
             found.append(bytes(packed))

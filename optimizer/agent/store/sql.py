@@ -20,6 +20,7 @@ from optimizer.agent.store import (
     facts_postgres,
     ledger,
     office,
+    packs,
     people,
     refits,
     stray,
@@ -53,6 +54,7 @@ _FACTS: Final[Mapping[str, Callable[[Connection, int, Sequence[Connection]], Fac
     "sqlite": facts.SqlFacts,
     "postgresql": lambda connection, known_at, _beside: facts_postgres.PostgresFacts(connection, known_at),
 }
+_ROWS_OF: Final[Mapping[str, packs.RowsOf]] = {"sqlite": facts.rows_of, "postgresql": facts_postgres.rows_of}
 
 _MANY = 2_000
 
@@ -221,7 +223,8 @@ class SqlStore:
     def stray(self) -> tuple[str, ...]:
         """See `Store.stray`."""
         with self._database.read() as connection:
-            return tuple(stray.stray(connection))
+            rows_of = _ROWS_OF[connection.dialect.name]
+            return (*stray.stray(connection), *packs.contradictions(connection, rows_of))
 
     def record_refit(self, refit: RefitRecord) -> None:
         """See `Store.record_refit`."""

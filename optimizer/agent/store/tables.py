@@ -43,6 +43,7 @@ BUDGET_OR_AD = (
 class Table(SQLModel):
     """Base of the tables; each is named by its class in snake case and lives in a metadata of its own."""
 
+    model_config = {"defer_build": True}  # a table validates nothing, and to build what would takes as long as all else
     metadata: ClassVar[MetaData] = MetaData(naming_convention=_NAMES)
 
     @declared_attr.directive

@@ -21,6 +21,7 @@ from connectors.errors import ConnectorError
 from optimizer.agent.cycle import Refused
 from optimizer.agent.secrecy import redacted
 from optimizer.agent.settings import SettingsError
+from optimizer.agent.web.acts import Unclear, Unconfirmed
 from optimizer.agent.web.gate import Elsewhere, Forbidden, Stranger
 from optimizer.agent.web.pages import STATIC, templates
 from optimizer.agent.web.premises import Premises
@@ -49,6 +50,7 @@ _LOCAL: Final = ("localhost", "127.0.0.1", "[::1]")
 # What is refused for a reason that a person can mend, with the status that it is told by.
 _KNOWN: Final[tuple[tuple[type[Exception], int], ...]] = (
     (NotFound, 404),
+    (Unclear, 422),
     (Refused, 409),
     (StateConflict, 409),
     (GoalsError, 422),
@@ -56,6 +58,7 @@ _KNOWN: Final[tuple[tuple[type[Exception], int], ...]] = (
     (StoreError, 503),
     (ConnectorError, 502),
 )
+_CODES: Final = {404: "not-found", 409: "changed", 422: "bad-input", 502: "platform", 503: "not-now"}
 
 
 def build(premises: Sequence[Premises], clock: Clock) -> FastAPI:
@@ -69,6 +72,7 @@ def build(premises: Sequence[Premises], clock: Clock) -> FastAPI:
     app.state.premises = {each.slug: each for each in premises}
     app.state.clock = clock
     app.state.limits = MovingWindowRateLimiter(MemoryStorage())
+    app.state.underway = {}
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_hosts(premises), www_redirect=False)
     app.middleware("http")(_with_headers)
@@ -116,7 +120,7 @@ async def _to_login(request: Request, _: Exception) -> Response:
 
 
 async def _forbidden(request: Request, error: Exception) -> Response:
-    return _told(request, 403, "forbidden", str(error))
+    return _told(request, 403, "unconfirmed" if isinstance(error, Unconfirmed) else "forbidden", str(error))
 
 
 async def _elsewhere(request: Request, _: Exception) -> Response:
@@ -126,7 +130,9 @@ async def _elsewhere(request: Request, _: Exception) -> Response:
 async def _plainly(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     words = "There is no such page." if status == 404 else str(getattr(error, "detail", ""))
-    return _told(request, status, "not-found" if status == 404 else "refused", words)
+    answer = _told(request, status, "not-found" if status == 404 else "refused", words)
+    answer.headers.update(getattr(error, "headers", None) or {})
+    return answer
 
 
 async def _misread(request: Request, error: Exception) -> Response:
@@ -137,7 +143,7 @@ async def _misread(request: Request, error: Exception) -> Response:
 
 async def _refused(request: Request, error: Exception) -> Response:
     status = next(status for kind, status in _KNOWN if isinstance(error, kind))
-    code = error.refusal.code.value if isinstance(error, Refused) else "refused"
+    code = error.refusal.code.value if isinstance(error, Refused) else _CODES[status]
     return _told(request, status, code, str(error))
 
 

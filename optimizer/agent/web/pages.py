@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gettext
 import hashlib
 from collections.abc import Mapping
 from functools import cache
@@ -59,7 +60,8 @@ def page(
         "said": said(request.query_params.get("said", "")),
         "version": code_version(),
     }
-    return HTMLResponse(templates().get_template(template).render(known | dict(facts)), status)
+    rooms = templates(shown.locale.partition("_")[0])
+    return HTMLResponse(rooms.get_template(template).render(known | dict(facts)), status)
 
 
 def reader(request: Request, premises: Premises) -> Formats:
@@ -69,8 +71,12 @@ def reader(request: Request, premises: Premises) -> Formats:
 
 
 @cache
-def templates() -> Environment:
-    """Return the templates; a name that one does not know is an error, and every text is escaped."""
+def templates(language: str = "en") -> Environment:
+    """Return the templates; a name that one does not know is an error, and every text is escaped.
+
+    Args:
+        language: Its texts are taken where there is a catalogue of them (`locale/`); else the English ones.
+    """
     rooms = Environment(
         loader=PackageLoader("optimizer.agent.web"),
         autoescape=True,
@@ -79,7 +85,8 @@ def templates() -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    rooms.install_null_translations(newstyle=False)  # type: ignore[attr-defined]  # the extension adds it
+    texts = catalogue(language)
+    rooms.install_gettext_translations(texts, newstyle=False)  # type: ignore[attr-defined]  # the extension adds it
     rooms.globals |= {
         "drawn": drawn,
         "asset": asset,
@@ -91,6 +98,12 @@ def templates() -> Environment:
     }
     rooms.filters |= {"short": short, "key": str}
     return rooms
+
+
+@cache
+def catalogue(language: str) -> gettext.NullTranslations:
+    """Return the texts of a language; those of the program itself where there are none."""
+    return gettext.translation("outlay", str(files("optimizer.agent.web") / "locale"), [language], fallback=True)
 
 
 def short(text: str) -> str:

@@ -212,11 +212,6 @@ class Plan:
         """What holds the whole plan back."""
         return self.decision.bindings
 
-    def keys(self, numbers: Sequence[int]) -> tuple[LineKey, ...]:
-        """Return the keys of lines by the numbers of a form; a number that is none is left out."""
-        lines = self.decision.all_lines
-        return tuple(lines[number].key for number in numbers if 0 <= number < len(lines))
-
     @cached_property
     def _ads_by_size(self) -> tuple[AdRow, ...]:
         return tuple(sorted(self.ads, key=lambda row: -row.line.moved.micros))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import date
@@ -16,6 +15,7 @@ from optimizer.agent.bootstrap import house_of, open_house, open_store
 from optimizer.agent.cycle import House
 from optimizer.agent.deciding import Surroundings
 from optimizer.agent.settings import Settings, SettingsError
+from optimizer.agent.settings_web import slug
 from optimizer.agent.web.kept import Kept, one_at_a_time
 from optimizer.decide import Picture, pictures
 from optimizer.goals import Goals
@@ -177,8 +177,3 @@ def open_premises(configs: Sequence[Path], clock: Clock) -> Iterator[tuple[Premi
             words = f"two portfolios would have the address /{twice[0]}/"
             raise SettingsError([f"{words}. Mend: give them different names in [portfolio]."])
         yield tuple(opened)
-
-
-def slug(name: str) -> str:
-    """Return a portfolio's name as it stands in addresses: lower case letters, digits and single hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "portfolio"

@@ -5,6 +5,7 @@ https://success.awin.com/articles/en_US/Knowledge/Publisher-API-GET-transactions
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
@@ -75,6 +76,8 @@ class _Desk:
             fault = self._faults.next("read")
             if fault is Fault.LOST_BEFORE:
                 return Lost()
+            if fault is Fault.SLOW:
+                await asyncio.sleep(self._faults.slow_seconds)
             try:
                 self._before(fault, request)
                 return JSONResponse(act(request))
@@ -109,8 +112,6 @@ class _Desk:
         return [_json(self._of, sale) for sale in found if wanted is None or sale.status == wanted]
 
     def _before(self, fault: Fault | None, request: Request) -> None:
-        if fault is Fault.SLOW:
-            time.sleep(self._faults.slow_seconds)
         if fault is Fault.BROKEN:
             raise _Refused(500, "Internal Server Error", "Internal Server Error")
         if fault is Fault.EXPIRED or not request.headers.get("authorization", "").startswith("Bearer "):

@@ -244,7 +244,7 @@ def _changes(book: _Book) -> Table:
         found[change.what, change.number] = of | {
             "change_event.change_date_time": written(change.at, book.account.time_zone),
             "change_event.client_type": "GOOGLE_ADS_API" if change.by == "api" else "GOOGLE_ADS_WEB_CLIENT",
-            "change_event.user_email": "agent@example.com" if change.by == "api" else "person@example.com",
+            "change_event.user_email": "owner@example.com",  # a client acts for whoever gave it the token
             "change_event.resource_change_operation": "UPDATE",
             "change_event.resource_name": f"{book.prefix}/changeEvents/{int(change.at.timestamp())}~{change.number}",
         }

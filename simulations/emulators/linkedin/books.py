@@ -24,6 +24,9 @@ PIVOTS: Final[Mapping[str, Callable[[Ad], str]]] = {
     "CAMPAIGN": lambda ad: f"urn:li:sponsoredCampaign:{ad.campaign_id}",
     "CREATIVE": lambda ad: f"urn:li:sponsoredCreative:{ad.ad_id}",
 }
+MANAGING: Final = frozenset({"ACCOUNT_BILLING_ADMIN", "ACCOUNT_MANAGER", "CAMPAIGN_MANAGER"})
+"""Roles that may edit campaigns and creatives; `CREATIVE_MANAGER` may edit creatives, `VIEWER` nothing."""
+
 _DEFAULT_FIELDS: Final = ("impressions", "clicks")
 
 
@@ -44,6 +47,11 @@ class Refused(Exception):  # noqa: N818 - it is a request that is refused
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
+
+
+def role_json(account: Account, role: str) -> Json:
+    """Return the role of the token's member on the ad account."""
+    return {"account": f"urn:li:sponsoredAccount:{account.account_id}", "user": "urn:li:person:emulated", "role": role}
 
 
 def account_json(account: Account) -> Json:

@@ -5,8 +5,8 @@ https://learn.microsoft.com/en-us/linkedin/marketing/ (versions, campaigns, crea
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -40,9 +40,14 @@ def start(setup: Setup) -> HttpServer:
     return HttpServer(application(setup), setup.port)
 
 
-def application(setup: Setup) -> Starlette:
-    """Return the application."""
-    desk = _Desk(setup)
+def application(setup: Setup, *, role: str = "ACCOUNT_MANAGER") -> Starlette:
+    """Return the application.
+
+    Args:
+        setup: What stands behind it.
+        role: Of the token's member on the account, such as `VIEWER`.
+    """
+    desk = _Desk(setup, role)
     account = "/rest/adAccounts/{account:int}"
     return Starlette(
         routes=[
@@ -55,6 +60,7 @@ def application(setup: Setup) -> Starlette:
             Route(f"{account}/creatives", desk.answers("read", desk.creatives)),
             Route(f"{account}/creatives/{{creative}}", desk.answers("read", desk.creative)),
             Route(f"{account}/creatives/{{creative}}", desk.answers("write", desk.set_creative), methods=["POST"]),
+            Route("/rest/adAccountUsers", desk.answers("read", desk.roles)),
             Route("/rest/adAnalytics", desk.answers("read", desk.analytics)),
         ]
     )
@@ -70,8 +76,8 @@ class _Asked:
 
 
 class _Desk:
-    def __init__(self, setup: Setup) -> None:
-        self._of, self._faults = setup.account, setup.faults
+    def __init__(self, setup: Setup, role: str) -> None:
+        self._of, self._faults, self._role = setup.account, setup.faults, role
         self._requests = 0
 
     def answers(self, kind: Kind, act: Callable[[_Asked], Json | None]) -> Callable[[Request], Any]:
@@ -81,8 +87,12 @@ class _Desk:
             fault = self._faults.next(kind)
             self._requests += 1
             headers = {"x-li-uuid": f"emulated-{self._requests}"}
+            if fault is Fault.LOST_BEFORE:
+                return Lost()
+            if fault is Fault.SLOW:
+                await asyncio.sleep(self._faults.slow_seconds)
             try:
-                self._before(fault, request)
+                _before(fault, request)
                 asked = await _read(request, kind)
                 if fault is Fault.EMPTY_PAGE and "pageSize" in asked.query:
                     return JSONResponse(_empty_page(asked), headers=headers)
@@ -97,16 +107,15 @@ class _Desk:
                 Response(status_code=204, headers=headers) if answer is None else JSONResponse(answer, headers=headers)
             )
 
-        async def lost_or_answered(request: Request) -> Response:
-            try:
-                return await endpoint(request)
-            except _NeverTakenUp:
-                return Lost()
-
-        return lost_or_answered
+        return endpoint
 
     def account(self, asked: _Asked) -> Json:
         return books.account_json(self._account(asked))
+
+    def roles(self, asked: _Asked) -> Json:
+        if asked.query.get("q") != "authenticatedUser":
+            raise BadQuery("the emulator knows q=authenticatedUser alone")
+        return {"elements": [books.role_json(self._of, self._role)], "paging": {"start": 0, "count": 10, "links": []}}
 
     def campaigns(self, asked: _Asked) -> Json:
         self._account(asked)
@@ -122,6 +131,7 @@ class _Desk:
 
     def set_campaign(self, asked: _Asked) -> None:
         account = self._account(asked)
+        self._require_role(books.MANAGING)
         one = self._campaign(asked.path["campaign"])
         if asked.patch.keys() != {"dailyBudget"}:
             raise Refused(400, "FIELD_INVALID", "the emulator sets dailyBudget alone")
@@ -138,6 +148,7 @@ class _Desk:
 
     def set_creative(self, asked: _Asked) -> None:
         account = self._account(asked)
+        self._require_role(books.MANAGING | {"CREATIVE_MANAGER"})
         ad = self._creative(asked.path["creative"])
         wanted = asked.patch.get("intendedStatus")
         if asked.patch.keys() != {"intendedStatus"} or wanted not in ("ACTIVE", "PAUSED"):
@@ -156,30 +167,14 @@ class _Desk:
         elements = books.analytics(lines, pivots, fields, len(self._of.kinds), daily)
         return {"paging": {"start": 0, "count": 10, "links": []}, "elements": elements}
 
-    def _before(self, fault: Fault | None, request: Request) -> None:
-        """Fail as the platform does before it takes a request up."""
-        if fault is Fault.SLOW:
-            time.sleep(self._faults.slow_seconds)
-        if fault is Fault.LOST_BEFORE:
-            raise _NeverTakenUp
-        if fault is Fault.BROKEN:
-            raise Refused(500, "INTERNAL_SERVER_ERROR", "Internal Server Error")
-        if fault is Fault.THROTTLED:
-            raise Refused(
-                429, "TOO_MANY_REQUESTS", "Resource level throttle APPLICATION DAY limit for calls is reached."
-            )
-        if fault is Fault.EXPIRED or not request.headers.get("authorization", "").startswith("Bearer "):
-            raise Refused(401, "EXPIRED_ACCESS_TOKEN", "The token used in the request has expired")
-        version = request.headers.get("linkedin-version", "")
-        if not version:
-            raise Refused(400, "VERSION_MISSING", "A version must be present. Please specify a version.")
-        if not OLDEST_VERSION <= version <= "999912":
-            raise Refused(426, "NONEXISTENT_VERSION", f"Requested version {version} is not active")
-
     def _account(self, asked: _Asked) -> Account:
         if asked.path["account"] != self._of.account_id:
             raise Refused(403, "ACCESS_DENIED", "Not enough permissions to access this ad account")
         return self._of
+
+    def _require_role(self, roles: Collection[str]) -> None:
+        if self._role not in roles:
+            raise Refused(403, "ACCESS_DENIED", "Not enough permissions to edit this entity")
 
     def _campaign(self, number: int) -> Any:
         found = [one for one in self._of.campaigns() if one.campaign_id == number]
@@ -199,8 +194,19 @@ class _Desk:
         return books.creative_json(self._of, ad, int(made[-1].at.timestamp() * 1000) if made else 0)
 
 
-class _NeverTakenUp(Exception):  # noqa: N818
-    """The connection broke before the request was taken up."""
+def _before(fault: Fault | None, request: Request) -> None:
+    """Fail as the platform does before it takes a request up."""
+    if fault is Fault.BROKEN:
+        raise Refused(500, "INTERNAL_SERVER_ERROR", "Internal Server Error")
+    if fault is Fault.THROTTLED:
+        raise Refused(429, "TOO_MANY_REQUESTS", "Resource level throttle APPLICATION DAY limit for calls is reached.")
+    if fault is Fault.EXPIRED or not request.headers.get("authorization", "").startswith("Bearer "):
+        raise Refused(401, "EXPIRED_ACCESS_TOKEN", "The token used in the request has expired")
+    version = request.headers.get("linkedin-version", "")
+    if not version:
+        raise Refused(400, "VERSION_MISSING", "A version must be present. Please specify a version.")
+    if not OLDEST_VERSION <= version <= "999912":
+        raise Refused(426, "NONEXISTENT_VERSION", f"Requested version {version} is not active")
 
 
 async def _read(request: Request, kind: Kind) -> _Asked:

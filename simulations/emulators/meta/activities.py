@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connectors.contract import zone
@@ -15,9 +15,14 @@ from simulations.emulators.meta.units import units
 
 Body = dict[str, Any]
 
+WEEK = timedelta(days=7)
+"""What is told where nobody says since when."""
+
+_DAILY = "Per day"
+
 
 def activities(layout: Layout, params: Mapping[str, Any]) -> list[Body]:
-    """Return the changes between `since` and `until`, of one category if one is named.
+    """Return the changes between `since` and `until`, of one category if one is named; of a week without `since`.
 
     Raises:
         GraphError: A time is none.
@@ -25,21 +30,20 @@ def activities(layout: Layout, params: Mapping[str, Any]) -> list[Body]:
     since, until = _instant(params, "since"), _instant(params, "until")
     category = params.get("category")
     account = layout.account
+    since = account.now - WEEK if since is None else since
     found = [
         *(change for change in layout.budget_changes() if category in (None, "BUDGET")),
         *(change for change in account.status_changes() if category in (None, "STATUS", "AD")),
     ]
-    kept = [
-        change for change in found if (since is None or change.at >= since) and (until is None or change.at < until)
-    ]
+    kept = [change for change in found if change.at >= since and (until is None or change.at < until)]
     return [_told(layout, change) for change in sorted(kept, key=lambda change: change.at, reverse=True)]
 
 
 def _told(layout: Layout, change: Change) -> Body:
     by_api = change.by == "api"
     return {
-        "actor_id": "100001" if by_api else "100002",
-        "actor_name": "System user" if by_api else "A person",
+        "actor_id": "100001",
+        "actor_name": "The owner",  # the app acts for whoever gave it the token
         "application_id": "200001" if by_api else "200002",
         "application_name": "The app" if by_api else "Ads Manager",
         "date_time_in_timezone": change.at.astimezone(zone(layout.account.time_zone)).strftime("%m/%d/%Y at %I:%M %p"),
@@ -50,14 +54,22 @@ def _told(layout: Layout, change: Change) -> Body:
 
 def _budget(layout: Layout, change: Change) -> Body:
     currency = layout.account.currency
-    values = {"old_value": units(change.old, currency), "new_value": units(change.new, currency)}
+    values = {
+        name: {
+            "type": "payment_amount",
+            "currency": currency,
+            name: units(micros, currency),
+            "additional_value": _DAILY,
+        }
+        for name, micros in (("old_value", change.old), ("new_value", change.new))
+    }
     told = {
         "event_type": "update_campaign_budget",
         "translated_event_type": "Campaign budget updated",
         "object_type": "CAMPAIGN",
         "object_id": str(layout.account.campaign_id(change.index)),
         "object_name": layout.account.truth.names[change.index],
-        "extra_data": json.dumps({**values, "currency": currency, "type": "payment_amount"}),
+        "extra_data": json.dumps(values),
     }
     if not layout.holds(change.index):
         (holder,) = [ad_set for ad_set in layout.ad_sets() if ad_set.campaign.index == change.index]

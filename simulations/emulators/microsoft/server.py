@@ -5,9 +5,10 @@ https://learn.microsoft.com/en-us/advertising/guides/ (REST, operation error cod
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import Callable, Collection
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -57,9 +58,7 @@ def application(setup: Setup, shared: Collection[int] = (), performance_max: Col
             _post(f"{_CAMPAIGNS}/Campaigns/QueryByAccountId", desk.answers("read", desk.campaigns)),
             _post(f"{_CAMPAIGNS}/AdGroups/QueryByCampaignId", desk.answers("read", desk.ad_groups)),
             _post(f"{_CAMPAIGNS}/Ads/QueryByAdGroupId", desk.answers("read", desk.ads)),
-            _post(f"{_CAMPAIGNS}/Budgets/QueryByIds", desk.answers("read", desk.budgets)),
             Route(f"{_CAMPAIGNS}/Campaigns", desk.answers("write", desk.set_campaigns), methods=["PUT"]),
-            Route(f"{_CAMPAIGNS}/Budgets", desk.answers("write", desk.set_budgets), methods=["PUT"]),
             Route(f"{_CAMPAIGNS}/Ads", desk.answers("write", desk.set_ads), methods=["PUT"]),
             _post(f"{_REPORTS}/Submit", desk.answers("read", desk.submit)),
             _post(f"{_REPORTS}/Poll", desk.answers("read", desk.poll)),
@@ -84,8 +83,10 @@ class _Desk:
                 return Lost()
             self._requests += 1
             headers = {"TrackingId": f"emulated-{self._requests}"}
+            if fault is Fault.SLOW:
+                await asyncio.sleep(self._faults.slow_seconds)
             try:
-                self._before(fault, request)
+                _before(fault, request)
                 answer = act(await _read(request), request)
             except Refused as refused:
                 return _refusal(refused, headers)
@@ -95,7 +96,7 @@ class _Desk:
 
     async def signed_in(self, request: Request) -> Response:
         """Give an access token for any refresh token, and a new one of these."""
-        form = dict(part.split("=", 1) for part in (await request.body()).decode().split("&") if "=" in part)
+        form = dict(parse_qsl((await request.body()).decode()))
         if form.get("grant_type") != "refresh_token" or not form.get("client_id"):
             told = {"error": "invalid_request", "error_description": "AADSTS900144: a parameter is missing"}
             return JSONResponse(told, 400)
@@ -118,7 +119,7 @@ class _Desk:
         if fault is Fault.LOST_BEFORE:
             return Lost()
         if fault is Fault.SLOW:
-            time.sleep(self._faults.slow_seconds)
+            await asyncio.sleep(self._faults.slow_seconds)
         if fault in (Fault.THROTTLED, Fault.BROKEN):
             return Response("<Error><Code>ServerBusy</Code></Error>", 503, media_type="application/xml")
         known = self._reports.get(request.path_params["report"])
@@ -156,16 +157,9 @@ class _Desk:
         found = self._ads_of(asked.get("AdGroupId"))
         return {"Ads": [books.ad_json(ad) for ad in found if "ResponsiveSearch" in asked["AdTypes"]]}
 
-    def budgets(self, asked: Json, request: Request) -> Json:
-        together = self._together(self._of.campaigns())
-        return {"Budgets": [together] if together else [], "PartialErrors": []}
-
     def set_campaigns(self, asked: Json, request: Request) -> Json:
         self._require_ours(asked.get("AccountId"))
         return _each(asked.get("Campaigns"), self._set_campaign)
-
-    def set_budgets(self, asked: Json, request: Request) -> Json:
-        return _each(asked.get("Budgets"), self._set_shared)
 
     def set_ads(self, asked: Json, request: Request) -> Json:
         found = self._ads_of(asked.get("AdGroupId"))
@@ -193,14 +187,6 @@ class _Desk:
         if one.index in self._shared:
             raise Refused(200, 1159, "CampaignServiceCannotUpdateSharedBudget", "Use the Budget entity.")
         self._of.set_budget(one.index, books.budget_micros(self._of, wanted.get("DailyBudget")))
-
-    def _set_shared(self, wanted: Json) -> None:
-        drawing = [one for one in self._of.campaigns() if one.index in self._shared]
-        if not drawing or wanted.get("Id") != books.budget_json(drawing)["Id"]:
-            raise Refused(200, 1100, "CampaignServiceInvalidBudgetId", "The budget ID is not valid.")
-        micros = books.budget_micros(self._of, wanted.get("Amount"))
-        for one in drawing:
-            self._of.set_budget(one.index, micros)
 
     def _set_ad(self, group: list[Ad], wanted: Json) -> None:
         found = [ad for ad in group if str(ad.ad_id) == wanted.get("Id")]
@@ -233,26 +219,25 @@ class _Desk:
         if account_id != str(self._of.account_id):
             raise Refused(403, 106, "UserIsNotAuthorized", "The user is not authorized to perform this action.")
 
-    def _before(self, fault: Fault | None, request: Request) -> None:
-        """Fail as the platform does before it takes a request up."""
-        if fault is Fault.SLOW:
-            time.sleep(self._faults.slow_seconds)
-        if fault is Fault.BROKEN:
-            raise Refused(500, 0, "InternalError", "An internal error has occurred.")
-        if fault is Fault.THROTTLED:
-            raise Refused(
-                429, 117, "CallRateExceeded", "You have exceeded the number of calls that you are allowed to make."
-            )
-        if fault is Fault.EXPIRED or request.headers.get("authorization") != f"Bearer {ACCESS_TOKEN}":
-            raise Refused(401, 109, "AuthenticationTokenExpired", "Authentication token expired. Please renew it.")
-        if not request.headers.get("developertoken"):
-            raise Refused(401, 105, "InvalidCredentials", "Authentication failed.")
-        if not request.headers.get("customerid") or not request.headers.get("customeraccountid"):
-            raise Refused(400, 116, "RequestMissingHeaders", "A header is missing.")
-
 
 def _post(path: str, endpoint: Callable[[Request], Any]) -> Route:
     return Route(path, endpoint, methods=["POST"])
+
+
+def _before(fault: Fault | None, request: Request) -> None:
+    """Fail as the platform does before it takes a request up."""
+    if fault is Fault.BROKEN:
+        raise Refused(500, 0, "InternalError", "An internal error has occurred.")
+    if fault is Fault.THROTTLED:
+        raise Refused(
+            429, 117, "CallRateExceeded", "You have exceeded the number of calls that you are allowed to make."
+        )
+    if fault is Fault.EXPIRED or request.headers.get("authorization") != f"Bearer {ACCESS_TOKEN}":
+        raise Refused(401, 109, "AuthenticationTokenExpired", "Authentication token expired. Please renew it.")
+    if not request.headers.get("developertoken"):
+        raise Refused(401, 105, "InvalidCredentials", "Authentication failed.")
+    if not request.headers.get("customerid") or not request.headers.get("customeraccountid"):
+        raise Refused(400, 116, "RequestMissingHeaders", "A header is missing.")
 
 
 async def _read(request: Request) -> Json:
@@ -267,8 +252,10 @@ async def _read(request: Request) -> Json:
 
 def _each(wanted: object, act: Callable[[Json], None]) -> Json:
     """Set each; those that are refused are told by their index in an answer that is HTTP 200."""
+    if not isinstance(wanted, list) or not wanted:
+        raise Refused(400, 100, "NullRequest", "What is to be set is missing.")
     errors: list[Json] = []
-    for index, one in enumerate(wanted if isinstance(wanted, list) else ()):
+    for index, one in enumerate(wanted):
         try:
             act(one)
         except Refused as refused:

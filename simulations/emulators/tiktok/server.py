@@ -5,8 +5,8 @@ https://business-api.tiktok.com/portal/docs
 
 from __future__ import annotations
 
+import asyncio
 import json
-import time
 from collections.abc import Callable
 from datetime import date, timedelta
 from math import ceil
@@ -49,9 +49,14 @@ def start(setup: Setup) -> HttpServer:
     return HttpServer(application(setup), setup.port)
 
 
-def application(setup: Setup) -> Starlette:
-    """Return the application."""
-    desk = _Desk(setup)
+def application(setup: Setup, *, reads_only: bool = False) -> Starlette:
+    """Return the application.
+
+    Args:
+        setup: What stands behind it.
+        reads_only: Whether the app lacks the scope to change anything; the interface tells it at a change only.
+    """
+    desk = _Desk(setup, reads_only)
     reads = {
         "/advertiser/info/": desk.advertisers,
         "/campaign/get/": desk.campaigns,
@@ -73,8 +78,8 @@ def application(setup: Setup) -> Starlette:
 
 
 class _Desk:
-    def __init__(self, setup: Setup) -> None:
-        self._of, self._faults = setup.account, setup.faults
+    def __init__(self, setup: Setup, reads_only: bool) -> None:
+        self._of, self._faults, self._reads_only = setup.account, setup.faults, reads_only
         self._requests = 0
 
     def answers(self, kind: Kind, act: Callable[[Json], Json]) -> Callable[[Request], Any]:
@@ -84,8 +89,10 @@ class _Desk:
             fault = self._faults.next(kind)
             if fault is Fault.LOST_BEFORE:
                 return Lost()
+            if fault is Fault.SLOW:
+                await asyncio.sleep(self._faults.slow_seconds)
             try:
-                self._before(fault, request)
+                self._before(fault, request, kind)
                 asked = await _read(request, kind)
                 answer = self._enveloped(0, "OK", act(asked))
             except _Coded as coded:
@@ -195,15 +202,15 @@ class _Desk:
         if str(asked.get("advertiser_id")) != str(self._of.account_id):
             raise _Coded(_FORBIDDEN, "No permission to operate advertiser")
 
-    def _before(self, fault: Fault | None, request: Request) -> None:
-        if fault is Fault.SLOW:
-            time.sleep(self._faults.slow_seconds)
+    def _before(self, fault: Fault | None, request: Request, kind: Kind) -> None:
         if fault is Fault.BROKEN:
             raise _Coded(_FAILED, "System error")
         if fault is Fault.THROTTLED:
             raise _Coded(_THROTTLED, "App reaches the QPS limit: 10, please try again later")
         if fault is Fault.EXPIRED or not request.headers.get("access-token"):
             raise _Coded(_TOKEN, "Access token is incorrect or has been revoked")
+        if kind == "write" and self._reads_only:
+            raise _Coded(_FORBIDDEN, "No permission: the app lacks the scope Ads Management")
 
     def _enveloped(self, code: int, message: str, data: Json) -> Response:
         self._requests += 1

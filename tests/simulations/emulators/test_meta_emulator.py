@@ -249,7 +249,12 @@ def test_a_budget_is_changed_validated_and_told_in_the_history(wire):
     (event,) = wire.get(f"{wire.act}/activities", category="BUDGET", fields="event_type,object_id,extra_data")["data"]
     assert (event["event_type"], event["object_id"]) == ("update_campaign_budget", body["id"])
     values = json.loads(event["extra_data"])
-    assert (values["old_value"], values["new_value"]) == (int(body["daily_budget"]), int(more))
+    amounts = [values[name][name] for name in ("old_value", "new_value")]
+    assert amounts == [int(body["daily_budget"]), int(more)]
+    wire.account.advance(8)
+    assert wire.get(f"{wire.act}/activities", category="BUDGET")["data"] == []  # a week is told, unless more is asked
+    since = int(wire.account.now.timestamp()) - 9 * 86_400
+    assert len(wire.get(f"{wire.act}/activities", category="BUDGET", since=since)["data"]) == 1
     for wrong, subcode in (("99", 1885272), ("1.5", None), ("-5", None)):
         error = wire.error(body["id"], method="POST", daily_budget=wrong)
         assert (error["code"], error.get("error_subcode")) == (100, subcode)

@@ -1,15 +1,23 @@
 """Which request goes wrong, and how often; and a server on loopback that begins and ends."""
 
+from contextlib import suppress
+from datetime import date
+from threading import Thread
+from time import sleep
 from urllib.request import urlopen
 
+import httpx
 import numpy as np
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from simulations.emulators.account import Account
 from simulations.emulators.faults import Chances, Fault, Faults
+from simulations.emulators.registry import Setup, find
 from simulations.emulators.serving import HttpServer
+from simulations.scenarios import named
 
 
 def test_what_is_scripted_comes_first_and_in_order():
@@ -50,6 +58,36 @@ def test_chances_are_read():
     assert Chances.parse("") == Chances()
     with pytest.raises(ValueError, match="at most 1"):
         Chances(throttled=0.6, slow=0.6)
+
+
+@pytest.mark.parametrize(
+    ("platform", "method", "path"),
+    [
+        ("awin", "GET", "/accounts"),
+        ("linkedin", "GET", "/rest/adAnalytics"),
+        ("meta", "GET", "/v26.0/me"),
+        ("microsoft", "POST", "/CustomerManagement/v13/Account/Query"),
+        ("tiktok", "GET", "/open_api/v1.3/campaign/get/"),
+    ],
+)
+def test_an_answer_that_takes_long_holds_up_no_other(platform, method, path):
+    faults = Faults(slow_seconds=600.0)
+    faults.script("read", Fault.SLOW)
+    account = Account(named("tiny-yen", history_days=2, time_zone="Europe/Berlin"), seed=11, start=date(2025, 3, 3))
+    server = find(platform)(Setup(account, faults))
+
+    def ask():
+        with suppress(httpx.TransportError):
+            httpx.request(method, f"{server.address}{path}", timeout=900.0)
+
+    slow = Thread(target=ask)
+    slow.start()
+    while not faults.met[Fault.SLOW]:
+        sleep(0.01)
+    httpx.request(method, f"{server.address}{path}", timeout=300.0)
+    assert slow.is_alive()
+    server.close()  # cuts it off
+    slow.join()
 
 
 def test_a_server_begins_and_ends():

@@ -1,12 +1,15 @@
 """What can be asked of the page, a module for each screen."""
 
 from optimizer.agent.web.routes import (
+    api,
     boards,
     entrance,
     history,
+    identity,
     live,
     money,
     overview,
+    people,
     recommendation,
     rules,
     switch,
@@ -14,6 +17,7 @@ from optimizer.agent.web.routes import (
 
 ROUTERS = (
     entrance.router,
+    identity.router,
     overview.router,
     recommendation.router,
     boards.router,
@@ -22,6 +26,8 @@ ROUTERS = (
     money.router,
     rules.router,
     switch.router,
+    people.router,
+    api.router,
 )
 
 __all__ = ["ROUTERS"]

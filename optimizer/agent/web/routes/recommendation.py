@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
@@ -15,11 +16,9 @@ from starlette.concurrency import run_in_threadpool
 from connectors.contract import BudgetKey
 from connectors.errors import ConnectorError
 from connectors.money import Money
-from optimizer import approval
-from optimizer.agent import cycle, writing
 from optimizer.agent.cycle import Refused
-from optimizer.agent.passwords import matches
 from optimizer.agent.secrecy import redacted
+from optimizer.agent.web import acts
 from optimizer.agent.web.gate import Approver, Viewer, Visitor
 from optimizer.agent.web.pages import page, reader
 from optimizer.agent.web.plans import Plan, Row
@@ -32,6 +31,17 @@ router = APIRouter(include_in_schema=False)
 
 _SETTLED: Final = frozenset({State.APPLYING, State.APPLIED, State.VERIFIED, State.FAILED, State.ROLLED_BACK})
 _DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r")
+_APPROVED: Final = {State.APPROVED: "approved", State.PROPOSED: "second"}
+
+# What an act is refused by and shown beside what was typed, with its status.
+_TOLD: Final[tuple[tuple[type[Exception], int], ...]] = (
+    (acts.Unclear, 422),
+    (acts.Unconfirmed, 403),
+    (Refused, 409),
+    (StateConflict, 409),
+    (GoalsError, 409),
+    (ConnectorError, 409),
+)
 
 
 @router.get("/{portfolio}/recommendations")
@@ -43,7 +53,7 @@ def listed(request: Request, visitor: Viewer) -> HTMLResponse:
 
 @router.get("/{portfolio}/recommendations/{rec_id}")
 def shown(
-    request: Request, visitor: Viewer, rec_id: str, revision: Annotated[int | None, Query(ge=1)] = None,
+    request: Request, visitor: Viewer, rec_id: str, revision: acts.RevisionAsked = None,
     edit: bool = False,
 ) -> HTMLResponse:  # fmt: skip
     """Show a revision: what is proposed, what it should bring, how sure that is, and what came of it."""
@@ -53,10 +63,10 @@ def shown(
 
 @router.get("/{portfolio}/recommendations/{rec_id}/lines/{number}")
 def line(
-    request: Request, visitor: Viewer, rec_id: str, number: int, revision: Annotated[int | None, Query(ge=1)] = None
+    request: Request, visitor: Viewer, rec_id: str, number: int, revision: acts.RevisionAsked = None
 ) -> HTMLResponse:
     """Show what stands behind one line; as a part of the page where the page asks for it, else as a page."""
-    plan = _plan(visitor.premises, visitor.premises.record(rec_id, revision))
+    plan = acts.plan_of(visitor.premises, visitor.premises.record(rec_id, revision))
     row = next((row for row in plan.rows if row.number == number), None)
     if row is None:
         raise NotFound(f"{rec_id} has no budget with the number {number}")
@@ -66,7 +76,7 @@ def line(
 
 
 @router.get("/{portfolio}/recommendations/{rec_id}/lines.csv")
-def table(visitor: Viewer, rec_id: str, revision: Annotated[int | None, Query(ge=1)] = None) -> Response:
+def table(visitor: Viewer, rec_id: str, revision: acts.RevisionAsked = None) -> Response:
     """Return the lines as CSV."""
     plan = Plan(visitor.premises.record(rec_id, revision), {}, None, is_newest=True)
     return csv_file(f"{rec_id}.csv", _HEAD, [_cells(row) for row in plan.rows])
@@ -79,33 +89,25 @@ def approve(
     reason: Annotated[str, Form()] = "", password: Annotated[str, Form()] = "",
 ) -> Response:  # fmt: skip
     """Approve the chosen lines of exactly what was shown."""
-    premises = visitor.premises
-    record = premises.store.record(rec_id)
+    record = visitor.premises.store.record(rec_id)
     chosen = tuple(line or ())
-    plan = _plan(premises, record)
-    if not chosen:
-        return _page(request, visitor, record, {"trouble": "No line is chosen.", "chosen": chosen}, 422)
-    if (trouble := _unconfirmed(visitor, record, chosen, password)) is not None:
-        return _page(request, visitor, record, {"trouble": trouble, "chosen": chosen}, 403)
-    keys = plan.keys(chosen)
-    changing = [each.key for each in record.recommendation.decision.all_lines if each.changes]
-    lines = None if not record.approvals and set(keys) == set(changing) else keys
-    verdict = approval.Approve(visitor.user.name, plan_hash, lines, reason.strip())
-    return _settled(request, visitor, record, verdict, chosen)
+    facts = {"chosen": chosen, "reason": reason}
+    done = partial(acts.approve, visitor, record, plan_hash, chosen, reason, password)
+    return _done(request, visitor, rec_id, done, lambda after: _APPROVED[after.state], facts)
 
 
 @router.post("/{portfolio}/recommendations/{rec_id}/reject")
 def reject(request: Request, visitor: Approver, rec_id: str, reason: Annotated[str, Form()] = "") -> Response:
     """Reject a proposal, with a reason."""
-    record = visitor.premises.store.record(rec_id)
-    return _settled(request, visitor, record, approval.Reject(visitor.user.name, reason.strip()))
+    done = partial(acts.reject, visitor, visitor.premises.store.record(rec_id), reason)
+    return _done(request, visitor, rec_id, done, lambda _: "rejected", {"reason": reason})
 
 
 @router.post("/{portfolio}/recommendations/{rec_id}/revoke")
 def revoke(request: Request, visitor: Approver, rec_id: str, reason: Annotated[str, Form()] = "") -> Response:
     """Withdraw an approval of which nothing was written yet."""
-    record = visitor.premises.store.record(rec_id)
-    return _settled(request, visitor, record, approval.Revoke(visitor.user.name, reason.strip()))
+    done = partial(acts.revoke, visitor, visitor.premises.store.record(rec_id), reason)
+    return _done(request, visitor, rec_id, done, lambda _: "revoked", {"reason": reason})
 
 
 @router.post("/{portfolio}/recommendations/{rec_id}/edit")
@@ -118,112 +120,74 @@ async def edit(request: Request, visitor: Approver, rec_id: str) -> Response:
 @router.post("/{portfolio}/recommendations/{rec_id}/rollback")
 def rollback(request: Request, visitor: Approver, rec_id: str) -> Response:
     """Propose to restore what stood before."""
-    record = visitor.premises.store.record(rec_id)
-    try:
-        with visitor.premises.connected() as house:
-            child = writing.rollback(house, rec_id, visitor.user.name)
-    except (Refused, ConnectorError) as error:
-        return _page(request, visitor, record, {"trouble": redacted(str(error))}, 409)
-    return _go(visitor, child, "restoring")
+    done = partial(acts.rollback, visitor, visitor.premises.store.record(rec_id))
+    return _done(request, visitor, rec_id, done, lambda _: "restoring", {})
 
 
 def _edited(request: Request, visitor: Visitor, rec_id: str, typed: dict[str, str]) -> Response:
     record = visitor.premises.store.record(rec_id)
-    amounts, wrong = _amounts(record, typed)
     facts: dict[str, Any] = {"editing": True, "typed": typed}
-    if wrong:
-        return _page(request, visitor, record, facts | {"trouble": " ".join(wrong)}, 422)
-    if not amounts:
-        return _page(request, visitor, record, facts | {"trouble": "No amount was changed."}, 422)
-    try:
-        with visitor.premises.connected() as house:
-            edited = cycle.edit(house, rec_id, amounts, visitor.user.name)
-    except (Refused, GoalsError, ConnectorError, StateConflict) as error:
-        return _page(request, visitor, record, facts | {"trouble": redacted(str(error))}, 409)
-    return _go(visitor, edited, "edited")
+
+    def act() -> Record:
+        acts.same_plan(record, typed.get("plan_hash", record.recommendation.plan_hash))
+        return acts.edit(visitor, record, _amounts(record, typed))
+
+    return _done(request, visitor, rec_id, act, lambda _: "edited", facts)
 
 
-def _amounts(record: Record, typed: dict[str, str]) -> tuple[dict[BudgetKey, Money], list[str]]:
-    """The amounts that were typed and are others than those proposed, and what cannot be read."""
-    found: dict[BudgetKey, Money] = {}
+def _amounts(record: Record, typed: dict[str, str]) -> dict[BudgetKey, Money]:
+    """The amounts that were typed and are others than those proposed.
+
+    Raises:
+        Unclear: Some cannot be read; all of them are told.
+    """
+    found: list[tuple[BudgetKey, Money] | None] = []
     wrong = []
-    for number, each in enumerate(record.recommendation.decision.lines):
+    for number in range(len(record.recommendation.decision.lines)):
         text = typed.get(f"amount-{number}", "").strip()
-        if not text:
-            continue
         try:
-            amount = Money.of(text, each.current.currency)
-        except ValueError:
-            wrong.append(f"{each.name}: {text!r} is no amount. Write digits with a decimal point, such as 170.50.")
-            continue
-        if amount.micros < 0:
-            wrong.append(f"{each.name}: a budget cannot be below zero.")
-        elif amount != each.proposed:
-            found[each.key] = amount
-    return found, wrong
+            found += [acts.amount_of(record, number, text)] if text else []
+        except acts.Unclear as error:
+            wrong.append(str(error))
+    if wrong:
+        raise acts.Unclear(" ".join(wrong))
+    return dict(each for each in found if each is not None)
 
 
-def _settled(
-    request: Request, visitor: Visitor, record: Record, verdict: approval.Verdict, chosen: Sequence[int] = ()
-) -> Response:
+def _done(
+    request: Request, visitor: Visitor, rec_id: str, act: Callable[[], Record], said: Callable[[Record], str],
+    facts: dict[str, Any],
+) -> Response:  # fmt: skip
+    """Do it, and lead to what came of it; where it was refused, show the recommendation as it stands with the reason.
+
+    Args:
+        request: What was asked.
+        visitor: Who asks.
+        rec_id: The recommendation.
+        act: Does it.
+        said: The code of what is told then.
+        facts: What was typed, for the form.
+    """
     try:
-        after = cycle.settle(visitor.premises.house, record.recommendation.rec_id, verdict)
-    except (Refused, StateConflict) as error:
-        newest = visitor.premises.store.record(record.recommendation.rec_id)
-        facts = {"trouble": redacted(str(error)), "chosen": tuple(chosen), "reason": verdict.reason}
-        return _page(request, visitor, newest, facts, 409)
-    match verdict:
-        case approval.Approve():
-            code = "approved" if after.state is State.APPROVED else "second"
-        case approval.Reject():
-            code = "rejected"
-        case approval.Revoke():
-            code = "revoked"
-    return _go(visitor, after, code)
-
-
-def _unconfirmed(visitor: Visitor, record: Record, chosen: Sequence[int], password: str) -> str | None:
-    """Why the password must be given (again) for these lines; None where it need not."""
-    if not asks_again(visitor, record, chosen):
-        return None
-    if not password:
-        return "So much money asks for your password again."
-    if not matches(visitor.user.password, password):
-        visitor.premises.store.note_login_failure(visitor.user.name, visitor.now)
-        return "The password is not yours."
-    visitor.premises.store.confirm_session(visitor.session.secret_hash, visitor.now)
-    return None
-
-
-def asks_again(visitor: Visitor, record: Record, chosen: Sequence[int] | None = None) -> bool:
-    """Whether an approval of these lines (all by default) needs the password once more."""
-    above = visitor.premises.settings.web.confirm_above
-    if above is None or visitor.is_fresh:
-        return False
-    decision = record.recommendation.decision
-    lines = [each for n, each in enumerate(decision.all_lines) if each.changes and (chosen is None or n in chosen)]
-    return approval.moved(lines, decision.currency) > Money.of(above, decision.currency)
-
-
-def _plan(premises: Premises, record: Record) -> Plan:
-    newest = premises.record(record.recommendation.rec_id).recommendation.revision
-    return Plan(
-        record,
-        premises.pictures(record),
-        premises.before(record),
-        is_newest=record.recommendation.revision == newest,
-    )
+        after = act()
+    except Exception as error:
+        status = next((status for kind, status in _TOLD if isinstance(error, kind)), None)
+        if status is None:
+            raise
+        newest = visitor.premises.store.record(rec_id)
+        return _page(request, visitor, newest, facts | {"trouble": redacted(str(error))}, status)
+    return _go(visitor, after, said(after))
 
 
 def _page(request: Request, visitor: Visitor, record: Record, facts: dict[str, Any], status: int = 200) -> HTMLResponse:
     premises = visitor.premises
-    plan = _plan(premises, record)
+    plan = acts.plan_of(premises, record)
     known = {
         "plan": plan,
         "events": premises.events(record.recommendation.rec_id),
         "intents": premises.intents(record) if record.state in _SETTLED else (),
         "names": {line.key: line.name for line in plan.decision.all_lines},
-        "asks_again": asks_again(visitor, record),
+        "asks_again": acts.asks_again(visitor, record),
         "once": _always,
         "editing": False,
         "typed": {},

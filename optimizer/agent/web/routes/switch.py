@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from optimizer.agent.web import acts
 from optimizer.agent.web.gate import Approver, Viewer, Visitor
 from optimizer.agent.web.pages import page
-from optimizer.plan.office import Brake
 
 router = APIRouter(include_in_schema=False)
 
@@ -35,9 +35,8 @@ def switch(request: Request, visitor: Viewer) -> Response:
 
 def _thrown(request: Request, visitor: Visitor, reason: str, *, stops: bool) -> Response:
     try:
-        brake = Brake(stops, visitor.now, visitor.user.name, reason.strip())
-    except ValueError as error:
-        facts = {"throws": visitor.premises.store.brakes()[::-1], "trouble": f"{error}."}
+        acts.throw_switch(visitor, reason, stops=stops)
+    except acts.Unclear as error:
+        facts = {"throws": visitor.premises.store.brakes()[::-1], "trouble": str(error)}
         return page(request, visitor.premises, "switch.html", facts, visitor=visitor, status=422)
-    visitor.premises.store.throw_brake(brake)
     return RedirectResponse(f"/{visitor.premises.slug}/?said={'paused' if stops else 'resumed'}", 303)

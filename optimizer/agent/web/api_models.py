@@ -1,0 +1,721 @@
+"""What the JSON API tells: thin over the records, with every amount of money as exact decimal text.
+
+Estimates (effects, intervals, rates) are numbers in the unit that stands beside them; they are beliefs, and no amounts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from connectors.contract import AdKey, BudgetKey, EntityStatus
+from connectors.money import MICROS, Money, exponent
+from optimizer.agent.web.days import Day
+from optimizer.agent.web.pacing import Pace
+from optimizer.agent.web.plans import AdRow, Plan, Row
+from optimizer.decide import Picture
+from optimizer.plan.audit import Entry
+from optimizer.plan.circuit import Circuit
+from optimizer.plan.doubts import Doubt
+from optimizer.plan.office import Brake, JobRun, Lease, Outcome
+from optimizer.plan.people import Role
+from optimizer.plan.recommendation import (
+    AdIntent,
+    ArmShare,
+    Binding,
+    BudgetIntent,
+    Effect,
+    Explanation,
+    Finding,
+    Intent,
+    IntentState,
+    Objective,
+    State,
+    Turn,
+)
+from optimizer.plan.snapshot import Freshness
+
+LONGEST_REASON: Final = 2_000
+"""Signs of a reason, at most."""
+
+DecimalText = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]{1,6})?$", examples=["170.50"])]
+"""An amount in major units, exact."""
+
+Reason = Annotated[
+    str, Field(max_length=LONGEST_REASON, pattern=r"^[^\x00]*$", description="Why; it is kept in the history.")
+]
+PlanHash = Annotated[
+    str, Field(pattern=r"^[0-9a-f]{64}$", description="The `plan_hash` of what was looked at; another plan is refused.")
+]
+
+
+class Told(BaseModel):
+    """A value of the API."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Problem(Told):
+    """Why something was not done."""
+
+    code: str = Field(description="Stable, such as `not-found` or `hash-mismatch`.")
+    message: str = Field(description="In words, with the mend where there is one.")
+
+
+class Error(Told):
+    """What is answered in place of what was asked for."""
+
+    error: Problem
+
+
+class Amount(Told):
+    """An exact amount of money."""
+
+    amount: DecimalText = Field(description="Major units, as decimal text.")
+    micros: int = Field(description="The same in millionths of the major unit.")
+    currency: str = Field(description="ISO 4217.", examples=["EUR"])
+
+    @classmethod
+    def of(cls, money: Money) -> Amount:
+        """Tell an amount."""
+        return cls(amount=decimal_text(money), micros=money.micros, currency=money.currency)
+
+
+class Me(Told):
+    """Who asks."""
+
+    name: str
+    role: Role = Field(description="The lesser of the user's role and the token's.")
+    portfolio: str = Field(description="As it stands in addresses.")
+    token: str | None = Field(description="The token's label; null for a browser's session.")
+    until: datetime = Field(description="When the token or session ends.")
+
+
+class Headline(Told):
+    """A revision at a glance."""
+
+    rec_id: str
+    revision: int
+    parent_id: str | None = Field(description="The recommendation that it rolls back.")
+    state: State
+    as_of: date = Field(description="The first day that it plans.")
+    created_at: datetime
+    valid_until: datetime = Field(description="It can be approved and written until then.")
+    author: str
+    plan_hash: str = Field(description="SHA-256 of its content; an approval or edit names it.")
+    unit: str = Field(description="What `total` and all effects are counted in, such as `conversions a day`.")
+    total: Effect
+    budgets_changed: int
+    ads_switched: int
+    moved: Amount = Field(description="What changes hands a day, as the threshold of a second approver counts it.")
+    approvals: list[str]
+    approved_by: str | None = Field(description="Who gave the approval that was enough.")
+
+
+class Backing(Told):
+    """How much data stands behind a line."""
+
+    days: int
+    conversions: float
+    spend: Amount
+    thin: bool
+    words: str
+
+
+class BudgetLine(Told):
+    """One budget, current -> proposed."""
+
+    number: int = Field(description="Its place in the plan, by which approvals and edits name it.")
+    key: BudgetKey
+    name: str
+    channel: str
+    changes: bool
+    current: Amount
+    proposed: Amount
+    effect: Effect
+    bindings: list[Binding]
+    evidence: Backing
+    reason: str
+    turn: Turn | None = Field(description="What would change the advice.")
+    fixed: bool = Field(description="Whether a person set its amount.")
+    approved: bool
+
+
+class AdSwitchLine(Told):
+    """One ad to be paused or resumed."""
+
+    number: int = Field(description="It goes on from those of the budgets.")
+    key: AdKey
+    budget: BudgetKey
+    name: str
+    changes: bool
+    current: EntityStatus
+    proposed: EntityStatus
+    moved: Amount
+    share_now: float
+    share: float
+    p_best: float
+    effect: Effect | None
+    evidence: Backing
+    reason: str
+    approved: bool
+
+
+class BudgetWrite(Told):
+    """One write of a budget."""
+
+    budget: BudgetKey
+    before: Amount
+    after: Amount
+    state: IntentState
+    attempts: int
+    request_id: str
+    note: str
+    updated_at: datetime | None
+
+
+class AdWrite(Told):
+    """One write of an ad's status."""
+
+    ad: AdKey
+    before: EntityStatus
+    after: EntityStatus
+    state: IntentState
+    attempts: int
+    request_id: str
+    note: str
+    updated_at: datetime | None
+
+
+class Detail(Headline):
+    """A revision with its lines, what was noticed, and what came of it."""
+
+    objective: Objective
+    currency: str
+    time_zone: str
+    expected_now: float
+    expected_then: float
+    newest: bool = Field(description="False where a newer revision stands.")
+    lines: list[BudgetLine]
+    ads: list[AdSwitchLine]
+    findings: list[Finding] = Field(description="Of guards and checks, worst first.")
+    bindings: list[Binding] = Field(description="What holds the whole plan back.")
+    why: list[str] = Field(description="Why the plan as a whole is what it is.")
+    writes: list[BudgetWrite | AdWrite] = Field(description="In the order of writing; empty before it is written.")
+
+
+class Recommendations(Told):
+    """The newest recommendations, the newest first."""
+
+    recommendations: list[Headline]
+
+
+class Point(Told):
+    """What the budget would bring at one amount a day."""
+
+    budget: DecimalText
+    mean: float
+    low95: float
+    low80: float
+    high80: float
+    high95: float
+
+
+class LineDay(Told):
+    """One day of a budget as it was seen; null where no row tells."""
+
+    day: date
+    spend: DecimalText | None
+    conversions: float | None = Field(description="As reported by then.")
+    matured: float | None = Field(description="As they would stand once all are reported.")
+    value: DecimalText | None
+
+
+class LineDetail(Told):
+    """What stands behind one line; no curve and no days where nothing was decided, as in a rollback."""
+
+    line: BudgetLine
+    unit: str
+    currency: str
+    curve: list[Point]
+    days: list[LineDay]
+
+
+class Arm(Told):
+    """What is believed of one ad, and the share of its budget that it deserves."""
+
+    arm_id: str
+    name: str
+    share_now: float
+    share: float
+    p_best: float
+    rate: float
+    low90: float
+    high90: float
+    metric: str
+    enough: bool = Field(description="False while the evidence is too thin.")
+    worn: str | None
+
+
+class Board(Told):
+    """The ads of one budget, those that deserve most first."""
+
+    budget: BudgetKey
+    name: str
+    arms: list[Arm]
+
+
+class Boards(Told):
+    """Leaderboards of the newest plan that has any."""
+
+    rec_id: str | None
+    as_of: date | None
+    boards: list[Board]
+
+
+class PaceDay(Told):
+    """One day of the month, cumulative."""
+
+    day: date
+    planned: DecimalText
+    spent: DecimalText | None = Field(description="Null for days to come.")
+    low: DecimalText = Field(description="10th percentile of the cumulative spend.")
+    middle: DecimalText
+    high: DecimalText = Field(description="90th percentile.")
+
+
+class Pacing(Told):
+    """The month so far and how it would end; without days where nothing is known of it."""
+
+    currency: str
+    days: list[PaceDay]
+    over: float | None = Field(description="Probability that the month ends above what is planned.")
+
+
+class Fresh(Told):
+    """The last day for which an account has rows."""
+
+    connector: str
+    account_id: str
+    last_day: date | None
+    stale: bool = Field(description="Whether it is older than `freshness_days` allows.")
+
+
+class Doubtful(Told):
+    """One reason not to believe what was read."""
+
+    code: str
+    connector: str
+    account_id: str
+    words: str
+    mend: str
+    since: datetime
+
+
+class Resting(Told):
+    """An account that is called no more for a while, since it failed too often."""
+
+    subject: str
+    failures: int
+    until: datetime | None
+    why: str
+
+
+class Job(Told):
+    """The newest run of one of the agent's jobs."""
+
+    job: str
+    due_at: datetime
+    outcome: Outcome
+    attempt: int
+    started_at: datetime
+    ended_at: datetime | None
+    words: str
+
+
+class Leader(Told):
+    """The process that may write."""
+
+    holder: str
+    until: datetime
+
+
+class LastDay(Told):
+    """Sums of all budgets over one day; null where no row tells."""
+
+    day: date
+    spend: DecimalText | None
+    conversions: float | None
+    value: DecimalText | None
+    planned: DecimalText | None
+
+
+class Switch(Told):
+    """The kill switch."""
+
+    on: bool = Field(description="Whether no write may be sent.")
+    at: datetime | None = Field(description="When it was thrown last; null if never.")
+    actor: str | None
+    reason: str | None
+
+
+class Status(Told):
+    """How things stand."""
+
+    now: datetime
+    currency: str
+    time_zone: str
+    switch: Switch
+    leader: Leader | None
+    waiting: list[str] = Field(description="Recommendations that wait for a decision, by id, the newest first.")
+    open_writes: int
+    freshness: list[Fresh]
+    doubts: list[Doubtful]
+    resting: list[Resting]
+    jobs: list[Job]
+    last_days: list[LastDay] = Field(description="Of the last four weeks.")
+
+
+class HistoryEntry(Told):
+    """One entry of the chained history."""
+
+    number: int
+    at: datetime
+    rec_id: str
+    revision: int
+    actor: str
+    action: str
+    detail: str
+    previous: str
+    hash: str
+
+
+class History(Told):
+    """Some entries, oldest first."""
+
+    entries: list[HistoryEntry]
+    next: int | None = Field(description="`after` of the next page; null where this is the last.")
+
+
+class Approval(BaseModel):
+    """An approval of exactly what was looked at."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    plan_hash: PlanHash
+    lines: list[Annotated[int, Field(ge=0)]] | None = Field(
+        None, description="The numbers of the lines; null or left out for all that the plan changes."
+    )
+    reason: Reason = ""
+
+
+class Because(BaseModel):
+    """A reason."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Reason = ""
+
+
+class Grounds(BaseModel):
+    """A reason that is needed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[
+        str,
+        Field(
+            max_length=LONGEST_REASON,
+            pattern=r"^[^\x00]*[^\x00\s][^\x00]*$",
+            description="Why; it is kept in the history, and is not blank.",
+        ),
+    ]
+
+
+class Setting(BaseModel):
+    """What one budget is set to."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    number: Annotated[int, Field(ge=0, description="The line's.")]
+    amount: Annotated[str, Field(pattern=r"^[0-9]{1,18}(\.[0-9]{1,6})?$", description="Major units a day, as text.")]
+
+
+class Edit(BaseModel):
+    """Amounts that are fixed by hand; the rest is solved anew around them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    plan_hash: PlanHash
+    lines: Annotated[list[Setting], Field(min_length=1)]
+
+
+def decimal_text(money: Money) -> str:
+    """Return an amount as decimal text, with the currency's digits or as many more as it has."""
+    whole, _, rest = f"{money.amount:f}".partition(".")
+    digits = rest.rstrip("0").ljust(exponent(money.currency), "0")
+    return f"{whole}.{digits}" if digits else whole
+
+
+def units_text(units: float, currency: str) -> str:
+    """Return currency units that were summed or drawn as decimal text, rounded to the micro."""
+    return decimal_text(_money(units, currency))
+
+
+def headline(plan: Plan) -> Headline:
+    """Tell a revision at a glance."""
+    return Headline(**_headline(plan))
+
+
+def detail(plan: Plan, intents: Sequence[Intent]) -> Detail:
+    """Tell a whole revision."""
+    told = plan.decision
+    return Detail(
+        **_headline(plan),
+        objective=told.objective,
+        currency=told.currency,
+        time_zone=told.time_zone,
+        expected_now=told.expected_now,
+        expected_then=told.expected_then,
+        newest=plan.is_newest,
+        lines=[line(row) for row in plan.rows],
+        ads=[_ad(row) for row in plan.ads],
+        findings=list(told.findings),
+        bindings=list(told.bindings),
+        why=_why(told.explanation),
+        writes=[_write(intent) for intent in intents],
+    )
+
+
+def line(row: Row) -> BudgetLine:
+    """Tell one budget's line."""
+    told = row.line
+    return BudgetLine(
+        number=row.number,
+        key=told.key,
+        name=told.name,
+        channel=told.channel,
+        changes=told.changes,
+        current=Amount.of(told.current),
+        proposed=Amount.of(told.proposed),
+        effect=told.effect,
+        bindings=list(told.bindings),
+        evidence=_backing(row, told.current.currency),
+        reason=told.reason,
+        turn=told.turn,
+        fixed=row.fixed,
+        approved=row.approved,
+    )
+
+
+def line_detail(plan: Plan, row: Row) -> LineDetail:
+    """Tell what stands behind one line."""
+    picture, currency = row.picture, plan.decision.currency
+    return LineDetail(
+        line=line(row),
+        unit=plan.decision.unit,
+        currency=currency,
+        curve=[] if picture is None else _curve(picture, currency),
+        days=[] if picture is None else _days(picture, currency),
+    )
+
+
+def arm(told: ArmShare) -> Arm:
+    """Tell what is believed of an ad."""
+    return Arm(
+        arm_id=told.arm_id, name=told.name, share_now=told.share_now, share=told.share, p_best=told.p_best,
+        rate=told.rate, low90=told.low90, high90=told.high90, metric=told.metric, enough=told.enough, worn=told.worn,
+    )  # fmt: skip
+
+
+def pacing(pace: Pace | None, currency: str) -> Pacing:
+    """Tell how the month goes."""
+    if pace is None:
+        return Pacing(currency=currency, days=[], over=None)
+    days = [
+        PaceDay(
+            day=day,
+            planned=units_text(pace.planned[n], currency),
+            spent=units_text(pace.spent[n], currency) if n < pace.known else None,
+            low=units_text(pace.low[n], currency),
+            middle=units_text(pace.middle[n], currency),
+            high=units_text(pace.high[n], currency),
+        )
+        for n, day in enumerate(pace.month)
+    ]
+    return Pacing(currency=currency, days=days, over=pace.over)
+
+
+def fresh(told: Freshness, stale_before: date) -> Fresh:
+    """Tell how old an account's data are."""
+    stale = told.last_day is None or told.last_day < stale_before
+    return Fresh(connector=told.connector, account_id=told.account_id, last_day=told.last_day, stale=stale)
+
+
+def job(run: JobRun) -> Job:
+    """Tell a run."""
+    return Job(
+        job=run.job, due_at=run.due_at, outcome=run.outcome, attempt=run.attempt, started_at=run.started_at,
+        ended_at=run.ended_at, words=run.words,
+    )  # fmt: skip
+
+
+def doubtful(told: Doubt) -> Doubtful:
+    """Tell a doubt."""
+    return Doubtful(
+        code=told.code, connector=told.connector, account_id=told.account_id, words=told.words, mend=told.mend,
+        since=told.since,
+    )  # fmt: skip
+
+
+def resting(told: Circuit) -> Resting:
+    """Tell of an account that is not called."""
+    return Resting(subject=told.subject, failures=told.failures, until=told.until, why=told.why)
+
+
+def leader(lease: Lease | None, now: datetime) -> Leader | None:
+    """Tell who may write; None where nobody leads."""
+    return None if lease is None or lease.until <= now else Leader(holder=lease.holder, until=lease.until)
+
+
+def last_day(day: Day, currency: str) -> LastDay:
+    """Tell the sums of a day."""
+    return LastDay(
+        day=day.day,
+        spend=_units(day.spend, currency),
+        conversions=_number(day.conversions),
+        value=_units(day.value, currency),
+        planned=_units(day.planned, currency),
+    )
+
+
+def switch(brake: Brake | None) -> Switch:
+    """Tell the newest throw of the kill switch."""
+    if brake is None:
+        return Switch(on=False, at=None, actor=None, reason=None)
+    return Switch(on=brake.on, at=brake.at, actor=brake.actor, reason=brake.reason)
+
+
+def entry(told: Entry) -> HistoryEntry:
+    """Tell an entry of the history."""
+    event = told.event
+    return HistoryEntry(
+        number=told.number, at=event.at, rec_id=event.rec_id, revision=event.revision, actor=event.actor,
+        action=event.action, detail=event.detail, previous=told.previous, hash=told.hash,
+    )  # fmt: skip
+
+
+def _headline(plan: Plan) -> dict[str, object]:
+    made, told, record = plan.record.recommendation, plan.decision, plan.record
+    return {
+        "rec_id": made.rec_id,
+        "revision": made.revision,
+        "parent_id": made.parent_id,
+        "state": record.state,
+        "as_of": told.as_of,
+        "created_at": made.created_at,
+        "valid_until": made.valid_until,
+        "author": made.author,
+        "plan_hash": made.plan_hash,
+        "unit": told.unit,
+        "total": told.total,
+        "budgets_changed": sum(each.changes for each in told.lines),
+        "ads_switched": sum(each.changes for each in told.ads),
+        "moved": Amount.of(plan.moved),
+        "approvals": list(record.approvals),
+        "approved_by": record.approved_by,
+    }
+
+
+def _ad(row: AdRow) -> AdSwitchLine:
+    told = row.line
+    return AdSwitchLine(
+        number=row.number,
+        key=told.key,
+        budget=told.target,
+        name=told.name,
+        changes=told.changes,
+        current=told.current,
+        proposed=told.proposed,
+        moved=Amount.of(told.moved),
+        share_now=told.share_now,
+        share=told.share,
+        p_best=told.p_best,
+        effect=told.effect,
+        evidence=_backing(row, told.moved.currency),
+        reason=told.reason,
+        approved=row.approved,
+    )
+
+
+def _backing(row: Row | AdRow, currency: str) -> Backing:
+    told = row.line.evidence
+    return Backing(
+        days=told.days,
+        conversions=told.conversions,
+        spend=Amount.of(_money(told.spend, currency)),
+        thin=told.thin,
+        words=told.words,
+    )
+
+
+def _why(told: Explanation | None) -> list[str]:
+    if told is None:
+        return []
+    parts = (*told.shifts, told.unspent, told.more, told.declined)
+    return [part.words for part in parts if part is not None]
+
+
+def _write(told: Intent) -> BudgetWrite | AdWrite:
+    match told:
+        case BudgetIntent():
+            return BudgetWrite(
+                budget=told.key, before=Amount.of(told.base), after=Amount.of(told.target), state=told.state,
+                attempts=told.attempts, request_id=told.request_id, note=told.note, updated_at=told.updated_at,
+            )  # fmt: skip
+        case AdIntent():
+            return AdWrite(
+                ad=told.key, before=told.base, after=told.target, state=told.state, attempts=told.attempts,
+                request_id=told.request_id, note=told.note, updated_at=told.updated_at,
+            )  # fmt: skip
+
+
+def _curve(picture: Picture, currency: str) -> list[Point]:
+    drawn = picture.curve
+    columns = (drawn.budget, drawn.mean, drawn.low95, drawn.low80, drawn.high80, drawn.high95)
+    return [
+        Point(budget=units_text(budget, currency), mean=mean, low95=low95, low80=low80, high80=high80, high95=high95)
+        for budget, mean, low95, low80, high80, high95 in zip(*(each.tolist() for each in columns), strict=True)
+    ]
+
+
+def _days(picture: Picture, currency: str) -> list[LineDay]:
+    seen = picture.seen
+    columns = (seen.spend, seen.conversions, seen.matured, seen.value)
+    return [
+        LineDay(
+            day=day,
+            spend=_units(spend, currency),
+            conversions=_number(conversions),
+            matured=_number(matured),
+            value=_units(value, currency),
+        )
+        for day, spend, conversions, matured, value in zip(seen.days, *(each.tolist() for each in columns), strict=True)
+    ]
+
+
+def _units(units: float, currency: str) -> str | None:
+    return units_text(units, currency) if math.isfinite(units) else None
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _money(units: float, currency: str) -> Money:
+    return Money(int((Decimal(float(units)) * MICROS).to_integral_value()), currency)

@@ -1,0 +1,90 @@
+"""What programs may read of a portfolio; the JSON API and the MCP server tell the same."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Final
+
+import numpy as np
+
+from optimizer.agent.standing import newest_runs
+from optimizer.agent.web import acts
+from optimizer.agent.web import api_models as models
+from optimizer.agent.web.days import days
+from optimizer.agent.web.pacing import pace
+from optimizer.agent.web.plans import Plan
+from optimizer.agent.web.premises import Premises
+from optimizer.plan.recommendation import Record, State
+from optimizer.ports import NotFound
+
+_WEEKS: Final = 4
+
+
+def status(premises: Premises, now: datetime) -> models.Status:
+    """Tell what waits, how fresh the data are, what is in doubt, and what the agent did last."""
+    store, seen = premises.store, premises.seen()
+    stale_before = seen.today - timedelta(days=1 + premises.settings.guardrails.freshness_days)
+    return models.Status(
+        now=now,
+        currency=seen.currency,
+        time_zone=premises.settings.portfolio.time_zone,
+        switch=models.switch(store.brake()),
+        leader=models.leader(store.leader(), now),
+        waiting=[each.recommendation.rec_id for each in premises.records() if each.state is State.PROPOSED],
+        open_writes=len(store.open_intents()),
+        freshness=[models.fresh(each, stale_before) for each in seen.freshness],
+        doubts=[models.doubtful(each) for each in store.doubts(now)],
+        resting=[models.resting(each) for each in store.circuits() if each.is_open],
+        jobs=[models.job(run) for run in newest_runs(store)],
+        last_days=[models.last_day(day, seen.currency) for day in days(seen, 7 * _WEEKS)],
+    )
+
+
+def recommendations(premises: Premises, states: frozenset[State], limit: int) -> models.Recommendations:
+    """Tell the newest recommendations in these states, the newest first, each by its newest revision."""
+    found = premises.store.records(states, limit)
+    told = [models.headline(Plan(record, {}, None, is_newest=True)) for record in found]
+    return models.Recommendations(recommendations=told)
+
+
+def detail(premises: Premises, record: Record) -> models.Detail:
+    """Tell a whole revision, with what was written of it."""
+    return models.detail(acts.plan_of(premises, record), premises.intents(record))
+
+
+def line(premises: Premises, rec_id: str, number: int, revision: int | None) -> models.LineDetail:
+    """Tell what stands behind one budget's line.
+
+    Raises:
+        NotFound: There is no such recommendation, revision or budget.
+    """
+    plan = acts.plan_of(premises, premises.record(rec_id, revision))
+    row = next((row for row in plan.rows if row.number == number), None)
+    if row is None:
+        raise NotFound(f"{rec_id} has no budget with the number {number}")
+    return models.line_detail(plan, row)
+
+
+def boards(premises: Premises) -> models.Boards:
+    """Tell what is believed of the ads, as the newest plan that has any believed it."""
+    newest = next((each for each in premises.records() if each.recommendation.decision.arms), None)
+    if newest is None:
+        return models.Boards(rec_id=None, as_of=None, boards=[])
+    told = newest.recommendation.decision
+    names = {each.key: each.name for each in told.lines}
+    ordered = sorted(told.arms, key=lambda arm: (str(arm.key), -arm.share))
+    return models.Boards(
+        rec_id=newest.recommendation.rec_id,
+        as_of=told.as_of,
+        boards=[
+            models.Board(budget=key, name=names.get(key, str(key)), arms=[models.arm(each) for each in members])
+            for key, members in groupby(ordered, lambda arm: arm.key)
+        ],
+    )
+
+
+def pacing(premises: Premises) -> models.Pacing:
+    """Tell the month: planned, spent, and how it would end; the same all day long."""
+    seen = premises.seen()
+    return models.pacing(pace(seen, np.random.default_rng(seen.today.toordinal())), seen.currency)
