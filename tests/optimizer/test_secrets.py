@@ -148,7 +148,7 @@ def test_a_name_that_speaks_of_authors_tells_of_no_secret(name: str, secret: boo
 
 def test_the_breaker_of_an_account_keeps_no_secret(known: str) -> None:
     store, clock = MemoryStore(), SetClock(datetime(2026, 3, 1, tzinfo=UTC))
-    Breakers(store, clock, Fuse(1)).tell("shop", Stop(f"401 for {known}"))
+    Breakers(store, clock, Fuse(1)).tell("shop", "budgets", Stop(f"401 for {known}"))
     (circuit,) = store.circuits()
-    assert circuit.why == "401 for ***"
+    assert circuit.why == "budgets: 401 for ***"
     assert "401 for ***" in store.audit()[0].event.detail

@@ -183,7 +183,7 @@ def report(
     out: Annotated[Path, typer.Option(help="The file; one that is there is replaced.")] = Path("report.html"),
     json: Json = False,
 ) -> None:
-    """Write a recommendation as one HTML file, with curves, writes and history: to mail, to keep, to print."""
+    """Write a recommendation as one HTML file. It has curves, writes and history: to mail, to keep, to print."""
     _act("report", rec=rec, config=config, out=out, json=json)
 
 
@@ -347,13 +347,13 @@ def web(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Serve the page alone, where `outlay run` does not: people decide, and nothing is written until the agent runs."""
+    """Serve the page alone. People decide; nothing is written until `outlay run` runs."""
     _act("web", configs=config or [_CONFIG], json=json)
 
 
 @app.command()
 def mcp(config: Config = _CONFIG, json: Json = False) -> None:
-    """Serve an assistant (MCP) on standard input and output: it reads and proposes, and approves nothing."""
+    """Serve an assistant (MCP). On standard input and output it reads and proposes, and approves nothing."""
     _act("mcp", config=config, json=json)
 
 
