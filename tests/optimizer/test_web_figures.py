@@ -80,6 +80,14 @@ def test_the_fan_holds_what_days_like_those_before_may_bring() -> None:
     assert found.over == 0.0  # no day of theirs spent more than its budget
 
 
+def test_where_the_budgets_of_a_day_are_not_known_its_spend_is_held_against_the_current_ones() -> None:
+    rng = np.random.default_rng(2)
+    known = of_days(list(rng.uniform(40.0, 60.0, size=41)), [float("nan")] * 40 + [50.0], date(2026, 2, 11))
+    found = pace(known, np.random.default_rng(1))
+    assert found is not None
+    assert found.high[-1] - found.low[-1] > 0.01 * found.middle[-1]  # one day alone would seem sure
+
+
 def test_a_month_of_which_nothing_is_known_has_no_pace() -> None:
     nan = float("nan")
     assert pace(of_days([nan] * 5, [nan] * 5, date(2026, 2, 6)), np.random.default_rng(1)) is None

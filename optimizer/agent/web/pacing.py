@@ -55,8 +55,8 @@ def pace(snapshot: Snapshot, rng: np.random.Generator) -> Pace | None:
     length = calendar.monthrange(first.year, first.month)[1]
     month = tuple(first + timedelta(days=n) for n in range(length))
     lately = days(snapshot, snapshot.panel.days).all
-    share = _shares(lately[-_LEARNT:])
     current = float(snapshot.current.sum())
+    share = _shares(lately[-_LEARNT:], current)
     if not share.size or not current:
         return None
     last = max((day.day for day in lately if day.is_told), default=first)
@@ -71,6 +71,7 @@ def pace(snapshot: Snapshot, rng: np.random.Generator) -> Pace | None:
     return Pace(month, len(over), planned, spent, low, middle, high, float((paths[:, -1] > planned[-1]).mean()))
 
 
-def _shares(lately: tuple[Day, ...]) -> FloatArray:
-    """What share of the budgets each day spent, of days that tell both (nan is not above 0)."""
-    return np.array([day.spend / day.planned for day in lately if day.is_told and day.planned > 0])
+def _shares(lately: tuple[Day, ...], current: float) -> FloatArray:
+    """What share of the budgets each day spent; of the current ones where those of the day are not known."""
+    planned = [current if math.isnan(day.planned) else day.planned for day in lately]
+    return np.array([day.spend / of for day, of in zip(lately, planned, strict=True) if day.is_told and of > 0])
