@@ -28,6 +28,7 @@ _KEPT_RECORDS: Final = 64
 _KEPT_PICTURES: Final = 4  # of 300 budgets each a megabyte or so
 _KEPT_PARTS: Final = 16  # of 300 budgets each a few hundred kilobytes
 _LISTED: Final = 200
+_READ_MINUTES: Final = 10  # to read a million rows keeps readers waiting, and new ones come a few times a day
 
 
 class Premises:
@@ -127,9 +128,9 @@ class Premises:
         )
 
     def seen(self) -> Snapshot:
-        """Return what is known of the portfolio now; read anew with each minute and each step of the history."""
-        now = self._clock.now()
-        return self._seen(self.entries, now.strftime("%Y-%m-%d %H:%M"), self.house.today())
+        """Return what is known of the portfolio; read anew with each step of the history, and after ten minutes."""
+        minute = int(self._clock.now().timestamp()) // 60
+        return self._seen(self.entries, minute // _READ_MINUTES, self.house.today())
 
     @property
     def entries(self) -> int:
@@ -142,7 +143,7 @@ class Premises:
     def _read_records(self, _entries: int) -> tuple[Record, ...]:
         return self.store.records(limit=_LISTED)
 
-    def _look(self, _entries: int, _minute: str, today: date) -> Snapshot:
+    def _look(self, _entries: int, _tenth: int, today: date) -> Snapshot:
         house = self.house
         query = SnapshotQuery(self._clock.now(), today, house.history_days, house.goals.currency, house.time_zone)
         return self.store.snapshot(query)
