@@ -39,6 +39,8 @@ _THREADS: Final = 16  # looks at a time, beside those that wait for long
 _KEEPERS: Final = 4  # threads that renew leases; long looks must not keep them waiting
 _KEEP_SECONDS: Final = 10.0
 _ANOTHER: Final = "Mend: set another [web] listen, or an empty text for no page"
+_GLANCE: Final = 0.2  # seconds between two glances at whether all desks have looked
+_GLANCES: Final = 50
 _BREATH: Final = 5.0  # seconds between two signs of life to a watchdog
 _LOOKS_A_SECOND: Final = 50.0
 """Over all portfolios: a look at an idle one costs milliseconds, so that with more of them each looks less often."""
@@ -90,6 +92,7 @@ def _serve(desks: Sequence[Desk], table: DaemonTable, clock: _Clock, stop: Event
         scheduler.start()
         _LOG.info("started", portfolios=[desk.name for desk in desks])
         _notify("READY=1")
+        _first_looks(desks, stop)
         with _page(desks, clock):
             while not stop.wait(_BREATH):
                 if not at_a_stand(desks, clock.now()):
@@ -190,6 +193,13 @@ def _listening(address: str, desks: Sequence[Desk], clock: _Clock) -> Iterator[N
         yield
     finally:
         door.close()
+
+
+def _first_looks(desks: Sequence[Desk], stop: Event) -> None:
+    """Wait for the first looks, but not for long: to load the page beside them would keep them from writing."""
+    for _ in range(_GLANCES):
+        if all(desk.seen.at for desk in desks) or stop.wait(_GLANCE):
+            return
 
 
 @contextmanager
