@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-import httpx
 import stamina
 
 from optimizer.ports import Clock, NotTold
@@ -105,6 +104,8 @@ class Webhooks:
             raise NotTold(missing, "[[webhooks]]")
 
     def _posted(self, number: int, hook: Hook, message: Message) -> bool:
+        import httpx  # noqa: PLC0415 - slow to load, and an agent that was started anew writes first
+
         body = message.body(self._portfolio)
         try:
             for attempt in stamina.retry_context(
