@@ -100,6 +100,12 @@ Measure = Annotated[
     str,
     typer.Option(metavar="METRIC", help="ctr, conversion-rate, conversions-per-impression or revenue-per-impression."),
 ]
+Configs = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--config", "-c", envvar="OUTLAY_CONFIG", help="A settings file, or a folder of such; may be repeated."
+    ),
+]
 Name = Annotated[str, typer.Argument(help="Of a user, in any case.")]
 Label = Annotated[str, typer.Option(help="What the token is for; each user has a label once.")]
 InRole = Annotated[str, typer.Option("--role", help="viewer, approver or admin.")]
@@ -321,12 +327,7 @@ def refit(
 
 @app.command()
 def run(
-    config: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--config", "-c", envvar="OUTLAY_CONFIG", help="A settings file, or a folder of such; may be repeated."
-        ),
-    ] = None,
+    config: Configs = None,
     json: Json = False,
 ) -> None:
     """Run the agent until SIGTERM or Ctrl-C. It writes what people approve.
@@ -339,12 +340,7 @@ def run(
 
 @app.command()
 def web(
-    config: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--config", "-c", envvar="OUTLAY_CONFIG", help="A settings file, or a folder of such; may be repeated."
-        ),
-    ] = None,
+    config: Configs = None,
     json: Json = False,
 ) -> None:
     """Serve the page alone. People decide; nothing is written until `outlay run` runs."""
