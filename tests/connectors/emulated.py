@@ -6,6 +6,7 @@ derives from `EmulatedConformance`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -24,7 +25,7 @@ from simulations.scenarios import named
 START = date(2025, 3, 20)  # the clocks change within the period
 
 
-class Platform:
+class Platform(ABC):
     """One emulator over a small market, with the connectors that speak to it; all is closed at the end.
 
     A subclass says `kind`, `conversion`, and how it is `served` and `told`; `by_ad` is whether rows name ads, `since`
@@ -44,14 +45,17 @@ class Platform:
         self.server = self.served(Setup(self.account, self.faults), shape)
         self.folder, self.open = folder, []
 
+    @abstractmethod
     def served(self, setup: Setup, shape: Any) -> Any:
-        raise NotImplementedError
+        """Start the platform's emulator."""
 
+    @abstractmethod
     def told(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """The connector's settings."""
 
+    @abstractmethod
     def build(self, context: BuildContext) -> Any:
-        raise NotImplementedError
+        """Make a connector of settings."""
 
     def connector(self, **options: Any) -> Any:
         told = {**self.told(), **options}
