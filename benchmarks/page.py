@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import signal
 import socket
@@ -40,6 +39,7 @@ from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where bandits.py hides the package
 
+from benchmarks._bars import below, ended
 from optimizer.agent import cycle, passwords
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.clock import SystemClock
@@ -78,20 +78,6 @@ class Size:
     days: int
     paints: int
     seconds: float
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A figure and what it must stay below."""
-
-    name: str
-    value: float
-    bar: float
-
-    @property
-    def holds(self) -> bool:
-        """Whether the figure is within its bar."""
-        return self.value < self.bar
 
 
 @dataclass(frozen=True)
@@ -256,14 +242,13 @@ def main() -> None:
     size = Size(days=110, paints=5, seconds=10.0) if quick else Size(days=371, paints=15, seconds=60.0)
     print(f"seed {SEED}, {size.days} days, {date.today():%Y-%m-%d}, load {os.getloadavg()[0]:.0f}")  # noqa: DTZ011
     with tempfile.TemporaryDirectory(prefix="outlay-bench-") as name, site(Path(name), size) as here:
-        bars = [Bar("recommendation_bytes_gzipped", weigh(here), 400_000.0)]
+        bars = [below("recommendation, bytes gzipped", weigh(here), 400_000.0)]
         if (painted := paint(here, size.paints)) is not None:
-            bars.append(Bar("first_contentful_paint_seconds", painted, 1.0))
-        bars.append(Bar("p95_seconds_of_50_readers", float(np.quantile(crowd(here, size.seconds), 0.95)), 0.15))
-    print(json.dumps({"bars": [
-        {"name": bar.name, "value": round(bar.value, 3), "bar": bar.bar, "holds": bar.holds} for bar in bars
-    ]}))  # fmt: skip
-    sys.exit(0 if all(bar.holds for bar in bars) else 1)
+            bars.append(below("first contentful paint, seconds", painted, 1.0))
+        bars.append(
+            below("95th percentile of 50 readers, seconds", float(np.quantile(crowd(here, size.seconds), 0.95)), 0.15)
+        )
+    sys.exit(ended(bars))
 
 
 if __name__ == "__main__":
