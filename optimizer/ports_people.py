@@ -103,9 +103,9 @@ class People(Protocol):
     def note_login_failure(self, name: str, now: datetime) -> None:
         """Tell in the history that somebody failed to log in (`login-failed`).
 
-        A flood does not fill it: there is one entry for each user and minute; names that no user has are told as they
-        were typed, cleaned and cut, at most once a minute each and ten times a minute in all. What was told is
-        looked for among the newest entries about people, without the write lock.
+        A flood does not fill it: there is one entry for each user and minute, and one a minute for all names that no
+        user has, which are not told: one may be a password. What was told is looked for among the newest entries about
+        people, without the write lock.
 
         Args:
             name: As it was typed.

@@ -17,7 +17,7 @@ from optimizer.agent.web.drawn import Scale
 from optimizer.agent.web.formats import Formats, formats
 from optimizer.agent.web.pacing import pace
 from optimizer.agent.web.pages import plain_amount, short
-from optimizer.agent.web.routes.recommendation import harmless
+from optimizer.agent.web.sheets import harmless
 from optimizer.plan.recommendation import Effect
 from optimizer.plan.snapshot import Panel, Snapshot
 from tests.optimizer.snapshots import snapshot

@@ -11,7 +11,7 @@ from typing import Final
 from optimizer.agent.store.terms import PEOPLE
 from optimizer.approval.table import PROGRAM
 from optimizer.plan.audit import Entry
-from optimizer.plan.people import LONGEST, Role, Session, User, known_as
+from optimizer.plan.people import Role, Session, User, known_as
 from optimizer.plan.recommendation import Event, content_hash
 from optimizer.ports import NotFound, StateConflict
 
@@ -26,7 +26,7 @@ _LOGGED_IN, _LOGGED_OUT = "logged-in", "logged-out"
 _MADE, _REVOKED = "token-made", "token-revoked"
 _OF_SESSIONS: Final = frozenset({_LOGGED_IN, _LOGGED_OUT, _MADE, _REVOKED, FAILED})
 _MINUTE: Final = timedelta(minutes=1)
-_UNKNOWN_A_MINUTE: Final = 10
+_UNKNOWN: Final = "(unknown)"
 _NOBODY: Final = "no user has this name"
 
 
@@ -136,22 +136,20 @@ def content(session: Session) -> str:
     return content_hash(replace(session, confirmed_at=None))
 
 
-def failure(newest: Collection[Event], user: User | None, name: str, now: datetime) -> Event | None:
-    """Return what the history says of a failure to log in; None where it has said enough.
+def failure(newest: Collection[Event], user: User | None, now: datetime) -> Event | None:
+    """Return what the history says of a failure to log in; None where it has said so within a minute.
+
+    A name that no user has is not told: it may be a password in the wrong field, and what was told once stays.
 
     Args:
         newest: The newest entries about people, in any order.
-        user: Who has the name.
-        name: As it was typed.
+        user: Who has the name; None if nobody does.
         now: Aware UTC.
     """
-    actor = _cleaned(name) if user is None else user.name
+    actor, words = (_UNKNOWN, _NOBODY) if user is None else (user.name, "" if user.active else "shut out")
     lately = [event for event in newest if event.action == FAILED and abs(now - event.at) < _MINUTE]
-    said = any(known_as(event.actor) == known_as(actor) for event in lately)
-    unknown = sum(event.detail == _NOBODY for event in lately)
-    if said or (user is None and unknown >= _UNKNOWN_A_MINUTE):
+    if any((event.actor, event.detail) == (actor, words) for event in lately):
         return None
-    words = _NOBODY if user is None else "" if user.active else "shut out"
     return Event(PEOPLE, 0, now, actor, FAILED, words)
 
 
@@ -236,9 +234,3 @@ def _of_session(session: Session, by: str | None, at: datetime, action: str) -> 
 
 def _meanwhile(before: User) -> StateConflict:
     return StateConflict(f"{before.name} was changed meanwhile. Mend: look again, then decide")
-
-
-def _cleaned(name: str) -> str:
-    """A typed name as it may stand in the history: on one line, printable, not too long, and never empty."""
-    printable = "".join(sign if sign.isprintable() else " " for sign in name[: 4 * LONGEST])
-    return " ".join(printable.split())[:LONGEST].rstrip() or "(no name)"

@@ -90,7 +90,7 @@ class MemoryPeople(MemoryOffice):
     def note_login_failure(self, name: str, now: datetime) -> None:
         """See `People.note_login_failure`."""
         told = [entry.event for entry in self._entries if entry.event.rec_id == terms.PEOPLE]
-        event = admission.failure(told[-admission.NEWEST :], self.user(name), name, now)
+        event = admission.failure(told[-admission.NEWEST :], self.user(name), now)
         if event is not None:
             self._tell(event, event)
 

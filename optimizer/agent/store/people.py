@@ -127,7 +127,7 @@ def failure(connection: Connection, name: str, now: datetime) -> Event | None:
     """Return what is to be told of a failure to log in; None where enough was told."""
     with Rows(connection) as rows:
         newest = chain.newest(rows, terms.PEOPLE, admission.NEWEST)
-    return admission.failure(newest, user(connection, name), name, now)
+    return admission.failure(newest, user(connection, name), now)
 
 
 def note_login_failure(connection: Connection, name: str, now: datetime) -> None:

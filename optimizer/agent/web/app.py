@@ -92,7 +92,7 @@ def build(premises: Sequence[Premises], clock: Clock) -> FastAPI:
 
 def _hosts(premises: Sequence[Premises]) -> list[str]:
     """The names by which the page may be asked for: others would be another site's name for our address."""
-    found = {*_LOCAL, "testserver"} - {"testserver"}
+    found = set(_LOCAL)
     for each in premises:
         web = each.settings.web
         found.add(web.listen.rpartition(":")[0])

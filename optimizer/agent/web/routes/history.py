@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 from optimizer.agent import trail
 from optimizer.agent.web.gate import Viewer
 from optimizer.agent.web.pages import page
-from optimizer.agent.web.routes.recommendation import csv_file
+from optimizer.agent.web.sheets import csv_file
 from optimizer.plan.audit import prove
 
 router = APIRouter(include_in_schema=False)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -23,6 +21,7 @@ from optimizer.agent.web.gate import Approver, Viewer, Visitor
 from optimizer.agent.web.pages import page, reader
 from optimizer.agent.web.plans import Plan, Row
 from optimizer.agent.web.premises import Premises
+from optimizer.agent.web.sheets import csv_file
 from optimizer.goals import GoalsError
 from optimizer.plan.recommendation import Line, Record, State
 from optimizer.ports import NotFound, StateConflict
@@ -30,7 +29,6 @@ from optimizer.ports import NotFound, StateConflict
 router = APIRouter(include_in_schema=False)
 
 _SETTLED: Final = frozenset({State.APPLYING, State.APPLIED, State.VERIFIED, State.FAILED, State.ROLLED_BACK})
-_DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r")
 _APPROVED: Final = {State.APPROVED: "approved", State.PROPOSED: "second"}
 
 # What an act is refused by and shown beside what was typed, with its status.
@@ -235,21 +233,3 @@ def _cells(row: Row) -> tuple[object, ...]:
         found.current.amount, found.proposed.amount, effect.mean, effect.low80, effect.high80, effect.low95,
         effect.high95, effect.p_worse, found.reason,
     )  # fmt: skip
-
-
-def csv_file(name: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> Response:
-    """Return a table as a CSV file. A text that a spreadsheet would take for a formula gets an apostrophe before it."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(head)
-    writer.writerows([harmless(cell) for cell in row] for row in rows)
-    return Response(
-        out.getvalue(),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
-
-
-def harmless(cell: object) -> object:
-    """A text that no spreadsheet runs (OWASP, CSV Injection); numbers stay as they are."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_DANGEROUS) else cell
