@@ -197,7 +197,12 @@ def test_screens_of_the_page_have_their_figures_here(here: World) -> None:
     assert {each["connector"] for each in status["freshness"]} == {"market"}
     assert not any(each["stale"] for each in status["freshness"])
     assert len(status["last_days"]) == 28
-    assert program.get("/pacing") == {"currency": "JPY", "days": [], "over": None}  # nobody knows the days' budgets yet
+    pacing = program.get("/pacing")
+    assert (pacing["currency"], len(pacing["days"])) == ("JPY", 30)
+    known = [day["spent"] is not None for day in pacing["days"]]
+    assert known == sorted(known, reverse=True)
+    assert known.count(True) == 10  # in Tokyo it is the morning of the eleventh
+    assert 0 <= pacing["over"] <= 1
     boards = program.get("/leaderboards")
     arms = here.premises.records()[0].recommendation.decision.arms
     assert sum(len(board["arms"]) for board in boards["boards"]) == len(arms)

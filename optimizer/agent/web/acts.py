@@ -13,8 +13,6 @@ from optimizer import approval
 from optimizer.agent import cycle, writing
 from optimizer.agent.passwords import matches
 from optimizer.agent.web.gate import Forbidden, Visitor
-from optimizer.agent.web.plans import Plan
-from optimizer.agent.web.premises import Premises
 from optimizer.plan.office import Brake
 from optimizer.plan.recommendation import Record
 
@@ -30,17 +28,6 @@ class Unclear(Exception):  # noqa: N818 - it is what was asked
 
 class Unconfirmed(Forbidden):
     """So much money asks for the password of whoever approves, and it was not given."""
-
-
-def plan_of(premises: Premises, record: Record) -> Plan:
-    """Return a revision with what stands around it."""
-    newest = premises.record(record.recommendation.rec_id).recommendation.revision
-    return Plan(
-        record,
-        premises.pictures(record),
-        premises.before(record),
-        is_newest=record.recommendation.revision == newest,
-    )
 
 
 def approve(

@@ -17,6 +17,7 @@ _FALLBACK: Final = "en_GB"
 _OFFERED: Final = ("en_GB", "en_US", "en", "de", "fr", "es", "it", "nl", "pt", "pt_BR", "pl", "sv", "da", "fi", "nb",
                    "cs", "hu", "tr", "ja", "ko", "zh", "ar", "he", "hi")  # fmt: skip
 _NOTHING: Final = "\N{EN DASH}"
+_WRITTEN: Final = 20_000  # figures of each kind; to write one takes as long as to render a line
 _MINUS: Final = "\N{MINUS SIGN}"
 
 
@@ -37,10 +38,12 @@ class Formats:
         """The locale as HTML and browsers write it."""
         return self.locale.replace("_", "-")
 
+    @lru_cache(_WRITTEN)  # noqa: B019 - there are as many readers as locales
     def money(self, amount: Money) -> str:
         """An amount with its currency."""
         return str(numbers.format_currency(amount.amount, amount.currency, locale=self.locale))
 
+    @lru_cache(_WRITTEN)  # noqa: B019 - there are as many readers as locales
     def amount(self, units: float, currency: str) -> str:
         """Currency units, such as those of a curve, as money; a dash for nan."""
         if math.isnan(units):
@@ -52,6 +55,7 @@ class Formats:
         found = self.money(Money(abs(after.micros - before.micros), after.currency))
         return f"{_sign(after.micros - before.micros)}{found}"
 
+    @lru_cache(_WRITTEN)  # noqa: B019 - there are as many readers as locales
     def percent(self, share: float, digits: int = 0) -> str:
         """A share as per cent."""
         return str(numbers.format_percent(round(share, 2 + digits), _percent(digits), locale=self.locale))
@@ -62,6 +66,7 @@ class Formats:
             return self.percent(0)
         return "new" if before == 0 else f"{_sign(after - before)}{self.percent(abs(after - before) / before, 1)}"
 
+    @lru_cache(_WRITTEN)  # noqa: B019 - there are as many readers as locales
     def number(self, value: float, digits: int = 2) -> str:
         """A number with at most so many decimals; a dash for nan."""
         if math.isnan(value):
@@ -78,14 +83,17 @@ class Formats:
             return f"<\N{NO-BREAK SPACE}{self.percent(0.01)}"
         return f">\N{NO-BREAK SPACE}{self.percent(0.99)}" if probability > 0.99 else self.percent(probability)
 
+    @lru_cache(_WRITTEN)  # noqa: B019 - there are as many readers as locales
     def day(self, day: date) -> str:
         """A day."""
         return str(dates.format_date(day, "medium", locale=self.locale))
 
+    @lru_cache(_WRITTEN)  # noqa: B019 - there are as many readers as locales
     def short_day(self, day: date) -> str:
         """A day of a year that is known."""
         return str(dates.format_skeleton("MMMd", day, locale=self.locale))
 
+    @lru_cache(_WRITTEN)  # noqa: B019 - there are as many readers as locales
     def when(self, at: datetime) -> str:
         """A moment in the reader's zone, to the minute, with the zone."""
         local = at.astimezone(zone(self.time_zone))

@@ -152,12 +152,12 @@ class Plan:
         """The budgets that stay."""
         return tuple(row for row in self.rows if not row.line.changes)
 
-    @property
+    @cached_property
     def scale(self) -> Scale:
         """The axis of the lines' intervals."""
         return Scale.of([*(row.line.effect for row in self.changed), *self._ad_effects])
 
-    @property
+    @cached_property
     def moved(self) -> Money:
         """What moves a day, as the threshold of a second approver counts it."""
         lines = [line for line in self.decision.all_lines if line.changes]
@@ -219,6 +219,11 @@ class Plan:
     @property
     def _ad_effects(self) -> list[Effect]:
         return [row.line.effect for row in self.ads if row.line.effect is not None]
+
+
+def alone(record: Record) -> Plan:
+    """Return the newest revision of a recommendation by itself, as lists show it."""
+    return Plan(record, {}, None, is_newest=True)
 
 
 def _amounts(record: Record | None) -> dict[LineKey, Money]:

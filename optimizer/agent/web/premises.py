@@ -17,6 +17,7 @@ from optimizer.agent.deciding import Surroundings
 from optimizer.agent.settings import Settings, SettingsError
 from optimizer.agent.settings_web import slug
 from optimizer.agent.web.kept import Kept, one_at_a_time
+from optimizer.agent.web.plans import Plan, alone
 from optimizer.decide import Picture, pictures
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
@@ -25,8 +26,9 @@ from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import Clock, SnapshotQuery, Store
 
 _KEPT_RECORDS: Final = 64
+_KEPT_PLANS: Final = 16
 _KEPT_PICTURES: Final = 4  # of 300 budgets each a megabyte or so
-_KEPT_PARTS: Final = 16  # of 300 budgets each a few hundred kilobytes
+_KEPT_PARTS: Final = 32  # of 300 budgets each a few hundred kilobytes
 _LISTED: Final = 200
 _READ_MINUTES: Final = 10  # to read a million rows keeps readers waiting, and new ones come a few times a day
 
@@ -60,6 +62,8 @@ class Premises:
         self.slug = slug(self._read[1].portfolio.name)
         self._record = one_at_a_time(lru_cache(_KEPT_RECORDS)(self._read_record))
         self._records = one_at_a_time(lru_cache(1)(self._read_records))
+        self._plan = lru_cache(_KEPT_PLANS)(self._put_together)
+        self._plans = lru_cache(1)(self._put_side_by_side)
         self._pictures = one_at_a_time(lru_cache(_KEPT_PICTURES)(self._draw))
         self._seen = one_at_a_time(lru_cache(1)(self._look))
 
@@ -105,6 +109,18 @@ class Premises:
         """Return the newest recommendations as they stand, the newest first."""
         return self._records(self.entries)
 
+    def plan(self, rec_id: str, revision: int | None = None) -> Plan:
+        """Return a revision as it stands, with all that its page shows.
+
+        Raises:
+            NotFound: There is none.
+        """
+        return self._plan(rec_id, revision, self.entries)
+
+    def plans(self) -> tuple[Plan, ...]:
+        """Return the newest recommendations as they stand, the newest first, each by itself."""
+        return self._plans(self.entries)
+
     def events(self, rec_id: str) -> tuple[Event, ...]:
         """Return a recommendation's history, oldest first."""
         return self.store.events(rec_id)
@@ -142,6 +158,14 @@ class Premises:
 
     def _read_records(self, _entries: int) -> tuple[Record, ...]:
         return self.store.records(limit=_LISTED)
+
+    def _put_together(self, rec_id: str, revision: int | None, _entries: int) -> Plan:
+        record, newest = self.record(rec_id, revision), self.record(rec_id)
+        is_newest = record.recommendation.revision == newest.recommendation.revision
+        return Plan(record, self.pictures(record), self.before(record), is_newest=is_newest)
+
+    def _put_side_by_side(self, _entries: int) -> tuple[Plan, ...]:
+        return tuple(map(alone, self.records()))
 
     def _look(self, _entries: int, _tenth: int, today: date) -> Snapshot:
         house = self.house

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from optimizer.agent.web.acts import plan_of
 from optimizer.agent.web.formats import formats
 from optimizer.agent.web.pages import STATIC, STYLES, templates
 from optimizer.agent.web.premises import Premises
@@ -21,7 +20,7 @@ def printed(premises: Premises, record: Record) -> str:
     made = record.recommendation
     facts = {
         "f": shown,
-        "plan": plan_of(premises, record),
+        "plan": premises.plan(made.rec_id, made.revision),
         "portfolio_name": settings.portfolio.name,
         "events": premises.events(made.rec_id),
         "intents": premises.intents(record),

@@ -9,11 +9,10 @@ from typing import Final
 import numpy as np
 
 from optimizer.agent.standing import newest_runs
-from optimizer.agent.web import acts
 from optimizer.agent.web import api_models as models
 from optimizer.agent.web.days import days
 from optimizer.agent.web.pacing import pace
-from optimizer.agent.web.plans import Plan
+from optimizer.agent.web.plans import alone
 from optimizer.agent.web.premises import Premises
 from optimizer.plan.recommendation import Record, State
 from optimizer.ports import NotFound
@@ -44,13 +43,14 @@ def status(premises: Premises, now: datetime) -> models.Status:
 def recommendations(premises: Premises, states: frozenset[State], limit: int) -> models.Recommendations:
     """Tell the newest recommendations in these states, the newest first, each by its newest revision."""
     found = premises.store.records(states, limit)
-    told = [models.headline(Plan(record, {}, None, is_newest=True)) for record in found]
+    told = [models.headline(alone(record)) for record in found]
     return models.Recommendations(recommendations=told)
 
 
 def detail(premises: Premises, record: Record) -> models.Detail:
     """Tell a whole revision, with what was written of it."""
-    return models.detail(acts.plan_of(premises, record), premises.intents(record))
+    made = record.recommendation
+    return models.detail(premises.plan(made.rec_id, made.revision), premises.intents(record))
 
 
 def line(premises: Premises, rec_id: str, number: int, revision: int | None) -> models.LineDetail:
@@ -59,7 +59,7 @@ def line(premises: Premises, rec_id: str, number: int, revision: int | None) -> 
     Raises:
         NotFound: There is no such recommendation, revision or budget.
     """
-    plan = acts.plan_of(premises, premises.record(rec_id, revision))
+    plan = premises.plan(rec_id, revision)
     row = next((row for row in plan.rows if row.number == number), None)
     if row is None:
         raise NotFound(f"{rec_id} has no budget with the number {number}")

@@ -11,7 +11,6 @@ from fastapi.responses import HTMLResponse
 from optimizer.agent.web.gate import Viewer
 from optimizer.agent.web.pacing import pace
 from optimizer.agent.web.pages import page
-from optimizer.agent.web.plans import Plan
 from optimizer.plan.recommendation import State
 
 router = APIRouter(include_in_schema=False)
@@ -31,7 +30,7 @@ def pacing(request: Request, visitor: Viewer) -> HTMLResponse:
 @router.get("/{portfolio}/scorecard")
 def scorecard(request: Request, visitor: Viewer) -> HTMLResponse:
     """Show what was promised by what was carried out, and by what was left."""
-    plans = [Plan(record, {}, None, is_newest=True) for record in visitor.premises.records()]
+    plans = visitor.premises.plans()
     facts = {
         "done": [plan for plan in plans if plan.record.state in _CARRIED_OUT],
         "left": [plan for plan in plans if plan.record.state in _LEFT],

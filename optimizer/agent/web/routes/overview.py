@@ -12,8 +12,7 @@ from optimizer.agent.standing import newest_runs
 from optimizer.agent.web.days import days
 from optimizer.agent.web.gate import Viewer
 from optimizer.agent.web.pages import page
-from optimizer.agent.web.plans import Plan
-from optimizer.plan.recommendation import Record, State
+from optimizer.plan.recommendation import State
 
 router = APIRouter(include_in_schema=False)
 
@@ -27,13 +26,13 @@ _WEEKS: Final = 4
 def overview(request: Request, visitor: Viewer) -> HTMLResponse:
     """Show the overview."""
     premises = visitor.premises
-    store, known = premises.store, premises.records()
+    store, known = premises.store, premises.plans()
     leader = store.leader()
     seen = premises.seen()
     facts = {
-        "waiting": [_plan(record) for record in known if record.state in _WAITING],
-        "at_work": [_plan(record) for record in known if record.state in _AT_WORK],
-        "lately": [_plan(record) for record in known if record.state not in _WAITING | _AT_WORK][:_LATELY],
+        "waiting": [plan for plan in known if plan.record.state in _WAITING],
+        "at_work": [plan for plan in known if plan.record.state in _AT_WORK],
+        "lately": [plan for plan in known if plan.record.state not in _WAITING | _AT_WORK][:_LATELY],
         "days": days(seen, 7 * _WEEKS),
         "freshness": seen.freshness,
         "stale_before": seen.today - timedelta(days=1 + premises.settings.guardrails.freshness_days),
@@ -47,7 +46,3 @@ def overview(request: Request, visitor: Viewer) -> HTMLResponse:
         "planned": sum(target.budget.amount.micros for target in seen.targets) / 1e6,
     }
     return page(request, premises, "overview.html", facts, visitor=visitor)
-
-
-def _plan(record: Record) -> Plan:
-    return Plan(record, {}, None, is_newest=True)

@@ -19,7 +19,7 @@ from optimizer.agent.secrecy import redacted
 from optimizer.agent.web import acts
 from optimizer.agent.web.gate import Approver, Viewer, Visitor
 from optimizer.agent.web.pages import page, reader
-from optimizer.agent.web.plans import Plan, Row
+from optimizer.agent.web.plans import Plan, Row, alone
 from optimizer.agent.web.premises import Premises
 from optimizer.agent.web.sheets import csv_file
 from optimizer.goals import GoalsError
@@ -45,8 +45,8 @@ _TOLD: Final[tuple[tuple[type[Exception], int], ...]] = (
 @router.get("/{portfolio}/recommendations")
 def listed(request: Request, visitor: Viewer) -> HTMLResponse:
     """List the recommendations, the newest first."""
-    plans = [Plan(record, {}, None, is_newest=True) for record in visitor.premises.records()]
-    return page(request, visitor.premises, "recommendations.html", {"plans": plans}, visitor=visitor)
+    facts = {"plans": visitor.premises.plans()}
+    return page(request, visitor.premises, "recommendations.html", facts, visitor=visitor)
 
 
 @router.get("/{portfolio}/recommendations/{rec_id}")
@@ -64,7 +64,7 @@ def line(
     request: Request, visitor: Viewer, rec_id: str, number: int, revision: acts.RevisionAsked = None
 ) -> HTMLResponse:
     """Show what stands behind one line; as a part of the page where the page asks for it, else as a page."""
-    plan = acts.plan_of(visitor.premises, visitor.premises.record(rec_id, revision))
+    plan = visitor.premises.plan(rec_id, revision)
     row = next((row for row in plan.rows if row.number == number), None)
     if row is None:
         raise NotFound(f"{rec_id} has no budget with the number {number}")
@@ -76,7 +76,7 @@ def line(
 @router.get("/{portfolio}/recommendations/{rec_id}/lines.csv")
 def table(visitor: Viewer, rec_id: str, revision: acts.RevisionAsked = None) -> Response:
     """Return the lines as CSV."""
-    plan = Plan(visitor.premises.record(rec_id, revision), {}, None, is_newest=True)
+    plan = alone(visitor.premises.record(rec_id, revision))
     return csv_file(f"{rec_id}.csv", _HEAD, [_cells(row) for row in plan.rows])
 
 
@@ -179,7 +179,7 @@ def _done(
 
 def _page(request: Request, visitor: Visitor, record: Record, facts: dict[str, Any], status: int = 200) -> HTMLResponse:
     premises = visitor.premises
-    plan = acts.plan_of(premises, record)
+    plan = premises.plan(record.recommendation.rec_id, record.recommendation.revision)
     known = {
         "plan": plan,
         "events": premises.events(record.recommendation.rec_id),
@@ -205,13 +205,13 @@ def _once(premises: Premises, plan: Plan, locale: str) -> Callable[..., Markup]:
     before = None if earlier is None else (earlier.recommendation.rec_id, earlier.recommendation.revision)
     shows = (made.rec_id, made.revision, made.plan_hash, record.state, record.approvals, record.approved_lines, before)
 
-    def once(deciding: bool, *, caller: Callable[[], Markup]) -> Markup:
-        return premises.kept.part((*shows, deciding, locale), caller)
+    def once(part: str, deciding: bool, *, caller: Callable[[], Markup]) -> Markup:
+        return premises.kept.part((part, *shows, deciding, locale), caller)
 
     return once
 
 
-def _always(_deciding: bool, *, caller: Callable[[], Markup]) -> Markup:
+def _always(_part: str, _deciding: bool, *, caller: Callable[[], Markup]) -> Markup:
     return caller()
 
 

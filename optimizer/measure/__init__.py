@@ -1,0 +1,1 @@
+"""What it was worth: credit for conversions, the value of customers, lift, and the score of our own advice."""
