@@ -29,6 +29,7 @@ from pydantic_settings import (
 from bandits.policy import Rule
 from connectors.money import Money
 from optimizer.agent import secrecy
+from optimizer.agent.settings_attribution import AttributionTable
 from optimizer.agent.settings_calendar import EventTable, HolidaysTable
 from optimizer.agent.settings_daemon import AutonomyTable, DaemonTable, NotifyTable, WebhookTable, WindowsTable
 from optimizer.agent.settings_errors import SettingsError, environment_problems, from_validation
@@ -363,6 +364,7 @@ class Settings(_Layered):
     oidc: OidcTable = OidcTable()
     store: StoreTable = StoreTable()
     refit: RefitTable = RefitTable()
+    attribution: AttributionTable = AttributionTable()
     webhooks: tuple[WebhookTable, ...] = ()
     lift_tests: tuple[LiftTestTable, ...] = ()
     limits: tuple[LimitTable, ...] = ()

@@ -162,7 +162,7 @@ def test_campaigns_sum_to_their_channels(told: list[Told]) -> None:
     paths = paths_of(told)
     campaigns = replace(paths, places=(Place("X", "A"), Place("X", "B"), Place("C")))
     for model, knobs in EVERY:
-        if model in (Model.SHAPLEY, Model.SHAPLEY_RATE, Model.MARKOV):
+        if model in (Model.SHAPLEY, Model.SHAPLEY_CHAIN, Model.MARKOV):
             inner, outer = (
                 credit(each, model, knobs, np.random.default_rng(7)) for each in (campaigns, campaigns.by_channel())
             )
@@ -191,6 +191,12 @@ def test_the_removal_effect_is_that_of_a_linear_system(told: list[Told]) -> None
 
 
 def _removed(told: Sequence[Told]) -> Floats:
+    every = _left(told, frozenset())
+    return np.array([1 - _left(told, frozenset([c])) / every if every else 0.0 for c in range(3)])
+
+
+def _left(told: Sequence[Told], removed: frozenset[int]) -> float:
+    """Orders per path of a first-order chain without some channels."""
     moves, ends = np.zeros((4, 4)), np.zeros((4, 2))
     for word, orders, _ in told:
         states = [0, *("ABC".index(letter) + 1 for letter in word.upper())]
@@ -199,37 +205,29 @@ def _removed(told: Sequence[Told]) -> Floats:
         if word:
             ends[states[-1]] += (1, orders)
     leaving = np.maximum(moves.sum(axis=1) + ends[:, 0], 1e-300)
-
-    def expected(removed: int | None) -> float:
-        chances = moves / leaving[:, None]
-        if removed is not None:
-            chances[:, removed] = 0
-        return float(np.linalg.solve(np.eye(4) - chances, ends[:, 1] / leaving)[0])
-
-    every = expected(None)
-    return np.array([1 - expected(channel + 1) / every if every else 0.0 for channel in range(3)])
+    chances = moves / leaving[:, None]
+    chances[:, [channel + 1 for channel in removed]] = 0
+    return float(np.linalg.solve(np.eye(4) - chances, ends[:, 1] / leaving)[0])
 
 
 @settings(max_examples=40, deadline=None)
 @given(TOLD)
-def test_the_rate_is_shared_as_all_orders_of_joining_would(told: list[Told]) -> None:
+def test_the_chain_s_orders_are_shared_as_all_orders_of_joining_would(told: list[Told]) -> None:
+    """Each worth is what is left when the others are removed, solved for one by one."""
     paths = paths_of(told)
-    sets = shapley.count(paths, _whole(paths), 1)
-    found = shapley.rate_exact(sets, np.ones(1))[:, 0]
-    walks = [np.array(walk) for walk in permutations(range(3))]
-    sampled, _ = shapley.rate_sampled(sets, np.ones(1), walks)
+    chain = markov.count(paths, 1, _whole(paths), 1)
+    found = shapley.chain_exact(chain, np.ones(1))[:, 0]
+    walks = list(permutations(range(3)))
+    sampled, _ = shapley.chain_sampled(chain, np.ones(1), [np.array(walk) for walk in walks])
     assert found == pytest.approx(sampled[:, 0], abs=1e-9)
-    touched = [(set(word.upper()), orders) for word, orders, _ in told if word]
 
-    def worth(inside: set[str]) -> float:
-        rates = [orders for channels, orders in touched if channels <= inside]
-        return len(touched) * sum(rates) / len(rates) if rates else 0.0
+    def worth(inside: tuple[int, ...]) -> float:
+        return _left(told, frozenset(range(3)) - frozenset(inside)) * sum(bool(word) for word, _, _ in told)
 
-    by_hand = [
-        np.mean([worth(set(w[: w.index(c) + 1])) - worth(set(w[: w.index(c)])) for w in permutations("ABC")])
-        for c in "ABC"
-    ]
+    by_hand = [np.mean([worth(w[: w.index(c) + 1]) - worth(w[: w.index(c)]) for w in walks]) for c in range(3)]
     assert found == pytest.approx(by_hand, abs=1e-9)
+    assert found.sum() == pytest.approx(sum(orders for word, orders, _ in told if word), abs=1e-9)
+    assert (found >= -1e-9).all()
 
 
 @settings(max_examples=100, deadline=None)
@@ -247,16 +245,16 @@ def test_sampling_beyond_twelve_channels_tells_its_error() -> None:
     names = "ABCDEFGHIJKLMN"
     told = [("".join(rng.choice(list(names), 1 + rng.integers(4))), int(rng.random() < 0.3), 0) for _ in range(400)]
     paths = paths_of(told, names)
-    sets = shapley.count(paths, _whole(paths), 1)
-    enumerated = shapley.rate_exact(sets, np.ones(1))[:, 0]
+    chain = markov.count(paths, 1, _whole(paths), 1)
+    enumerated = shapley.chain_exact(chain, np.ones(1))[:, 0]
     joinings = [rng.permutation(14) for _ in range(400)]
-    sampled, errors = shapley.rate_sampled(sets, np.ones(1), joinings)
+    sampled, errors = shapley.chain_sampled(chain, np.ones(1), joinings)
     assert sampled[:, 0].sum() == pytest.approx(enumerated.sum())
     assert (np.abs(sampled[:, 0] - enumerated) < 5.5 * errors[:, 0]).all()
-    found = credit(paths, Model.SHAPLEY_RATE, Knobs(draws=50), rng)
+    found = credit(paths, Model.SHAPLEY_CHAIN, Knobs(draws=50), rng)
     assert found.errors is not None
     assert found.errors.shape == (14,)
-    assert spread(paths, Model.SHAPLEY_RATE, Knobs(draws=50), 5, rng).shape == (14,)
+    assert spread(paths, Model.SHAPLEY_CHAIN, Knobs(draws=50), 5, rng).shape == (14,)
 
 
 # How sure
@@ -300,12 +298,6 @@ def test_a_chain_has_an_order_of_1_to_3(order: int) -> None:
 def test_a_half_life_is_above_0() -> None:
     with pytest.raises(ValueError, match="half_life_days must be above 0"):
         _credit([("A", 1, 0)], Model.DECAY, half_life_days=0.0)
-
-
-def test_sets_of_too_many_channels_are_refused() -> None:
-    channels = "".join(map(chr, range(0x4E00, 0x4E00 + 63)))
-    with pytest.raises(ValueError, match="at most 62"):
-        _credit([], Model.SHAPLEY_RATE, channels)
 
 
 @pytest.mark.parametrize(

@@ -326,6 +326,25 @@ def refit(
 
 
 @app.command()
+def attribution(
+    config: Config = _CONFIG,
+    model: Annotated[
+        str | None, typer.Option(help="Whose interval is shown, such as markov; by default that of the settings.")
+    ] = None,
+    window_clicks: Annotated[
+        str | None, typer.Option(metavar="DAYS", help="Days before an order within which a click counts, such as 30d.")
+    ] = None,
+    as_of: AsOf = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn: intervals, and orders of joining.")] = 0,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures as CSV, too.")] = None,
+    json: Json = False,
+) -> None:
+    """Say which channels led to orders. All models side by side, with what platforms claim."""
+    words = {"model": model, "window_clicks": window_clicks, "as_of": as_of, "seed": seed, "csv": csv}
+    _act("attribution", config=config, **words, json=json)
+
+
+@app.command()
 def run(
     config: Configs = None,
     json: Json = False,

@@ -33,7 +33,7 @@ class Model(StrEnum):
     POSITION = "position-based"
     MARKOV = "markov"
     SHAPLEY = "shapley"
-    SHAPLEY_RATE = "shapley-rate"
+    SHAPLEY_CHAIN = "shapley-chain"
 
 
 _RULES: Final[Mapping[Model, Callable[[Paths], Floats]]] = {
@@ -53,7 +53,7 @@ class Knobs:
     Attributes:
         half_life_days: Of time decay, above 0.
         order: How many channels a state of the Markov chain remembers, 1 to 3.
-        draws: Pairs of orders of joining, where the Shapley value of the rate is sampled, 2 or more.
+        draws: Pairs of orders of joining, where the Shapley value is sampled, 2 or more.
     """
 
     half_life_days: float = 7.0
@@ -117,7 +117,7 @@ def credit(paths: Paths, model: Model, knobs: Knobs, rng: np.random.Generator) -
         rng: Draws orders of joining where the Shapley value is sampled.
 
     Raises:
-        ValueError: A knob is out of its range, or there are too many channels for the model.
+        ValueError: A knob is out of its range.
     """
     tally = _tally(paths, model, knobs, np.zeros(len(paths), dtype=np.int64), 1, rng)
     shared = tally.shared(np.ones(1))
@@ -130,7 +130,7 @@ def credit(paths: Paths, model: Model, knobs: Knobs, rng: np.random.Generator) -
         values=settle(shared[:, 1], values),
         direct_orders=int(paths.orders[~touched].sum()) * MICRO,
         direct_value=int(paths.values[~touched].sum()),
-        errors=tally.errors if isinstance(tally, _Rates) else None,
+        errors=tally.errors if isinstance(tally, _Coalitions) else None,
     )
 
 
@@ -189,7 +189,7 @@ def settle(shares: Floats, total: int) -> Int64:
 
 def _groups(paths: Paths, model: Model, knobs: Knobs) -> int:
     """How many groups the bootstrap deals persons into: fewer where a model counts much of each."""
-    cells = (len(paths.channels) + 1) ** (knobs.order + 1) if model is Model.MARKOV else 1
+    cells = (len(paths.channels) + 1) ** (knobs.order + 1) if model in (Model.MARKOV, Model.SHAPLEY_CHAIN) else 1
     return min(max(_MOST_CELLS // cells, _FEWEST_GROUPS), _MOST_GROUPS)
 
 
@@ -198,10 +198,10 @@ def _tally(paths: Paths, model: Model, knobs: Knobs, groups: Int64, count: int, 
         case Model.MARKOV:
             chain = markov.count(paths.by_channel(), knobs.order, groups, count)
             return _Removals(chain, _Split(paths, groups, count), _totals(paths, groups, count))
-        case Model.SHAPLEY_RATE:
-            sets = shapley.count(paths.by_channel(), groups, count)
-            joinings = [rng.permutation(sets.channels) for _ in range(knobs.draws)]
-            return _Rates(sets, _Split(paths, groups, count), joinings)
+        case Model.SHAPLEY_CHAIN:
+            chain = markov.count(paths.by_channel(), 1, groups, count)
+            joinings = [rng.permutation(chain.channels) for _ in range(knobs.draws)]
+            return _Coalitions(chain, _Split(paths, groups, count), joinings)
         case Model.DECAY:
             return _Sums(_summed(paths, lambda block: rules.time_decay(block, knobs.half_life_days), groups, count))
         case _:
@@ -231,21 +231,21 @@ class _Removals:
         return self._split.of(parts * (weights @ self._totals), weights)
 
 
-class _Rates:
-    """The Shapley value of the rate; sampled where there are many channels.
+class _Coalitions:
+    """The Shapley value of the chain's orders; sampled where there are many channels.
 
     Attributes:
         errors: Standard errors of the orders by channel, of the last time that it was sampled.
     """
 
-    def __init__(self, sets: shapley.Sets, split: _Split, joinings: Sequence[Int64]) -> None:
-        self._sets, self._split, self._joinings = sets, split, joinings
+    def __init__(self, chain: markov.Chain, split: _Split, joinings: Sequence[Int64]) -> None:
+        self._chain, self._split, self._joinings = chain, split, joinings
         self.errors: Floats | None = None
 
     def shared(self, weights: Floats) -> Floats:
-        if self._sets.channels <= shapley.EXACT:
-            return self._split.of(shapley.rate_exact(self._sets, weights), weights)
-        values, errors = shapley.rate_sampled(self._sets, weights, self._joinings)
+        if self._chain.channels <= shapley.EXACT:
+            return self._split.of(shapley.chain_exact(self._chain, weights), weights)
+        values, errors = shapley.chain_sampled(self._chain, weights, self._joinings)
         self.errors = errors[:, 0]
         return self._split.of(values, weights)
 

@@ -50,6 +50,10 @@ class Chain:
     ends: Int64
     end_counts: Floats
 
+    def started(self, weights: Floats) -> float:
+        """How many paths there are with the groups weighed."""
+        return float(weights @ (self.end_counts[:, 0] + self.end_counts[:, 3]).sum(axis=1))
+
 
 def count(paths: Paths, order: int, groups: Int64, group_count: int) -> Chain:
     """Count the moves of paths; touches of the channel just touched change nothing and are passed over.
@@ -126,6 +130,25 @@ def _system(chain: Chain, weights: Floats) -> _System:
     gains = np.zeros((len(states), 2))
     gains[at] = ended[1:3].T * each[at, None]
     return _System(matrix, states % base, gains)
+
+
+def dense_system(chain: Chain, weights: Floats) -> tuple[Floats, Floats]:
+    """Return a first-order chain as a dense system: the state before any touch, then one for each channel.
+
+    Args:
+        chain: Of order 1.
+        weights: Of the groups, shape (groups,).
+
+    Returns:
+        Probabilities of the moves, shape (1 + channels, 1 + channels), and orders and micros expected right after each
+        state, shape (1 + channels, 2).
+    """
+    system = _system(chain, weights)
+    states = 1 + chain.channels
+    moves, gains = np.zeros((states, states)), np.zeros((states, 2))
+    moves[np.ix_(system.last, system.last)] = system.matrix.toarray()
+    gains[system.last] = system.gains
+    return moves, gains
 
 
 def _arrivals(channels: int, system: _System) -> Floats:

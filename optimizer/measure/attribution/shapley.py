@@ -1,70 +1,33 @@
 """The Shapley value of channels: what each adds to the channels before it, on average over all orders of joining.
 
-Shapley (1953), "A value for n-person games". Two worths of a coalition S are in use. The **orders** of all paths whose
-channels lie within S have a closed form, which `rules.shapley_additive` takes. Here stands the other: the **rate** of
-orders among the paths whose channels lie within S, times all paths, as if everybody had gone along such paths only. It
-sees the paths without orders. It is enumerated for up to `EXACT` channels, and beyond that sampled over orders of
-joining, with standard errors.
+Shapley (1953), "A value for n-person games". Two worths of a coalition S of channels are in use. The first are the
+orders of all paths whose channels lie within S; it has a closed form for any number of channels,
+`rules.shapley_additive`. The second are the orders that a first-order Markov chain of the paths brings when every
+channel outside S is removed: it sees paths without orders, too, and lets persons go on by ways that nobody went as a
+whole. It is enumerated for up to `EXACT` channels, and beyond that sampled over orders of joining, with standard
+errors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import comb
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from optimizer.measure.attribution.paths import Floats, Paths
+from optimizer.measure.attribution.markov import Chain, dense_system
+from optimizer.measure.attribution.paths import Floats
 
 EXACT: Final = 12
 """The most channels of which all coalitions are enumerated."""
 
-MOST_CHANNELS: Final = 62
-
-_BLOCK: Final = 500_000
+_AT_ONCE: Final = 4_000_000
+"""Cells of the matrices that are solved in one call."""
 
 Int64 = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sets:
-    """How often each set of channels was met, by groups of paths that can be drawn again.
-
-    Attributes:
-        channels: How many there are.
-        masks: The sets, bit c for channel c, rising, shape (sets,).
-        counts: Paths, their orders, and their value in micros, shape (groups, 3, sets).
-    """
-
-    channels: int
-    masks: Int64
-    counts: Floats
-
-
-def count(paths: Paths, groups: Int64, group_count: int) -> Sets:
-    """Count the sets of channels of paths.
-
-    Args:
-        paths: With channels as places; those without touches are passed over.
-        groups: The group of each path, shape (paths,).
-        group_count: How many groups there are.
-
-    Raises:
-        ValueError: There are more than `MOST_CHANNELS` channels.
-    """
-    if len(paths.places) > MOST_CHANNELS:
-        raise ValueError(f"sets of {len(paths.places)} channels cannot be counted; at most {MOST_CHANNELS} can")
-    filled = paths.lengths() > 0
-    masks = np.concatenate([_masks(block) for block in paths.blocks(_BLOCK)] or [np.empty(0, dtype=np.int64)])[filled]
-    found, inverse = np.unique(masks, return_inverse=True)
-    cells = groups[filled] * len(found) + inverse
-    size = group_count * len(found)
-    amounts = (None, paths.orders[filled], paths.values[filled])
-    counts = [np.bincount(cells, each, minlength=size).reshape(group_count, len(found)) for each in amounts]
-    return Sets(len(paths.places), found, np.stack(counts, axis=1).astype(np.float64))
+Bools = npt.NDArray[np.bool_]
 
 
 def exact(worth: Floats) -> Floats:
@@ -73,7 +36,7 @@ def exact(worth: Floats) -> Floats:
     phi_i = sum over S without i of |S|! (n - |S| - 1)! / n! (v(S + i) - v(S))
 
     Args:
-        worth: Of coalition S at the place whose bits are S, shape (2^n, kinds) with n >= 1.
+        worth: Of coalition S at the place whose bits are S, shape (2^n, kinds) with n >= 0.
 
     Returns:
         Shape (n, kinds).
@@ -90,59 +53,58 @@ def exact(worth: Floats) -> Floats:
     return found
 
 
-def rate_exact(sets: Sets, weights: Floats) -> Floats:
-    """Return the Shapley values of the rate, by all coalitions: orders and value, shape (channels, 2)."""
-    counted = np.tensordot(weights, sets.counts, axes=1)
-    within = np.zeros((1 << sets.channels, 3))
-    within[sets.masks] = counted.T
-    for channel in range(sets.channels):
-        # Each coalition with the channel takes up what lies within it without: sums over all subsets, in place.
-        pairs = within.reshape(-1, 2, 1 << channel, 3)
-        pairs[:, 1] += pairs[:, 0]
-    return exact(_rates(within, counted[0].sum()))
-
-
-def rate_sampled(sets: Sets, weights: Floats, joinings: Sequence[Int64]) -> tuple[Floats, Floats]:
-    """Estimate the Shapley values of the rate from random orders of joining, each taken forwards and backwards.
+def chain_worths(chain: Chain, weights: Floats, coalitions: Bools) -> Floats:
+    """Return the orders and the micros that a chain brings with the channels of each coalition alone.
 
     Args:
-        sets: What was counted.
+        chain: Of order 1.
+        weights: Of the groups, shape (groups,).
+        coalitions: Who is in, shape (coalitions, channels).
+
+    Returns:
+        Shape (coalitions, 2).
+    """
+    moves, gains = dense_system(chain, weights)
+    started = chain.started(weights)
+    states = len(moves)
+    found = np.empty((len(coalitions), 2))
+    size = max(_AT_ONCE // states**2, 1)
+    for first in range(0, len(coalitions), size):
+        inside = coalitions[first : first + size]
+        # Whoever would touch a channel outside is gone; the state before any touch is always open.
+        open_ = np.concatenate([np.ones((len(inside), 1)), inside], axis=1)
+        systems = np.eye(states) - moves * open_[:, None, :]
+        found[first : first + size] = np.linalg.solve(systems, np.broadcast_to(gains, (len(inside), states, 2)))[:, 0]
+    return found * started
+
+
+def chain_exact(chain: Chain, weights: Floats) -> Floats:
+    """Return the Shapley values of `chain_worths` by all coalitions: orders and micros, shape (channels, 2)."""
+    bits = np.arange(1 << chain.channels)[:, None] >> np.arange(chain.channels) & 1
+    return exact(chain_worths(chain, weights, bits == 1))
+
+
+def chain_sampled(chain: Chain, weights: Floats, joinings: Sequence[Int64]) -> tuple[Floats, Floats]:
+    """Estimate the Shapley values of `chain_worths` from orders of joining, each taken forwards and backwards.
+
+    Args:
+        chain: Of order 1.
         weights: Of the groups, shape (groups,).
         joinings: Random permutations of the channels, 2 or more.
 
     Returns:
-        Means and their standard errors: orders and value, each of shape (channels, 2). The means sum to the worth of
+        Means and their standard errors: orders and micros, each of shape (channels, 2). The means sum to the worth of
         all channels, as the values themselves do.
     """
-    counted = np.tensordot(weights, sets.counts, axes=1)
-    bits = (sets.masks[:, None] >> np.arange(sets.channels)) & 1 == 1
-    pairs = [(_gained(bits, counted, one) + _gained(bits, counted, one[::-1])) / 2 for one in joinings]
+    pairs = [(_gained(chain, weights, one) + _gained(chain, weights, one[::-1])) / 2 for one in joinings]
     return np.mean(pairs, axis=0), np.std(pairs, axis=0, ddof=1) / np.sqrt(len(pairs))
 
 
-def _gained(bits: npt.NDArray[np.bool_], counted: Floats, joining: Int64) -> Floats:
+def _gained(chain: Chain, weights: Floats, joining: Int64) -> Floats:
     """What each channel adds when it joins in this order, shape (channels, 2)."""
     rank = np.empty(len(joining), dtype=np.int64)
     rank[joining] = np.arange(len(joining))
-    complete = np.where(bits, rank, -1).max(axis=1)
-    within = [np.cumsum(np.bincount(complete, each, minlength=len(joining))) for each in counted]
-    worth = _rates(np.stack(within, axis=1), counted[0].sum())
+    worth = chain_worths(chain, weights, rank[None, :] <= np.arange(len(joining))[:, None])
     found = np.empty((len(joining), 2))
     found[joining] = np.diff(worth, axis=0, prepend=np.zeros((1, 2)))
     return found
-
-
-def _rates(within: Floats, every: float) -> Floats:
-    """Orders and value at the rate of the paths within, times all paths; 0 where there are no paths."""
-    paths = within[:, :1]
-    return np.asarray(np.divide(within[:, 1:] * every, paths, out=np.zeros((len(within), 2)), where=paths > 0))
-
-
-def _masks(block: Paths) -> Int64:
-    """The set of channels of each path, shape (paths,)."""
-    filled = block.lengths() > 0
-    masks = np.zeros(len(block), dtype=np.int64)
-    if filled.any():
-        bits = np.left_shift(1, block.codes.astype(np.int64))
-        masks[filled] = np.bitwise_or.reduceat(bits, block.offsets[:-1][filled])
-    return masks
