@@ -15,15 +15,20 @@ import resource
 import sys
 import time
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where bandits.py hides the package
 
 from benchmarks._bars import Bar, above, below, ended, none
+from connectors.money import Money
+from connectors.orders import Order
+from connectors.touches import SCHEMA
 from optimizer.measure.attribution import markov
 from optimizer.measure.attribution.building import Windows, build
 from optimizer.measure.attribution.credit import Knobs, Model, credit, spread
@@ -124,6 +129,31 @@ def scale(quick: bool, rng: np.random.Generator) -> list[Bar]:
     ]
 
 
+def joining(quick: bool, rng: np.random.Generator) -> None:
+    """From touches and orders to paths: three touches a person, over eighty days, every twentieth of them orders."""
+    touches = 300_000 if quick else 3_000_000
+    persons, seconds = touches // 3, 80 * 86_400
+    columns = [
+        pa.array([f"person {number}" for number in rng.integers(0, persons, touches).tolist()], pa.string()),
+        pa.array((rng.integers(0, seconds, touches) * 1_000_000).tolist(), SCHEMA.field("at").type),
+        pa.array([f"channel {number}" for number in rng.integers(0, CHANNELS, touches).tolist()], pa.string()),
+        pa.nulls(touches, pa.string()),
+        pa.array([False] * touches, pa.bool_()),
+    ]
+    began = datetime(1970, 1, 1, tzinfo=UTC)
+    who, when = rng.integers(0, persons, persons // 20).tolist(), rng.integers(0, seconds, persons // 20).tolist()
+    paid, back = Money.of(50, "EUR"), Money(0, "EUR")
+    orders = [
+        Order(str(number), f"person {person}", began + timedelta(seconds=second), paid, back)
+        for number, (person, second) in enumerate(zip(who, when, strict=True))
+    ]
+    started = time.process_time()
+    batch = pa.record_batch(columns, schema=SCHEMA)
+    paths, treated = build([batch], orders, WINDOWS, began, began + timedelta(days=85))
+    took = time.process_time() - started
+    print(f"{touches:,} touches and {treated.orders:,} orders to {len(paths):,} paths: {took:.2f} s")
+
+
 def _apart(one: list[float], other: Floats) -> float:
     return float(np.abs(np.array(one) - other).max())
 
@@ -180,6 +210,7 @@ def main() -> int:
     options = parser.parse_args()
     print(f"seed {options.seed}")
     bars = scale(options.quick, np.random.default_rng(options.seed))
+    joining(options.quick, np.random.default_rng(options.seed))
     return ended([*bars, *journeys(options.quick, options.seed)])
 
 

@@ -21,6 +21,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK: Final = timedelta(microseconds=1)
 
 Int64 = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
 
 
@@ -95,9 +96,9 @@ class Treated:
 class _Touches:
     """Touches as columns: person, time in microseconds since 1970, place, view; all of shape (touches,)."""
 
-    persons: Int64
+    persons: Ints
     times: Int64
-    codes: Int64
+    codes: Ints
     views: Bools
 
     def keep(self, which: Any) -> _Touches:
@@ -108,7 +109,7 @@ class _Touches:
 class _Ends:
     """Times at which a person ordered, in order of person and time; orders of one time are one end."""
 
-    persons: Int64
+    persons: Ints
     times: Int64
     orders: Int64
     values: Int64
@@ -175,27 +176,29 @@ def _standing(told: Sequence[Order]) -> tuple[list[Order], dict[str, int]]:
     return kept, {"told_again": len(again), "refunded": len(latest) - len(kept)}
 
 
-def _persons(table: Any, kept: Sequence[Order]) -> tuple[Int64, Int64]:
+def _persons(table: Any, kept: Sequence[Order]) -> tuple[Ints, Ints]:
     """Number persons and customers alike: of the touches, shape (touches,), and of the orders, shape (orders,)."""
     customers = pa.array([order.customer for order in kept], pa.string())
-    every = pa.chunked_array([*table.column("person").chunks, customers], pa.string())
-    codes = _codes(every)
+    codes = _numbered(pa.chunked_array([*table.column("person").chunks, customers], pa.string()))[0]
     return codes[: table.num_rows], codes[table.num_rows :]
 
 
-def _met(table: Any, persons: Int64) -> tuple[tuple[Place, ...], _Touches]:
+def _met(table: Any, persons: Ints) -> tuple[tuple[Place, ...], _Touches]:
     """The touches as columns, and the places that they name; a touch of no channel has the code after the last."""
-    channels, campaigns = table.column("channel"), pc.fill_null(table.column("campaign"), "")
-    names = _names(channels), _names(campaigns)
-    joint = _codes(channels) * max(len(names[1]), 1) + _codes(campaigns)
-    pairs, codes = np.unique(joint, return_inverse=True)
-    found = [(names[0][pair // len(names[1])], names[1][pair % len(names[1])] or None) for pair in pairs.tolist()]
+    channels, channel_names = _numbered(table.column("channel"))
+    campaigns, campaign_names = _numbered(pc.fill_null(table.column("campaign"), ""))
+    names, within = channel_names.to_pylist(), campaign_names.to_pylist()
+    many = max(len(within), 1)
+    joint = pa.py_buffer(channels.astype(np.int64) * many + campaigns)
+    pairs = pa.chunked_array([pa.Array.from_buffers(pa.int64(), len(channels), [None, joint])])
+    codes, met = _numbered(pairs)
+    found = [(names[pair // many], within[pair % many] or None) for pair in met.to_pylist()]
     places = tuple(Place(*pair) for pair in found if pair[0] != DIRECT)
     numbers = {(place.channel, place.campaign): number for number, place in enumerate(places)}
-    table_of = np.array([numbers.get(pair, len(places)) for pair in found], dtype=np.int64)
-    views = _numbers(pc.cast(table.column("view"), pa.uint8()), np.uint8).astype(np.bool_)
-    times = _numbers(pc.cast(table.column("at"), pa.int64()), np.int64)
-    return places, _Touches(persons, times, table_of[codes] if len(codes) else codes, views)
+    table_of = np.array([numbers.get(pair, len(places)) for pair in found], dtype=np.int32)
+    views = _flat(pc.cast(table.column("view"), pa.uint8()).chunks, np.uint8).astype(np.bool_)
+    times = _flat(pc.cast(table.column("at"), pa.int64()).chunks, np.int64)
+    return places, _Touches(persons, times, table_of[codes], views)
 
 
 def _without(met: _Touches, left_out: Bools) -> tuple[_Touches, int]:
@@ -203,7 +206,7 @@ def _without(met: _Touches, left_out: Bools) -> tuple[_Touches, int]:
     return (met.keep(~left_out), count) if count else (met, 0)
 
 
-def _ends(kept: Sequence[Order], customers: Int64) -> _Ends:
+def _ends(kept: Sequence[Order], customers: Ints) -> _Ends:
     """When persons ordered; several orders of one person at one time end one path together."""
     times = np.array([_micros(order.at) for order in kept], dtype=np.int64)
     values = np.array([order.kept.micros for order in kept], dtype=np.int64)
@@ -257,7 +260,7 @@ def _joined(
     }
 
 
-def _following(met: _Touches, ends: _Ends, skew: int) -> tuple[_Touches, Int64]:
+def _following(met: _Touches, ends: _Ends, skew: int) -> tuple[_Touches, Ints]:
     """Order the touches by person and time, and find the next order of each; the number of orders where there is none.
 
     An order stands after the touches of its own time, and after those that are late by less than the tolerance.
@@ -265,21 +268,21 @@ def _following(met: _Touches, ends: _Ends, skew: int) -> tuple[_Touches, Int64]:
     touches, count = len(met.times), len(ends.times)
     persons = np.concatenate([met.persons, ends.persons])
     times = np.concatenate([met.times, ends.times + skew])
-    kinds = np.concatenate([np.zeros(touches, dtype=np.int8), np.ones(count, dtype=np.int8)])
-    order = np.lexsort((kinds, times, persons))
+    # The sort is stable, and the orders come last: at one time, touches stay before them.
+    order = np.lexsort((times, persons))
     # The numbers of the orders rise along `order`, so that the next one is the least of those that are still to come.
-    numbers = np.where(order >= touches, order - touches, count)
+    numbers = np.where(order >= touches, order - touches, count).astype(np.int32)
     following = np.minimum.accumulate(numbers[::-1])[::-1]
     rows = order < touches
     sorted_met, following = met.keep(order[rows]), following[rows]
     if count:
         owner = ends.persons[np.minimum(following, count - 1)]
-        following = np.where((following < count) & (owner == sorted_met.persons), following, count)
+        following[(following == count) | (owner != sorted_met.persons)] = count
     return sorted_met, following
 
 
 def _lost(
-    met: _Touches, following: Int64, window: Int64, pending: Bools, span: tuple[int, int]
+    met: _Touches, following: Ints, window: Int64, pending: Bools, span: tuple[int, int]
 ) -> tuple[_Touches, Int64, Int64, int]:
     """Cut touches that led to no order into paths: where the person or the next order changes, or a window ran out.
 
@@ -289,7 +292,7 @@ def _lost(
     """
     count = len(met.times)
     if not count:
-        return met, following, following, 0
+        return met, window, window, 0
     new = np.ones(count, dtype=np.bool_)
     over = met.times[1:] - met.times[:-1] > window[:-1]
     new[1:] = (met.persons[1:] != met.persons[:-1]) | (following[1:] != following[:-1]) | over
@@ -303,28 +306,22 @@ def _lost(
     return met.keep(kept), numbers[owners[kept]], ages[kept], int((~ended)[owners].sum())
 
 
-def _firsts(persons: Int64, owners: Int64) -> Int64:
+def _firsts(persons: Ints, owners: Int64) -> Ints:
     """The person of each path, by the first of its touches."""
     return persons[np.flatnonzero(np.diff(owners, prepend=-1))]
 
 
-def _codes(column: Any) -> Int64:
-    """Number the distinct texts of a chunked column, shape (n,)."""
+def _numbered(column: Any) -> tuple[Ints, Any]:
+    """Number the distinct values of a chunked column: shape (n,), and those values in order, an Arrow array."""
     encoded = column.dictionary_encode().unify_dictionaries()
-    parts = [np.from_dlpack(chunk.indices) for chunk in encoded.chunks if len(chunk)]
-    return np.concatenate(parts).astype(np.int64) if parts else np.empty(0, dtype=np.int64)
+    values = encoded.chunk(0).dictionary if encoded.num_chunks else pa.array([])
+    return _flat([chunk.indices for chunk in encoded.chunks], np.int32), values
 
 
-def _names(column: Any) -> list[str]:
-    """The distinct texts of a chunked column, in the order of `_codes`."""
-    encoded = column.dictionary_encode().unify_dictionaries()
-    return list(encoded.chunk(0).dictionary.to_pylist()) if encoded.num_chunks else []
-
-
-def _numbers[T: np.generic](column: Any, kind: type[T]) -> npt.NDArray[T]:
-    """A chunked column of numbers without nulls as one array, shape (n,)."""
-    parts = [np.from_dlpack(chunk) for chunk in column.chunks if len(chunk)]
-    return np.concatenate(parts).astype(kind) if parts else np.empty(0, dtype=kind)
+def _flat[T: np.generic](chunks: Sequence[Any], kind: type[T]) -> npt.NDArray[T]:
+    """Arrow arrays of numbers without nulls as one array, shape (n,)."""
+    parts = [np.from_dlpack(chunk) for chunk in chunks if len(chunk)]
+    return np.concatenate(parts, dtype=kind, casting="unsafe") if parts else np.empty(0, dtype=kind)
 
 
 def _micros(moment: datetime) -> int:
