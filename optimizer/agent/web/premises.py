@@ -156,6 +156,16 @@ class Premises:
         minute = int(self._clock.now().timestamp()) // 60
         return self._seen(self.entries, minute // _READ_MINUTES, self.house.today())
 
+    def look_ahead(self) -> None:
+        """Read and work out what whoever opens the newest recommendation or the overview asks for; the rest is kept.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        for newest in self.records()[:1]:
+            self.plan(newest.recommendation.rec_id)
+        self.seen()
+
     @property
     def entries(self) -> int:
         """The number of the history's newest entry: what was read before it grew is as it was."""
