@@ -18,6 +18,7 @@ import numpy.typing as npt
 from bandits.experiment import Experiment
 from connectors.contract import AdKey, AdState, BudgetKey, BudgetTarget, EntityStatus
 from connectors.money import Money
+from optimizer.plan.appraisal import Appraisal
 from optimizer.plan.calendar import Occasion
 from optimizer.plan.doubts import Doubt
 from optimizer.plan.priors import AdPriors, ResponsePriors
@@ -204,6 +205,7 @@ class Snapshot:
         ad_priors: What it last believed of ads; None before its first fit of them.
         restated: What became known of late of days that were known before; None where that was not asked for, or
             where there is nothing.
+        appraisals: What conversions and new customers were last found to be worth; at most one of each subject.
         doubts: Why what some accounts tell cannot be believed, by connector, account and code.
     """
 
@@ -226,6 +228,7 @@ class Snapshot:
     ad_priors: AdPriors | None = None
     restated: Restatements | None = None
     doubts: tuple[Doubt, ...] = ()
+    appraisals: tuple[Appraisal, ...] = ()
 
     @property
     def current(self) -> FloatArray:
@@ -290,6 +293,8 @@ def _parts(snapshot: Snapshot) -> Iterable[bytes]:
         yield from _arrays(snapshot.restated)
     if snapshot.doubts:
         yield repr(snapshot.doubts).encode()
+    if snapshot.appraisals:
+        yield repr(snapshot.appraisals).encode()
 
 
 def _arrays(holder: Panel | DelayTriangle | ArmPanel | Restatements) -> Iterable[bytes]:

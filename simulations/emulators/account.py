@@ -30,7 +30,6 @@ MORNING: Final = time(6, 0)
 """When a day's figures stand, on the account's clock; changes of that day come after it."""
 
 _LEARNING_DAYS: Final = 7
-_LEARNING_STEP: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,15 +276,9 @@ class Account:
 
     def learning(self, campaign: int) -> bool:
         """Whether a campaign is in its learning phase: launched, or its budget moved by over a fifth, in seven days."""
-        since = self.today - timedelta(days=_LEARNING_DAYS)
-        if self.world.date_of(int(self.truth.launch[campaign])) > max(since, self.truth.start):
-            return True
-        return any(
-            change.index == campaign
-            and change.at.astimezone(zone(self.time_zone)).date() > since
-            and abs(change.new - change.old) > _LEARNING_STEP * change.old
-            for change in self.budget_changes()
-        )
+        with self._lock:
+            self.world.refresh()
+            return bool(self.world.learning(_LEARNING_DAYS)[campaign])
 
     def advance(self, days: int = 1) -> None:
         """Let days pass under the live budgets.

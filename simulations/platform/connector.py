@@ -174,7 +174,8 @@ class SimulatedConnector:
     def budgets(self) -> Sequence[BudgetTarget]:
         """Return the live budgets, one per launched campaign; a paused one keeps its own."""
         self.world.refresh()
-        return tuple(self._target(k) for k in np.flatnonzero(self.world.launched()).tolist())
+        learning = self.world.learning(self.world.truth.scenario.delivery.learning_days)
+        return tuple(self._target(k, bool(learning[k])) for k in np.flatnonzero(self.world.launched()).tolist())
 
     def check_budget(self, change: BudgetChange) -> None:
         """Raise what `set_budget` would raise; write nothing.
@@ -349,7 +350,7 @@ class SimulatedConnector:
     def _morning(self, day: date) -> datetime:
         return datetime.combine(day, MORNING, zone(self._account.time_zone)).astimezone(UTC)
 
-    def _target(self, campaign: int) -> BudgetTarget:
+    def _target(self, campaign: int, learning: bool) -> BudgetTarget:
         return BudgetTarget(
             account=self._account,
             budget_id=self._catalogue.budget_ids[campaign],
@@ -360,6 +361,7 @@ class SimulatedConnector:
             minimum=self._minimum,
             quantum_micros=self.world.truth.quantum_micros,
             etag=self._stamp(campaign),
+            learning=learning,
         )
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from simulations.market.truth import Truth, draw, with_ads
 from simulations.noise import IntArray, KeyArray, noise_key
 from simulations.platform.state import Edit, Switch, WorldState, locked, read_state, stamp, write_state
 from simulations.scenarios import Scenario, with_knobs
+
+LEARNING_STEP: Final = 0.2
+"""A budget that moves by a larger share than this begins its campaign's learning phase anew."""
 
 
 class World:
@@ -128,6 +131,20 @@ class World:
     def running(self) -> BoolArray:
         """Return which campaigns run today (in a world at its end: ran on its last day), shape (K,)."""
         return self.truth.runs[:, self._last_seen]
+
+    def learning(self, days: int) -> BoolArray:
+        """Return which campaigns a platform with so long a learning phase would say are learning, shape (K,).
+
+        Those launched after the world began, or whose budget moved by more than a fifth, in the `days` up to today.
+        """
+        since = self._day - days
+        found = self.truth.launch > max(since, 0)
+        live = self.truth.first.tolist()
+        for edit in self._edits:
+            if edit.day > since and abs(edit.micros - live[edit.campaign]) > LEARNING_STEP * live[edit.campaign]:
+                found[edit.campaign] = True
+            live[edit.campaign] = edit.micros
+        return found
 
     def launched(self) -> BoolArray:
         """Return which campaigns there are as yet, running or paused, shape (K,)."""

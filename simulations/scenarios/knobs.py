@@ -81,6 +81,8 @@ class Delivery:
             budget (or the half saturation, where that is larger).
         impression_share: Whether the platform reports which share of the impressions that a campaign could have had
             it got, and which it lost to its budget.
+        learning_days: For so many days after a campaign's launch, or after its budget moved by more than a fifth, the
+            platform says that the campaign is learning; 0: it says nothing of learning.
     """
 
     ratio: tuple[float, float] = (0.9, 1.05)
@@ -88,9 +90,11 @@ class Delivery:
     supply_median: float = 3.0
     supply_sd: float = 0.5
     impression_share: bool = False
+    learning_days: int = 0
 
     def __post_init__(self) -> None:
         typed(self, "delivery.")
+        within(self, "delivery.", 0, 365, "learning_days")
         ordered(self, "delivery.", 0.0, 2.0, "ratio")
         if self.ratio[1] <= 0:
             raise ScenarioError("delivery.ratio", "something must be delivered")

@@ -74,7 +74,7 @@ def test_a_token_that_the_library_was_given_is_hidden(ga4, monkeypatch):
     assert VAULT.hide("canary-given-token") == HIDDEN
 
 
-@pytest.mark.parametrize("currency", ["JPY", "BHD"])
+@pytest.mark.parametrize("currency", ["JPY", "USD", "BHD", "HUF"])
 def test_a_year_equals_the_books_to_the_cent_and_the_count(ga4, currency):
     told, books = a_year(ga4, currency)
     assert told == books

@@ -47,6 +47,9 @@ SECRET: Final = "FORTNIGHT_SECRET"
 PATIENCE: Final = 240.0
 """Seconds of the wall within which the agent does what it is waited for; other work may hold the machine."""
 
+_LEARNING_DAYS: Final = 7
+"""As the emulators do, the simulated platforms tell which campaigns learn: both ways ask for the same care."""
+
 _ZONE: Final = ZoneInfo("Europe/Berlin")
 _SETTLED: Final = timedelta(minutes=31)
 
@@ -76,8 +79,10 @@ class Shop:
         search = Channel("search", self.search, 16.0, 62.0, 0.045, 0.045, delay_mean_days=2.0)
         social = Channel("meta", self.social, 22.0, 58.0, 0.013, 0.028, delay_mean_days=3.0)
         return (
-            named("demo", name="on-google", channels=(search,), history_days=self.history),
-            named("demo", name="on-meta", channels=(social,), history_days=self.history),
+            named(
+                "demo", name="on-google", channels=(search,), history_days=self.history, learning_days=_LEARNING_DAYS
+            ),
+            named("demo", name="on-meta", channels=(social,), history_days=self.history, learning_days=_LEARNING_DAYS),
         )
 
     @property

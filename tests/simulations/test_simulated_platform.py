@@ -139,6 +139,23 @@ def test_a_set_has_one_effect_however_often_it_is_sent(platform):
     platform.check_budget(change)
 
 
+@pytest.mark.parametrize(
+    ("days", "step", "learns"), [(7, 1.19, 0), (7, 1.25, 7), (7, 0.75, 7), (2, 1.25, 2), (0, 1.25, 0)]
+)
+def test_a_platform_that_tells_of_learning_does_so_for_its_days_after_a_large_step(days, step, learns):
+    platform = SimulatedConnector(named("demo", learning_days=days), seed=8, start=START)
+    one, other, *_ = platform.budgets()
+    target = Money(round(one.amount.micros * step / one.quantum_micros) * one.quantum_micros, "EUR")
+    platform.set_budget(BudgetChange("k", one.key, one.amount, target))
+    told = []
+    for _ in range(9):
+        now = {budget.key: budget.learning for budget in platform.budgets()}
+        assert not now[other.key]
+        told.append(now[one.key])
+        platform.advance()
+    assert told == [True] * learns + [False] * (9 - learns)
+
+
 def test_a_set_is_refused_when_somebody_else_was_first(platform):
     target = platform.budgets()[0]
     platform.edit(target.budget_id, Money.of("55", "EUR"))

@@ -73,6 +73,7 @@ def assemble(query: SnapshotQuery, known: Known, facts: Facts) -> Snapshot:
         ad_priors=known.ad_priors,
         restated=_restated(query, layout, facts, span),
         doubts=tuple(known.doubts),
+        appraisals=tuple(known.appraisals),
     )
 
 
