@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from statistics import NormalDist
 from typing import Final
 
 from connectors.money import Money, total
-from optimizer.plan.problem import Outcome
+from optimizer.plan.outcome import Outcome
 from optimizer.plan.recommendation import content_hash
 
 LEAST_PAIRS: Final = 4
@@ -219,6 +220,14 @@ class LiftReading:
     def found(self) -> bool:
         """Whether the interval leaves out zero: something was found."""
         return self.low > 0 or self.high < 0
+
+    @property
+    def overclaimed(self) -> float | None:
+        """Probability that more is claimed than is incremental, both normal; None where no claim is known."""
+        if self.claimed is None:
+            return None
+        more = math.copysign(1.0, self.spend_change) * (self.claimed - self.incremental)
+        return NormalDist().cdf(more / math.hypot(self.se, self.claimed_se))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from connectors.contract import AdKey, AdState, BudgetKey, BudgetTarget, EntityS
 from connectors.money import Money
 from optimizer.plan.calendar import Occasion
 from optimizer.plan.doubts import Doubt
+from optimizer.plan.lift_tests import LiftRecord
 from optimizer.plan.priors import AdPriors, ResponsePriors
 
 FloatArray = npt.NDArray[np.float64]
@@ -205,6 +206,7 @@ class Snapshot:
         restated: What became known of late of days that were known before; None where that was not asked for, or
             where there is nothing.
         doubts: Why what some accounts tell cannot be believed, by connector, account and code.
+        lift_tests: Those registered, the oldest first, with the end that was known.
     """
 
     known_at: datetime
@@ -226,6 +228,7 @@ class Snapshot:
     ad_priors: AdPriors | None = None
     restated: Restatements | None = None
     doubts: tuple[Doubt, ...] = ()
+    lift_tests: tuple[LiftRecord, ...] = ()
 
     @property
     def current(self) -> FloatArray:
@@ -290,6 +293,8 @@ def _parts(snapshot: Snapshot) -> Iterable[bytes]:
         yield from _arrays(snapshot.restated)
     if snapshot.doubts:
         yield repr(snapshot.doubts).encode()
+    if snapshot.lift_tests:
+        yield repr(snapshot.lift_tests).encode()
 
 
 def _arrays(holder: Panel | DelayTriangle | ArmPanel | Restatements) -> Iterable[bytes]:

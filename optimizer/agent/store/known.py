@@ -9,6 +9,7 @@ from typing import Protocol
 from connectors.contract import AdState, BudgetKey, BudgetTarget, Entity, EntityKind, Series
 from optimizer.plan.doubts import Doubt
 from optimizer.plan.experiments import ExperimentRecord
+from optimizer.plan.lift_tests import LiftRecord
 from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.snapshot import AdSwitch, BudgetMove, FloatArray, IntArray
 
@@ -56,6 +57,7 @@ class Known:
         switches: Our acknowledged pauses and resumes in the window that a snapshot tells of.
         experiments: All that were ever registered; which of them were open then is seen from their times.
         doubts: What stood in doubt then.
+        lift_tests: All that were ever registered, the newest first, as `experiments`.
     """
 
     series: Sequence[KnownSeries]
@@ -69,6 +71,7 @@ class Known:
     switches: Sequence[AdSwitch] = ()
     experiments: Sequence[ExperimentRecord] = ()
     doubts: Sequence[Doubt] = ()
+    lift_tests: Sequence[LiftRecord] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
