@@ -6,9 +6,9 @@ Intervals. Shops of 20 regions whose demand hangs together from day to day, with
 hold-outs of a quarter of the regions, designed and read by `optimizer.measure.lift`, with an effect and without.
 
 Plans. Worlds of `brand-and-retargeting`: brand search and retargeting claim what others bring. In each, every channel
-is switched off for four weeks in regions that were drawn, and read. From what is read beside what its platform claims come
-the priors, and Outlay plans with `counts = "incremental"` beside the same Outlay that believes the claims. Both are
-scored by what their ads cause, as a share of the clairvoyant's. Seeds 7000 and up judge; `--first 100` gives tuning
+is switched off for four weeks in regions that were drawn, and read. From what is read beside what its platform claims
+come the priors, and Outlay plans with `counts = "incremental"` beside the same Outlay that believes the claims. Both
+are scored by what their ads cause, as a share of the clairvoyant's. Seeds 7000 and up judge; `--first 100` gives tuning
 worlds. The tests run before the days that are compared; what they cost is told.
 """
 

@@ -61,8 +61,10 @@ def _by_readings(case: Case) -> Iterator[Finding]:
             continue
         if reading.overclaimed >= SURE and (case.snapshot.today - reading.last_day).days <= YOUNG:
             name = plan.channel if plan.campaign is None else f"Campaign {plan.campaign} of {plan.channel}"
-            words = f"by lift test {plan.name} {figure(reading.incremental)} of {figure(reading.claimed or 0.0)}"
-            yield _mark(name, reading.overclaimed, f"{words} conversions were brought by the change of spend")
+            side = math.copysign(1.0, reading.spend_change)
+            brought, claimed = (figure(side * amount) for amount in (reading.incremental, reading.claimed or 0.0))
+            words = f"by lift test {plan.name} the change of spend brought {brought}, of {claimed} that are claimed"
+            yield _mark(name, reading.overclaimed, words)
 
 
 def _told(case: Case) -> dict[str, Spread]:
@@ -73,4 +75,4 @@ def _told(case: Case) -> dict[str, Spread]:
 
 def _mark(name: str, sure: float, words: str) -> Finding:
     told = f"{name} claims more than it brings, with a probability of {sure:.0%}: {words}."
-    return Finding("overclaimed", Severity.WARNING, "portfolio", told, _MEND)
+    return Finding("overclaimed", Severity.INFO, "portfolio", told, _MEND)
