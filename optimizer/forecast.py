@@ -9,13 +9,13 @@ from typing import Final
 import numpy as np
 
 from optimizer import knowledge
-from optimizer.goals import Counting, Explore, Goals
+from optimizer.goals import Counting, Explore, Goals, Valuing
 from optimizer.knowledge import Question
 from optimizer.plan.problem import Outcome
 from optimizer.plan.recommendation import Objective
 from optimizer.plan.snapshot import FloatArray
 from optimizer.response import Belief
-from optimizer.response.lift import Lift
+from optimizer.response.counts import Counts
 
 HOPE: Final = 0.5
 """Posterior standard deviations that optimism adds to the mean."""
@@ -59,8 +59,8 @@ class Forecast:
     def draws(self, budget: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
         """Return posterior draws of the objective per day, shape (n, K, P); one draw is one whole curve per target."""
         drawn = self.belief.draws(budget, self._outcome, n, rng)
-        if (lift := self._lift) is not None:
-            drawn = drawn * lift.draws(n, rng)[..., None]
+        for counts in self._counted:
+            drawn = drawn * counts.draws(n, rng)[..., None]
         return self._scale * drawn - self.cost(budget)
 
     def brought(self, budget: FloatArray) -> FloatArray:
@@ -69,9 +69,20 @@ class Forecast:
         return value
 
     @property
-    def incremental(self) -> bool:
-        """Whether what is counted is incremental: it is asked for, and a lift test stands."""
-        return self._lift is not None
+    def claims(self) -> Counts | None:
+        """What a claimed conversion counts, by `counts` of the goals; None where all count, or nothing is known."""
+        match self.goals.counts:
+            case Counting.ATTRIBUTED:
+                return None
+            case Counting.INCREMENTAL:
+                return self.belief.lift
+            case Counting.CREDITED:
+                return self.belief.credit
+
+    @property
+    def customers(self) -> Counts | None:
+        """What a conversion brings, where it counts as a new customer and that is known; None else."""
+        return self.belief.customers if self.goals.value is Valuing.LIFETIME else None
 
     def utility(self, budget: FloatArray) -> FloatArray:
         """Return what the allocator maximises, shape (K, P): the objective with what `explore` hopes for on top.
@@ -134,7 +145,8 @@ class Forecast:
         """Return draws of conversions or value per day, shape (n, K, P)."""
         if outcome is Outcome.CONVERSIONS:
             return self.belief.draws(budget, outcome, n, rng)
-        return self._value_scale * self.belief.draws(budget, self._value_outcome, n, rng)
+        drawn = self._value_scale * self.belief.draws(budget, self._value_outcome, n, rng)
+        return drawn if self.customers is None else drawn * self.customers.draws(n, rng)[..., None]
 
     def marginal(self, budget: FloatArray) -> FloatArray:
         """Return the mean objective's gain per further currency unit at each budget, shapes (K,) -> (K,).
@@ -152,7 +164,8 @@ class Forecast:
             case Outcome.CONVERSIONS:
                 return self.belief.moments(budget, outcome)[0]
             case Outcome.VALUE:
-                return self._value_scale * self.belief.moments(budget, self._value_outcome)[0]
+                mean = self._value_scale * self.belief.moments(budget, self._value_outcome)[0]
+                return mean if self.customers is None else mean * self.customers.expected[:, None]
 
     @property
     def _outcome(self) -> Outcome:
@@ -160,12 +173,13 @@ class Forecast:
 
     @property
     def _value_outcome(self) -> Outcome:
-        return Outcome.VALUE if self.goals.value_per_conversion is None else Outcome.CONVERSIONS
+        fixed = self.goals.value_per_conversion is not None or self.customers is not None
+        return Outcome.CONVERSIONS if fixed else Outcome.VALUE
 
     @property
     def _value_scale(self) -> float:
         fixed = self.goals.value_per_conversion
-        return 1.0 if fixed is None else fixed.micros / 1e6
+        return 1.0 if fixed is None or self.customers is not None else fixed.micros / 1e6
 
     @property
     def _scale(self) -> float:
@@ -179,15 +193,17 @@ class Forecast:
 
     def _of(self, budget: FloatArray) -> tuple[FloatArray, FloatArray]:
         mean, sd = self.belief.moments(budget, self._outcome)
-        if (lift := self._lift) is None:
-            return mean, sd
-        square = (mean**2 + sd**2) * lift.square[:, None]
-        mean = mean * lift.expected[:, None]
-        return mean, np.sqrt(np.maximum(square - mean**2, 0.0))
+        for counts in self._counted:
+            square = (mean**2 + sd**2) * counts.square[:, None]
+            mean = mean * counts.expected[:, None]
+            sd = np.sqrt(np.maximum(square - mean**2, 0.0))
+        return mean, sd
 
     @property
-    def _lift(self) -> Lift | None:
-        return self.belief.lift if self.goals.counts is Counting.INCREMENTAL else None
+    def _counted(self) -> tuple[Counts, ...]:
+        """What the objective multiplies conversions by, one after the other."""
+        worth = None if self.goals.objective is Objective.CONVERSIONS else self.customers
+        return tuple(counts for counts in (self.claims, worth) if counts is not None)
 
     def cost(self, budget: FloatArray) -> FloatArray:
         """Return what of the spend the objective takes off, shape (K, P): of profit what will be delivered."""

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final, Protocol
 
 from connectors.contract import Account, AdState, BudgetTarget, Entity, PerformanceRow, Series
+from optimizer.plan.appraisal import Appraisal
 from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
 from optimizer.plan.circuit import Circuit
@@ -444,6 +445,22 @@ class Store(Office, People, Protocol):
 
     def latest_ad_priors(self, known_at: datetime) -> AdPriors | None:
         """Return the priors of ads that stood then, as `latest_priors` does those of the response."""
+        ...
+
+    def record_appraisal(self, made: Appraisal) -> None:
+        """Keep an appraisal.
+
+        Raises:
+            StateConflict: There is one of its subject and time already. Nothing was written.
+        """
+        ...
+
+    def appraisals(self, limit: int = 50) -> tuple[Appraisal, ...]:
+        """Return the appraisals, the newest first; of several of one time, the one recorded last."""
+        ...
+
+    def latest_appraisals(self, known_at: datetime) -> tuple[Appraisal, ...]:
+        """Return the newest appraisal of each subject then, in the order of `Subject`; a snapshot carries them."""
         ...
 
     def register_experiment(self, record: ExperimentRecord) -> None:

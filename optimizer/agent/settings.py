@@ -50,7 +50,7 @@ from optimizer.agent.settings_types import (
     Zone,
 )
 from optimizer.agent.settings_web import WebTable
-from optimizer.goals import Counting, Explore, Goals, GoalsError, Limit, Pin, Sharing
+from optimizer.goals import Counting, Explore, Goals, GoalsError, Limit, Pin, Sharing, Valuing
 from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import Objective
 from optimizer.rotation import Rotation
@@ -130,7 +130,11 @@ class GoalTable(Table):
     )
     counts: Counting = Field(
         Counting.ATTRIBUTED,
-        description="Which conversions the objective counts: attributed, or incremental as lift tests tell.",
+        description="Which conversions the objective counts: attributed, incremental as lift tests tell, or credited.",
+    )
+    value: Valuing = Field(
+        Valuing.ORDER,
+        description="What a conversion is worth: its order, or the lifetime of a new customer (`outlay lifetime`).",
     )
 
 
@@ -538,6 +542,7 @@ def _goals(settings: Settings) -> Goals:
         risk_tail=goal.risk_tail,
         switching_cost=goal.switching_cost,
         counts=goal.counts,
+        value=goal.value,
         sharing=Sharing(**settings.bandits.model_dump()),
     )
 

@@ -51,6 +51,10 @@ class WebTable(Table):
         description="Money moved a day above which an approval at the page asks for the password again; unset for "
         "never.",
     )
+    runs: str = Field(
+        "runs",
+        description="Folder of runs of `outlay simulate` that the simulator's screen shows, beside the settings file.",
+    )
 
 
 def slug(name: str) -> str:

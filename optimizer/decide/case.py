@@ -64,7 +64,7 @@ class Case:
     def counted(self) -> str:
         """What the objective counts, in words: `conversions`, `incremental conversions`, `EUR revenue`."""
         words = thing(self.goals.objective, self.snapshot.currency)
-        return f"incremental {words}" if self.forecast.incremental else words
+        return words if self.forecast.claims is None else f"{self.goals.counts} {words}"
 
     @property
     def mature(self) -> FloatArray:

@@ -126,7 +126,8 @@ def choose(
 
 def _without_value(case: Case) -> tuple[Finding, ...]:
     """Where value is asked for but not known: a plan on nothing would be no plan."""
-    if not case.goals.counts_value or case.goals.value_per_conversion is not None or not case.snapshot.targets:
+    known = case.goals.value_per_conversion is not None or case.forecast.customers is not None
+    if known or not case.goals.counts_value or not case.snapshot.targets:
         return ()
     mend = "Map the column of the conversions' value, or set goal.value_per_conversion."
     reported = case.forecast.belief.value_reported

@@ -3,7 +3,7 @@
 from optimizer.goals.constraints import envelopes, rows, unmatched
 from optimizer.goals.room import Because, Box, box, wide_box
 from optimizer.goals.rounding import to_quantum
-from optimizer.goals.wishes import Counting, Explore, Goals, GoalsError, Limit, Pin, Scope, ScopeKind, Sharing
+from optimizer.goals.wishes import Counting, Explore, Goals, GoalsError, Limit, Pin, Scope, ScopeKind, Sharing, Valuing
 from optimizer.plan.problem import TOTAL
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Scope",
     "ScopeKind",
     "Sharing",
+    "Valuing",
     "box",
     "envelopes",
     "rows",

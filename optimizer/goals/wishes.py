@@ -34,6 +34,17 @@ class Counting(StrEnum):
     """Those that the platforms claim."""
     INCREMENTAL = "incremental"
     """Those that would not have come anyway, as lift tests tell."""
+    CREDITED = "credited"
+    """As many as an attribution model credits, of the paths that led to orders."""
+
+
+class Valuing(StrEnum):
+    """What a conversion is worth."""
+
+    ORDER = "order"
+    """The value that came with it, or `value_per_conversion`."""
+    LIFETIME = "lifetime"
+    """What a new customer of its channel brings over the horizon of `[lifetime]`."""
 
 
 class ScopeKind(StrEnum):
@@ -220,6 +231,7 @@ class Goals:
         switching_cost: What moving one currency unit from one budget to another must bring at least, as a share of
             what a unit brings on average now; 0 moves for any gain.
         counts: Which conversions the objective counts; ROAS floors and CPA ceilings are about attributed ones.
+        value: What a conversion is worth, in the objective and in ROAS floors.
         sharing: How each budget is shared out between its ads.
     """
 
@@ -240,6 +252,7 @@ class Goals:
     risk_tail: float = 0.2
     switching_cost: float = 0.0
     counts: Counting = Counting.ATTRIBUTED
+    value: Valuing = Valuing.ORDER
     sharing: Sharing = field(default_factory=Sharing)
 
     @property
@@ -250,6 +263,7 @@ class Goals:
 
     def __post_init__(self) -> None:
         exponent(self.currency)
+        self._check_value()
         _between("margin", self.margin, 0.0, 1.0)
         _between("confidence", self.confidence, 0.5, 1.0)
         _between("largest_step", self.largest_step, 0.0, math.inf)
@@ -277,6 +291,16 @@ class Goals:
                 raise GoalsError(
                     f"{amount} is not in {self.currency}. Mend: write every goal in the portfolio's currency"
                 )
+
+    def _check_value(self) -> None:
+        if self.value is Valuing.ORDER:
+            return
+        if not self.counts_value:
+            mend = 'count "revenue" or "profit", or set a ROAS floor'
+            raise GoalsError(f'value = "lifetime" counts nothing where only conversions do. Mend: {mend}')
+        if self.value_per_conversion is not None:
+            mend = "leave one of them out"
+            raise GoalsError(f'value = "lifetime" and value_per_conversion each say what one is worth. Mend: {mend}')
 
     def digest(self) -> str:
         """SHA-256 of all goals: the same digest means the same wishes."""

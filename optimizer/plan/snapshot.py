@@ -18,6 +18,7 @@ import numpy.typing as npt
 from bandits.experiment import Experiment
 from connectors.contract import AdKey, AdState, BudgetKey, BudgetTarget, EntityStatus
 from connectors.money import Money
+from optimizer.plan.appraisal import Appraisal
 from optimizer.plan.calendar import Occasion
 from optimizer.plan.doubts import Doubt
 from optimizer.plan.lift_tests import LiftRecord
@@ -205,6 +206,7 @@ class Snapshot:
         ad_priors: What it last believed of ads; None before its first fit of them.
         restated: What became known of late of days that were known before; None where that was not asked for, or
             where there is nothing.
+        appraisals: What conversions and new customers were last found to be worth; at most one of each subject.
         doubts: Why what some accounts tell cannot be believed, by connector, account and code.
         lift_tests: Those registered, the oldest first, with the end that was known.
     """
@@ -228,6 +230,7 @@ class Snapshot:
     ad_priors: AdPriors | None = None
     restated: Restatements | None = None
     doubts: tuple[Doubt, ...] = ()
+    appraisals: tuple[Appraisal, ...] = ()
     lift_tests: tuple[LiftRecord, ...] = ()
 
     @property
@@ -291,10 +294,9 @@ def _parts(snapshot: Snapshot) -> Iterable[bytes]:
         yield repr((snapshot.ads, snapshot.switches)).encode()
     if snapshot.restated is not None:
         yield from _arrays(snapshot.restated)
-    if snapshot.doubts:
-        yield repr(snapshot.doubts).encode()
-    if snapshot.lift_tests:
-        yield repr(snapshot.lift_tests).encode()
+    for told in (snapshot.doubts, snapshot.appraisals, snapshot.lift_tests):
+        if told:
+            yield repr(told).encode()
 
 
 def _arrays(holder: Panel | DelayTriangle | ArmPanel | Restatements) -> Iterable[bytes]:

@@ -11,10 +11,10 @@ import numpy as np
 
 from optimizer.plan.problem import Outcome
 from optimizer.plan.snapshot import FloatArray, IntArray
+from optimizer.response.counts import Counts
 from optimizer.response.curves import LARGEST, Cells, place, relative
 from optimizer.response.delivery import Supply
 from optimizer.response.history import BoolArray, blocks
-from optimizer.response.lift import Lift
 from optimizer.response.maturity import Maturity
 from optimizer.response.memory import Memory
 from optimizer.response.occasions import Effects, Factor
@@ -195,6 +195,8 @@ class Belief:
         spend_28: Spend of those, shape (K,).
         memory: What is left of earlier spend.
         lift: Incremental conversions per attributed one; None where no lift test stands.
+        credit: Conversions that an attribution model credits, per claimed one; None where none was reckoned.
+        customers: What a new customer brings, currency units; None where that was not reckoned.
         events: What known events do to the conversions of their days, all steps of the funnel together; None where
             no event is known.
         crowds: What of it is volume, which moves the supply too.
@@ -211,7 +213,9 @@ class Belief:
     conversions_28: FloatArray
     spend_28: FloatArray
     memory: Memory
-    lift: Lift | None = None
+    lift: Counts | None = None
+    credit: Counts | None = None
+    customers: Counts | None = None
     events: Effects | None = None
     crowds: Effects | None = None
 

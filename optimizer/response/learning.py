@@ -12,13 +12,13 @@ from optimizer.plan.snapshot import FloatArray, IntArray, Snapshot
 from optimizer.response import rates
 from optimizer.response.auctions import Volumes, told_supply
 from optimizer.response.belief import Belief, CurvePosterior
+from optimizer.response.counts import learn_credit, learn_customers, learn_lift
 from optimizer.response.curves import CELLS, GRID, place, relative
 from optimizer.response.delivery import learn_supply
 from optimizer.response.efficiency import told_by_others
 from optimizer.response.filter import fold
 from optimizer.response.funnel import CONVERSIONS, Funnel, Step, funnel
 from optimizer.response.history import BoolArray, History, read
-from optimizer.response.lift import learn_lift
 from optimizer.response.maturity import learn_maturity
 from optimizer.response.memory import remember, retention
 from optimizer.response.occasions import RATES, Counted, Effects, Schedule, learn_effects
@@ -77,6 +77,8 @@ def learn(snapshot: Snapshot) -> Belief:
         spend_28=np.nansum(recent.spend, axis=1),
         memory=memory,
         lift=learn_lift(snapshot),
+        credit=learn_credit(snapshot),
+        customers=learn_customers(snapshot),
         events=volume.times(effects[1]).times(effects[2]),
         crowds=volume,
     )

@@ -121,7 +121,8 @@ def _known(ad: Member) -> ArmShare:
 
 def _reason(ad: Member, arm: ArmShare, beside: float | None) -> str:
     against = "" if beside is None else f", against {beside:.3g} of those that run"
-    believed = f"{arm.rate:.3g} {arm.metric}{against}; it is the best with a probability of {arm.p_best:.0%}"
+    best = "under 1%" if arm.p_best < 0.01 else f"{arm.p_best:.0%}"  # draws cannot tell it from zero
+    believed = f"{arm.rate:.3g} {arm.metric}{against}; it is the best with a probability of {best}"
     if ad.runs:
         worn = f"; {arm.worn}" if arm.worn else ""
         return f"has {arm.share_now:.0%} of the exposure and deserves {arm.share:.0%}: {believed}{worn}"

@@ -1,13 +1,17 @@
 """Awin over HTTP against its emulator: the suites of every connector, and what an affiliate network does to figures."""
 
 from collections import defaultdict
+from contextlib import closing
 from datetime import date, timedelta
 
 import httpx
 import pytest
 
 from connectors.awin import build
+from connectors.awin.client import Client
+from connectors.credentials import Redactor
 from connectors.errors import AskMarketer, BadInput, RetryLater, Stop
+from connectors.manners import Pace
 from connectors.wire_conformance import Measures, Place
 from simulations.emulators.awin import sales as market
 from simulations.emulators.awin import server, start
@@ -194,6 +198,19 @@ def test_an_answer_that_cannot_be_unpacked_is_lost(network, monkeypatch):
 
     with pytest.raises(RetryLater, match="lost"):
         _of_wire(network().connector(), monkeypatch, answer)._get("/accounts", {})
+
+
+def test_calls_wait_for_the_networks_minute(network):
+    now, of = [0.0], network()
+
+    def sleep(seconds):
+        now[0] += seconds
+
+    pace = Pace(2, 60.0, clock=lambda: now[0], sleep=sleep)
+    with closing(Client(of.server.address, TOKEN, 10.0, pace, Redactor([TOKEN]))) as client:
+        for _ in range(5):
+            client.get("/accounts")
+    assert now[0] == 120.0
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from connectors.conformance import change_of
 from connectors.credentials import Redactor
-from connectors.errors import AskMarketer, BadInput, RetryLater, Stop
+from connectors.errors import AskMarketer, BadInput, OutcomeUnknown, RetryLater, Stop
 from connectors.linkedin import build, reports
 from connectors.linkedin.client import Client
 from connectors.manners import Quota
@@ -88,6 +88,16 @@ def test_half_of_all_reads_are_throttled_and_no_row_is_lost_or_doubled(platform)
     rows = [(r.series.ad_id, r.day) for r in of.connector().pull(START, START + timedelta(59))]
     assert len(rows) == len(set(rows)) == len(of.books(START, START + timedelta(59)))
     assert of.faults.met[Fault.THROTTLED] >= 3
+
+
+def test_a_failure_at_a_change_leaves_the_outcome_open(platform):
+    """What fails may have been done: only a reading can tell, so that it is not made again blindly."""
+    of = platform()
+    connector = of.connector()
+    change = change_of(connector.budgets()[0], 1_000)
+    of.faults.script("write", Fault.BROKEN)
+    with pytest.raises(OutcomeUnknown, match="failed at a change"):
+        connector.set_budget(change)
 
 
 def test_a_definition_without_a_conversion_is_told_as_none(platform):

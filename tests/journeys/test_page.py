@@ -187,7 +187,7 @@ def test_on_a_phone_nothing_is_cut_and_a_tap_decides(opened: Open) -> None:
     ben = site.person(viewport=PHONE, is_mobile=True, has_touch=True, device_scale_factor=2)
     ben.login("ben")
     for path in ("/", "/recommendations", "/leaderboards", "/pacing", "/scorecard", "/history", "/rules", "/switch",
-                 f"{place(record)}?edit=true", f"{place(record)}/lines/0", place(record)):  # fmt: skip
+                 "/simulator", f"{place(record)}?edit=true", f"{place(record)}/lines/0", place(record)):  # fmt: skip
         ben.open(path)
         assert not ben.scrolls_sideways(), path
     button = ben.page.get_by_role("button", name="Approve the chosen lines")

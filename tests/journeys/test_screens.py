@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
+from typer.testing import CliRunner
 
 from optimizer import approval
 from optimizer.agent import cycle
 from optimizer.agent.bootstrap import open_house
+from optimizer.agent.cli.app import app
 from optimizer.plan.recommendation import Record, State
 from tests.journeys.browsing import DESK, PHONE, Person, chromium, place, served
 from tests.optimizer.web_world import World, simulated, world
@@ -68,6 +70,11 @@ def next_morning(here: World) -> None:
         cycle.pull(house, market.today)
 
 
+def play(folder: Path) -> None:
+    words = ("tiny-yen", "--policy", "equal", "--policy", "roas", "--worlds", "3", "--days", "3", "--workers", "1")
+    assert CliRunner().invoke(app, ["simulate", *words, "--out", str(folder)]).exit_code == 0
+
+
 @dataclass
 class Eye:
     """Looks at screens in each way, and notes what some people could not use.
@@ -112,6 +119,7 @@ def test_all_screens_with_a_plan_that_waits_and_one_that_was_written(browser: Br
         rejected = here.plan()
         settle(here, approval.Reject("ben", "not in the week of the launch"), rejected)
         waiting = here.plan(seed=2)
+        play(here.premises.runs_folder / "small")
         ana = site.person(reduced_motion="reduce")
         eye = Eye(ana)
         eye.open("login", "/login")
@@ -134,6 +142,7 @@ def test_all_screens_with_a_plan_that_waits_and_one_that_was_written(browser: Br
             ("history", "/history?prove_it=true"),
             ("rules", "/rules"),
             ("switch", "/switch"),
+            ("simulator", "/simulator"),
             ("nothing", "/recommendations/R-20250101-0123456789"),
         ):
             eye.open(name, path)

@@ -23,6 +23,7 @@ from connectors.money import Money
 from optimizer.agent.store import MemoryStore, open_sql
 from optimizer.agent.trail import entries
 from optimizer.approval import STEPS
+from optimizer.plan.appraisal import Appraisal, Estimate, Subject
 from optimizer.plan.audit import prove
 from optimizer.plan.basis import Basis
 from optimizer.plan.priors import AdLevel, AdMean, AdPriors, ChannelPrior, ResponsePriors, Spread
@@ -726,3 +727,50 @@ class TestRefits:
         other = MemoryStore()
         other.record_refit(refit("F-2"))
         assert other.snapshot(query).digest() == with_priors
+
+
+def appraisal(subject=Subject.CREDIT, at=NOON, mean=0.5, **changes):
+    """Credit of a channel and one of its campaigns, or the value of a customer."""
+    currency = "" if subject is Subject.CREDIT else "USD"
+    estimates = (Estimate("search", mean, 0.25), Estimate("search", 2 * mean, 0.5, campaign="brand"))
+    return replace(Appraisal(subject, "model/1", at, "a" * 64, currency, estimates), **changes)
+
+
+class TestAppraisals:
+    def known(self, store, at):
+        """Those that stood, which a snapshot of that time carries, too."""
+        found = store.latest_appraisals(at)
+        assert store.snapshot(SnapshotQuery(at, date(2026, 3, 1), 5, "USD", "UTC")).appraisals == found
+        return found
+
+    def test_before_the_first_there_are_none(self, store):
+        assert store.appraisals() == ()
+        assert self.known(store, NOON) == ()
+
+    def test_the_newest_of_each_subject_stands_from_when_it_was_made(self, store):
+        day = timedelta(days=1)
+        first, second, other = (
+            appraisal(),
+            appraisal(at=NOON + 2 * day, mean=0.7),
+            appraisal(Subject.CUSTOMER, NOON + day),
+        )
+        for made in (second, other, first):
+            store.record_appraisal(made)
+        assert store.appraisals() == (second, other, first)
+        assert store.appraisals(limit=1) == (second,)
+        assert self.known(store, NOON - day) == ()
+        assert self.known(store, NOON + day) == (first, other)
+        assert self.known(store, NOON + 2 * day) == (second, other)
+
+    def test_none_is_made_twice_at_one_time(self, store):
+        store.record_appraisal(appraisal())
+        with pytest.raises(StateConflict, match=r"appraisal of credit .* is stored already"):
+            store.record_appraisal(appraisal(mean=0.6))
+        store.record_appraisal(appraisal(Subject.CUSTOMER))
+        assert set(store.appraisals()) == {appraisal(), appraisal(Subject.CUSTOMER)}
+
+    def test_they_are_part_of_the_evidence_of_a_plan(self, store):
+        query = SnapshotQuery(NOON + timedelta(days=1), date(2026, 3, 1), 5, "USD", "UTC")
+        plain = store.snapshot(query).digest()
+        store.record_appraisal(appraisal())
+        assert store.snapshot(query).digest() != plain

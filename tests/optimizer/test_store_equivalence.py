@@ -31,6 +31,7 @@ from connectors.contract import (
 from connectors.money import Money
 from optimizer.agent.store import MemoryStore, open_sql
 from optimizer.agent.store.timeline import Clash, Version, fold, in_force
+from optimizer.plan.appraisal import Appraisal, Estimate, Subject
 from optimizer.plan.basis import Basis
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
@@ -201,6 +202,14 @@ class Lives(RuleBasedStateMachine):
         self.both("refits", limit)
         self.both("latest_priors", at)
 
+    @rule(subject=st.sampled_from(Subject), at=moments, mean=st.sampled_from([0.5, 2.0]), limit=st.integers(1, 3))
+    def appraise(self, subject, at, mean, limit):
+        currency = "" if subject is Subject.CREDIT else "USD"
+        made = Appraisal(subject, "m/1", at, "a" * 64, currency, (Estimate("search", mean, 0.5),))
+        self.both("record_appraisal", made)
+        self.both("appraisals", limit)
+        self.both("latest_appraisals", at)
+
     @rule(given=experiments, ended=st.integers(0, 3), at=moments)
     def experiment(self, given, ended, at):
         self.both("register_experiment", given)
@@ -213,6 +222,7 @@ class Lives(RuleBasedStateMachine):
         one, other = (store.snapshot(query) for store in self.stores)
         assert one.targets == other.targets
         assert (one.ads, one.switches) == (other.ads, other.switches)
+        assert one.appraisals == other.appraisals
         np.testing.assert_array_equal(one.panel.conversions, other.panel.conversions)
         assert one.digest() == other.digest()
 

@@ -43,7 +43,17 @@ def state(here: World, record: Record) -> State:
 
 def test_every_screen_answers_before_anything_was_planned_and_says_what_to_do(here: World) -> None:
     ana = here.client("ana")
-    for screen in ("/", "/recommendations", "/leaderboards", "/pacing", "/scorecard", "/history", "/rules", "/switch"):
+    for screen in (
+        "/",
+        "/recommendations",
+        "/leaderboards",
+        "/pacing",
+        "/scorecard",
+        "/history",
+        "/rules",
+        "/switch",
+        "/simulator",
+    ):
         answer = ana.get(screen)
         assert answer.status_code == 200, screen
         assert "None" not in re.sub(r"<[^>]*>", "", answer.text).replace("None are written", "")

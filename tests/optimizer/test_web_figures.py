@@ -112,7 +112,8 @@ def test_yen_have_no_cents_and_dinars_three() -> None:
 
 def test_a_change_bears_its_sign_and_a_sure_thing_is_never_quite_sure() -> None:
     assert BRITISH.signed(-5.359) == "\N{MINUS SIGN}5.36"
-    assert BRITISH.signed(0.0) == "+0"
+    assert BRITISH.signed(0.0) == "+0.00"
+    assert BRITISH.signed(-1_234.0) == "\N{MINUS SIGN}1,234.00"
     assert BRITISH.chance(0.0).replace("\N{NO-BREAK SPACE}", " ") == "< 1%"
     assert BRITISH.chance(1.0).replace("\N{NO-BREAK SPACE}", " ") == "> 99%"
     assert BRITISH.number(float("nan")) == BRITISH.amount(float("nan"), "EUR") == "\N{EN DASH}"

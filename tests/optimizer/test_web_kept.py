@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +14,10 @@ from markupsafe import Markup
 
 from optimizer.agent.web import plans
 from optimizer.agent.web.kept import Kept, one_at_a_time
+from optimizer.agent.web.server import served
 from optimizer.plan.recommendation import Record, State
+from optimizer.plan.snapshot import Snapshot
+from optimizer.ports import SnapshotQuery
 from tests.optimizer.web_world import World, world
 
 
@@ -142,3 +146,25 @@ def test_an_editor_sees_every_budget_at_once(here: World, monkeypatch: pytest.Mo
     text = here.client("ana").get(f"/recommendations/{record.recommendation.rec_id}?edit=true").text
     assert lines_of(text).count('<tr class="line') == 3
     assert "smaller moves" not in text
+
+
+def test_the_first_reader_of_a_plan_waits_for_no_reading_where_it_was_looked_at_ahead(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, client, store = here.plan(), here.client("ben"), here.premises.store
+    client.get("/account")  # who asks is known
+    read, look = [], store.snapshot
+
+    def counted(query: SnapshotQuery) -> Snapshot:
+        found = look(query)
+        read.append(query)
+        return found
+
+    monkeypatch.setattr(store, "snapshot", counted)
+    with served([here.premises], here.clock, "127.0.0.1:0"):
+        until = time.monotonic() + 120
+        while len(read) < 2 and time.monotonic() < until:  # the plan's evidence, and what is known now
+            time.sleep(0.05)
+    for path in (f"/recommendations/{record.recommendation.rec_id}", "/"):
+        assert client.get(path).status_code == 200
+    assert len(read) == 2

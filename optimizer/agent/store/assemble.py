@@ -74,6 +74,7 @@ def assemble(query: SnapshotQuery, known: Known, facts: Facts) -> Snapshot:
         ad_priors=known.ad_priors,
         restated=_restated(query, layout, facts, span),
         doubts=tuple(known.doubts),
+        appraisals=tuple(known.appraisals),
         lift_tests=tuple(
             replace(record, end=record.ended_by(query.known_at))
             for record in reversed(known.lift_tests)

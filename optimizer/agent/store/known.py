@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from connectors.contract import AdState, BudgetKey, BudgetTarget, Entity, EntityKind, Series
+from optimizer.plan.appraisal import Appraisal
 from optimizer.plan.doubts import Doubt
 from optimizer.plan.experiments import ExperimentRecord
 from optimizer.plan.lift_tests import LiftRecord
@@ -57,6 +58,7 @@ class Known:
         switches: Our acknowledged pauses and resumes in the window that a snapshot tells of.
         experiments: All that were ever registered; which of them were open then is seen from their times.
         doubts: What stood in doubt then.
+        appraisals: The newest of each subject.
         lift_tests: All that were ever registered, the newest first, as `experiments`.
     """
 
@@ -71,6 +73,7 @@ class Known:
     switches: Sequence[AdSwitch] = ()
     experiments: Sequence[ExperimentRecord] = ()
     doubts: Sequence[Doubt] = ()
+    appraisals: Sequence[Appraisal] = ()
     lift_tests: Sequence[LiftRecord] = ()
 
 

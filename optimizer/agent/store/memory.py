@@ -44,12 +44,14 @@ from optimizer.agent.store.rules import (
     check_step,
     no_such_record,
     same_account,
+    same_appraisal,
     same_refit,
     taken,
     too_large,
 )
 from optimizer.agent.store.timeline import Clash, Measures, Version, fold, in_force
 from optimizer.approval import OPEN
+from optimizer.plan.appraisal import Appraisal, Subject
 from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
 from optimizer.plan.doubts import Doubt
@@ -84,6 +86,7 @@ class MemoryStore(MemoryPeople):
         self._bases: dict[tuple[str, int], Basis] = {}
         self._intents: dict[str, tuple[Intent, datetime | None]] = {}
         self._refits: tuple[RefitRecord, ...] = ()
+        self._appraisals: tuple[Appraisal, ...] = ()
         self._experiments: tuple[ExperimentRecord, ...] = ()
         self._lift_tests: tuple[LiftRecord, ...] = ()
         self._doubts: tuple[tuple[Doubt, datetime | None], ...] = ()  # with when it ended
@@ -211,6 +214,7 @@ class MemoryStore(MemoryPeople):
             experiments=self._experiments,
             ad_priors=self.latest_ad_priors(query.known_at),
             doubts=self.doubts(query.known_at),
+            appraisals=self.latest_appraisals(query.known_at),
             lift_tests=self.lift_tests(),
         )
         return assemble(query, known, _MemoryFacts(self._histories, self._auctions, known_at))
@@ -315,6 +319,22 @@ class MemoryStore(MemoryPeople):
 
     def _priors(self, known_at: datetime) -> Iterator[ResponsePriors | AdPriors | None]:
         return (refit.priors for refit in self.refits(len(self._refits)) if refit.fitted_at <= known_at)
+
+    def record_appraisal(self, made: Appraisal) -> None:
+        """See `Store.record_appraisal`."""
+        if any((stored.subject, stored.made_at) == (made.subject, made.made_at) for stored in self._appraisals):
+            raise same_appraisal(made)
+        self._appraisals = (*self._appraisals, made)
+
+    def appraisals(self, limit: int = 50) -> tuple[Appraisal, ...]:
+        """See `Store.appraisals`."""
+        return tuple(sorted(self._appraisals, key=attrgetter("made_at"))[::-1][:limit])
+
+    def latest_appraisals(self, known_at: datetime) -> tuple[Appraisal, ...]:
+        """See `Store.latest_appraisals`."""
+        known = [made for made in self.appraisals(len(self._appraisals)) if made.made_at <= known_at]
+        newest = (next((made for made in known if made.subject is subject), None) for subject in Subject)
+        return tuple(made for made in newest if made is not None)
 
     def register_experiment(self, record: ExperimentRecord) -> None:
         """See `Store.register_experiment`."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from connectors.contract import Account, AdKey, AdState, BudgetTarget
 from optimizer.approval import STEPS
+from optimizer.plan.appraisal import Appraisal
 from optimizer.plan.doubts import Doubt
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.lift_tests import Holdout, LiftEnd, LiftPlan, LiftRecord
@@ -173,6 +174,11 @@ def no_such_record(rec_id: str, revision: int | None) -> NotFound:
     """Return the error of a recommendation that is not stored."""
     which = "" if revision is None else f" revision {revision}"
     return NotFound(f"there is no recommendation {rec_id!r}{which}")
+
+
+def same_appraisal(made: Appraisal) -> StateConflict:
+    """Return the error of an appraisal of a subject and time of which there is one."""
+    return StateConflict(f"an appraisal of {made.subject} of {made.made_at} is stored already, and is never changed")
 
 
 def same_refit(refit_id: str) -> StateConflict:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from connectors.contract import Account, AdState, BudgetTarget, Entity, PerformanceRow
 from optimizer.agent.store import ads as statuses
 from optimizer.agent.store import (
+    appraisals,
     catalogue,
     chain,
     experiments,
@@ -33,6 +34,7 @@ from optimizer.agent.store.instants import to_instant
 from optimizer.agent.store.known import ALL_EXPERIMENTS, Facts, Known
 from optimizer.agent.store.migrate import bring_up_to_date
 from optimizer.agent.store.places import database_at
+from optimizer.plan.appraisal import Appraisal
 from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
 from optimizer.plan.circuit import Circuit
@@ -160,6 +162,7 @@ class SqlStore:
                 experiments=experiments.newest(connection, ALL_EXPERIMENTS),
                 ad_priors=refits.latest_ad_priors(connection, known_at),
                 doubts=doubted.read(connection, known_at),
+                appraisals=appraisals.known(connection, known_at),
                 lift_tests=lift_tests.newest(connection),
             )
             return assemble(query, known, _FACTS[connection.dialect.name](connection, known_at, beside))
@@ -248,6 +251,21 @@ class SqlStore:
         """See `Store.latest_ad_priors`."""
         with self._database.read() as connection:
             return refits.latest_ad_priors(connection, to_instant(known_at))
+
+    def record_appraisal(self, made: Appraisal) -> None:
+        """See `Store.record_appraisal`."""
+        with self._database.write() as connection:
+            appraisals.record(connection, made)
+
+    def appraisals(self, limit: int = 50) -> tuple[Appraisal, ...]:
+        """See `Store.appraisals`."""
+        with self._database.read() as connection:
+            return appraisals.newest(connection, limit)
+
+    def latest_appraisals(self, known_at: datetime) -> tuple[Appraisal, ...]:
+        """See `Store.latest_appraisals`."""
+        with self._database.read() as connection:
+            return appraisals.known(connection, to_instant(known_at))
 
     def take_lead(self, holder: str, now: datetime, until: datetime) -> Lease | None:
         """See `Store.take_lead`; who can lock the file beside the database knows that whoever led from it is gone."""

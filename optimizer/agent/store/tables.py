@@ -371,6 +371,24 @@ class Refit(Table, table=True):
     file: str
 
 
+class Appraisal(Table, table=True):
+    """What conversions or new customers were found to be worth; triggers forbid changing or deleting it."""
+
+    __table_args__ = (
+        UniqueConstraint("subject", "made_at", name="uq_appraisal_subject"),
+        CheckConstraint("subject IN ('credit', 'customer')", name="subject"),
+        CheckConstraint("length(evidence) = 64", name="evidence"),
+        {"sqlite_autoincrement": True},
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    subject: str
+    model: str
+    made_at: int = _big()
+    evidence: str
+    currency: str
+    estimates: str = _text()
+
+
 class Lead(Table, table=True):
     """Who leads: one row, whose epoch only grows; `seated` if it holds the lock that goes with its process."""
 

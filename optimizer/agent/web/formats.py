@@ -74,8 +74,11 @@ class Formats:
         return str(numbers.format_decimal(round(value, digits), _decimal(digits), locale=self.locale))
 
     def signed(self, value: float, digits: int = 2) -> str:
-        """A number that is a change."""
-        return f"{_sign(round(value, digits))}{self.number(abs(value), digits)}"
+        """A number that is a change, to so many decimals: those of one interval stand side by side."""
+        if math.isnan(value):
+            return _NOTHING
+        size = numbers.format_decimal(abs(round(value, digits)), _decimal(digits, "0"), locale=self.locale)
+        return f"{_sign(round(value, digits))}{size}"
 
     def chance(self, probability: float) -> str:
         """A probability; one that draws cannot tell from 0 or 1 is called neither."""
@@ -140,5 +143,5 @@ def _percent(digits: int) -> str:
     return "#,##0%" if not digits else f"#,##0.{'0' * digits}%"
 
 
-def _decimal(digits: int) -> str:
-    return "#,##0" if not digits else f"#,##0.{'#' * digits}"
+def _decimal(digits: int, place: str = "#") -> str:
+    return "#,##0" if not digits else f"#,##0.{place * digits}"

@@ -18,6 +18,7 @@ from optimizer.agent.settings import Settings, SettingsError
 from optimizer.agent.settings_web import slug
 from optimizer.agent.web.kept import Kept, one_at_a_time
 from optimizer.agent.web.plans import Plan, alone
+from optimizer.agent.web.played import Shelf
 from optimizer.decide import Picture, pictures
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
@@ -40,6 +41,7 @@ class Premises:
         slug: Its name in addresses.
         store: Open for as long as the page is served.
         kept: Parts of its pages that were rendered.
+        shelf: Reads the runs of `outlay simulate`.
         trouble: Why settings that were edited are not used; empty while they are.
     """
 
@@ -58,6 +60,7 @@ class Premises:
         self._read: tuple[float, Settings] = (config.stat().st_mtime, configuration.load(config))
         self.store = store
         self.kept = Kept(_KEPT_PARTS)
+        self.shelf = Shelf()
         self.trouble = ""
         self.slug = slug(self._read[1].portfolio.name)
         self._record = one_at_a_time(lru_cache(_KEPT_RECORDS)(self._read_record))
@@ -81,6 +84,11 @@ class Premises:
                 except SettingsError as error:
                     self._read, self.trouble = (written, self._read[1]), str(error)
             return self._read[1]
+
+    @property
+    def runs_folder(self) -> Path:
+        """Where runs of `outlay simulate` are looked for."""
+        return self._config.parent / self.settings.web.runs
 
     @property
     def house(self) -> House:
@@ -147,6 +155,16 @@ class Premises:
         """Return what is known of the portfolio; read anew with each step of the history, and after ten minutes."""
         minute = int(self._clock.now().timestamp()) // 60
         return self._seen(self.entries, minute // _READ_MINUTES, self.house.today())
+
+    def look_ahead(self) -> None:
+        """Read and work out what whoever opens the newest recommendation or the overview asks for; the rest is kept.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        for newest in self.records()[:1]:
+            self.plan(newest.recommendation.rec_id)
+        self.seen()
 
     @property
     def entries(self) -> int:

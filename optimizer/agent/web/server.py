@@ -5,18 +5,22 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from threading import Thread
+from threading import Event, Thread
 from typing import Final
 
 import structlog
 import uvicorn
 
+from optimizer.agent.secrecy import redacted
+from optimizer.agent.settings_errors import SettingsError
 from optimizer.agent.web.app import build
 from optimizer.agent.web.premises import Premises
-from optimizer.ports import Clock
+from optimizer.goals import GoalsError
+from optimizer.ports import Clock, StoreError
 
 _LOG: Final = structlog.get_logger("outlay.web")
 _GRACE_SECONDS: Final = 5
+_LOOK_SECONDS: Final = 2.0
 
 
 def serve(premises: Sequence[Premises], clock: Clock, address: str) -> None:
@@ -32,7 +36,8 @@ def serve(premises: Sequence[Premises], clock: Clock, address: str) -> None:
     """
     listening = _bound(address)
     _LOG.info("page", address=f"http://{address}/")
-    _server(premises, clock).run([listening])
+    with _looking_ahead(premises):
+        _server(premises, clock).run([listening])
 
 
 @contextmanager
@@ -55,10 +60,33 @@ def served(premises: Sequence[Premises], clock: Clock, address: str) -> Iterator
     thread = Thread(target=_run, args=(server, listening), name="page", daemon=True)
     thread.start()
     try:
-        yield int(listening.getsockname()[1])
+        with _looking_ahead(premises):
+            yield int(listening.getsockname()[1])
     finally:
         server.should_exit = True
         thread.join(2 * _GRACE_SECONDS)
+
+
+@contextmanager
+def _looking_ahead(premises: Sequence[Premises]) -> Iterator[None]:
+    """Work out what a new plan's page shows as soon as it stands, so that its first reader does not wait for it."""
+    ended = Event()
+    thread = Thread(target=_look_ahead, args=(premises, ended), name="page-ahead", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(2 * _GRACE_SECONDS)
+
+
+def _look_ahead(premises: Sequence[Premises], ended: Event) -> None:
+    while not ended.wait(_LOOK_SECONDS):
+        for each in premises:
+            try:
+                each.look_ahead()
+            except (StoreError, SettingsError, GoalsError) as error:  # whoever asks for the page is told
+                _LOG.warning("page not worked out ahead", portfolio=each.slug, error=redacted(str(error)))
 
 
 def _run(server: uvicorn.Server, listening: socket.socket) -> None:

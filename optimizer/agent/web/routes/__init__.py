@@ -12,6 +12,7 @@ from optimizer.agent.web.routes import (
     people,
     recommendation,
     rules,
+    simulator,
     switch,
 )
 
@@ -25,6 +26,7 @@ ROUTERS = (
     live.router,
     money.router,
     rules.router,
+    simulator.router,
     switch.router,
     people.router,
     api.router,

@@ -1,0 +1,42 @@
+"""The simulator's screen: how policies did in simulated worlds, against the clairvoyant."""
+
+from __future__ import annotations
+
+import math
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, HTMLResponse
+
+from optimizer.agent.web.gate import Viewer
+from optimizer.agent.web.pages import page
+from optimizer.ports import NotFound
+from simulations.runs.scores import Standing
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/{portfolio}/simulator")
+def simulator(request: Request, visitor: Viewer) -> HTMLResponse:
+    """Show the newest runs, the newest first."""
+    premises = visitor.premises
+    facts = {"runs": premises.shelf.runs(premises.runs_folder), "folder": premises.settings.web.runs, "known": _known}
+    return page(request, premises, "simulator.html", facts, visitor=visitor)
+
+
+@router.get("/{portfolio}/simulator/{name}/report")
+def report(visitor: Viewer, name: str) -> FileResponse:
+    """Give the page of pictures of a run as a file to keep: its styles stand within it, which no page of ours may have.
+
+    Raises:
+        NotFound: There is no such run, or no page of it.
+    """
+    premises = visitor.premises
+    found = premises.shelf.run(premises.runs_folder, name)
+    if found is None or found.report is None:
+        raise NotFound(f"there is no report of a run {name!r}. Mend: `outlay simulate` writes one as it ends")
+    return FileResponse(found.report, media_type="text/html", filename=f"{found.name}.html")
+
+
+def _known(standing: Standing) -> bool:
+    """Whether there are worlds enough for an error of the mean."""
+    return math.isfinite(standing.whole.error)
