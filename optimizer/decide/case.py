@@ -15,6 +15,7 @@ from optimizer.explain import thing
 from optimizer.forecast import Forecast
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails, Hold
+from optimizer.plan import under_test
 from optimizer.plan.problem import Row
 from optimizer.plan.recommendation import Evidence
 from optimizer.plan.snapshot import FloatArray, Snapshot
@@ -53,6 +54,11 @@ class Case:
     def stay(self) -> tuple[Money, ...]:
         """The budgets as they are."""
         return tuple(target.budget.amount for target in self.snapshot.targets)
+
+    def still(self, proposed: tuple[Money, ...]) -> tuple[Money, ...]:
+        """The budgets as they are, but for those that a lift test asks for, which are as proposed."""
+        tests = under_test.asked(self.snapshot)
+        return tuple(new if k in tests else old for k, (old, new) in enumerate(zip(self.stay, proposed, strict=True)))
 
     @property
     def counted(self) -> str:

@@ -309,6 +309,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     **{name: f"checks:{name}" for name in ("status", "doctor", "connectors_list", "connectors_check")},
     **{f"experiment_{name}": f"experiment:{name}" for name in ("register", "status", "close", "size", "report")},
     "experiment_list": "experiment:listed",
+    **{f"lift_{name}": f"lift:{name}" for name in ("design", "start", "status", "read", "stop")},
+    "lift_list": "lift:listed",
     **{name: f"database:{name}" for name in ("db_upgrade", "db_current", "db_backup", "db_restore")},
     **{name: f"audit:{name}" for name in ("audit_verify", "audit_show")},
     "users_list": "users:listed",

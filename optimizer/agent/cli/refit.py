@@ -26,6 +26,7 @@ from optimizer.agent.refitting import Fitted, Order
 from optimizer.agent.settings import RefitTable
 from optimizer.agent.standing import Standing, standing
 from optimizer.agent.store.places import file_beside
+from optimizer.measure.lift import Ageing
 from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.refit import Sampling
 
@@ -48,6 +49,7 @@ def refit(config: Path, as_of: str | None, seed: int | None, draws: int | None, 
         sampling=_sampling(settings.refit, draws),
         tests=configuration.lift_tests(settings, home),
         seed=secrets.randbits(32) if seed is None else seed,
+        ageing=Ageing(settings.lift.half_life_days, settings.lift.expire_days),
     )
     database = file_beside(configuration.store_url(settings.store, home), home)
     with open_house(config) as house:
