@@ -34,6 +34,7 @@ from optimizer.agent.settings_daemon import AutonomyTable, DaemonTable, NotifyTa
 from optimizer.agent.settings_errors import SettingsError, environment_problems, from_validation
 from optimizer.agent.settings_oidc import OidcTable
 from optimizer.agent.settings_refit import LiftTestTable, RefitTable, read_lift_tests, repeated
+from optimizer.agent.settings_scorecard import ScorecardTable
 from optimizer.agent.settings_types import (
     Amount,
     Confidence,
@@ -363,6 +364,7 @@ class Settings(_Layered):
     oidc: OidcTable = OidcTable()
     store: StoreTable = StoreTable()
     refit: RefitTable = RefitTable()
+    scorecard: ScorecardTable = ScorecardTable()
     webhooks: tuple[WebhookTable, ...] = ()
     lift_tests: tuple[LiftTestTable, ...] = ()
     limits: tuple[LimitTable, ...] = ()
