@@ -36,6 +36,7 @@ from optimizer.agent.settings_errors import SettingsError, environment_problems,
 from optimizer.agent.settings_lift import LiftTable
 from optimizer.agent.settings_oidc import OidcTable
 from optimizer.agent.settings_refit import LiftTestTable, RefitTable, read_lift_tests, repeated
+from optimizer.agent.settings_scorecard import ScorecardTable
 from optimizer.agent.settings_types import (
     Amount,
     Confidence,
@@ -372,6 +373,7 @@ class Settings(_Layered):
     refit: RefitTable = RefitTable()
     attribution: AttributionTable = AttributionTable()
     lift: LiftTable = LiftTable()
+    scorecard: ScorecardTable = ScorecardTable()
     webhooks: tuple[WebhookTable, ...] = ()
     lift_tests: tuple[LiftTestTable, ...] = ()
     limits: tuple[LimitTable, ...] = ()

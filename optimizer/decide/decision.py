@@ -15,6 +15,7 @@ from connectors.money import Money
 from optimizer import checks, goals, guardrails
 from optimizer.decide.calendar import known_days
 from optimizer.decide.case import Case, units
+from optimizer.decide.holding import holding_back
 from optimizer.decide.lifting import overclaimed, under_way
 from optimizer.decide.promises import probability, uncertain_rows
 from optimizer.decide.report import report
@@ -62,6 +63,7 @@ def decide(
     rng: np.random.Generator,
     fixed: Mapping[BudgetKey, Money] = NOTHING_FIXED,
     rotation: Rotation = _DEFAULT_ROTATION,
+    hold_back: float = 0.0,
 ) -> Decision:
     """Decide on the budgets of `snapshot.today`.
 
@@ -73,11 +75,12 @@ def decide(
         rng: Used for posterior draws; the same state gives the same decision.
         fixed: Lines that a person set; the rest is solved around them.
         rotation: The written limits of switching ads.
+        hold_back: Share of the lines that may move which are left as they are by lot, to measure what moves bring.
 
     Raises:
         GoalsError: A fixed amount breaks a limit of its line, or names no budget.
     """
-    return tell(choose(snapshot, wanted, guards, now, rng, fixed, rotation), rng)
+    return tell(choose(snapshot, wanted, guards, now, rng, fixed, rotation, hold_back), rng)
 
 
 def tell(choice: Choice, rng: np.random.Generator) -> Decision:
@@ -93,6 +96,7 @@ def choose(
     rng: np.random.Generator,
     fixed: Mapping[BudgetKey, Money] = NOTHING_FIXED,
     rotation: Rotation = _DEFAULT_ROTATION,
+    hold_back: float = 0.0,
 ) -> Choice:
     """Choose the budgets, the first half of `decide` (which see); the report takes about a fifth of the time."""
     planned, left_out = guardrails.daily(snapshot)
@@ -121,6 +125,8 @@ def choose(
     if doubt:
         staying = told(case, plan.trials, units(still))
         return Choice(case, plan, still, (*noticed, *plan.findings, *doubt, *staying))
+    if hold_back > 0.0 and not _broken(case, plan, units(still), units(proposed), rng):
+        case, plan, proposed = holding_back(case, plan, proposed, hold_back, rng)
     return Choice(case, plan, proposed, (*noticed, *plan.findings, *told(case, plan.trials, units(proposed))))
 
 

@@ -213,6 +213,19 @@ def report(
 
 
 @app.command()
+def scorecard(
+    config: Config = _CONFIG,
+    since: Annotated[
+        str | None, typer.Option(help="First day of the advice, such as 2026-03-01. [90 days ago]")
+    ] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="One row for each recommendation.")] = False,
+    json: Json = False,
+) -> None:
+    """Say what advice promised and what came of it. Reads the store alone; docs/scorecard.md says how."""
+    _act("scorecard", config=config, since=since, as_csv=csv, json=json)
+
+
+@app.command()
 def approve(
     rec: Rec,
     config: Config = _CONFIG,
