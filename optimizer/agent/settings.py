@@ -32,6 +32,7 @@ from optimizer.agent import secrecy
 from optimizer.agent.settings_calendar import EventTable, HolidaysTable
 from optimizer.agent.settings_daemon import AutonomyTable, DaemonTable, NotifyTable, WebhookTable, WindowsTable
 from optimizer.agent.settings_errors import SettingsError, environment_problems, from_validation
+from optimizer.agent.settings_lifetime import LifetimeTable
 from optimizer.agent.settings_oidc import OidcTable
 from optimizer.agent.settings_refit import LiftTestTable, RefitTable, read_lift_tests, repeated
 from optimizer.agent.settings_types import (
@@ -363,6 +364,7 @@ class Settings(_Layered):
     oidc: OidcTable = OidcTable()
     store: StoreTable = StoreTable()
     refit: RefitTable = RefitTable()
+    lifetime: LifetimeTable = LifetimeTable()
     webhooks: tuple[WebhookTable, ...] = ()
     lift_tests: tuple[LiftTestTable, ...] = ()
     limits: tuple[LimitTable, ...] = ()

@@ -143,10 +143,10 @@ def _subscriptions(empty: Valuation, rng: np.random.Generator, progress: Progres
     counts = np.exp(-asked.force * asked.period_days * np.arange(1, count + 1))
     renewals = renewing.survival(a.ravel(), b.ravel(), count) @ counts
     later = np.exp(draws["log_later"]) * renewals.reshape(a.shape)
-    values = np.asarray(_opening(draws, len(empty.groups)) + later, dtype=np.float64)
+    values = _opening(draws, len(empty.groups)) + later
     typical = _typical(flat(tree))
     a, b = (column[0][group] for column in chances_of(typical))
-    renewed, going = evidence.history.renewed, 1.0 - evidence.history.ended
+    renewed, going = evidence.history.renewed, np.asarray(1.0 - evidence.history.ended, dtype=np.float64)
     paid = np.exp(typical["log_later"][0][group])
     ahead = np.asarray(going * (renewing.survival(a, b, count, renewed) @ counts) * paid, dtype=np.float64)
     return _with(empty, checks, tree, values, going, ahead)
