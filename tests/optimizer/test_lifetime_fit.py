@@ -197,7 +197,31 @@ def test_too_few_customers_are_not_fitted(shop: Customers) -> None:
     few = summarise([], END.date(), "EUR", UTC)
     found = value(few, Lifetime(), np.random.default_rng(7), _silent)
     assert (found.passed, found.idata) == (False, None)
-    assert "0 customers, of whom 0 came back: fewer than 100 and 50" in found.words
+    assert "0 customers, of whom 0 came back; a fit needs at least 100 and 50, and some who paid." in found.words
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_repeats_that_left_nothing_are_not_fitted(kind: Kind, shop: Customers) -> None:
+    free = replace(shop, spend=np.zeros(len(shop)))
+    found = value(free, Lifetime(kind=kind), np.random.default_rng(7), _silent)
+    assert (found.passed, found.idata) == (False, None)
+    assert "came back and paid nothing; a fit needs" in found.words
+
+
+def test_a_sample_in_which_hardly_anybody_came_back_is_not_fitted(shop: Customers) -> None:
+    """Of half a million customers with as few repeats as these, a hundred hold next to none."""
+    many = 50 * len(shop)
+    rare = replace(
+        shop,
+        **{
+            name: np.concatenate([getattr(shop, name), np.resize(getattr(shop, name), many) * kept])
+            for name, kept in {
+                "channel": 1, "first_day": 1, "repeats": 0, "recency": 0, "age": 1, "opening": 1, "spend": 0,
+            }.items()
+        },
+    )  # fmt: skip
+    found = value(rare, Lifetime(most=100), np.random.default_rng(8), _silent)
+    assert (found.passed, found.idata) == (False, None)
 
 
 @pytest.mark.parametrize(

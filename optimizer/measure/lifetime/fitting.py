@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from optimizer.measure.lifetime import buying, renewing, spending
 from optimizer.measure.lifetime.buying import Buying
@@ -30,6 +31,7 @@ from optimizer.measure.lifetime.models import (
     chances_of,
     spending_of,
 )
+from optimizer.measure.lifetime.renewing import renewals
 from optimizer.plan.snapshot import FloatArray, IntArray
 from optimizer.refit.checks import convergence, predictive
 from optimizer.refit.contract import Check, Progress
@@ -56,27 +58,31 @@ def value(customers: Customers, asked: Lifetime, rng: np.random.Generator, progr
     """
     names, group = grouped(customers, asked.by)
     model = BUYING if asked.kind is Kind.PURCHASES else RENEWING
-    enough = _enough(customers, asked)
+    if asked.kind is Kind.PURCHASES:
+        rows = sampled(group, len(names), asked.most, rng)
+        enough = _enough(customers, rows, customers.repeats[rows] > 0)
+    else:
+        rows = np.arange(len(customers))
+        enough = _enough(customers, rows, renewals(customers, asked.period_days, asked.grace_days).renewed > 0)
+    empty = Valuation(asked, model, customers, names, group, (enough,))
     if not enough.passed:
-        return Valuation(asked, model, customers, names, group, (enough,))
-    fit = _purchases if asked.kind is Kind.PURCHASES else _subscriptions
-    return fit(Valuation(asked, model, customers, names, group, (enough,)), rng, progress)
+        return empty
+    if asked.kind is Kind.PURCHASES:
+        return _purchases(empty, rows, rng, progress)
+    return _subscriptions(empty, rng, progress)
 
 
-def _enough(customers: Customers, asked: Lifetime) -> Check:
-    came = customers.repeats
-    if asked.kind is Kind.SUBSCRIPTION:
-        came = renewing.renewals(customers, asked.period_days, asked.grace_days).renewed
-    back = int((came > 0).sum())
-    fine = len(customers) >= LEAST_CUSTOMERS and back >= LEAST_REPEATS and bool(np.any(customers.spend > 0))
-    words = f"{len(customers):,} customers, of whom {back:,} came back"
-    mend = "." if fine else f": fewer than {LEAST_CUSTOMERS} and {LEAST_REPEATS}, or nothing was paid; wait for more."
+def _enough(customers: Customers, rows: IntArray, came_back: npt.NDArray[np.bool_]) -> Check:
+    """Check that the customers in these rows are enough, and that some of those who came back paid."""
+    back, paid = int(came_back.sum()), bool(np.any(customers.spend[rows][came_back] > 0))
+    fine = len(rows) >= LEAST_CUSTOMERS and back >= LEAST_REPEATS and paid
+    words = f"{len(rows):,} customers, of whom {back:,} came back" + ("" if paid or not back else " and paid nothing")
+    mend = "." if fine else f"; a fit needs at least {LEAST_CUSTOMERS} and {LEAST_REPEATS}, and some who paid."
     return Check("evidence", float(back), float(LEAST_REPEATS), fine, words + mend)
 
 
-def _purchases(empty: Valuation, rng: np.random.Generator, progress: Progress) -> Valuation:
+def _purchases(empty: Valuation, rows: IntArray, rng: np.random.Generator, progress: Progress) -> Valuation:
     asked, customers, group = empty.asked, empty.customers, empty.group
-    rows = sampled(group, len(empty.groups), asked.most, rng)
     evidence = purchases(customers, empty.groups, group, rows)
     tree = sample(build_purchases(evidence), asked.sampling, rng, progress)
     checks = (*empty.checks, *convergence(tree), *_looks_alike(flat(tree, _REPLICATES), evidence, rng))
@@ -141,8 +147,8 @@ def _subscriptions(empty: Valuation, rng: np.random.Generator, progress: Progres
     a, b = chances_of(draws)
     count = int(asked.horizon_days / asked.period_days)
     counts = np.exp(-asked.force * asked.period_days * np.arange(1, count + 1))
-    renewals = renewing.survival(a.ravel(), b.ravel(), count) @ counts
-    later = np.exp(draws["log_later"]) * renewals.reshape(a.shape)
+    times = renewing.survival(a.ravel(), b.ravel(), count) @ counts
+    later = np.exp(draws["log_later"]) * times.reshape(a.shape)
     values = _opening(draws, len(empty.groups)) + later
     typical = _typical(flat(tree))
     a, b = (column[0][group] for column in chances_of(typical))
