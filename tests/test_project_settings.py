@@ -121,6 +121,7 @@ def test_every_default_is_written_out_in_the_sample() -> None:
         "attribution",
         "lift",
         "scorecard",
+        "lifetime",
     }
     defaults = Settings().model_dump(include=single, exclude_none=True)
     assert written == {f"{name}.{key}" for name, table in defaults.items() for key in table}

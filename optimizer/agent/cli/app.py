@@ -377,6 +377,23 @@ def attribution(
 
 
 @app.command()
+def lifetime(
+    config: Config = _CONFIG,
+    by: Annotated[
+        str, typer.Option(metavar="GROUP", help="channel, or cohort: the month of the first order.")
+    ] = "channel",
+    as_of: AsOf = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of the draws; by default a new one.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the table there, as CSV.")] = None,
+    json: Json = False,
+) -> None:
+    """Tell what customers are worth. Takes a minute or more. Exit 4: a check failed, and no value is given."""
+    _act("lifetime", config=config, by=by, as_of=as_of, seed=seed, csv=csv, quiet=json, json=json)
+
+
+@app.command()
 def run(
     config: Configs = None,
     json: Json = False,
