@@ -55,6 +55,7 @@ from optimizer.agent.settings_types import (
 from optimizer.agent.settings_web import WebTable
 from optimizer.goals import Counting, Explore, Goals, GoalsError, Limit, Pin, Sharing, Valuing
 from optimizer.guardrails import Guardrails
+from optimizer.plan.appraisal import Subject
 from optimizer.plan.recommendation import Objective
 from optimizer.rotation import Rotation
 
@@ -384,6 +385,15 @@ class Settings(_Layered):
     holidays: tuple[HolidaysTable, ...] = ()
     connectors: Mapping[ConnectorName, ConnectorTable] = Field(default_factory=dict)
 
+    @property
+    def appraised(self) -> tuple[Subject, ...]:
+        """What is to be appraised, in the order of `Subject`."""
+        asks = {
+            Subject.CREDIT: self.attribution.chosen is not None,
+            Subject.CUSTOMER: self.goal.value is Valuing.LIFETIME,
+        }
+        return tuple(subject for subject in Subject if asks[subject])
+
     @model_validator(mode="after")
     def _one_limit_per_scope(self) -> Self:
         scopes = [str(limit.scope) for limit in self.limits]
@@ -514,6 +524,8 @@ def goals(settings: Settings, source: str = "config.toml") -> Goals:
 
 def _goals(settings: Settings) -> Goals:
     goal, currency = settings.goal, settings.portfolio.currency
+    if goal.counts is Counting.CREDITED and settings.attribution.chosen is None:
+        raise GoalsError('counts = "credited" asks for a model. Mend: name one as model of [attribution]')
 
     def money(amount: Decimal | None) -> Money | None:
         return None if amount is None else Money.of(amount, currency)

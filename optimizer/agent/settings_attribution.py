@@ -31,8 +31,8 @@ class AttributionTable(Table):
 
     model: Choice = Field(
         "platform",
-        description="Whose conversions plans count: platform (as claimed), first-click, last-click, linear, "
-        "time-decay, position-based, markov, shapley or shapley-chain.",
+        description='Model that credits orders, for counts = "credited": first-click, last-click, linear, time-decay, '
+        "position-based, markov, shapley or shapley-chain; platform for none.",
     )
     days: int = Field(90, ge=7, le=3660, description="Days of orders that are credited, the latest ones, 7 to 3660.")
     click_window_days: NotNegative = Field(30.0, description="Days before an order within which a click counts.")

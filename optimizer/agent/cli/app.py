@@ -358,6 +358,20 @@ def refit(
 
 
 @app.command()
+def appraise(
+    config: Config = _CONFIG,
+    as_of: AsOf = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of the draws; by default a new one.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be kept.")] = False,
+    json: Json = False,
+) -> None:
+    """Appraise claims and customers. Plans count by it. Exit 4: something could not be appraised."""
+    _act("appraise", config=config, as_of=as_of, seed=seed, dry_run=dry_run, quiet=json, json=json)
+
+
+@app.command()
 def attribution(
     config: Config = _CONFIG,
     model: Annotated[
