@@ -119,6 +119,9 @@ def test_every_default_is_written_out_in_the_sample() -> None:
         "store",
         "refit",
         "attribution",
+        "lift",
+        "scorecard",
+        "lifetime",
     }
     defaults = Settings().model_dump(include=single, exclude_none=True)
     assert written == {f"{name}.{key}" for name, table in defaults.items() for key in table}
@@ -363,6 +366,7 @@ def test_mistakes_in_the_environment_name_the_variable(
             "[refit]\ndraws = 9",
             "refit.draws: must be greater than or equal to 10, not 9. Mend: correct it, or remove it",
         ),
+        ("[scorecard]\nhold_back = 0.6", "scorecard.hold_back: must be less than or equal to 0.5, not 0.6"),
         ("[refit]\nchains = 1", "refit.chains: must be greater than or equal to 2"),
         ("[refit]\ntarget_accept = 1", "refit.target_accept: must be less than 1"),
         ("[refit]\nevery_days = 0", "refit.every_days: must be greater than or equal to 1"),

@@ -33,8 +33,11 @@ from optimizer.agent.settings_attribution import AttributionTable
 from optimizer.agent.settings_calendar import EventTable, HolidaysTable
 from optimizer.agent.settings_daemon import AutonomyTable, DaemonTable, NotifyTable, WebhookTable, WindowsTable
 from optimizer.agent.settings_errors import SettingsError, environment_problems, from_validation
+from optimizer.agent.settings_lifetime import LifetimeTable
+from optimizer.agent.settings_lift import LiftTable
 from optimizer.agent.settings_oidc import OidcTable
 from optimizer.agent.settings_refit import LiftTestTable, RefitTable, read_lift_tests, repeated
+from optimizer.agent.settings_scorecard import ScorecardTable
 from optimizer.agent.settings_types import (
     Amount,
     Confidence,
@@ -60,6 +63,7 @@ __all__ = [
     "ConnectorTable",
     "EventTable",
     "HolidaysTable",
+    "LiftTable",
     "LiftTestTable",
     "RefitTable",
     "Settings",
@@ -369,6 +373,9 @@ class Settings(_Layered):
     store: StoreTable = StoreTable()
     refit: RefitTable = RefitTable()
     attribution: AttributionTable = AttributionTable()
+    lift: LiftTable = LiftTable()
+    scorecard: ScorecardTable = ScorecardTable()
+    lifetime: LifetimeTable = LifetimeTable()
     webhooks: tuple[WebhookTable, ...] = ()
     lift_tests: tuple[LiftTestTable, ...] = ()
     limits: tuple[LimitTable, ...] = ()

@@ -22,6 +22,7 @@ from optimizer.approval.intents import latest
 from optimizer.approval.refusal import Code, Refusal
 from optimizer.goals import Box, Goals, GoalsError
 from optimizer.guardrails import Guardrails
+from optimizer.plan import under_test
 from optimizer.plan.recommendation import BudgetIntent, Envelope, Intent, IntentState, Record
 from optimizer.plan.snapshot import FloatArray, Snapshot
 
@@ -141,7 +142,9 @@ def _sums(
     approved = _levels(start) | {intent.key: intent.base.micros for intent in current if intent.key in members}
     present = sum(approved.values())
     asked = max(present, sum(end[key] for key in members)) if restores else present
-    found = goals.envelopes(wanted, start.targets, wanted.total or Money(asked, wanted.currency))
+    # A lift test may take back what it gave up, though no total is set: it is not more than before the test.
+    tested = under_test.ceiling(start, None).micros
+    found = goals.envelopes(wanted, start.targets, wanted.total or Money(max(asked, tested), wanted.currency))
     return tuple(replace(envelope, floor=None) for envelope in found) if restores else found
 
 

@@ -15,8 +15,9 @@ from optimizer.explain import thing
 from optimizer.forecast import Forecast
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails, Hold
+from optimizer.plan import under_test
 from optimizer.plan.problem import Row
-from optimizer.plan.recommendation import Evidence
+from optimizer.plan.recommendation import Evidence, Lot
 from optimizer.plan.snapshot import FloatArray, Snapshot
 from optimizer.rotation import Rotation
 
@@ -35,6 +36,7 @@ class Case:
         rows: The goals' coupling constraints.
         proof, held: By target: what stands behind a move, and why it must not move.
         rotation: The written limits of switching ads.
+        lots: On which targets, by index, a lot was cast.
     """
 
     snapshot: Snapshot
@@ -48,11 +50,17 @@ class Case:
     proof: tuple[Evidence, ...]
     held: tuple[Hold | None, ...]
     rotation: Rotation = field(default_factory=Rotation)
+    lots: Mapping[int, Lot] = field(default_factory=dict)
 
     @property
     def stay(self) -> tuple[Money, ...]:
         """The budgets as they are."""
         return tuple(target.budget.amount for target in self.snapshot.targets)
+
+    def still(self, proposed: tuple[Money, ...]) -> tuple[Money, ...]:
+        """The budgets as they are, but for those that a lift test asks for, which are as proposed."""
+        tests = under_test.asked(self.snapshot)
+        return tuple(new if k in tests else old for k, (old, new) in enumerate(zip(self.stay, proposed, strict=True)))
 
     @property
     def counted(self) -> str:

@@ -120,6 +120,7 @@ def _lines(
                 hold=case.held[k],
                 thing=counted,
                 turn=turned[k],
+                lot=case.lots.get(k),
             )
         )
         for k, target in enumerate(case.snapshot.targets)

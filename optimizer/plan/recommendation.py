@@ -141,11 +141,28 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Lot:
+    """That chance decided whether a line moves or is held back, to measure what moves bring.
+
+    Attributes:
+        held: Whether it is held back.
+        chance: The probability with which it was to be, above 0 and below 1.
+        proposed: What the plan set it to before the lot was cast.
+        promised: What that was expected to change, in the objective's unit a day.
+    """
+
+    held: bool
+    chance: float
+    proposed: Money
+    promised: float
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One budget, current -> proposed.
 
     `effect` is of this line by itself, in the objective's unit; `reason` says in one sentence why it moves or stays;
-    `turn` what would change that, where one figure says it.
+    `turn` what would change that, where one figure says it; `lot` whether chance had a say in it.
     """
 
     key: BudgetKey
@@ -159,6 +176,7 @@ class Line:
     evidence: Evidence
     reason: str
     turn: Annotated[Turn | None, _LATER] = None
+    lot: Annotated[Lot | None, _LATER] = None
 
     @property
     def changes(self) -> bool:

@@ -14,6 +14,7 @@ from optimizer.agent import settings as configuration
 from optimizer.agent.bootstrap import house_of, open_house, open_store
 from optimizer.agent.cycle import House
 from optimizer.agent.deciding import Surroundings
+from optimizer.agent.scoring import Reading, read
 from optimizer.agent.settings import Settings, SettingsError
 from optimizer.agent.settings_web import slug
 from optimizer.agent.web.kept import Kept, one_at_a_time
@@ -69,6 +70,7 @@ class Premises:
         self._plans = lru_cache(1)(self._put_side_by_side)
         self._pictures = one_at_a_time(lru_cache(_KEPT_PICTURES)(self._draw))
         self._seen = one_at_a_time(lru_cache(1)(self._look))
+        self._scorecard = one_at_a_time(lru_cache(1)(self._keep_score))
 
     @property
     def settings(self) -> Settings:
@@ -166,6 +168,11 @@ class Premises:
             self.plan(newest.recommendation.rec_id)
         self.seen()
 
+    def scorecard(self) -> Reading:
+        """Return the scorecard of what is known today; read anew with each step of the history, and each hour."""
+        hour = int(self._clock.now().timestamp()) // 3600
+        return self._scorecard(self.entries, hour, self.house.today())
+
     @property
     def entries(self) -> int:
         """The number of the history's newest entry: what was read before it grew is as it was."""
@@ -189,6 +196,9 @@ class Premises:
         house = self.house
         query = SnapshotQuery(self._clock.now(), today, house.history_days, house.goals.currency, house.time_zone)
         return self.store.snapshot(query)
+
+    def _keep_score(self, _entries: int, _hour: int, _today: date) -> Reading:
+        return read(self.house, self.seen())
 
     def _draw(self, _plan_hash: str, rec_id: str, revision: int) -> dict[str, Picture]:
         made = self.store.record(rec_id, revision).recommendation

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
@@ -11,12 +9,8 @@ from fastapi.responses import HTMLResponse
 from optimizer.agent.web.gate import Viewer
 from optimizer.agent.web.pacing import pace
 from optimizer.agent.web.pages import page
-from optimizer.plan.recommendation import State
 
 router = APIRouter(include_in_schema=False)
-
-_CARRIED_OUT: Final = frozenset({State.APPLIED, State.VERIFIED, State.FAILED, State.ROLLED_BACK})
-_LEFT: Final = frozenset({State.REJECTED, State.EXPIRED})
 
 
 @router.get("/{portfolio}/pacing")
@@ -29,10 +23,5 @@ def pacing(request: Request, visitor: Viewer) -> HTMLResponse:
 
 @router.get("/{portfolio}/scorecard")
 def scorecard(request: Request, visitor: Viewer) -> HTMLResponse:
-    """Show what was promised by what was carried out, and by what was left."""
-    plans = visitor.premises.plans()
-    facts = {
-        "done": [plan for plan in plans if plan.record.state in _CARRIED_OUT],
-        "left": [plan for plan in plans if plan.record.state in _LEFT],
-    }
-    return page(request, visitor.premises, "scorecard.html", facts, visitor=visitor)
+    """Show what advice promised and what came of it, what was left, and whether intervals hold."""
+    return page(request, visitor.premises, "scorecard.html", {"found": visitor.premises.scorecard()}, visitor=visitor)
