@@ -35,6 +35,7 @@ from simulations.disk import write_whole
 _COMMAND: Final = "outlay attribution"
 _EIGHTY: Final = 1.2815515655446004  # half-width of a central 80% interval, in standard deviations of a normal
 _NONE: Final = "-"
+_SUM: Final = "all but direct"
 _LIMITS: Final = (
     "Models share out orders that happened. None tells what would have happened without a channel: a channel that "
     "people use who would have bought anyway is credited, too. Only a lift test tells."
@@ -125,23 +126,24 @@ def _shown(
         rows = {row.channel: row for row in view.rows}
         return [part(rows[name]) if name in rows else _NONE for name in channels]
 
-    def columns(part: Callable[[Row], str], last: Callable[[View], str]) -> dict[str, list[str]]:
-        return {title: [*column(view, part), last(view)] for title, view in zip(titles, views, strict=True)}
+    def columns(part: Callable[[Row], str], *last: Callable[[View], str]) -> dict[str, list[str]]:
+        ends = [[end(view) for end in last] for view in views]
+        return {title: column(view, part) + end for title, view, end in zip(titles, views, ends, strict=True)}
 
-    names = {"channel": [*map(clean, channels), ""]}
+    names = {"channel": [*map(clean, channels)]}
     spend = [f"{claims[name].spend / MICROS:,.0f}" if name in claims else _NONE for name in channels]
     conversions = columns(lambda row: f"{row.conversions:,.1f}", lambda view: f"{_total(view):,.1f}")
     sure = {f"80% of\n{table.model}": [*(_words(interval.get(name)) for name in channels), ""]} if interval else {}
     parts: list[RenderableType] = [
         Text(f"{evidence.treated.orders:,} orders from {evidence.since} to {evidence.until}", style="bold"),
-        section("Conversions credited", figures_table(names | conversions | sure)),
+        section("Conversions credited", figures_table({"channel": [*names["channel"], _SUM]} | conversions | sure)),
     ]
     if any(claim.spend for claim in claims.values()):
-        cost = names | {"spend": [*spend, ""]} | columns(_cpa, lambda _view: "")
-        moves = {"channel": [*map(clean, channels), "moves"]} | columns(_share, lambda view: f"{view.moved:.1%}")
+        cost = names | {"spend": spend} | columns(_cpa)
+        moves = {"channel": [*names["channel"], "moves"]} | columns(_share, lambda view: f"{view.moved:.1%}")
         parts += [
             section(f"Cost per conversion, {currency}", figures_table(cost)),
-            section("Value per unit spent", figures_table(names | columns(_roas, lambda _view: ""))),
+            section("Value per unit spent", figures_table(names | columns(_roas))),
             section("Share of the spend, in proportion to credited value", figures_table(moves)),
         ]
     parts += [
