@@ -82,7 +82,7 @@ def read(house: House, today: date, days: int) -> Customers:
     """
     books = {name: connector for name, connector in house.connectors.items() if _tells(connector)}
     if not books:
-        mend = "add one with orders: docs/lifetime.md says which have them"
+        mend = "configure one that does, as docs/lifetime.md says"
         raise AskMarketer("no connector reads orders, from which alone a customer's value is learnt", mend=mend)
     since, until = today - timedelta(days=days), today - timedelta(days=1)
     try:

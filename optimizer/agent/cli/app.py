@@ -396,7 +396,7 @@ def lifetime(
     by: Annotated[
         str, typer.Option(metavar="GROUP", help="channel, or cohort: the month of the first order.")
     ] = "channel",
-    as_of: AsOf = None,
+    as_of: Then = None,
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of the draws; by default a new one.")
     ] = None,
