@@ -237,6 +237,8 @@ def bars(all_of: Mapping[str, Summed], *, quick: bool) -> list[_bars.Bar]:
     """The bars of the figures that a person reads as what came of it; the quick form allows for its few worlds."""
     made = []
     for kind in ("recommendations", "whole worlds", "lines", "by lot"):
+        if kind not in all_of:  # by lot: too few were held back in each of a few worlds
+            continue
         told = all_of[kind]
         name = f"{kind}: mean error {told.error:+.3f}, in its standard errors"
         made.append(_bars.below(name, abs(told.error) / told.error_se, 3.0 if quick else 2.0))

@@ -24,4 +24,6 @@ def pacing(request: Request, visitor: Viewer) -> HTMLResponse:
 @router.get("/{portfolio}/scorecard")
 def scorecard(request: Request, visitor: Viewer) -> HTMLResponse:
     """Show what advice promised and what came of it, what was left, and whether intervals hold."""
-    return page(request, visitor.premises, "scorecard.html", {"found": visitor.premises.scorecard()}, visitor=visitor)
+    premises = visitor.premises
+    states = {plan.rec_id: plan.state_words for plan in premises.plans()}
+    return page(request, premises, "scorecard.html", {"found": premises.scorecard(), "states": states}, visitor=visitor)
