@@ -9,11 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from connectors.money import Money
 from connectors.orders import Order
+
+FloatArray = npt.NDArray[np.float64]
+
+_EVEN: Final = np.ones(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,7 @@ def orders(
     until: datetime,
     currency: str,
     rng: np.random.Generator,
+    factors: FloatArray = _EVEN,
 ) -> Iterator[Order]:
     """Yield the orders of all customers, one customer after the other.
 
@@ -72,18 +79,31 @@ def orders(
         until: Nothing is told from then on; aware.
         currency: ISO 4217 code.
         rng: All chance comes from it.
+        factors: On everybody's rate of buying again in each week from the first of `won`, above zero, shape (W,); the
+            last one goes on. Subscribers pay when it is time.
     """
     nothing = Money(0, currency)
     number = 0
+    origin, days = won[0].astimezone(UTC), (until - won[0]) / timedelta(days=1)
+    calendar, rates = _clocks(factors, days)
     for place, clientele in enumerate(clienteles):
         stretch = (won[1] - won[0]) / timedelta(days=1)
         for customer, start in enumerate(rng.uniform(0.0, stretch, clientele.customers)):
-            opened = won[0].astimezone(UTC) + timedelta(days=float(start))
-            for day, amount in history(clientele, (until - opened) / timedelta(days=1), rng):
+            clock = calendar if isinstance(clientele, Subscribers) else rates
+            opened, closed = np.interp([start, days], calendar, clock)
+            for day, amount in history(clientele, float(closed - opened), rng):
                 number += 1
                 paid = Money(round(amount * 1e6), currency)
-                at = opened + timedelta(days=day)
+                at = origin + timedelta(days=float(np.interp(opened + day, clock, calendar)))
                 yield Order(f"o{number}", f"c{place}-{customer}", at, paid, nothing, clientele.channel)
+
+
+def _clocks(factors: FloatArray, days: float) -> tuple[FloatArray, FloatArray]:
+    """Return ends of weeks in days, and in days of a rate that does not change."""
+    weeks = int(days / 7) + 1
+    rates = factors[np.minimum(np.arange(weeks), len(factors) - 1)]
+    ends: FloatArray = np.arange(weeks + 1, dtype=np.float64) * 7.0
+    return ends, np.concatenate([[0.0], np.cumsum(7.0 * rates)])
 
 
 def history(clientele: Clientele | Subscribers, days: float, rng: np.random.Generator) -> Iterator[tuple[float, float]]:

@@ -87,7 +87,7 @@ def test_what_is_appraised_is_a_value_for_each_channel_that_the_books_name(
     assert found is not None
     assert (found.subject, found.currency, found.made_at) == (Subject.CUSTOMER, "EUR", NOW)
     assert [(each.channel, each.mean) for each in found.estimates] == [("search", 100.0), ("social", 30.0)]
-    assert found.model == "bg-nbd-gamma-gamma/1"
+    assert found.model == "bg-nbd-gamma-gamma/2"
 
 
 def test_books_are_read_behind_the_breaker_and_up_to_yesterday(config: Path) -> None:
@@ -124,11 +124,11 @@ def _valuation(values: np.ndarray | None) -> Valuation:
     first_day[1] = TODAY.toordinal() - 400
     customers = Customers(
         TODAY - timedelta(days=1), "EUR", tuple("abcde"), CHANNELS, ints, first_day,
-        ints, ints * 3, ints * 5, np.ones(5), np.ones(5),
+        ints, ints * 3, ints * 5, np.ones(5), np.ones(5), ints,
     )  # fmt: skip
     check = Check("r-hat", 1.0, 1.01, values is not None, "Fine." if values is not None else "Not fine.")
     each = None if values is None else np.full(5, 0.5)
-    return Valuation(Lifetime(), "bg-nbd-gamma-gamma/1", customers, CHANNELS, ints, (check,), values, each, each)
+    return Valuation(Lifetime(), "bg-nbd-gamma-gamma/2", customers, CHANNELS, ints, (check,), values, each, each)
 
 
 def test_estimates_have_the_moments_of_the_draws(config: Path) -> None:
@@ -190,7 +190,7 @@ def _answers(monkeypatch: pytest.MonkeyPatch, values: np.ndarray | None) -> None
         names, group = grouped(customers, asked.by)
         check = Check("r-hat", 1.0, 1.01, values is not None, "Fine." if values is not None else "Not fine.")
         half = None if values is None else np.full(len(customers), 0.5)
-        return Valuation(asked, "bg-nbd-gamma-gamma/1", customers, names, group, (check,), values, half, half)
+        return Valuation(asked, "bg-nbd-gamma-gamma/2", customers, names, group, (check,), values, half, half)
 
     monkeypatch.setattr(agent, "value", told)
 

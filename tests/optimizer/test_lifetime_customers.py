@@ -36,6 +36,15 @@ def test_one_day_is_one_purchase_and_the_first_is_no_repeat() -> None:
     assert found.left_out == ()
 
 
+def test_repeats_are_counted_by_week_up_to_the_end() -> None:
+    """The last week begins on 25 March, day 24; the first purchase lies in the fifth before the end."""
+    told = [order("1", "a", 0), order("2", "a", 24), order("3", "a", 23.6), order("4", "a", 29), order("5", "b", 29)]
+    found = summarise([*told, order("6", "b", 30), order("7", "b", 31)], END, "EUR", UTC)
+    assert found.weekly.tolist() == [0, 0, 0, 0, 3]
+    assert summarise(told[:3], END, "EUR", UTC).weekly.tolist() == [0, 0, 0, 0, 1]
+    assert summarise([], END, "EUR", UTC).weekly.tolist() == []
+
+
 def test_refunds_are_taken_off_and_what_was_paid_back_in_full_is_no_purchase() -> None:
     told = [
         order("1", "a", 0, "10", "10"),

@@ -89,6 +89,18 @@ def test_interest_takes_away_what_it_must(r: float, alpha: float, a: float, b: f
     assert (np.diff(risen) * ends[1:]).sum() * (1 - 1e-6) <= counted <= (np.diff(risen) * ends[:-1]).sum() * (1 + 1e-6)
 
 
+def test_a_week_in_which_everybody_buys_twice_as_fast_counts_as_two() -> None:
+    p, force = one(*CDNOW), 3e-4
+    fast, slow = np.array([[2.0]]), np.array([[0.5, 2.0]])
+    assert buying.expected(p, 30.0, 0.0, fast) == pytest.approx(buying.expected(p, 60.0))
+    # A week at half the rate, and two days at the double: 3.5 + 4.
+    assert buying.expected(p, 9.0, 0.0, slow) == pytest.approx(buying.expected(p, 7.5))
+    ends, passed = np.linspace(0.0, 70.0, 71), np.maximum(np.linspace(-10.5, 129.5, 71), np.linspace(0.0, 35.0, 71))
+    risen = np.array([buying.expected(p, t)[0] for t in passed])
+    counted = (np.diff(risen) * np.exp(-force * (ends[1:] - 0.5))).sum()
+    assert buying.expected(p, 70.0, force, slow)[0] == pytest.approx(counted, rel=2e-4)
+
+
 @given(
     x=st.integers(1, 200), recency=st.floats(0.0, 300.0), wait=st.floats(0.0, 300.0), more=st.floats(0.1, 100.0),
     a=SHAPE, b=SHAPE,
@@ -207,7 +219,7 @@ def test_renewals_are_read_from_payments() -> None:
     nothing = np.zeros(4)
     customers = Customers(
         datetime(2026, 4, 1, tzinfo=UTC).date(), "EUR", ("a", "b", "c", "d"), ("",), ints(0, 0, 0, 0),
-        ints(1, 1, 1, 1), ints(2, 1, 1, 0), recency, age, nothing, nothing,
+        ints(1, 1, 1, 1), ints(2, 1, 1, 0), recency, age, nothing, nothing, ints(0),
     )  # fmt: skip
     found = renewing.renewals(customers, 30.0, 7.0)
     assert found.renewed.tolist() == [2, 1, 1, 0]

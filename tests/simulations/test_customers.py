@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
@@ -26,3 +26,18 @@ def test_orders_are_the_same_by_seed_and_within_their_time() -> None:
     club = [order for order in told if order.channel is None]
     assert {str(order.value) for order in club} == {"9.99 EUR"}
     assert {(order.at - firsts[order.customer]).days % 30 for order in club} == {0}
+
+
+def test_all_buy_as_fast_as_the_weeks_say_but_subscribers_pay_when_it_is_time() -> None:
+    """Nobody is lost: repeats of a week in which all buy four times as fast are four times those of another."""
+    loyal = (Clientele("search", 2_000, 3.0, 60.0, (1.0, 1e9), (6.0, 4.0, 15.0)), KINDS[1])
+    open_day = (START - timedelta(seconds=1), START)
+    factors = np.array([1.0, 4.0, 1.0])
+    told = list(orders(loyal, open_day, END, "EUR", np.random.default_rng(2), factors))
+    assert all(START <= order.at < END for order in told if order.at >= START)
+    weeks = [(order.at - open_day[0]).days // 7 for order in told if order.channel and order.at >= START]
+    slow, fast, after = np.bincount(weeks)[:3]
+    for count, of in ((slow, 700), (fast, 2_800), (after, 700)):
+        assert abs(count - of) < 6 * np.sqrt(of * (1 + of / 2_000 / 3))
+    club = [order for order in told if order.channel is None]
+    assert {(order.at - open_day[0]).days % 30 for order in club} == {0}

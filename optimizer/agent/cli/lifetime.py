@@ -30,6 +30,7 @@ from optimizer.agent.cycle import House
 from optimizer.agent.lifetime import Cost
 from optimizer.agent.settings_lifetime import LifetimeTable
 from optimizer.measure.lifetime.contract import By, Valuation
+from optimizer.measure.lifetime.shocks import Shocks
 from optimizer.plan.recommendation import adapter
 from optimizer.plan.refits import Check
 from simulations.disk import write_whole
@@ -132,6 +133,8 @@ def _answer(valuation: Valuation, rows: list[Row], seed: int) -> Answer:
         section("Left out", *map(bullet, customers.left_out)),
         section(f"By {asked.by} ({terms})", _table(valuation, rows), Text(_legend(), style="dim")),
     ]
+    if valuation.shocks is not None:
+        parts += [Text(), Text(_moved(valuation.shocks))]
     if not valuation.passed:
         parts += [Text(), Text("A check failed: no value is given.", style="bold")]
     data = {
@@ -145,9 +148,21 @@ def _answer(valuation: Valuation, rows: list[Row], seed: int) -> Answer:
         "passed": valuation.passed,
         "checks": finite(adapter(tuple[Check, ...]).dump_python(valuation.checks)),
         "left_out": list(customers.left_out),
+        "shocks": None if valuation.shocks is None else _shocks(valuation.shocks),
         "groups": rows,
     }
     return Answer(Group(*parts), data, Exit.FINE if valuation.passed else Exit.BLOCKED)
+
+
+def _shocks(found: Shocks) -> Row:
+    return {"weeks": found.weeks, "noise": found.noise, "spell": found.spell, "half_life_weeks": found.half_life}
+
+
+def _moved(found: Shocks) -> str:
+    return (
+        f"All customers at once, as {found.weeks} weeks tell: a week is {found.noise:.0%} off what is expected, and "
+        f"spells {found.spell:.0%}, of which half is gone after {found.half_life:.0f} weeks."
+    )
 
 
 def _legend() -> str:

@@ -21,6 +21,7 @@ _STEP: Final = 0.05
 _POINTS: Final = np.arange(-4.5, 4.5 + _STEP / 2, _STEP)
 _TIMES, _PARTS = np.polynomial.legendre.leggauss(12)
 _CHUNK: Final = 2_000
+_EVEN: Final = np.ones((1, 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,31 +80,39 @@ def _lost(p: Buying, x: FloatArray, recency: FloatArray | IntArray) -> FloatArra
         return np.where(x > 0, odds - (p.r + x) * np.log(p.alpha + recency), -np.inf)
 
 
-def expected(p: Buying, days: float, force: float = 0.0) -> FloatArray:
+def expected(p: Buying, days: float | FloatArray, force: float = 0.0, factors: FloatArray = _EVEN) -> FloatArray:
     """Return the repeat purchases that customers who are not lost make in the next days, shape (M,).
 
     The expectation over rates is (1 - (1 + p t / alpha)^-r) / p for a probability p of being lost; over p it is a sum.
+    A week in which everybody buys F times as fast counts as F weeks: t is the sum of the factors until then.
 
     Args:
         p: Of each customer: of a new one the parameters themselves, of another those `after` the history.
-        days: From now on.
+        days: From now on, shape (M,) or one for all.
         force: Of interest a day: a purchase after t days counts exp(-force t).
+        factors: On the rate of buying in each week to come, shape (M, H) or (1, H); the last one goes on.
     """
+    until = np.broadcast_to(np.asarray(days, dtype=np.float64), p.r.shape)
+    rates = np.broadcast_to(factors, (len(p.r), factors.shape[1]))
     blocks = [
-        _expected(Buying(*(column[start : start + _CHUNK] for column in (p.r, p.alpha, p.a, p.b))), days, force)
-        for start in range(0, len(p.r), _CHUNK)
+        _expected(p.of(np.arange(len(p.r))[part]), until[part], force, rates[part])
+        for part in (slice(start, start + _CHUNK) for start in range(0, len(p.r), _CHUNK))
     ]
     return np.concatenate(blocks) if blocks else np.zeros(0)
 
 
-def _expected(p: Buying, days: float, force: float) -> FloatArray:
+def _expected(p: Buying, days: FloatArray, force: float, factors: FloatArray) -> FloatArray:
     chance, weight = _lost_points(p.a, p.b)
+    begun = np.cumsum(7.0 * factors, axis=1) - 7.0 * factors
+    rows = np.arange(len(p.r))
 
     def until(t: FloatArray) -> FloatArray:
-        risen = -np.expm1(-p.r[:, None] * np.log1p(chance * (t / p.alpha)[:, None]))
+        week = np.minimum(t / 7.0, factors.shape[1] - 1).astype(np.int64)
+        passed = begun[rows, week] + (t - 7.0 * week) * factors[rows, week]
+        risen = -np.expm1(-p.r[:, None] * np.log1p(chance * (passed / p.alpha)[:, None]))
         return np.asarray((weight * risen / chance).sum(axis=1))
 
-    whole = until(np.full(p.r.shape, days, dtype=np.float64))
+    whole = until(days)
     if force == 0.0:
         return whole
     # By parts, so that only what interest takes away is integrated over time; in the logarithm of time, in which it is

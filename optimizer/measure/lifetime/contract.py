@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from optimizer.measure.lifetime.customers import Customers
+from optimizer.measure.lifetime.shocks import Shocks
 from optimizer.plan.snapshot import FloatArray, IntArray
 from optimizer.refit.contract import Check, Sampling
 
@@ -70,6 +71,11 @@ class Lifetime:
                 raise ValueError(f"lifetime.{name} must be 0 or more, not {getattr(self, name)!r}")
 
     @property
+    def weeks(self) -> int:
+        """Weeks that the horizon needs, the last one begun."""
+        return math.ceil(self.horizon_days / 7)
+
+    @property
     def force(self) -> float:
         """The discount rate as a force of interest a day: value at day t counts exp(-force t)."""
         return math.log1p(self.discount_rate) / DAYS_A_YEAR
@@ -91,6 +97,7 @@ class Valuation:
         alive: Probability that each customer will buy again some day, shape (N,); None unless every check passed.
         ahead: What each customer is expected to bring over the horizon from now on, in currency units, shape (N,); None
             unless every check passed.
+        shocks: What moves all customers at once; None of subscribers, and unless every check passed.
         idata: ArviZ data (`xarray.DataTree`) with the posterior; None where there was too little to fit anything.
 
     Raises:
@@ -106,6 +113,7 @@ class Valuation:
     values: FloatArray | None = None
     alive: FloatArray | None = None
     ahead: FloatArray | None = None
+    shocks: Shocks | None = None
     idata: Any | None = None
 
     def __post_init__(self) -> None:

@@ -37,6 +37,7 @@ class Customers:
         age: Days from the first purchase to `end`, shape (N,).
         opening: What the first purchase left, in currency units, shape (N,).
         spend: What a repeat left on average, in currency units, 0 where there is none, shape (N,).
+        weekly: Repeats of all in each week up to `end`, the oldest first, back to the first purchase, shape (W,).
         left_out: What does not count, and why, in sentences.
     """
 
@@ -51,6 +52,7 @@ class Customers:
     age: IntArray
     opening: FloatArray
     spend: FloatArray
+    weekly: IntArray
     left_out: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -59,7 +61,7 @@ class Customers:
     def digest(self) -> str:
         """Return what tells these customers from others, 64 hexadecimal digits."""
         told = hashlib.sha256(repr((self.end, self.currency, self.channels)).encode())
-        for column in (self.channel, self.first_day, self.repeats, self.recency, self.opening, self.spend):
+        for column in (self.channel, self.first_day, self.repeats, self.recency, self.opening, self.spend, self.weekly):
             told.update(np.ascontiguousarray(column).tobytes())
         return told.hexdigest()
 
@@ -151,8 +153,15 @@ def _summed(lines: _Lines, told: int, end: date, currency: str) -> Customers:
         age=end.toordinal() - first_day,
         opening=opening,
         spend=np.where(repeats > 0, (total - opening) / np.maximum(repeats, 1), 0.0),
+        weekly=_weekly(np.delete(bought, heads), end.toordinal(), first_day),
         left_out=tuple(_left_out(told - len(lines.place), int(late.sum()), int((undone & ~late).sum()))),
     )
+
+
+def _weekly(day: IntArray, end: int, first: IntArray) -> IntArray:
+    """Count the purchases on these days by week, the last of which ends on `end`."""
+    weeks = (end - first.min()) // 7 + 1 if len(first) else 0
+    return np.bincount((end - day) // 7, minlength=weeks)[::-1].astype(np.int64)
 
 
 def _changes(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

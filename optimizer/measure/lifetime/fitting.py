@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from optimizer.measure.lifetime import buying, renewing, spending
+from optimizer.measure.lifetime import buying, renewing, shocks, spending
 from optimizer.measure.lifetime.buying import Buying
 from optimizer.measure.lifetime.contract import Kind, Lifetime, Valuation
 from optimizer.measure.lifetime.customers import Customers
@@ -32,6 +33,7 @@ from optimizer.measure.lifetime.models import (
     spending_of,
 )
 from optimizer.measure.lifetime.renewing import renewals
+from optimizer.measure.lifetime.shocks import Shocks
 from optimizer.plan.snapshot import FloatArray, IntArray
 from optimizer.refit.checks import convergence, predictive
 from optimizer.refit.contract import Check, Progress
@@ -41,6 +43,7 @@ DRAWS: Final = 1_000
 """Posterior draws of which the values are told."""
 
 _REPLICATES: Final = 200
+_NEXT_TO_NONE: Final = 1e-6  # purchases of a week in which nobody could come back yet
 _OWN: Final = 100  # customers of a group whose spread is checked by itself
 
 
@@ -87,22 +90,35 @@ def _purchases(empty: Valuation, rows: IntArray, rng: np.random.Generator, progr
     tree = sample(build_purchases(evidence), asked.sampling, rng, progress)
     checks = (*empty.checks, *convergence(tree), *_looks_alike(flat(tree, _REPLICATES), evidence, rng))
     if not all(check.passed for check in checks):
-        return _with(empty, checks, tree)
+        return replace(empty, checks=checks, idata=tree)
     draws = flat(tree, DRAWS)
     bought, spent = buying_of(draws), spending_of(draws)
-    wide = Buying(*(np.ascontiguousarray(column).ravel() for column in (bought.r, bought.alpha, bought.a, bought.b)))
-    repeats = buying.expected(wide, asked.horizon_days, asked.force).reshape(bought.r.shape)
-    values = _opening(draws, len(empty.groups)) + spent.mean * repeats
+    wide = Buying(*(np.ascontiguousarray(column).ravel() for column in _columns(bought)))
     typical = _typical(flat(tree))
-    own = buying_of(typical)
-    own_of = Buying(*(column[0][group] for column in (own.r, own.alpha, own.a, own.b)))
+    own = Buying(*(column[0] for column in _columns(buying_of(typical))))
+    moved = _moved(own, empty, len(bought.r), rng)
+    factors = np.repeat(moved.factors, len(empty.groups), axis=0)
+    repeats = buying.expected(wide, asked.horizon_days, asked.force, factors).reshape(bought.r.shape)
+    values = _opening(draws, len(empty.groups)) + spent.mean * repeats
+    own_of = own.of(group)
     history = (customers.repeats, customers.recency, customers.age)
     alive = buying.alive(own_of, *history)
-    ahead = alive * _ahead(own_of, customers, group, asked)
+    ahead = alive * _ahead(own_of, customers, group, asked, moved.factors.mean(axis=0, keepdims=True))
     pays = spending_of(typical)
     pays_of = spending.Spending(*(column[0][group] for column in (pays.p, pays.q, pays.gamma)))
     ahead = ahead * spending.expected(pays_of, customers.repeats, customers.spend)
-    return _with(empty, checks, tree, values, alive, ahead)
+    return replace(empty, checks=checks, values=values, alive=alive, ahead=ahead, shocks=moved, idata=tree)
+
+
+def _columns(p: Buying) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    return p.r, p.alpha, p.a, p.b
+
+
+def _moved(own: Buying, empty: Valuation, draws: int, rng: np.random.Generator) -> Shocks:
+    """Learn what moves all customers at once from what they did each week and what is expected of them."""
+    customers, weeks = empty.customers, min(len(empty.customers.weekly), shocks.LONGEST)
+    expected = shocks.expectation(own, empty.group, customers.first_day, customers.end.toordinal(), weeks)
+    return shocks.learn(customers.weekly[-weeks:], np.maximum(expected, _NEXT_TO_NONE), empty.asked.weeks, draws, rng)
 
 
 def _looks_alike(draws: Mapping[str, FloatArray], evidence: Purchases, rng: np.random.Generator) -> tuple[Check, ...]:
@@ -115,7 +131,7 @@ def _looks_alike(draws: Mapping[str, FloatArray], evidence: Purchases, rng: np.r
 
 
 def _row(p: Buying, draw: int, group: IntArray) -> Buying:
-    return Buying(*(column[draw][group] for column in (p.r, p.alpha, p.a, p.b)))
+    return Buying(*(column[draw][group] for column in _columns(p)))
 
 
 def _merged(names: tuple[str, ...], group: IntArray) -> tuple[tuple[str, ...], IntArray]:
@@ -127,13 +143,13 @@ def _merged(names: tuple[str, ...], group: IntArray) -> tuple[tuple[str, ...], I
     ]
 
 
-def _ahead(own: Buying, customers: Customers, group: IntArray, asked: Lifetime) -> FloatArray:
+def _ahead(own: Buying, customers: Customers, group: IntArray, asked: Lifetime, factors: FloatArray) -> FloatArray:
     """Return the expected purchases over the horizon of customers who are not lost; equal histories, once."""
     rows, first, place = np.unique(
         np.column_stack([group, customers.repeats, customers.age]), axis=0, return_index=True, return_inverse=True
     )
     later = own.of(first).after(rows[:, 1], rows[:, 2])
-    return buying.expected(later, asked.horizon_days, asked.force)[place.ravel()]
+    return buying.expected(later, asked.horizon_days, asked.force, factors)[place.ravel()]
 
 
 def _subscriptions(empty: Valuation, rng: np.random.Generator, progress: Progress) -> Valuation:
@@ -142,7 +158,7 @@ def _subscriptions(empty: Valuation, rng: np.random.Generator, progress: Progres
     tree = sample(build_subscriptions(evidence), asked.sampling, rng, progress)
     checks = (*empty.checks, *convergence(tree), *_leaves_alike(flat(tree, _REPLICATES), evidence, group, rng))
     if not all(check.passed for check in checks):
-        return _with(empty, checks, tree)
+        return replace(empty, checks=checks, idata=tree)
     draws = flat(tree, DRAWS)
     a, b = chances_of(draws)
     count = int(asked.horizon_days / asked.period_days)
@@ -155,7 +171,7 @@ def _subscriptions(empty: Valuation, rng: np.random.Generator, progress: Progres
     renewed, going = evidence.history.renewed, np.asarray(1.0 - evidence.history.ended, dtype=np.float64)
     paid = np.exp(typical["log_later"][0][group])
     ahead = np.asarray(going * (renewing.survival(a, b, count, renewed) @ counts) * paid, dtype=np.float64)
-    return _with(empty, checks, tree, values, going, ahead)
+    return replace(empty, checks=checks, values=values, alive=going, ahead=ahead, idata=tree)
 
 
 def _leaves_alike(
@@ -180,15 +196,3 @@ def _opening(draws: Mapping[str, FloatArray], groups: int) -> FloatArray:
 def _typical(draws: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     """Return the mean of each parameter, with a first axis of one draw."""
     return {name: values.mean(axis=0, keepdims=True) for name, values in draws.items()}
-
-
-def _with(
-    empty: Valuation,
-    checks: tuple[Check, ...],
-    tree: Any,
-    values: FloatArray | None = None,
-    alive: FloatArray | None = None,
-    ahead: FloatArray | None = None,
-) -> Valuation:
-    known = (empty.asked, empty.model, empty.customers, empty.groups, empty.group)
-    return Valuation(*known, checks, values, alive, ahead, tree)

@@ -18,7 +18,7 @@ from optimizer.measure.lifetime.evidence import Amounts, Purchases, Subscription
 from optimizer.measure.lifetime.spending import Spending
 from optimizer.plan.snapshot import FloatArray
 
-BUYING: Final = "bg-nbd-gamma-gamma/1"
+BUYING: Final = "bg-nbd-gamma-gamma/2"
 RENEWING: Final = "shifted-beta-geometric/1"
 
 _GROUPS_APART: Final = (math.log(0.25), 0.6)
