@@ -3,8 +3,9 @@
 CDNOW (`../shared/data/pymc_marketing/cdnow_transactions.csv`): 2,357 customers, 39 weeks to learn from and 39 to be
 foreseen. Where the file is absent its bars are skipped and said to be open. Baseline of the hold-out: customers go on
 buying at the rates of the first 39 weeks. Baseline of coverage: the mean of what customers of a channel brought so far.
+Shocks that all customers share are drawn from the prior and held against the intervals of the weeks to come.
 
-    python benchmarks/lifetime.py [--quick] [--repetitions 25]
+    python benchmarks/lifetime.py [--quick] [--repetitions 8]
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import math
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -26,12 +28,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where 
 from benchmarks._bars import Bar, below, ended
 from connectors.money import Money
 from connectors.orders import Order
-from optimizer.measure.lifetime import buying, spending
+from optimizer.measure.lifetime import buying, shocks, spending
 from optimizer.measure.lifetime.buying import Buying
 from optimizer.measure.lifetime.contract import Lifetime, Valuation
 from optimizer.measure.lifetime.customers import Customers, summarise
-from optimizer.measure.lifetime.fitting import value
-from optimizer.measure.lifetime.models import buying_of
+from optimizer.measure.lifetime.fitting import DRAWS, value
+from optimizer.measure.lifetime.models import buying_of, spending_of
+from optimizer.measure.lifetime.shocks import Scale
 from optimizer.refit.contract import Sampling
 from optimizer.refit.sampling import flat
 from simulations.customers import Clientele, orders
@@ -42,11 +45,15 @@ SEED = 20261128
 DATA = Path(__file__).parents[1] / ".." / "shared" / "data" / "pymc_marketing" / "cdnow_transactions.csv"
 CALIBRATION = date(1997, 9, 30)
 WEEKS = 39
+FUTURES = 400
 PUBLISHED = {"r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426}
 PUBLISHED_SPEND = {"p": 6.25, "q": 3.74, "gamma": 15.44}
 SAMPLING = Sampling(draws=500, tune=500, chains=4, target_accept=0.95)
-CHANNELS, QUICK_CHANNELS = 12, 4
-START, WON, UNTIL = (datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=d) for d in (0, 540, 730))
+SHORT = Sampling(draws=500, tune=400, chains=4, target_accept=0.9)
+CHANNELS, QUICK_CHANNELS, SMALLEST, LARGEST = 12, 3, 30, 600
+START, WON, UNTIL = (datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=d) for d in (0, 540, 728))
+LAST = UNTIL.date() - timedelta(days=1)
+SHOCKS = Scale(spell=0.2, noise=0.2, half_life=8.0)
 
 
 def silent(_done: int, _total: int) -> None:
@@ -93,9 +100,9 @@ def weekly(customers: Customers, whole: list[Order]) -> FloatArray:
     return np.bincount([week for week in weeks if week < WEEKS], minlength=WEEKS).astype(float)
 
 
-def foreseen(customers: Customers, fit: Valuation, rng: np.random.Generator) -> FloatArray:
+def foreseen(customers: Customers, fit: Valuation, factors: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Draw the purchases of each hold-out week from the posterior, customer by customer, shape (S, WEEKS)."""
-    draws = buying_of(flat(fit.idata, 400))
+    draws = buying_of(flat(fit.idata, len(factors)))
     history = (customers.repeats, customers.recency, customers.age)
     found = []
     for s in range(len(draws.r)):
@@ -107,7 +114,7 @@ def foreseen(customers: Customers, fit: Valuation, rng: np.random.Generator) -> 
         bought = np.zeros(WEEKS)
         left = np.where(going, rng.geometric(chance), 0)
         for week in range(WEEKS):
-            drawn = np.minimum(rng.poisson(7 * rate), left)
+            drawn = np.minimum(rng.poisson(7 * rate * factors[s, week]), left)
             bought[week] = drawn.sum()
             left = left - drawn
         found.append(bought)
@@ -138,23 +145,41 @@ def of_cdnow(rng: np.random.Generator) -> list[Bar]:
 
 def held_out(customers: Customers, whole: list[Order], fit: Valuation, rng: np.random.Generator) -> Iterator[Bar]:
     """Compare hold-out weeks with their predictive intervals."""
-    seen, drawn = weekly(customers, whole), foreseen(customers, fit, rng)
+    if fit.shocks is None:
+        return
+    found = fit.shocks
+    print(
+        f"  shocks: noise {found.noise:.3f}, spells {found.spell:.3f} with a half-life of {found.half_life:.1f} weeks"
+    )
+    seen, even = weekly(customers, whole), np.ones((FUTURES, WEEKS))
+    alone = dict(_outside(seen, foreseen(customers, fit, even, rng), "customers by themselves, "))
+    drawn = foreseen(customers, fit, found.factors[:FUTURES], rng)
     naive = float((customers.repeats / np.maximum(customers.age, 1)).sum()) * 7 * WEEKS
     print(f"  hold-out: {seen.sum():.0f} purchases; foreseen {drawn.sum(axis=1).mean():.0f}; at past rates {naive:.0f}")
+    for what, outside in _outside(seen, drawn, ""):
+        # Of 39 weeks 3.9 lie outside by chance.
+        yield below(f"CDNOW: {what} hold-out weeks outside their 90% intervals, of {WEEKS}", outside, 4.5)
+        yield below(f"CDNOW: {what} weeks outside, less those of customers by themselves", outside - alone[what], 0.5)
+
+
+def _outside(seen: FloatArray, drawn: FloatArray, whose: str) -> Iterator[tuple[str, int]]:
+    """Print and yield how many weeks lie outside their intervals."""
     for what, truth, told in (("weekly", seen, drawn), ("cumulative", seen.cumsum(), drawn.cumsum(axis=1))):
         low, high = np.quantile(told, [0.05, 0.95], axis=0)
-        outside = [week + 1 for week in range(WEEKS) if not low[week] <= truth[week] <= high[week]]
-        print(f"  {what}: {WEEKS - len(outside)} of {WEEKS} weeks within 90% intervals; outside: {outside or 'none'}")
-        # Of 39 weeks 3.9 lie outside by chance.
-        yield below(f"CDNOW: {what} hold-out weeks outside their 90% intervals, of {WEEKS}", len(outside), 4.5)
+        out = [week + 1 for week in range(WEEKS) if not low[week] <= truth[week] <= high[week]]
+        width = float(np.mean((high - low) / told.mean(axis=0)))
+        print(
+            f"  {whose}{what}: {WEEKS - len(out)} of {WEEKS} weeks in 90% intervals, {width:.0%} wide; outside: {out}"
+        )
+        yield what, len(out)
 
 
 # Customers whose worth is known
 
 
 def world(channels: int, rng: np.random.Generator) -> list[Clientele]:
-    """Channels drawn from a population, from 30 customers to 1,000."""
-    sizes = np.round(np.geomspace(30, 1000, channels)).astype(int)
+    """Channels drawn from a population, small and large."""
+    sizes = np.round(np.geomspace(SMALLEST, LARGEST, channels)).astype(int)
     shape, agreement, p, q = rng.uniform(0.4, 0.9), rng.uniform(2.0, 5.0), rng.uniform(3.0, 8.0), rng.uniform(3.0, 6.0)
     middle = math.log(rng.uniform(0.01, 0.03)), rng.uniform(-1.4, -0.6), math.log(rng.uniform(25.0, 60.0))
     found = []
@@ -167,61 +192,136 @@ def world(channels: int, rng: np.random.Generator) -> list[Clientele]:
     return found
 
 
-def worth(kind: Clientele, asked: Lifetime) -> float:
-    """Return the true mean value of a new customer over the horizon."""
+def worth(kind: Clientele, asked: Lifetime, factors: FloatArray) -> float:
+    """Return the true mean value of a new customer over the horizon, given its weeks' factors, shape (1, H)."""
     p, q, gamma = kind.spend
     one = Buying(*(np.array([x]) for x in (kind.shape, kind.scale, *kind.loss)))
-    return p * gamma / (q - 1) * (1 + float(buying.expected(one, asked.horizon_days, asked.force)[0]))
+    return p * gamma / (q - 1) * (1 + float(buying.expected(one, asked.horizon_days, asked.force, factors)[0]))
 
 
-def coverage(repetitions: int, channels: int, seed: int) -> list[Bar]:
-    """Fit made-up shops, and count how often intervals hold the truth."""
-    asked = Lifetime(sampling=SAMPLING)
-    inside: dict[float, list[bool]] = {0.8: [], 0.9: []}
-    errors, crude, failed, began = [], [], 0, time.process_time()
+def shocked(rng: np.random.Generator, scale: Scale, weeks: int) -> FloatArray:
+    """Draw factors with a mean of one: noise of each week, and spells that fade."""
+    level, logs = scale.spell * rng.standard_normal(), np.empty(weeks)
+    for week in range(weeks):
+        logs[week] = level + scale.noise * rng.standard_normal()
+        level = scale.kept * level + scale.spell * math.sqrt(1 - scale.kept**2) * rng.standard_normal()
+    return np.exp(logs - (scale.spell**2 + scale.noise**2) / 2)
+
+
+def of_shocks(repetitions: int, seed: int) -> Iterator[Bar]:
+    """Let shocks be drawn from the prior, learnt from a year of counts, and held against the weeks to come."""
+    ranks = []
     for repetition in range(repetitions):
-        rng = np.random.default_rng([seed, repetition])
-        kinds = world(channels, rng)
-        customers = summarise(orders(kinds, (START, WON), UNTIL, "EUR", rng), UNTIL.date(), "EUR", UTC)
-        fit = value(customers, asked, rng, silent)
-        if fit.values is None:
-            failed += 1
-            print(f"  shop {repetition}: {fit.words}")
-            continue
-        truth = np.array([worth(kind, asked) for kind in kinds])
-        so_far = fit.mean_of(customers.opening + customers.repeats * customers.spend)
-        for level, held in inside.items():
-            low, high = np.quantile(fit.values, [0.5 - level / 2, 0.5 + level / 2], axis=0)
-            held += list((low <= truth) & (truth <= high))
-        errors += list(fit.values.mean(axis=0) / truth - 1)
-        crude += list(so_far / truth - 1)
-    count = len(errors)
-    print(f"\n{repetitions - failed} made-up shops of {channels} channels, {failed} without a value as a check failed;")
-    print(f"  {(time.process_time() - began) / repetitions:.0f} processor s each, {count} channels with a known worth")
-    return list(told(inside, np.array(errors), np.array(crude), failed / repetitions))
+        rng = np.random.default_rng([seed, 1, repetition])
+        scale = Scale(*rng.exponential(1 / 9.21, 2), 2 ** rng.uniform(1, 5))
+        expected, factors = rng.uniform(5, 300) * np.linspace(0.5, 1.0, 52), shocked(rng, scale, 104)
+        seen = rng.poisson(expected * factors[:52])
+        drawn = shocks.learn(seen, expected * seen.sum() / expected.sum(), 52, 400, rng).factors
+        # What single customers are expected to do was fitted to the same weeks, and so is off by their mean.
+        truth = factors[52:] * expected.sum() / seen.sum()
+        ranks.append([(drawn[:, 0] <= truth[0]).mean(), (drawn.mean(axis=1) <= truth.mean()).mean()])
+    print(f"\n{repetitions} made-up shops with shocks of known scales, a year of weekly counts and a year to come:")
+    for what, rank in zip(("next week", "mean of the year"), np.array(ranks).T, strict=True):
+        share, error = float((abs(rank - 0.5) <= 0.45).mean()), math.sqrt(0.09 / repetitions)
+        print(f"  {what}: 90% intervals hold {share:.1%} (Monte Carlo error {error:.1%}), mean rank {rank.mean():.2f}")
+        yield below(f"shocks, {what}: coverage of 90% off by", abs(share - 0.9), round(0.03 + 2 * error, 4))
 
 
-def told(inside: dict[float, list[bool]], errors: FloatArray, crude: FloatArray, failed: float) -> Iterator[Bar]:
-    """Print coverage and errors, and yield their bars."""
-    count = max(len(errors), 1)
-    for level, held in inside.items():
-        share = sum(held) / count
-        # Channels of one shop share what is learnt of all, so that chance is wider than of so many coins.
-        allowed = 0.03 + 2 * math.sqrt(level * (1 - level) / count)
-        print(f"  {level:.0%} intervals hold the truth in {share:.1%} of {len(held)} channels")
-        yield below(f"{level:.0%} intervals: coverage off by", abs(share - level), round(allowed, 4))
-    here, naive = (float(np.sqrt(np.mean(e**2))) if len(e) else math.inf for e in (errors, crude))
-    print(f"  root mean square relative error {here:.1%}, bias {errors.mean() if len(errors) else math.nan:+.1%};")
-    print(f"  of what customers brought so far {naive:.1%}")
-    yield below("error of value per new customer over that of what customers brought so far", here / naive, 1.0)
-    yield below("share of shops without a value", failed, 0.2)
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """What came of one made-up shop; G channels.
+
+    Attributes:
+        held: Whether its 80% and 90% intervals hold what a new customer is worth, shape (2, G).
+        error: Relative errors of the means, shape (G,).
+        crude: The same of what customers brought so far, shape (G,).
+        wider: Widths of the 80% intervals over those of the same draws without shocks, less one, mean of channels.
+    """
+
+    held: npt.NDArray[np.bool_]
+    error: FloatArray
+    crude: FloatArray
+    wider: float
+
+
+def shop(channels: int, asked: Lifetime, scale: Scale | None, rng: np.random.Generator) -> Shop | None:
+    """Make up a shop, fit it, and hold its values against the truth; None where a check fails."""
+    kinds, past = world(channels, rng), (UNTIL - START).days // 7
+    factors = np.ones(past + asked.weeks) if scale is None else shocked(rng, scale, past + asked.weeks)
+    customers = summarise(orders(kinds, (START, WON), UNTIL, "EUR", rng, factors), LAST, "EUR", UTC)
+    fit = value(customers, asked, rng, silent)
+    if fit.values is None:
+        print(f"  {fit.words}")
+        return None
+    truth = np.array([worth(kind, asked, factors[None, past:]) for kind in kinds])
+    ends = [np.quantile(fit.values, [0.5 - level / 2, 0.5 + level / 2], axis=0) for level in (0.8, 0.9)]
+    low, high = np.quantile(by_themselves(fit), [0.1, 0.9], axis=0)
+    return Shop(
+        held=np.array([(bottom <= truth) & (truth <= top) for bottom, top in ends]),
+        error=fit.values.mean(axis=0) / truth - 1,
+        crude=fit.mean_of(customers.opening + customers.repeats * customers.spend) / truth - 1,
+        wider=float(np.mean((ends[0][1] - ends[0][0]) / (high - low))) - 1,
+    )
+
+
+def by_themselves(fit: Valuation) -> FloatArray:
+    """Return values as if nothing moved all customers at once."""
+    draws = flat(fit.idata, DRAWS)
+    p = buying_of(draws)
+    each = Buying(*(np.ascontiguousarray(column).ravel() for column in (p.r, p.alpha, p.a, p.b)))
+    repeats = buying.expected(each, fit.asked.horizon_days, fit.asked.force).reshape(p.r.shape)
+    return np.exp(draws["log_opening"]) + spending_of(draws).mean * repeats
+
+
+def coverage(repetitions: int, channels: int, seed: int) -> Iterator[Bar]:
+    """Fit made-up shops, every second one with shocks, and count how often intervals hold the truth."""
+    asked, began = Lifetime(sampling=SHORT), time.process_time()
+    print(f"\nmade-up shops of {channels} channels with {SMALLEST} to {LARGEST} customers each")
+    found: dict[bool, list[Shop]] = {False: [], True: []}
+    for repetition in range(repetitions):
+        with_shocks = repetition % 2 == 1
+        scale = SHOCKS if with_shocks else None
+        one = shop(channels, asked, scale, np.random.default_rng([seed, repetition]))
+        found[with_shocks] += [] if one is None else [one]
+    valued = sum(map(len, found.values()))
+    print(
+        f"  {(time.process_time() - began) / repetitions:.0f} processor s each; {valued} of {repetitions} have values"
+    )
+    for with_shocks, shops in found.items():
+        if shops:
+            yield from told(shops, with_shocks)
+    yield below("share of shops without a value", 1 - valued / repetitions, 0.25)
+
+
+def told(shops: list[Shop], with_shocks: bool) -> Iterator[Bar]:
+    """Print coverage, errors and widths of some shops, and yield their bars."""
+    kind, held = "with shocks" if with_shocks else "without shocks", np.stack([shop.held for shop in shops])
+    print(f"  {len(shops)} {kind}, {held[:, 0].size} channels whose worth is known:")
+    for place, level in enumerate((0.8, 0.9)):
+        each = held[:, place].mean(axis=1)
+        # Channels of one shop share what is learnt of all, and its shocks: of several shops, each is one coin.
+        error = math.sqrt(level * (1 - level) / held[:, place].size)
+        error = max(error, float(each.std(ddof=1)) / math.sqrt(len(each)) if len(each) > 1 else 0.0)
+        print(f"    {level:.0%} intervals hold it in {each.mean():.1%} (Monte Carlo error {error:.1%})")
+        off = abs(float(each.mean()) - level)
+        yield below(f"{kind}, {level:.0%} intervals: coverage off by", off, round(0.03 + 2 * error, 4))
+    errors, crude = (np.concatenate(each) for each in zip(*((one.error, one.crude) for one in shops), strict=True))
+    here, naive = (float(np.sqrt(np.mean(e**2))) for e in (errors, crude))
+    print(f"    root mean square relative error {here:.1%}, of what customers brought so far {naive:.1%}")
+    yield below(f"{kind}, error over that of what customers brought so far", here / naive, 1.0)
+    wider = float(np.mean([one.wider for one in shops]))
+    print(f"    80% intervals are {wider:+.1%} wider than if customers were independent")
+    if not with_shocks:
+        yield below("shops without shocks: intervals widen by", wider, 0.15)
 
 
 def main() -> int:
     """Run the benchmark and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="published parameters and one small made-up shop")
-    parser.add_argument("--repetitions", type=int, default=25)
+    parser.add_argument(
+        "--quick", action="store_true", help="published parameters, few shocks and one small made-up shop"
+    )
+    parser.add_argument("--repetitions", type=int, default=8)
     parser.add_argument("--seed", type=int, default=SEED)
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}")
@@ -233,6 +333,7 @@ def main() -> int:
         bars += published(summarise(cdnow(), CALIBRATION, "USD", UTC))
     else:
         bars += of_cdnow(np.random.default_rng(arguments.seed))
+    bars += of_shocks(15 if arguments.quick else 100, arguments.seed)
     how_many = (1, QUICK_CHANNELS) if arguments.quick else (arguments.repetitions, CHANNELS)
     bars += coverage(*how_many, arguments.seed)
     return ended(bars)

@@ -27,6 +27,11 @@ from optimizer.refit.contract import Progress, Sampling
 ACQUISITION_DAYS: Final = 90
 """Days over which the cost of winning a customer is reckoned, the latest ones."""
 
+_MEND: Final = (
+    "name the books with orders in a connector of kind files, or orders_query in one of kind warehouse "
+    "(docs/lifetime.md)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -61,7 +66,7 @@ def appraise(
         progress: Told how far sampling is.
 
     Raises:
-        AskMarketer: No connector has books, or their orders are in another currency.
+        AskMarketer: No connector told an order, or the orders are in another currency.
         ConnectorError: Books cannot be read.
     """
     valuation = valued(house, today, rng, table, By.CHANNEL, progress)
@@ -81,15 +86,16 @@ def read(house: House, today: date, days: int) -> Customers:
     An id of an order is one of its connector; the same customer may stand in the books of several.
     """
     books = {name: connector for name, connector in house.connectors.items() if _tells(connector)}
-    if not books:
-        mend = "configure one that does, as docs/lifetime.md says"
-        raise AskMarketer("no connector reads orders, from which alone a customer's value is learnt", mend=mend)
     since, until = today - timedelta(days=days), today - timedelta(days=1)
     try:
-        return summarise(_orders(books, since, until), until, house.goals.currency, zone(house.time_zone))
+        customers = summarise(_orders(books, since, until), until, house.goals.currency, zone(house.time_zone))
     except ValueError as error:
         words, _, mend = str(error).partition(" Mend: ")
         raise AskMarketer(words.removesuffix("."), mend=mend) from None
+    if not len(customers) and not customers.left_out:
+        words = f"no connector told an order of {since} to {until}, and from orders alone a customer's value is learnt"
+        raise AskMarketer(words, mend=_MEND)
+    return customers
 
 
 def asked(table: LifetimeTable, by: By) -> Lifetime:

@@ -55,7 +55,7 @@ def lifetime(config: Path, by: str, as_of: str | None, seed: int | None, csv: Pa
 
     Raises:
         BadInput: The day or the group is none.
-        AskMarketer: No connector has books, their orders are in another currency, or the table cannot be written.
+        AskMarketer: No connector told an order, orders are in another currency, or the table cannot be written.
     """
     group = _group(by)
     settings = configuration.load(config)

@@ -17,6 +17,7 @@ from typing import Final
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+from scipy.signal import fftconvolve
 
 from optimizer.measure.lifetime import buying
 from optimizer.measure.lifetime.buying import Buying
@@ -106,7 +107,7 @@ def expectation(p: Buying, group: IntArray, first_day: IntArray, end: int, weeks
     for g in range(len(p.r)):
         won = np.bincount(first_day[group == g] - start, minlength=len(ages))
         risen = buying.expected(p.of(np.full(len(ages), g)), ages.astype(np.float64))
-        whole += np.convolve(won, risen)[: len(ages)]
+        whole += fftconvolve(won, risen)[: len(ages)]
     ends = end - start - 7 * np.arange(weeks, -1, -1)
     return np.diff(np.where(ends >= 0, whole[np.maximum(ends, 0)], 0.0))
 
