@@ -283,6 +283,10 @@ def coverage(repetitions: int, channels: int, seed: int) -> Iterator[Bar]:
         scale = SHOCKS if with_shocks else None
         one = shop(channels, asked, scale, np.random.default_rng([seed, repetition]))
         found[with_shocks] += [] if one is None else [one]
+        if one is not None:
+            kind = "with shocks" if with_shocks else "without shocks"
+            held = " and ".join(f"{share:.0%}" for share in one.held.mean(axis=1))
+            print(f"  {kind}: 80% and 90% intervals hold {held} of its channels; {one.wider:+.1%} wider", flush=True)
     valued = sum(map(len, found.values()))
     print(
         f"  {(time.process_time() - began) / repetitions:.0f} processor s each; {valued} of {repetitions} have values"
