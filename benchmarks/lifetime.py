@@ -337,7 +337,7 @@ def main() -> int:
         bars += published(summarise(cdnow(), CALIBRATION, "USD", UTC))
     else:
         bars += of_cdnow(np.random.default_rng(arguments.seed))
-    bars += of_shocks(15 if arguments.quick else 100, arguments.seed)
+    bars += of_shocks(6 if arguments.quick else 100, arguments.seed)
     how_many = (1, QUICK_CHANNELS) if arguments.quick else (arguments.repetitions, CHANNELS)
     bars += coverage(*how_many, arguments.seed)
     return ended(bars)
