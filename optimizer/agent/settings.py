@@ -32,6 +32,7 @@ from optimizer.agent import secrecy
 from optimizer.agent.settings_calendar import EventTable, HolidaysTable
 from optimizer.agent.settings_daemon import AutonomyTable, DaemonTable, NotifyTable, WebhookTable, WindowsTable
 from optimizer.agent.settings_errors import SettingsError, environment_problems, from_validation
+from optimizer.agent.settings_flights import FlightTable, PacingTable, flights
 from optimizer.agent.settings_oidc import OidcTable
 from optimizer.agent.settings_refit import LiftTestTable, RefitTable, read_lift_tests, repeated
 from optimizer.agent.settings_types import (
@@ -94,6 +95,11 @@ class GoalTable(Table):
     )
     total_per_day: PositiveAmount | None = Field(
         None, description="What all budgets together may spend a day; unset keeps the sum of the current budgets."
+    )
+    total_per_month: PositiveAmount | None = Field(
+        None,
+        description="What all budgets together may spend, and should, each calendar month, spread over its days; in "
+        "place of `total_per_day`.",
     )
     value_per_conversion: PositiveAmount | None = Field(
         None, description="What a conversion is worth where the platform reports no value."
@@ -352,6 +358,7 @@ class Settings(_Layered):
     portfolio: PortfolioTable = PortfolioTable()
     goal: GoalTable = GoalTable()
     bandits: BanditsTable = BanditsTable()
+    pacing: PacingTable = PacingTable()
     guardrails: GuardrailsTable = GuardrailsTable()
     ads: AdsTable = AdsTable()
     approval: ApprovalTable = ApprovalTable()
@@ -367,6 +374,7 @@ class Settings(_Layered):
     lift_tests: tuple[LiftTestTable, ...] = ()
     limits: tuple[LimitTable, ...] = ()
     pins: tuple[PinTable, ...] = ()
+    flights: tuple[FlightTable, ...] = ()
     events: tuple[EventTable, ...] = ()
     holidays: tuple[HolidaysTable, ...] = ()
     connectors: Mapping[ConnectorName, ConnectorTable] = Field(default_factory=dict)
@@ -536,6 +544,7 @@ def _goals(settings: Settings) -> Goals:
         switching_cost=goal.switching_cost,
         counts=goal.counts,
         sharing=Sharing(**settings.bandits.model_dump()),
+        flights=flights(goal.total_per_month, settings.flights, settings.pacing, currency),
     )
 
 

@@ -15,6 +15,7 @@ from optimizer.explain import thing
 from optimizer.forecast import Forecast
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails, Hold
+from optimizer.pacing import Pace
 from optimizer.plan.problem import Row
 from optimizer.plan.recommendation import Evidence
 from optimizer.plan.snapshot import FloatArray, Snapshot
@@ -35,6 +36,8 @@ class Case:
         rows: The goals' coupling constraints.
         proof, held: By target: what stands behind a move, and why it must not move.
         rotation: The written limits of switching ads.
+        paces: The flights that run today; `goals` are those of the day, with what they give as total and limits.
+        digest: Of the goals as written.
     """
 
     snapshot: Snapshot
@@ -48,6 +51,8 @@ class Case:
     proof: tuple[Evidence, ...]
     held: tuple[Hold | None, ...]
     rotation: Rotation = field(default_factory=Rotation)
+    paces: tuple[Pace, ...] = ()
+    digest: str = ""
 
     @property
     def stay(self) -> tuple[Money, ...]:
