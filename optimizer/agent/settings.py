@@ -544,7 +544,8 @@ def _goals(settings: Settings) -> Goals:
         switching_cost=goal.switching_cost,
         counts=goal.counts,
         sharing=Sharing(**settings.bandits.model_dump()),
-        flights=flights(goal.total_per_month, settings.flights, settings.pacing, currency),
+        flights=(flown := flights(goal.total_per_month, settings.flights, settings.pacing, currency)),
+        largest_cut=settings.pacing.largest_cut if flown else None,
     )
 
 

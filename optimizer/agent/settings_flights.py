@@ -10,7 +10,7 @@ from typing import Annotated, Final, Self
 from pydantic import Field, model_validator
 
 from connectors.money import Money
-from optimizer.agent.settings_types import PositiveAmount, ScopeText, Table, Text
+from optimizer.agent.settings_types import PositiveAmount, ScopeText, Share, Table, Text
 from optimizer.goals import Flight, Scope, ScopeKind
 
 MONTH: Final = "month"
@@ -30,6 +30,11 @@ class PacingTable(Table):
         2.0,
         description="The same on the last day of a calendar month; 1 where all budgets are Google Ads', which spends "
         "no more than a changed budget times the days that are left of the month.",
+    )
+    largest_cut: Share | None = Field(
+        None,
+        description="Largest relative cut of one budget in one recommendation where a flight's amount needs it, beyond "
+        "`largest_step` and `largest_step_24h`, 0 to 1; unset for no cut beyond them.",
     )
 
 

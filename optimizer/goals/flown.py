@@ -38,7 +38,15 @@ def of_day(wanted: Goals, flights: Sequence[DayOfFlight], targets: tuple[Target,
         old = Limit(scope, ceiling=due) if place is None else limits.pop(place)
         limits.append(_bounded(old, due))
     total = _with_others(parts, targets, wanted.currency) if whole is None else whole
-    return replace(wanted, total=total, limits=tuple(limits), flights=())
+    cut = wanted.largest_cut if _beyond_steps(wanted, scoped, targets) else None
+    return replace(wanted, total=total, limits=tuple(limits), flights=(), largest_cut=cut)
+
+
+def _beyond_steps(wanted: Goals, scoped: Sequence[tuple[Scope, Money]], targets: tuple[Target, ...]) -> bool:
+    """Whether some flight gives the day less than its budgets could come down to by the largest step."""
+    present = [sum(targets[k].budget.amount.micros for k in indices(scope, targets)) for scope, _ in scoped]
+    keep = max(1.0 - wanted.largest_step, 0.0)
+    return any(due.micros < keep * now for now, (_, due) in zip(present, scoped, strict=True))
 
 
 def _bounded(limit: Limit, due: Money) -> Limit:

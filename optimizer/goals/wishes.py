@@ -24,6 +24,10 @@ def _nothing(value: object) -> bool:
     return value == ()
 
 
+def _untold(value: object) -> bool:
+    return value is None
+
+
 class GoalsError(ValueError):
     """A goal makes no sense, or a line cannot be what was asked; the message names the setting and the mend."""
 
@@ -314,6 +318,8 @@ class Goals:
         counts: Which conversions the objective counts; ROAS floors and CPA ceilings are about attributed ones.
         sharing: How each budget is shared out between its ads.
         flights: Amounts for a month or another span of days, which `optimizer.pacing` spreads over its days.
+        largest_cut: Largest relative cut of one budget in one recommendation on a day on which a flight's amount asks
+            for more than `largest_step` allows, 0 to 1; None for no more than that.
     """
 
     currency: str
@@ -335,6 +341,11 @@ class Goals:
     counts: Counting = Counting.ATTRIBUTED
     sharing: Sharing = field(default_factory=Sharing)
     flights: Annotated[tuple[Flight, ...], Field(exclude_if=_nothing)] = ()
+    largest_cut: Annotated[float | None, Field(exclude_if=_untold)] = None
+
+    def least(self, step: float) -> float:
+        """The part of a budget that must stay where a step bounds cuts, or `largest_cut` where that is more."""
+        return max(1.0 - max(step, self.largest_cut or 0.0), 0.0)
 
     @property
     def counts_value(self) -> bool:
@@ -362,6 +373,7 @@ class Goals:
             ("risk_aversion", self.risk_aversion, 1.0),
             ("switching_cost", self.switching_cost, math.inf),
             ("explore_limit", self.explore_limit, 1.0),
+            ("largest_cut", self.largest_cut or 0.0, 1.0),
         ):
             if not (0.0 <= value <= most and math.isfinite(value)):
                 raise GoalsError(f"{share} must be 0 or more, not {value!r}. Mend: correct it in config.toml")

@@ -28,6 +28,7 @@ class Ledger:
         doubt: By how much more each of them may be at worst, shape (T,).
         told: How many of the days are told of in full, from the first on.
         behind: Days before today of which some account tells nothing yet, at most T.
+        restated: Share by which spend was restated upwards of late, at its most; part of `doubt` of the last two days.
         missing: Days at the beginning that the history does not reach back to.
         delivery: The share of budgets that is spent, by the last four weeks' days that are told in full.
         current: The sum of the budgets now.
@@ -38,6 +39,7 @@ class Ledger:
     doubt: FloatArray
     told: int
     behind: int
+    restated: float
     missing: int
     delivery: Delivery
     current: float
@@ -57,9 +59,10 @@ def ledger(snapshot: Snapshot, flight: Flight, members: Sequence[int], first: da
     """Add up what the flight's budgets spent before today.
 
     A day of an account is told once the account has rows of that day or a later one; without a row of its own a budget
-    then spent nothing. What is not told yet is expected to be the usual share of the budget in force, and at worst
-    what the platform may spend of it. What was told in the last two days may yet be restated: upwards by as much as
-    spend was, of late, and by 1% at least.
+    then spent nothing. What is not told yet is expected to be the usual share of the budget in force; at worst it is
+    the most that one day of a hundred delivers, and on the flight's last day, after which nothing can be mended, all
+    that the platform may spend. What was told in the last two days may yet be restated: upwards by as much as spend
+    was, of late, and by 1% at least.
 
     Args:
         snapshot: What is known.
@@ -80,7 +83,10 @@ def ledger(snapshot: Snapshot, flight: Flight, members: Sequence[int], first: da
     share = np.divide(spend.sum(axis=0), total, out=np.full(panel.days, np.nan), where=full & (total > 0))
     learnt = delivery(share[-_LEARNT_DAYS:])
     expects = np.where(known, spend, learnt.mean * budget)
-    doubt = np.where(known, _fresh(panel.days) * _restated(snapshot, keep) * spend, (slack - learnt.mean) * budget)
+    last = snapshot.today == flight.span(snapshot.today)[1]  # type: ignore[index]  # it runs today
+    most = slack if last else np.minimum(slack, learnt.high)
+    restated = _restated(snapshot, keep)
+    doubt = np.where(known, _fresh(panel.days) * restated * spend, (most - learnt.mean) * budget)
     since = max((first - panel.first_day).days, 0)
     missing = max((min(panel.first_day, today) - first).days, 0)
     length = panel.days - since
@@ -91,6 +97,7 @@ def ledger(snapshot: Snapshot, flight: Flight, members: Sequence[int], first: da
         doubt=np.maximum(doubt.sum(axis=0), 0.0)[since:],
         told=max(length - behind, 0),
         behind=min(behind, length),
+        restated=restated,
         missing=missing,
         delivery=learnt,
         current=float(snapshot.current[keep].sum()),

@@ -160,6 +160,7 @@ class Morning:
             step=max(reach.high / book.current - 1.0, _LEAST_STEP) if book.current > 0 else np.inf,
             cut=1.0 - reach.low / book.current if book.current > 0 else 1.0,
             untold=book.doubt[len(book.doubt) - book.behind :],
+            restated=book.restated,
         )
         return cls(flight, reach, snapshot.today, span, book, whole, course)
 
@@ -228,7 +229,7 @@ def _findings(morning: Morning, plan: Spread, seen: Fan) -> Iterator[Finding]:
             Finding("flight-over", Severity.WARNING, "portfolio",
                     f"{name} may end above its {flight.amount}: {sure:,.2f} are sure to be left, and "
                     f"today's steps and holds leave budgets of {reach.low:,.2f} or more.",
-                    "Lower or pause budgets by hand, allow a larger guardrails.largest_step, or raise the amount.")
+                    "Lower or pause budgets by hand, set pacing.largest_cut, or raise the amount.")
         )  # fmt: skip
     elif not plan.reaches or seen.short > 1.0 - _LIKELY:
         yield (

@@ -7,8 +7,10 @@ every day is given money up to the point where its next unit brings the same, f_
   b_t <= H_t / w_t on every day, with H_t what is left when everything in doubt is counted at its worst. Towards the
   end this holds budgets below what equal marginal return asks for: with w = 2, each day spends half of what is left.
 - Budgets change by no more than a step from one day to the next, but for that bound, which goes before all.
-- What is left over at the end, even where the last day delivers as little as one day of a hundred does, should be
-  within the tolerance.
+- What is left over at the end should be within the tolerance, even where the days deliver as little as one of a hundred
+  does. What a day misses, the days after it make up for by the share of what is left that they spend, so that the
+  squared width of what is left over goes on from day to day as s^2 <- s^2 (1 - x_t / left_t)^2 + (d b_t)^2, d being
+  the distance between the expected share and that of one day of a hundred.
 
 For one price lambda the days follow from each other in one pass; the best price is looked for on a grid, all of it in
 one pass, and again around the best one. Tomorrow the same is done anew with what has come of today (receding horizon).
@@ -26,11 +28,12 @@ from optimizer.pacing.curve import Curve
 from optimizer.pacing.delivery import Delivery
 from optimizer.plan.snapshot import FloatArray
 
-TOLERANCE: Final = 0.0045
+TOLERANCE: Final = 0.0048
 """What may be left over of an amount, as a share of it: what is planned with, of the .5% that is aimed at."""
 
 _PRICES: Final = 64
 _ROUNDS: Final = 3
+_LAST_WEEK: Final = 7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +53,8 @@ class Course:
         step: Largest relative change of the budget from one day to the next that is planned with; infinite for any.
         cut: Largest relative cut from one day to the next that can be made where the amount needs it, at most 1.
         untold: By how much more each of the last days, of which no spend is told yet, may have cost than is expected,
-            oldest first, shape (L,); all of it is taken off `sure`. Days to come are taken to be told as late.
+            oldest first, shape (L,); all of it is taken off `sure`.
+        restated: Share of their spend by which the last two days that were told may yet be restated upwards.
 
     Raises:
         ValueError: A shape or a range is wrong.
@@ -68,6 +72,7 @@ class Course:
     step: float = np.inf
     cut: float = 1.0
     untold: FloatArray = field(default_factory=lambda: np.zeros(0))
+    restated: float = 0.0
 
     def __post_init__(self) -> None:
         if self.factor.ndim != 1 or not self.factor.size or self.factor.shape != self.slack.shape:
@@ -86,7 +91,7 @@ class Spread:
         budget: What the budgets sum to on each day, shape (T,).
         spend: What is expected to be spent of it, shape (T,).
         over: What is expected to be left at the end.
-        reaches: Whether the tolerance is kept even if the last day delivers little.
+        reaches: Whether the tolerance is kept even if the days deliver little.
         price: What one more unit would bring, in the unit of the curve.
     """
 
@@ -109,14 +114,26 @@ class Spread:
 
 
 def spread(course: Course) -> Spread:
-    """Spread what is left over the days."""
+    """Spread what is left over the days.
+
+    Days to come are taken to be told in time. In the last week, where some are late, they are taken to be as late if
+    the amount can still be spent then: an account that always is must not be met by the last day unprepared.
+    """
+    if course.untold.size and course.factor.size <= _LAST_WEEK:
+        plan = _best(course, always_late=True)
+        if plan.reaches:
+            return plan
+    return _best(course, always_late=False)
+
+
+def _best(course: Course, *, always_late: bool) -> Spread:
     slope, place = course.curve.tangents()
     log_slope, log_place = np.log(slope[::-1]), np.log(place[::-1])
     low = log_slope[0] + np.log(course.factor.min()) - 0.1
     high = log_slope[-1] + np.log(course.factor.max()) + 0.1
     for _ in range(_ROUNDS):
         prices = np.linspace(low, high, _PRICES)
-        budget, over, short = _days(course, prices, log_slope, log_place)
+        budget, over, short = _days(course, prices, (log_slope, log_place), always_late=always_late)
         spend = course.delivery.mean * budget
         worth = course.factor @ course.curve.worth(spend)
         reaches = short <= TOLERANCE * course.amount
@@ -126,26 +143,28 @@ def spread(course: Course) -> Spread:
 
 
 def _days(
-    course: Course, prices: FloatArray, log_slope: FloatArray, log_place: FloatArray
+    course: Course, prices: FloatArray, tangents: tuple[FloatArray, FloatArray], *, always_late: bool
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Go through the days at each of N log prices: budgets (T, N), what is left (N,), and what is if little comes."""
     share, worst = course.delivery.mean, _worst(course)
     left, before = np.full(prices.shape, course.left), np.full(prices.shape, course.before)
-    fresh = course.left - course.sure - float(course.untold.sum())  # may be restated, and will be known tomorrow
+    told = course.left - course.sure - float(course.untold.sum())  # what may be restated of the last days
+    fresh = [np.zeros(prices.shape), np.full(prices.shape, max(told, 0.0))]
     late = [np.full(prices.shape, amount) for amount in course.untold]
-    budget = np.empty((course.factor.size, prices.size))
+    budget, wide = np.empty((course.factor.size, prices.size)), np.zeros(prices.shape)
     for day, factor in enumerate(course.factor):
-        asked = np.exp(np.interp(prices - np.log(factor), log_slope, log_place)) / share
+        asked = np.exp(np.interp(prices - np.log(factor), *tangents)) / share
         if np.isfinite(course.step) and (day or np.isfinite(course.before)):
             asked = np.clip(asked, before * max(1.0 - course.step, 0.0), before * (1.0 + course.step))
-        sure = left - sum(late) - (0.0 if day else fresh)
+        sure = left - sum(late) - sum(fresh)
         held = np.minimum(sure / worst[day], left / max(share, 1.0))
         paid = np.maximum(np.minimum(np.minimum(asked, course.most), held), 0.0)
         budget[day] = before = paid
-        left = left - share * paid
-        if late:
-            late = [*late[1:], np.maximum(course.slack[day] - share, 0.0) * paid]
-    short = left + (share - min(course.delivery.low, share)) * budget[-1]
+        kept = 1.0 - np.divide(share * paid, left, out=np.zeros_like(left), where=left > 0)
+        left, fresh = left - share * paid, [fresh[1] if day else 0.5 * fresh[1], course.restated * share * paid]
+        wide = wide * kept**2 + ((share - course.delivery.low) * paid) ** 2
+        late = [*late[1:], np.maximum(course.slack[day] - share, 0.0) * paid] if late and always_late else []
+    short = left + np.sqrt(wide)
     return budget, left, short
 
 

@@ -97,6 +97,16 @@ def test_a_flight_that_is_over_or_covers_nothing_is_not_planned() -> None:
     assert "no-such-scope" in [finding.code for finding in made.findings]
 
 
+def test_cuts_beyond_the_steps_are_made_only_where_they_are_allowed_and_needed() -> None:
+    ending = month(1_400, first_day=TODAY, last_day=date(2026, 3, 6))
+    # Twice the budgets may be spent: no more than half of what is left can be kept to with the steps alone.
+    bounded, free = decided(asked(ending)), decided(asked(ending, largest_cut=1.0))
+    assert min(line.proposed.micros / line.current.micros for line in bounded.lines) >= 0.7 - 1e-9
+    assert summed(free) == pytest.approx(free.flights[0].due.micros / 1e6, rel=0.01)
+    calm = decided(asked(month(17_000), largest_cut=1.0))
+    assert min(line.proposed.micros / line.current.micros for line in calm.lines) >= 0.7 - 1e-9
+
+
 # As goals of the day
 
 

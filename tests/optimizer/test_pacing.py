@@ -242,7 +242,9 @@ def test_a_day_that_an_account_does_not_tell_of_is_expected_and_doubted() -> Non
     book = ledger(late, flight(), ALL, TODAY.replace(day=1))
     assert (book.told, book.behind) == (0, 1)
     assert book.spent == pytest.approx(book.delivery.mean * 570.0)
-    assert book.worst == pytest.approx(2 * 570.0)
+    assert book.worst == pytest.approx(book.delivery.high * 570.0)
+    ending = flight(first_day=TODAY - timedelta(days=1), last_day=TODAY)
+    assert ledger(late, ending, ALL, TODAY - timedelta(days=1)).worst == pytest.approx(2 * 570.0)
 
 
 def test_a_budget_without_a_row_on_a_day_that_is_told_spent_nothing() -> None:

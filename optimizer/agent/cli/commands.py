@@ -302,7 +302,7 @@ COMMANDS: Final[Mapping[str, str]] = {
         "plan", "show", "approve", "reject", "edit", "apply", "verify", "rollback",
     )},
     **{name: f"{name}:{name}" for name in (
-        "backtest", "demo", "emulate", "explain", "refit", "replay", "report", "simulate",
+        "backtest", "demo", "emulate", "explain", "pacing", "refit", "replay", "report", "simulate",
     )},
     "init": "begin:init",
     **{name: f"office:{name}" for name in ("run", "web", "mcp", "pause", "resume")},
