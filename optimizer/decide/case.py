@@ -15,9 +15,10 @@ from optimizer.explain import thing
 from optimizer.forecast import Forecast
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails, Hold
+from optimizer.pacing import Pace
 from optimizer.plan import under_test
 from optimizer.plan.problem import Row
-from optimizer.plan.recommendation import Evidence
+from optimizer.plan.recommendation import Evidence, Lot
 from optimizer.plan.snapshot import FloatArray, Snapshot
 from optimizer.rotation import Rotation
 
@@ -36,6 +37,9 @@ class Case:
         rows: The goals' coupling constraints.
         proof, held: By target: what stands behind a move, and why it must not move.
         rotation: The written limits of switching ads.
+        lots: On which targets, by index, a lot was cast.
+        paces: The flights that run today; `goals` are those of the day, with what they give as total and limits.
+        digest: Of the goals as written.
     """
 
     snapshot: Snapshot
@@ -49,6 +53,9 @@ class Case:
     proof: tuple[Evidence, ...]
     held: tuple[Hold | None, ...]
     rotation: Rotation = field(default_factory=Rotation)
+    lots: Mapping[int, Lot] = field(default_factory=dict)
+    paces: tuple[Pace, ...] = ()
+    digest: str = ""
 
     @property
     def stay(self) -> tuple[Money, ...]:

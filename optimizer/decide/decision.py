@@ -15,7 +15,9 @@ from connectors.money import Money
 from optimizer import checks, goals, guardrails
 from optimizer.decide.calendar import known_days
 from optimizer.decide.case import Case, units
+from optimizer.decide.holding import holding_back
 from optimizer.decide.lifting import overclaimed, under_way
+from optimizer.decide.paced import asks_for_more, findings, paced
 from optimizer.decide.promises import probability, uncertain_rows
 from optimizer.decide.report import report
 from optimizer.decide.search import Plan, search
@@ -62,6 +64,7 @@ def decide(
     rng: np.random.Generator,
     fixed: Mapping[BudgetKey, Money] = NOTHING_FIXED,
     rotation: Rotation = _DEFAULT_ROTATION,
+    hold_back: float = 0.0,
 ) -> Decision:
     """Decide on the budgets of `snapshot.today`.
 
@@ -73,11 +76,12 @@ def decide(
         rng: Used for posterior draws; the same state gives the same decision.
         fixed: Lines that a person set; the rest is solved around them.
         rotation: The written limits of switching ads.
+        hold_back: Share of the lines that may move which are left as they are by lot, to measure what moves bring.
 
     Raises:
         GoalsError: A fixed amount breaks a limit of its line, or names no budget.
     """
-    return tell(choose(snapshot, wanted, guards, now, rng, fixed, rotation), rng)
+    return tell(choose(snapshot, wanted, guards, now, rng, fixed, rotation, hold_back), rng)
 
 
 def tell(choice: Choice, rng: np.random.Generator) -> Decision:
@@ -93,6 +97,7 @@ def choose(
     rng: np.random.Generator,
     fixed: Mapping[BudgetKey, Money] = NOTHING_FIXED,
     rotation: Rotation = _DEFAULT_ROTATION,
+    hold_back: float = 0.0,
 ) -> Choice:
     """Choose the budgets, the first half of `decide` (which see); the report takes about a fifth of the time."""
     planned, left_out = guardrails.daily(snapshot)
@@ -105,6 +110,7 @@ def choose(
         *_without_value(case),
         *_overridden(case),
         *known_days(case),
+        *findings(case.paces),
         *calibration(case),
         *overclaimed(case),
         *under_way(case),
@@ -121,6 +127,8 @@ def choose(
     if doubt:
         staying = told(case, plan.trials, units(still))
         return Choice(case, plan, still, (*noticed, *plan.findings, *doubt, *staying))
+    if hold_back > 0.0 and not _broken(case, plan, units(still), units(proposed), rng):
+        case, plan, proposed = holding_back(case, plan, proposed, hold_back, rng)
     return Choice(case, plan, proposed, (*noticed, *plan.findings, *told(case, plan.trials, units(proposed))))
 
 
@@ -169,18 +177,23 @@ def _case(
 ) -> Case:
     belief = learn(snapshot)
     proof = guardrails.evidence(belief.evidence_days, belief.conversions_28, belief.spend_28, guards)
-    ceiling = under_test.ceiling(snapshot, wanted.total)
+    held = _held(snapshot, guardrails.holds(snapshot, proof, guards, now), failed)
+    flights = paced(snapshot, wanted, belief, held, fixed, (guards, now))
+    daily = goals.of_day(wanted, [pace.day for pace in flights], snapshot.targets)
+    ceiling = under_test.ceiling(snapshot, daily.total)
     return Case(
         snapshot=snapshot,
-        goals=wanted,
+        goals=daily,
         guards=guards,
         now=now,
         fixed=fixed,
         ceiling=ceiling,
-        rows=goals.rows(wanted, snapshot.targets, ceiling),
-        forecast=Forecast(belief, wanted, snapshot.current),
+        rows=goals.rows(daily, snapshot.targets, ceiling),
+        forecast=Forecast(belief, daily, snapshot.current),
         proof=proof,
-        held=_held(snapshot, guardrails.holds(snapshot, proof, guards, now), failed),
+        held=held,
+        paces=flights,
+        digest=wanted.digest(),
     )
 
 
@@ -198,8 +211,8 @@ def _held(snapshot: Snapshot, guarded: tuple[Hold | None, ...], failed: tuple[Fi
 
 
 def _broken(case: Case, plan: Plan, current: FloatArray, proposed: FloatArray, rng: np.random.Generator) -> bool:
-    """Whether budgets that stay break a limit that the plan mends, so that this counts more than the gain."""
-    if plan.outside:
+    """Whether budgets that stay break a limit that the plan mends, or leave a flight short: this counts more than gain."""
+    if plan.outside or asks_for_more(case.paces, current, case.guards.smallest_step):
         return True
     if any(float(row.spend @ current) > row.bound + 1e-6 for row in case.rows if row.outcome is None):
         return True

@@ -202,6 +202,12 @@ def explain(
 
 
 @app.command()
+def pacing(config: Config = _CONFIG, json: Json = False) -> None:
+    """Tell how each month's or flight's amount is spent. Asks no platform and writes nothing."""
+    _act("pacing", config=config, json=json)
+
+
+@app.command()
 def report(
     rec: Rec = "latest",
     config: Config = _CONFIG,
@@ -210,6 +216,19 @@ def report(
 ) -> None:
     """Write a recommendation as one HTML file. It has curves, writes and history: to mail, to keep, to print."""
     _act("report", rec=rec, config=config, out=out, json=json)
+
+
+@app.command()
+def scorecard(
+    config: Config = _CONFIG,
+    since: Annotated[
+        str | None, typer.Option(help="First day of the advice, such as 2026-03-01. [90 days ago]")
+    ] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="One row for each recommendation.")] = False,
+    json: Json = False,
+) -> None:
+    """Say what advice promised and what came of it. Reads the store alone; docs/scorecard.md says how."""
+    _act("scorecard", config=config, since=since, as_csv=csv, json=json)
 
 
 @app.command()
@@ -342,6 +361,56 @@ def refit(
 ) -> None:
     """Fit the priors of the learning anew. Takes minutes. Exit 4: a check failed, the priors of before stand."""
     _act("refit", config=config, as_of=as_of, seed=seed, draws=draws, dry_run=dry_run, quiet=json, json=json)
+
+
+@app.command()
+def appraise(
+    config: Config = _CONFIG,
+    as_of: AsOf = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of the draws; by default a new one.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be kept.")] = False,
+    json: Json = False,
+) -> None:
+    """Appraise claims and customers. Plans count by it. Exit 4: something could not be appraised."""
+    _act("appraise", config=config, as_of=as_of, seed=seed, dry_run=dry_run, quiet=json, json=json)
+
+
+@app.command()
+def attribution(
+    config: Config = _CONFIG,
+    model: Annotated[
+        str | None, typer.Option(help="Whose interval is shown, such as markov; by default that of the settings.")
+    ] = None,
+    window_clicks: Annotated[
+        str | None, typer.Option(metavar="DAYS", help="Days before an order within which a click counts, such as 30d.")
+    ] = None,
+    as_of: AsOf = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn: intervals, and orders of joining.")] = 0,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures as CSV, too.")] = None,
+    json: Json = False,
+) -> None:
+    """Say which channels led to orders. All models side by side, with what platforms claim."""
+    words = {"model": model, "window_clicks": window_clicks, "as_of": as_of, "seed": seed, "csv": csv}
+    _act("attribution", config=config, **words, json=json)
+
+
+@app.command()
+def lifetime(
+    config: Config = _CONFIG,
+    by: Annotated[
+        str, typer.Option(metavar="GROUP", help="channel, or cohort: the month of the first order.")
+    ] = "channel",
+    as_of: Then = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of the draws; by default a new one.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the table there, as CSV.")] = None,
+    json: Json = False,
+) -> None:
+    """Tell what customers are worth. Takes a minute or more. Exit 4: a check failed, and no value is given."""
+    _act("lifetime", config=config, by=by, as_of=as_of, seed=seed, csv=csv, quiet=json, json=json)
 
 
 @app.command()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from connectors.errors import BadInput
@@ -21,6 +20,7 @@ from optimizer.agent.cli import priors
 from optimizer.agent.cli.answers import Answer, Exit
 from optimizer.agent.cli.render import bullet, section
 from optimizer.agent.cli.screen import progress
+from optimizer.agent.cli.stopping import stoppable
 from optimizer.agent.cycle import House
 from optimizer.agent.refitting import Fitted, Order
 from optimizer.agent.settings import RefitTable
@@ -31,6 +31,7 @@ from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.refit import Sampling
 
 _COMMAND: Final = "outlay refit"
+_STOPPED: Final = "Stopped. Nothing was written; the priors of before stand."
 _FIRST: Final = "compiling the model"  # which takes as long as some thousand draws
 
 
@@ -67,7 +68,7 @@ def refit(config: Path, as_of: str | None, seed: int | None, draws: int | None, 
 
 def _compute(house: House, today: date, order: Order, quiet: bool) -> Fitted[ResponsePriors]:
     sampling = order.sampling
-    with _stoppable() as go_on, nullcontext(_silence) if quiet else progress() as tell:
+    with stoppable(_STOPPED) as go_on, nullcontext(_silence) if quiet else progress() as tell:
 
         def step(done: int, of: int) -> None:
             go_on()
@@ -79,37 +80,6 @@ def _compute(house: House, today: date, order: Order, quiet: bool) -> Fitted[Res
 
 def _silence(done: int, of: int, what: str) -> None:
     """Show nothing."""
-
-
-@contextmanager
-def _stoppable() -> Iterator[Callable[[], None]]:
-    """Let Ctrl-C end the fit: a sampler takes it for a wish to make do with the draws that a chain has.
-
-    Yields:
-        What ends a chain, once it was pressed; to be called at each step.
-
-    Raises:
-        KeyboardInterrupt: It was pressed.
-    """
-    pressed: list[bool] = []
-
-    def stop(_signal: int, _frame: object) -> None:
-        pressed.append(True)
-        raise KeyboardInterrupt
-
-    def go_on() -> None:
-        if pressed:
-            raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield go_on
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if pressed:
-            words = "Stopped. Nothing was written; the priors of before stand."
-            Console(stderr=True, highlight=False, soft_wrap=True).print(words, markup=False)
-            raise KeyboardInterrupt
 
 
 def _sampling(table: RefitTable, draws: int | None) -> Sampling:

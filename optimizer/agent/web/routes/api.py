@@ -9,10 +9,11 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Query
 
-from optimizer.agent.web import acts, readings
+from optimizer.agent.web import acts, readings, score_models
 from optimizer.agent.web import api_models as models
 from optimizer.agent.web.description import PREFIX, described
 from optimizer.agent.web.gate import Approver, Here, Viewer
+from optimizer.agent.web.score_models import ScorecardTold
 from optimizer.plan.recommendation import State
 
 _LARGEST: Final = 2**53 - 1  # what every reader of JSON takes for an integer
@@ -90,6 +91,12 @@ def leaderboards(visitor: Viewer) -> models.Boards:
 def pacing(visitor: Viewer) -> models.Pacing:
     """Tell the month: planned, spent, and how it would end."""
     return readings.pacing(visitor.premises)
+
+
+@router.get("/scorecard", responses=_READS, operation_id="scorecard")
+def scorecard(visitor: Viewer) -> ScorecardTold:
+    """Tell what advice promised and what came of it, over the last 90 days."""
+    return score_models.scorecard(visitor.premises.scorecard())
 
 
 @router.get("/history", responses=_READS, operation_id="history")
