@@ -157,6 +157,12 @@ def foresee(house: House, outcomes: Outcomes, words: Mapping[str, Any], sure: tu
 
 def _switchback(house: House, past: Outcomes, words: dict[str, Any], rng: np.random.Generator) -> Foreseen:
     what: Tested = words["what"]
+    for flight in house.goals.flights:
+        if flight.scope.kind is not ScopeKind.ALL and any(map(flight.scope.covers, what.targets)):
+            raise LiftTestError(
+                f"flight {flight.name!r} says what these budgets spend, and would make up for the test. "
+                "Mend: test by regions, or what no flight is about"
+            )
     draft = Draft(words["pairs"], words["block_days"], words["burn_in"], *words["sure"])
     step = min(house.goals.largest_step, house.guards.largest_step_24h)
     lower, upper = lift.levels(step, words["way"])

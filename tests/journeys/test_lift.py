@@ -223,6 +223,11 @@ def test_what_cannot_be_designed_is_told_with_its_mend(bench: Bench) -> None:
         answer = bench("lift", "design", *words)
         assert answer.code == 1, words
         assert told.lower() in answer.out.lower(), words
+    config = bench.folder / "config.toml"
+    flight = '[[flights]]\nname = "March"\nscope = "channel:social"\namount = 9000\n'
+    config.write_text(config.read_text(encoding="utf-8") + flight, encoding="utf-8")
+    flown = bench("lift", "design", "channel:social")
+    assert (flown.code, "would make up for the test" in flown.out) == (1, True)
     unknown = bench("lift", "status")
     assert (unknown.code, "outlay lift start" in unknown.out) == (1, True)
 
