@@ -211,7 +211,7 @@ def _held(snapshot: Snapshot, guarded: tuple[Hold | None, ...], failed: tuple[Fi
 
 
 def _broken(case: Case, plan: Plan, current: FloatArray, proposed: FloatArray, rng: np.random.Generator) -> bool:
-    """Whether budgets that stay break a limit that the plan mends, or leave a flight short. It counts before gain."""
+    """Whether budgets that stay break a limit that the plan mends, or leave a flight short: that goes before gain."""
     if plan.outside or asks_for_more(case.paces, current, case.guards.smallest_step):
         return True
     if any(float(row.spend @ current) > row.bound + 1e-6 for row in case.rows if row.outcome is None):
