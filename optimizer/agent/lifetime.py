@@ -81,15 +81,16 @@ def read(house: House, today: date, days: int) -> Customers:
     An id of an order is one of its connector; the same customer may stand in the books of several.
     """
     books = {name: connector for name, connector in house.connectors.items() if _tells(connector)}
-    if not books:
-        mend = "configure one that does, as docs/lifetime.md says"
-        raise AskMarketer("no connector reads orders, from which alone a customer's value is learnt", mend=mend)
     since, until = today - timedelta(days=days), today - timedelta(days=1)
     try:
-        return summarise(_orders(books, since, until), until, house.goals.currency, zone(house.time_zone))
+        found = summarise(_orders(books, since, until), until, house.goals.currency, zone(house.time_zone))
     except ValueError as error:
         words, _, mend = str(error).partition(" Mend: ")
         raise AskMarketer(words.removesuffix("."), mend=mend) from None
+    if not len(found.first_day):
+        mend = "configure one that does, as docs/lifetime.md says"
+        raise AskMarketer(f"no connector reads orders of the {days} days before {today}", mend=mend)
+    return found
 
 
 def asked(table: LifetimeTable, by: By) -> Lifetime:
