@@ -253,6 +253,8 @@ def room(snapshot: Snapshot, wanted: Goals, guards: Guardrails, now: datetime) -
         GoalsError: A floor or platform minimum lies above a ceiling of the same budget.
     """
     least, most = step_range(snapshot, guards, now)
+    if wanted.largest_cut is not None:
+        least = np.minimum(least, snapshot.current * wanted.least(guards.largest_step_24h))
     words = f"the largest step over 24 hours is {guards.largest_step_24h:.0%}"
     own = goals.box(wanted, snapshot.targets, snapshot.current, snapshot.today)
     box = _while_learning(own.within(least, most, Because("step-24h", words)), snapshot, guards)

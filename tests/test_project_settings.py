@@ -106,6 +106,7 @@ def test_every_default_is_written_out_in_the_sample() -> None:
     single = {
         "portfolio",
         "goal",
+        "pacing",
         "bandits",
         "guardrails",
         "ads",
@@ -146,6 +147,12 @@ def test_each_example_is_valid_by_itself(config: Path, line: str) -> None:
     needed = {
         "[[limits]]": {"scope": 'scope = "all"', "floor": "floor = 1"},
         "[[pins]]": {"scope": 'scope = "all"', "author": 'author = "a"', "reason": 'reason = "r"'},
+        "[[flights]]": {
+            "name": 'name = "a"',
+            "amount": "amount = 1",
+            "first_day": "first_day = 2026-11-20",
+            "last_day": "last_day = 2026-11-30",
+        },
         "[[events]]": {
             "name": 'name = "a"',
             "first_day": "first_day = 2026-11-23",

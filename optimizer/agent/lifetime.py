@@ -27,11 +27,6 @@ from optimizer.refit.contract import Progress, Sampling
 ACQUISITION_DAYS: Final = 90
 """Days over which the cost of winning a customer is reckoned, the latest ones."""
 
-_MEND: Final = (
-    "name the books with orders in a connector of kind files, or orders_query in one of kind warehouse "
-    "(docs/lifetime.md)"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -66,7 +61,7 @@ def appraise(
         progress: Told how far sampling is.
 
     Raises:
-        AskMarketer: No connector told an order, or the orders are in another currency.
+        AskMarketer: No connector has books, or their orders are in another currency.
         ConnectorError: Books cannot be read.
     """
     valuation = valued(house, today, rng, table, By.CHANNEL, progress)
@@ -88,14 +83,14 @@ def read(house: House, today: date, days: int) -> Customers:
     books = {name: connector for name, connector in house.connectors.items() if _tells(connector)}
     since, until = today - timedelta(days=days), today - timedelta(days=1)
     try:
-        customers = summarise(_orders(books, since, until), until, house.goals.currency, zone(house.time_zone))
+        found = summarise(_orders(books, since, until), until, house.goals.currency, zone(house.time_zone))
     except ValueError as error:
         words, _, mend = str(error).partition(" Mend: ")
         raise AskMarketer(words.removesuffix("."), mend=mend) from None
-    if not len(customers) and not customers.left_out:
-        words = f"no connector told an order of {since} to {until}, and from orders alone a customer's value is learnt"
-        raise AskMarketer(words, mend=_MEND)
-    return customers
+    if not len(found.first_day):
+        mend = "configure one that does, as docs/lifetime.md says"
+        raise AskMarketer(f"no connector reads orders of the {days} days before {today}", mend=mend)
+    return found
 
 
 def asked(table: LifetimeTable, by: By) -> Lifetime:

@@ -10,7 +10,6 @@ from typing import Any, Final
 import numpy as np
 
 from connectors.errors import BadInput
-from connectors.money import Money
 from optimizer.agent import cycle
 from optimizer.agent.cycle import House
 from optimizer.goals import Scope, ScopeKind
@@ -54,11 +53,12 @@ class Tested:
     claimed: FloatArray
     first_day: date
 
-    @property
-    def rate(self) -> float | None:
-        """What is claimed per currency unit over the last `RECENT_DAYS`; None without spend."""
-        spent = float(self.spend[-RECENT_DAYS:].sum())
-        return float(self.claimed[-RECENT_DAYS:].sum()) / spent if spent > 0 else None
+    def rate(self, day: date) -> float | None:
+        """Return what is claimed per currency unit over the `RECENT_DAYS` before a day; None without spend."""
+        end = max((day - self.first_day).days, 0)
+        before = slice(max(end - RECENT_DAYS, 0), end)
+        spent = float(self.spend[before].sum())
+        return float(self.claimed[before].sum()) / spent if spent > 0 else None
 
     def on(self, outcomes: Outcomes, series: FloatArray) -> FloatArray:
         """Return a series on the days of the outcomes, zero where the store has none, shape (T,)."""
@@ -77,6 +77,7 @@ class Foreseen:
     Attributes:
         plan: What would be promised.
         power: What it could find, in units of the outcome a day.
+        currency: Of `spend_change`.
         spend_change: Currency units more (below zero: less) over the whole test than without it.
         at_stake: What platforms claim for that spend: at most so much of the outcome is gained, or lost.
         claimed: What they claim for the contrast that is read, a day: the effect if all of it were incremental.
@@ -85,6 +86,7 @@ class Foreseen:
 
     plan: LiftPlan
     power: Power
+    currency: str
     spend_change: float
     at_stake: float
     claimed: float
@@ -155,6 +157,12 @@ def foresee(house: House, outcomes: Outcomes, words: Mapping[str, Any], sure: tu
 
 def _switchback(house: House, past: Outcomes, words: dict[str, Any], rng: np.random.Generator) -> Foreseen:
     what: Tested = words["what"]
+    for flight in house.goals.flights:
+        if flight.scope.kind is not ScopeKind.ALL and any(map(flight.scope.covers, what.targets)):
+            raise LiftTestError(
+                f"flight {flight.name!r} says what these budgets spend, and would make up for the test. "
+                "Mend: test by regions, or what no flight is about"
+            )
     draft = Draft(words["pairs"], words["block_days"], words["burn_in"], *words["sure"])
     step = min(house.goals.largest_step, house.guards.largest_step_24h)
     lower, upper = lift.levels(step, words["way"])
@@ -176,7 +184,14 @@ def _switchback(house: House, past: Outcomes, words: dict[str, Any], rng: np.ran
     power = lift.design_switchback(past.total, int(past.weekday[0]), draft, rng)
     spend, claimed = (float(series[-RECENT_DAYS:].mean()) for series in (what.spend, what.claimed))
     shift = 0.5 * (lower + upper) - 1.0
-    return Foreseen(plan, power, shift * spend * plan.days, shift * claimed * plan.days, (upper - lower) * claimed)
+    return Foreseen(
+        plan,
+        power,
+        house.goals.currency,
+        shift * spend * plan.days,
+        shift * claimed * plan.days,
+        (upper - lower) * claimed,
+    )
 
 
 def _holdout(house: House, past: Outcomes, words: dict[str, Any], rng: np.random.Generator) -> Foreseen:
@@ -196,7 +211,7 @@ def _holdout(house: House, past: Outcomes, words: dict[str, Any], rng: np.random
     spend, claimed = (
         plan.change * design.share * float(series[-RECENT_DAYS:].mean()) for series in (what.spend, what.claimed)
     )
-    return Foreseen(plan, design.power, spend * plan.days, claimed * plan.days, claimed, design)
+    return Foreseen(plan, design.power, house.goals.currency, spend * plan.days, claimed * plan.days, claimed, design)
 
 
 def register(house: House, plan: LiftPlan, actor: str) -> LiftRecord:
@@ -251,7 +266,7 @@ def read(house: House, record: LiftRecord, outcomes: Outcomes, level: float, spe
     what = tested(cycle.snapshot(house, today), scope, plan.outcome)
     try:
         if isinstance(plan, Holdout):
-            return lift.read_holdout(plan, outcomes, spend, what.rate, level)
+            return lift.read_holdout(plan, outcomes, spend, what.rate(plan.first_day), level)
         spent, claimed = (what.on(outcomes, series) for series in (what.spend, what.claimed))
         return lift.read_switchback(plan, outcomes, spent, claimed, level)
     except LiftTestError as error:
@@ -268,11 +283,6 @@ def end(house: House, record: LiftRecord, actor: str, reason: str, read: tuple[L
     closed = LiftEnd(record.lift_id, house.clock.now().astimezone(UTC), house.today(), actor, reason, reading, evidence)
     house.store.end_lift_test(closed)
     return find(house, record.lift_id)
-
-
-def saved(foreseen: Foreseen, currency: str) -> Money:
-    """The change of spend as money."""
-    return Money(round(foreseen.spend_change * 1e6), currency)
 
 
 def _told(error: LiftTestError) -> BadInput:

@@ -33,6 +33,7 @@ from optimizer.agent.settings_attribution import AttributionTable
 from optimizer.agent.settings_calendar import EventTable, HolidaysTable
 from optimizer.agent.settings_daemon import AutonomyTable, DaemonTable, NotifyTable, WebhookTable, WindowsTable
 from optimizer.agent.settings_errors import SettingsError, environment_problems, from_validation
+from optimizer.agent.settings_flights import FlightTable, PacingTable, flights
 from optimizer.agent.settings_lifetime import LifetimeTable
 from optimizer.agent.settings_lift import LiftTable
 from optimizer.agent.settings_oidc import OidcTable
@@ -100,6 +101,11 @@ class GoalTable(Table):
     )
     total_per_day: PositiveAmount | None = Field(
         None, description="What all budgets together may spend a day; unset keeps the sum of the current budgets."
+    )
+    total_per_month: PositiveAmount | None = Field(
+        None,
+        description="What all budgets together may spend, and should, each calendar month, spread over its days; in "
+        "place of `total_per_day`.",
     )
     value_per_conversion: PositiveAmount | None = Field(
         None, description="What a conversion is worth where the platform reports no value."
@@ -362,6 +368,7 @@ class Settings(_Layered):
     portfolio: PortfolioTable = PortfolioTable()
     goal: GoalTable = GoalTable()
     bandits: BanditsTable = BanditsTable()
+    pacing: PacingTable = PacingTable()
     guardrails: GuardrailsTable = GuardrailsTable()
     ads: AdsTable = AdsTable()
     approval: ApprovalTable = ApprovalTable()
@@ -381,6 +388,7 @@ class Settings(_Layered):
     lift_tests: tuple[LiftTestTable, ...] = ()
     limits: tuple[LimitTable, ...] = ()
     pins: tuple[PinTable, ...] = ()
+    flights: tuple[FlightTable, ...] = ()
     events: tuple[EventTable, ...] = ()
     holidays: tuple[HolidaysTable, ...] = ()
     connectors: Mapping[ConnectorName, ConnectorTable] = Field(default_factory=dict)
@@ -562,6 +570,8 @@ def _goals(settings: Settings) -> Goals:
         counts=goal.counts,
         value=goal.value,
         sharing=Sharing(**settings.bandits.model_dump()),
+        flights=(flown := flights(goal.total_per_month, settings.flights, settings.pacing, currency)),
+        largest_cut=settings.pacing.largest_cut if flown else None,
     )
 
 

@@ -15,6 +15,7 @@ from optimizer.explain import thing
 from optimizer.forecast import Forecast
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails, Hold
+from optimizer.pacing import Pace
 from optimizer.plan import under_test
 from optimizer.plan.problem import Row
 from optimizer.plan.recommendation import Evidence, Lot
@@ -37,6 +38,8 @@ class Case:
         proof, held: By target: what stands behind a move, and why it must not move.
         rotation: The written limits of switching ads.
         lots: On which targets, by index, a lot was cast.
+        paces: The flights that run today; `goals` are those of the day, with what they give as total and limits.
+        digest: Of the goals as written.
     """
 
     snapshot: Snapshot
@@ -51,6 +54,8 @@ class Case:
     held: tuple[Hold | None, ...]
     rotation: Rotation = field(default_factory=Rotation)
     lots: Mapping[int, Lot] = field(default_factory=dict)
+    paces: tuple[Pace, ...] = ()
+    digest: str = ""
 
     @property
     def stay(self) -> tuple[Money, ...]:

@@ -17,6 +17,7 @@ from optimizer.decide.calendar import known_days
 from optimizer.decide.case import Case, units
 from optimizer.decide.holding import holding_back
 from optimizer.decide.lifting import overclaimed, under_way
+from optimizer.decide.paced import asks_for_more, findings, paced
 from optimizer.decide.promises import probability, uncertain_rows
 from optimizer.decide.report import report
 from optimizer.decide.search import Plan, search
@@ -109,6 +110,7 @@ def choose(
         *_without_value(case),
         *_overridden(case),
         *known_days(case),
+        *findings(case.paces),
         *calibration(case),
         *overclaimed(case),
         *under_way(case),
@@ -175,18 +177,23 @@ def _case(
 ) -> Case:
     belief = learn(snapshot)
     proof = guardrails.evidence(belief.evidence_days, belief.conversions_28, belief.spend_28, guards)
-    ceiling = under_test.ceiling(snapshot, wanted.total)
+    held = _held(snapshot, guardrails.holds(snapshot, proof, guards, now), failed)
+    flights = paced(snapshot, wanted, belief, held, fixed, (guards, now))
+    daily = goals.of_day(wanted, [pace.day for pace in flights], snapshot.targets)
+    ceiling = under_test.ceiling(snapshot, daily.total)
     return Case(
         snapshot=snapshot,
-        goals=wanted,
+        goals=daily,
         guards=guards,
         now=now,
         fixed=fixed,
         ceiling=ceiling,
-        rows=goals.rows(wanted, snapshot.targets, ceiling),
-        forecast=Forecast(belief, wanted, snapshot.current),
+        rows=goals.rows(daily, snapshot.targets, ceiling),
+        forecast=Forecast(belief, daily, snapshot.current),
         proof=proof,
-        held=_held(snapshot, guardrails.holds(snapshot, proof, guards, now), failed),
+        held=held,
+        paces=flights,
+        digest=wanted.digest(),
     )
 
 
@@ -204,8 +211,8 @@ def _held(snapshot: Snapshot, guarded: tuple[Hold | None, ...], failed: tuple[Fi
 
 
 def _broken(case: Case, plan: Plan, current: FloatArray, proposed: FloatArray, rng: np.random.Generator) -> bool:
-    """Whether budgets that stay break a limit that the plan mends, so that this counts more than the gain."""
-    if plan.outside:
+    """Whether budgets that stay break a limit that the plan mends, or leave a flight short: that goes before gain."""
+    if plan.outside or asks_for_more(case.paces, current, case.guards.smallest_step):
         return True
     if any(float(row.spend @ current) > row.bound + 1e-6 for row in case.rows if row.outcome is None):
         return True

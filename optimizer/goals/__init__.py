@@ -1,9 +1,23 @@
 """What the marketer wants, and its translation into room for each budget and constraints over all of them."""
 
 from optimizer.goals.constraints import envelopes, rows, unmatched
+from optimizer.goals.flown import of_day
 from optimizer.goals.room import Because, Box, box, wide_box
 from optimizer.goals.rounding import to_quantum
-from optimizer.goals.wishes import Counting, Explore, Goals, GoalsError, Limit, Pin, Scope, ScopeKind, Sharing, Valuing
+from optimizer.goals.wishes import (
+    Counting,
+    Explore,
+    Flight,
+    Goals,
+    GoalsError,
+    Limit,
+    Pin,
+    Scope,
+    ScopeKind,
+    Sharing,
+    Valuing,
+    indices,
+)
 from optimizer.plan.problem import TOTAL
 
 __all__ = [
@@ -12,6 +26,7 @@ __all__ = [
     "Box",
     "Counting",
     "Explore",
+    "Flight",
     "Goals",
     "GoalsError",
     "Limit",
@@ -22,6 +37,8 @@ __all__ = [
     "Valuing",
     "box",
     "envelopes",
+    "indices",
+    "of_day",
     "rows",
     "to_quantum",
     "unmatched",

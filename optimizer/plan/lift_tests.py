@@ -113,10 +113,12 @@ class Switchback:
 
         Args:
             day: In the portfolio's zone.
-            stopped: The day on which the test was ended early; from then on the budgets are put back.
+            stopped: The day on which the test was ended early; from then on the budgets are put back, if it had begun.
         """
+        if stopped is not None and stopped < self.first_day:
+            return None
         over = self.last_day + timedelta(days=1)
-        end = over if stopped is None else min(over, max(stopped, self.first_day))
+        end = over if stopped is None else min(over, stopped)
         if not self.first_day <= day < end + timedelta(days=self.settle_days):
             return None
         if day >= end:

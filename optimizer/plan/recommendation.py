@@ -14,6 +14,7 @@ from pydantic import Field, TypeAdapter
 from connectors.contract import AdKey, BudgetKey, EntityStatus
 from connectors.money import Money
 from optimizer.plan.basis import Basis
+from optimizer.plan.flights import DayOfFlight
 
 LineKey = BudgetKey | AdKey
 """What a line of a plan, an approval or a write is about."""
@@ -400,6 +401,7 @@ class Decision:
             where nothing was searched, and in what older versions decided.
         ads: Ads to be paused or resumed, by budget in the order of writing; `total` and `expected_then` are of the
             budgets alone.
+        flights: What each flight that runs gives the day.
     """
 
     as_of: date
@@ -424,6 +426,7 @@ class Decision:
     explanation: Annotated[Explanation | None, _LATER] = None
     explored: Annotated[float | None, _LATER] = None
     ads: Annotated[tuple[AdLine, ...], _LATER_MANY] = ()
+    flights: Annotated[tuple[DayOfFlight, ...], _LATER_MANY] = ()
 
     @property
     def moves(self) -> bool:

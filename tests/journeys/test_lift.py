@@ -190,51 +190,51 @@ def test_a_holdout_draws_regions_and_is_read_beside_the_others(bench: Bench) -> 
     assert found.data["reading"]["claimed"] == pytest.approx(-1500 / 4, rel=0.1)
 
 
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (("tag:x",), "channel:NAME or campaign:ID"),
-        (("channel:none",), "channel:brand-search"),
-        (("nonsense",), "channel:NAME or campaign:ID"),
-        (("channel:social", "--kind", "flip"), "switchback, holdout"),
-        (("channel:social", "--way", "off"), "down, up or both"),
-        (("channel:social", "--first-day", "2026-03-02"), "later day"),
-        (("channel:social", "--first-day", "soon"), "YYYY-MM-DD"),
-        (("channel:social", "--pairs", "4"), "plan more pairs"),
-        (("channel:social", "--pairs", "14"), "fewer pairs"),
-        (("channel:social", "--kind", "holdout", "--share", "0.05"), "finer regions"),
-        (("channel:social", "--outcome", "smiles"), "conversions or value"),
-        (("channel:social", "--outcome", "value"), "'value'"),
-        (("channel:social", "--outcomes", "none.csv"), "outcomes_file"),
-    ],
+UNDESIGNED = (
+    (("tag:x",), "channel:NAME or campaign:ID"),
+    (("channel:none",), "channel:brand-search"),
+    (("nonsense",), "channel:NAME or campaign:ID"),
+    (("channel:social", "--kind", "flip"), "switchback, holdout"),
+    (("channel:social", "--way", "off"), "down, up or both"),
+    (("channel:social", "--first-day", "2026-03-02"), "later day"),
+    (("channel:social", "--first-day", "soon"), "YYYY-MM-DD"),
+    (("channel:social", "--pairs", "4"), "plan more pairs"),
+    (("channel:social", "--pairs", "14"), "fewer pairs"),
+    (("channel:social", "--kind", "holdout", "--share", "0.05"), "finer regions"),
+    (("channel:social", "--outcome", "smiles"), "conversions or value"),
+    (("channel:social", "--outcome", "value"), "'value'"),
+    (("channel:social", "--outcomes", "none.csv"), "outcomes_file"),
 )
-def test_what_cannot_be_designed_is_told_with_its_mend(bench: Bench, words: tuple[str, ...], told: str) -> None:
-    answer = bench("lift", "design", *words)
-    assert answer.code == 1
-    assert told.lower() in answer.out.lower()
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("date,conversions\n2026-01-01,1\n2026-01-01,2\n", "twice"),
-        ("date,conversions\n2026-01-01,1\n2026-01-03,2\n", "2026-01-02"),
-        ("date,conversions\n2026-01-01,many\n", "outcomes.csv:2"),
-        ("date,conversions\n2026-01-01,-1\n", "0 or more"),
-        ("date,conversions\nsoon,1\n", "YYYY-MM-DD"),
-        ("date,conversions\n2026-01-01,1,2\n", "more cells"),
-        ("date,conversions\n", "no row"),
-        ("day,conversions\n2026-01-01,1\n", "'date'"),
-        ("date,conversions\n2026-01-01,1\n2026-01-02,1\n", "too few"),
-    ],
+UNREADABLE = (
+    ("date,conversions\n2026-01-01,1\n2026-01-01,2\n", "twice"),
+    ("date,conversions\n2026-01-01,1\n2026-01-03,2\n", "2026-01-02"),
+    ("date,conversions\n2026-01-01,many\n", "outcomes.csv:2"),
+    ("date,conversions\n2026-01-01,-1\n", "0 or more"),
+    ("date,conversions\nsoon,1\n", "YYYY-MM-DD"),
+    ("date,conversions\n2026-01-01,1,2\n", "more cells"),
+    ("date,conversions\n", "no row"),
+    ("day,conversions\n2026-01-01,1\n", "'date'"),
+    ("date,conversions\n2026-01-01,1\n2026-01-02,1\n", "too few"),
 )
-def test_outcomes_that_cannot_be_read_are_told_with_their_place(bench: Bench, text: str, told: str) -> None:
-    (bench.folder / "outcomes.csv").write_text(text, encoding="utf-8")
-    answer = bench("lift", "design", "channel:social")
-    assert answer.code == 1
-    assert told in answer.out
 
 
-def test_an_unknown_test_is_told(bench: Bench) -> None:
-    answer = bench("lift", "status")
-    assert (answer.code, "outlay lift start" in answer.out) == (1, True)
+def test_what_cannot_be_designed_is_told_with_its_mend(bench: Bench) -> None:
+    for words, told in UNDESIGNED:
+        answer = bench("lift", "design", *words)
+        assert answer.code == 1, words
+        assert told.lower() in answer.out.lower(), words
+    config = bench.folder / "config.toml"
+    flight = '[[flights]]\nname = "March"\nscope = "channel:social"\namount = 9000\n'
+    config.write_text(config.read_text(encoding="utf-8") + flight, encoding="utf-8")
+    flown = bench("lift", "design", "channel:social")
+    assert (flown.code, "would make up for the test" in flown.out) == (1, True)
+    unknown = bench("lift", "status")
+    assert (unknown.code, "outlay lift start" in unknown.out) == (1, True)
+
+
+def test_outcomes_that_cannot_be_read_are_told_with_their_place(bench: Bench) -> None:
+    for text, told in UNREADABLE:
+        (bench.folder / "outcomes.csv").write_text(text, encoding="utf-8")
+        answer = bench("lift", "design", "channel:social")
+        assert answer.code == 1, text
+        assert told in answer.out, text

@@ -104,7 +104,7 @@ def test_without_books_or_in_another_currency_the_marketer_is_asked(config: Path
     config.write_text(text.replace('"books"', '"files"'))
     with (
         open_house(config, SetClock(NOW)) as house,
-        pytest.raises(AskMarketer, match=r"no connector told an order of .* Mend: name the books with orders in a"),
+        pytest.raises(AskMarketer, match=r"no connector reads orders.* Mend: configure one"),
     ):
         read(house, DAY, 90)
     config.write_text(text + 'orders_in = "USD"\n')

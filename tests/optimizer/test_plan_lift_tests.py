@@ -42,8 +42,10 @@ def test_the_days_of_a_switchback_follow_its_blocks_and_end_at_the_base() -> Non
 def test_from_the_day_it_is_stopped_budgets_go_back_and_then_are_free(stop: int, day: int) -> None:
     stopped, now = START + timedelta(days=stop), START + timedelta(days=day)
     phase, whole = PLAN.phase(now, stopped), PLAN.phase(now)
-    end = min(max(stopped, START), PLAN.last_day + timedelta(days=1))
-    if now < end:
+    end = min(stopped, PLAN.last_day + timedelta(days=1))
+    if stopped < START:
+        assert phase is None
+    elif now < end:
         assert phase == whole
     elif end <= now < end + timedelta(days=PLAN.settle_days) and now >= START:
         assert phase is not None

@@ -202,6 +202,12 @@ def explain(
 
 
 @app.command()
+def pacing(config: Config = _CONFIG, json: Json = False) -> None:
+    """Tell how each month's or flight's amount is spent. Asks no platform and writes nothing."""
+    _act("pacing", config=config, json=json)
+
+
+@app.command()
 def report(
     rec: Rec = "latest",
     config: Config = _CONFIG,

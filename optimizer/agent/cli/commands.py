@@ -302,8 +302,8 @@ COMMANDS: Final[Mapping[str, str]] = {
         "plan", "show", "approve", "reject", "edit", "apply", "verify", "rollback",
     )},
     **{name: f"{name}:{name}" for name in (
-        "appraise", "attribution", "backtest", "demo", "emulate", "explain", "lifetime", "refit", "replay", "report",
-        "scorecard", "simulate",
+        "appraise", "attribution", "backtest", "demo", "emulate", "explain", "lifetime", "pacing", "refit", "replay",
+        "report", "scorecard", "simulate",
     )},
     "init": "begin:init",
     **{name: f"office:{name}" for name in ("run", "web", "mcp", "pause", "resume")},

@@ -176,8 +176,8 @@ def _told(foreseen: Foreseen) -> list[RenderableType]:
         f"which {power.false_alarms:.0%} found something."
     )
     costs = (
-        f"Spends {figure(abs(foreseen.spend_change))} {more} over {plan.days} days; platforms claim "
-        f"{figure(abs(foreseen.at_stake))} {unit} for that, which is the most that it can change."
+        f"Spends {figure(abs(foreseen.spend_change))} {foreseen.currency} {more} over {plan.days} days; platforms "
+        f"claim {figure(abs(foreseen.at_stake))} {unit} for that, which is the most that it can change."
     )
     return [
         *(bullet(words) for words in _promises(plan)),
@@ -294,6 +294,7 @@ def _data_of(foreseen: Foreseen, seed: int) -> dict[str, Any]:
             "placebos": power.placebos, "false_alarms": power.false_alarms, "smallest": power.smallest,
             "effects": power.effects.tolist(), "found": power.found.tolist(),
         },
+        "currency": foreseen.currency,
         "spend_change": foreseen.spend_change,
         "at_stake": foreseen.at_stake,
         "claimed": foreseen.claimed,

@@ -180,7 +180,7 @@ def _verdict(fitted: Fitted[ResponsePriors], stands: Standing, kept: bool, past:
             yield f"The priors of {fitted.before.fitted_at:%Y-%m-%d %H:%M} UTC stand."
     elif kept:
         yield "All checks passed: from now on, plans start from these shapes where conversions alone are learnt from."
-        yield "Lift and carry-over are told; no plan uses them so far."
+        yield "Carry-over is in every forecast; lift counts where [goal] says counts = incremental."
     else:
         yield "All checks passed."
     if kept:

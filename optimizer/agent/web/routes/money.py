@@ -6,6 +6,7 @@ import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from optimizer.agent.web.api_models import flight
 from optimizer.agent.web.gate import Viewer
 from optimizer.agent.web.pacing import pace
 from optimizer.agent.web.pages import page
@@ -15,10 +16,12 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/{portfolio}/pacing")
 def pacing(request: Request, visitor: Viewer) -> HTMLResponse:
-    """Show the month: planned, spent, and how it would end."""
+    """Show the flights and the month: planned, spent, and how they would end."""
     seen = visitor.premises.seen()
     found = pace(seen, np.random.default_rng(seen.today.toordinal()))  # the same all day long
-    return page(request, visitor.premises, "pacing.html", {"pace": found, "currency": seen.currency}, visitor=visitor)
+    flights = [flight(told) for told in visitor.premises.paces()]
+    facts = {"pace": found, "flights": flights, "currency": seen.currency}
+    return page(request, visitor.premises, "pacing.html", facts, visitor=visitor)
 
 
 @router.get("/{portfolio}/scorecard")
