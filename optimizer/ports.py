@@ -18,6 +18,7 @@ from optimizer.plan.circuit import Circuit
 from optimizer.plan.doubts import Doubt
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome, Pulse
+from optimizer.plan.performance import Performance
 from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
@@ -339,6 +340,14 @@ class Store(Office, People, Protocol):
 
     def snapshot(self, query: SnapshotQuery) -> Snapshot:
         """Return what was known at `query.known_at`. The same store and query give the same digest."""
+        ...
+
+    def performance(self, known_at: datetime, since: date, until: date) -> Performance:
+        """Return the rows of the days `since` to `until` as known then, of days that were over in their account's zone.
+
+        Raises:
+            ValueError: The last day is before the first.
+        """
         ...
 
     def commit(self, transitions: Sequence[Transition], epoch: int | None = None) -> None:

@@ -148,6 +148,12 @@ def test_each_example_is_valid_by_itself(config: Path, line: str) -> None:
             "last_day": "last_day = 2026-11-30",
         },
         "[[holidays]]": {"country": 'country = "DE"'},
+        "[[kpis]]": {
+            "name": 'name = "a"',
+            "metric": 'metric = "cpa"',
+            "target": "target = 1",
+            "by": "by = 2026-12-24",
+        },
         "[oidc]": {"issuer": 'issuer = ""'},
         "[[webhooks]]": {"url": 'url = "https://a.example"', "secret": 'secret = "0123456789abcdef"'},
         "[[lift_tests]]": {row.partition(" ")[0]: row for row in LIFT_TEST.strip().splitlines()},

@@ -32,6 +32,7 @@ from optimizer.agent import secrecy
 from optimizer.agent.settings_calendar import EventTable, HolidaysTable
 from optimizer.agent.settings_daemon import AutonomyTable, DaemonTable, NotifyTable, WebhookTable, WindowsTable
 from optimizer.agent.settings_errors import SettingsError, environment_problems, from_validation
+from optimizer.agent.settings_kpis import KpiTable
 from optimizer.agent.settings_oidc import OidcTable
 from optimizer.agent.settings_refit import LiftTestTable, RefitTable, read_lift_tests, repeated
 from optimizer.agent.settings_types import (
@@ -371,6 +372,7 @@ class Settings(_Layered):
     lift_tests: tuple[LiftTestTable, ...] = ()
     limits: tuple[LimitTable, ...] = ()
     pins: tuple[PinTable, ...] = ()
+    kpis: tuple[KpiTable, ...] = ()
     events: tuple[EventTable, ...] = ()
     holidays: tuple[HolidaysTable, ...] = ()
     connectors: Mapping[ConnectorName, ConnectorTable] = Field(default_factory=dict)
@@ -381,6 +383,14 @@ class Settings(_Layered):
         twice = sorted({scope for scope in scopes if scopes.count(scope) > 1})
         if twice:
             raise ValueError(f"{twice[0]} stands in two [[limits]] tables. Mend: put its bounds into one")
+        return self
+
+    @model_validator(mode="after")
+    def _one_kpi_per_name(self) -> Self:
+        names = [kpi.name for kpi in self.kpis]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two [[kpis]] tables are named {twice[0]!r}. Mend: give one another name")
         return self
 
     @model_validator(mode="after")

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.money import Money
+from optimizer.agent.cells import harmless
 from optimizer.agent.web import drawn
 from optimizer.agent.web.days import days
 from optimizer.agent.web.drawn import Scale
 from optimizer.agent.web.formats import Formats, formats
 from optimizer.agent.web.pacing import pace
 from optimizer.agent.web.pages import plain_amount, short
-from optimizer.agent.web.sheets import harmless
 from optimizer.plan.recommendation import Effect
 from optimizer.plan.snapshot import Panel, Snapshot
 from tests.optimizer.snapshots import snapshot

@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from typing import Final
 
 from fastapi.responses import Response
 
-_DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r")
+from optimizer.agent.cells import harmless
 
 
 def csv_file(name: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> Response:
@@ -23,8 +22,3 @@ def csv_file(name: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
-
-
-def harmless(cell: object) -> object:
-    """A text that no spreadsheet runs (OWASP, CSV Injection); numbers stay as they are."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_DANGEROUS) else cell

@@ -92,6 +92,12 @@ def pacing(visitor: Viewer) -> models.Pacing:
     return readings.pacing(visitor.premises)
 
 
+@router.get("/kpis", responses=_READS, operation_id="kpis")
+def kpis(visitor: Viewer) -> models.Kpis:
+    """Tell how the goals stand: on track, behind, met or missed, with a forecast and its probability."""
+    return readings.kpis(visitor.premises)
+
+
 @router.get("/history", responses=_READS, operation_id="history")
 def history(
     visitor: Viewer,
