@@ -14,7 +14,7 @@ from optimizer import guardrails
 from optimizer.agent.cycle import House
 from optimizer.agent.settings_kpis import KpiTable
 from optimizer.forecast import Forecast
-from optimizer.goals import Scope, ScopeKind
+from optimizer.goals import Payment, Scope, ScopeKind
 from optimizer.measure import kpis as indicators
 from optimizer.measure.kpis import HISTORY_DAYS, State
 from optimizer.measure.metrics import (
@@ -25,6 +25,7 @@ from optimizer.measure.metrics import (
     Question,
     Table,
     completeness,
+    costed,
     marginal_roas,
     measure,
     still_to_come,
@@ -136,7 +137,13 @@ def kpi_states(house: House, tables: Sequence[KpiTable], seen: Snapshot, at: dat
 def _read(house: House, seen: Snapshot, now: datetime, since: date, until: date) -> tuple[Performance, IntArray]:
     told = house.store.performance(now, since, until)
     complete = completeness(seen.delays, len(seen.targets))
-    return told, still_to_come(told, complete, seen.today)
+    come = still_to_come(told, complete, seen.today)
+    paid = [(payment, _only(payment.scope, told, seen.targets)) for payment in house.goals.payments]
+
+    def payment_of(series: Series) -> Payment | None:
+        return next((payment for payment, covers in paid if covers(series)), None)
+
+    return costed(told, come, payment_of, house.goals.value_per_conversion), come
 
 
 def _question(house: House, seen: Snapshot, period: Period, cuts: tuple[Cut, ...], definition: str | None) -> Question:

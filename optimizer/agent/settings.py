@@ -34,6 +34,7 @@ from optimizer.agent.settings_daemon import AutonomyTable, DaemonTable, NotifyTa
 from optimizer.agent.settings_errors import SettingsError, environment_problems, from_validation
 from optimizer.agent.settings_kpis import KpiTable
 from optimizer.agent.settings_oidc import OidcTable
+from optimizer.agent.settings_payments import PaymentTable
 from optimizer.agent.settings_refit import LiftTestTable, RefitTable, read_lift_tests, repeated
 from optimizer.agent.settings_types import (
     Amount,
@@ -372,6 +373,7 @@ class Settings(_Layered):
     lift_tests: tuple[LiftTestTable, ...] = ()
     limits: tuple[LimitTable, ...] = ()
     pins: tuple[PinTable, ...] = ()
+    payments: tuple[PaymentTable, ...] = ()
     kpis: tuple[KpiTable, ...] = ()
     events: tuple[EventTable, ...] = ()
     holidays: tuple[HolidaysTable, ...] = ()
@@ -551,6 +553,7 @@ def _goals(settings: Settings) -> Goals:
         counts=goal.counts,
         value=goal.value,
         sharing=Sharing(**settings.bandits.model_dump()),
+        payments=tuple(table.payment for table in settings.payments),
     )
 
 

@@ -173,7 +173,9 @@ def _case(
         fixed=fixed,
         ceiling=ceiling,
         rows=goals.rows(wanted, snapshot.targets, ceiling),
-        forecast=Forecast(belief, wanted, snapshot.current),
+        forecast=Forecast(
+            belief, wanted, snapshot.current, owed=goals.owed(wanted, snapshot.targets, belief.worth.mean)
+        ),
         proof=proof,
         held=_held(snapshot, guardrails.holds(snapshot, proof, guards, now), failed),
     )

@@ -1,12 +1,28 @@
 """What the marketer wants, and its translation into room for each budget and constraints over all of them."""
 
 from optimizer.goals.constraints import envelopes, rows, unmatched
+from optimizer.goals.payments import owed
 from optimizer.goals.room import Because, Box, box, wide_box
 from optimizer.goals.rounding import to_quantum
-from optimizer.goals.wishes import Counting, Explore, Goals, GoalsError, Limit, Pin, Scope, ScopeKind, Sharing, Valuing
+from optimizer.goals.wishes import (
+    PER_ACTION,
+    Counting,
+    Explore,
+    Goals,
+    GoalsError,
+    Limit,
+    Model,
+    Payment,
+    Pin,
+    Scope,
+    ScopeKind,
+    Sharing,
+    Valuing,
+)
 from optimizer.plan.problem import TOTAL
 
 __all__ = [
+    "PER_ACTION",
     "TOTAL",
     "Because",
     "Box",
@@ -15,6 +31,8 @@ __all__ = [
     "Goals",
     "GoalsError",
     "Limit",
+    "Model",
+    "Payment",
     "Pin",
     "Scope",
     "ScopeKind",
@@ -22,6 +40,7 @@ __all__ = [
     "Valuing",
     "box",
     "envelopes",
+    "owed",
     "rows",
     "to_quantum",
     "unmatched",

@@ -1,5 +1,6 @@
 """The field's measures: what was spent, what came of it and what is still to come, over any period and split."""
 
+from optimizer.measure.metrics.costing import costed
 from optimizer.measure.metrics.figures import LEVEL, Figure
 from optimizer.measure.metrics.marginal import marginal_roas
 from optimizer.measure.metrics.maturing import LEAD_DAYS, Completeness, completeness, still_to_come
@@ -21,6 +22,7 @@ __all__ = [
     "Table",
     "Totals",
     "completeness",
+    "costed",
     "daily",
     "marginal_roas",
     "measure",
