@@ -521,13 +521,14 @@ class NotTold(Exception):  # noqa: N818 - it is people who were not
 class Notifier(Protocol):
     """Tells people that something waits for them; a link to the recommendation, never an approval by itself."""
 
-    def tell(self, title: str, body: str, about: str = "") -> None:
+    def tell(self, title: str, body: str, about: str = "", page: str = "") -> None:
         """Send one message.
 
         Args:
             title: In a line.
             body: The rest.
             about: The id of the recommendation that it is about.
+            page: An HTML page to be attached, where the service takes files.
 
         Raises:
             NotTold: Somebody was not reached. To tell the same again reaches those only.

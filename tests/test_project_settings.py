@@ -148,6 +148,7 @@ def test_each_example_is_valid_by_itself(config: Path, line: str) -> None:
             "last_day": "last_day = 2026-11-30",
         },
         "[[holidays]]": {"country": 'country = "DE"'},
+        "[[reports]]": {"name": 'name = "a"', "when": 'when = "mon 07:00"'},
         "[[payments]]": {"scope": 'scope = "all"', "model": 'model = "cpa"', "rate": "rate = 0.5"},
         "[[kpis]]": {
             "name": 'name = "a"',

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from importlib.resources import files
@@ -36,6 +36,7 @@ from optimizer.agent.settings_kpis import KpiTable
 from optimizer.agent.settings_oidc import OidcTable
 from optimizer.agent.settings_payments import PaymentTable
 from optimizer.agent.settings_refit import LiftTestTable, RefitTable, read_lift_tests, repeated
+from optimizer.agent.settings_reports import ReportTable
 from optimizer.agent.settings_types import (
     Amount,
     Confidence,
@@ -352,6 +353,12 @@ class _Layered(BaseSettings):
         return env_settings, NestedSecretsSettingsSource(file_secret_settings), init_settings
 
 
+def _named_apart(table: str, names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"two [[{table}]] tables are named {twice[0]!r}. Mend: give one another name")
+
+
 class Settings(_Layered):
     """Everything of `config.toml`; an empty file is valid. Build it with `load`."""
 
@@ -375,6 +382,7 @@ class Settings(_Layered):
     pins: tuple[PinTable, ...] = ()
     payments: tuple[PaymentTable, ...] = ()
     kpis: tuple[KpiTable, ...] = ()
+    reports: tuple[ReportTable, ...] = ()
     events: tuple[EventTable, ...] = ()
     holidays: tuple[HolidaysTable, ...] = ()
     connectors: Mapping[ConnectorName, ConnectorTable] = Field(default_factory=dict)
@@ -389,10 +397,12 @@ class Settings(_Layered):
 
     @model_validator(mode="after")
     def _one_kpi_per_name(self) -> Self:
-        names = [kpi.name for kpi in self.kpis]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"two [[kpis]] tables are named {twice[0]!r}. Mend: give one another name")
+        _named_apart("kpis", [kpi.name for kpi in self.kpis])
+        return self
+
+    @model_validator(mode="after")
+    def _one_report_per_name(self) -> Self:
+        _named_apart("reports", [report.name for report in self.reports])
         return self
 
     @model_validator(mode="after")
