@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from connectors.contract import EntityKind, Series, zone
+from connectors.errors import AskMarketer
 from optimizer import guardrails
 from optimizer.agent.cycle import House
 from optimizer.agent.settings_kpis import KpiTable
@@ -100,9 +101,16 @@ def statement(
         period: Which days.
         cuts: By what the measures are split.
         definition: Only conversions of this definition count; None for all.
+
+    Raises:
+        AskMarketer: No row is of this definition.
     """
     now = house.clock.now()
     told, come = _read(house, seen, now, period.since - LEAD_DAYS * _DAY, period.until)
+    known = sorted({series.conversion_definition for series in told.series})
+    if definition is not None and definition not in known:
+        mend = f"write one of {', '.join(known) or 'none, since there are no rows'}"
+        raise AskMarketer(f"no conversion of these days is of the definition {definition!r}", mend=mend)
     asked = _question(house, seen, period, tuple(cuts), definition)
     table = measure(told, come, asked, seen.currency, _marginal(house, seen, cuts))
     states = kpi_states(house, tables, seen, period.until)
@@ -120,24 +128,32 @@ def kpi_states(house: House, tables: Sequence[KpiTable], seen: Snapshot, at: dat
     """
     if not tables:
         return ()
+    today = _told_before(seen)
     windows = [table.kpi.window(at) for table in tables]
-    since = min(seen.today - HISTORY_DAYS * _DAY, *(window.since for window in windows)) - LEAD_DAYS * _DAY
+    since = min(today - HISTORY_DAYS * _DAY, *(window.since for window in windows)) - LEAD_DAYS * _DAY
     told, come = _read(house, seen, house.clock.now(), since, seen.today - _DAY)
-    rng = np.random.default_rng(seen.today.toordinal())  # the same all day long
+    rng = np.random.default_rng(today.toordinal())  # the same all day long
     found = []
     for table, window in zip(tables, windows, strict=True):
         asked = _question(house, seen, window, (), None)
         only = _only(table.scope, told, seen.targets)
-        found.append(
-            KpiState(table.scope, indicators.state(table.kpi, window, told, come, asked, seen.today, rng, only))
-        )
+        found.append(KpiState(table.scope, indicators.state(table.kpi, window, told, come, asked, today, rng, only)))
     return tuple(found)
+
+
+def _told_before(seen: Snapshot) -> date:
+    """The first day of which no account has told yet: it must not count as one that brought nothing.
+
+    Conversions are as complete as they were on that morning, since nothing was read after it.
+    """
+    last = max((each.last_day for each in seen.freshness if each.last_day is not None), default=seen.today)
+    return min(seen.today, last + _DAY)
 
 
 def _read(house: House, seen: Snapshot, now: datetime, since: date, until: date) -> tuple[Performance, IntArray]:
     told = house.store.performance(now, since, until)
     complete = completeness(seen.delays, len(seen.targets))
-    come = still_to_come(told, complete, seen.today)
+    come = still_to_come(told, complete, _told_before(seen))
     paid = [(payment, _only(payment.scope, told, seen.targets)) for payment in house.goals.payments]
 
     def payment_of(series: Series) -> Payment | None:

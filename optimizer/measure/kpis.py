@@ -80,6 +80,8 @@ def state(
         only: Which series the KPI is about; by default all.
     """
     question = Question(window, (), asked.margin, asked.worth, kpi.definition)
+    if not any(_is_about(kpi, series, only) for series in told.series):
+        return State(kpi, window, Standing.UNKNOWN, None, None, None)
     _, over = daily(told, come, question, only)
     so_far = np.array([getattr(over, name).sum() for name in _NAMES])
     reached = _defined(_value(kpi.measure, so_far, asked.margin))
@@ -98,6 +100,11 @@ def state(
     probability = (int(_meets(kpi, drawn).sum()) + 1) / (len(drawn) + 2)
     standing = _standing(kpi, reached, probability)
     return State(kpi, window, standing, reached, quantiles(float(np.median(drawn)), drawn), probability)
+
+
+def _is_about(kpi: Kpi, series: Series, only: Callable[[Series], bool] | None) -> bool:
+    counted = kpi.definition in (None, series.conversion_definition)
+    return counted and (only is None or only(series))
 
 
 def _ended(kpi: Kpi, reached: float) -> Standing:

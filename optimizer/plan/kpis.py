@@ -40,7 +40,7 @@ class Standing(StrEnum):
     MET = "met"
     MISSED = "missed"
     UNKNOWN = "unknown"
-    """It cannot be told yet: there are fewer than two weeks of rows, or the measure is not defined."""
+    """It cannot be told: no rows are of it, there are fewer than two weeks of them, or the measure is not defined."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ def test_nothing_is_forecast_from_less_than_two_weeks():
     assert (found.standing, found.forecast, found.probability) == (Standing.UNKNOWN, None, None)
     assert stands(Kpi("k", Indicator.CLICKS, 5000.0), steady(14)).standing is Standing.BEHIND
     none = stands(Kpi("k", Indicator.CLICKS, 5000.0), performance([]))
-    assert (none.standing, none.so_far) == (Standing.UNKNOWN, 0.0)
+    assert (none.standing, none.so_far) == (Standing.UNKNOWN, None)
 
 
 def test_a_cost_per_action_without_any_is_unknown():
@@ -89,6 +89,13 @@ def test_a_cost_per_action_without_any_is_unknown():
     assert (found.standing, found.so_far, found.forecast) == (Standing.UNKNOWN, None, None)
     over = stands(Kpi("k", Indicator.CPA, 5.0), steady(day=(10.0, 0.0, None, None, None)), at=date(2026, 2, 1))
     assert over.standing is Standing.UNKNOWN
+
+
+def test_a_goal_of_what_no_row_tells_is_unknown():
+    """A slip of the pen in a scope or definition must not pass for a goal that is missed."""
+    nowhere = stands(Kpi("k", Indicator.CLICKS, 5.0), steady(), only=lambda each: each.channel == "serach")
+    slip = stands(Kpi("k", Indicator.CONVERSIONS, 5.0, definition="laed"), steady())
+    assert [(each.standing, each.so_far) for each in (nowhere, slip)] == [(Standing.UNKNOWN, None)] * 2
 
 
 def test_weekdays_come_again_and_a_window_to_come_begins_on_its_own():

@@ -116,6 +116,23 @@ def command(here, *words):
     return CliRunner().invoke(app, ["report", "-c", str(here.config), *words])
 
 
+def test_a_definition_that_no_row_has_is_refused_with_those_that_there_are(here):
+    answer = command(
+        here, "--period", str(period_of("last-7-days", here.premises.seen().today)), "--conversion", "laed"
+    )
+    assert answer.exit_code == 1
+    assert "no conversion of these days is of the definition 'laed'" in answer.stderr
+    assert "write one of purchase" in answer.stderr
+
+
+def test_days_of_which_no_account_has_told_yet_are_to_come(here):
+    add_history(here)
+    before = [each.state for each in here.premises.kpis()]
+    here.clock.at += timedelta(days=2)
+    after = [each.state for each in here.premises.kpis()]
+    assert after == before
+
+
 @pytest.mark.parametrize("form", ["html", "csv", "json"])
 def test_the_command_writes_each_format(here, tmp_path, form):
     out = tmp_path / f"month.{form}"

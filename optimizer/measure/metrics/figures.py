@@ -35,6 +35,7 @@ _TAIL: Final = (1.0 - LEVEL) / 2.0
 _Z: Final = float(special.ndtri(1.0 - _TAIL))
 _JEFFREYS: Final = 0.5
 _MILLE: Final = 1000.0
+_PLACES: Final = 6  # of an amount in units, which is in whole micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,8 @@ def profit(days: Daily, margin: float) -> Figure | None:
     def of(ratio: float | None) -> float | None:
         return None if ratio is None else (margin * ratio - 1.0) * spend
 
-    return Figure(margin * float(days.value.sum()) - spend, of(roas.low), of(roas.high))
+    exact = round(margin * float(days.value.sum()) - spend, _PLACES)
+    return Figure(exact, of(roas.low), of(roas.high))
 
 
 def value_to_cost(customer: Figure | None, cpa: Figure | None) -> Figure | None:
