@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from connectors.contract import PerformanceRow
 from optimizer.agent.cli.app import app
-from optimizer.agent.measuring import statement
+from optimizer.agent.measuring import kpi_states, statement
+from optimizer.agent.settings_kpis import KpiTable
 from optimizer.agent.statements import as_csv, plain
 from optimizer.agent.web.printed import printed_statement
 from optimizer.measure.metrics import Cut, period_of
@@ -127,10 +128,12 @@ def test_a_definition_that_no_row_has_is_refused_with_those_that_there_are(here)
 
 def test_days_of_which_no_account_has_told_yet_are_to_come(here):
     add_history(here)
-    before = [each.state for each in here.premises.kpis()]
+    at, goal = here.premises.seen().today, KpiTable(name="Spend", metric="spend", target=10.0**9)
+    before = kpi_states(here.house, [goal], here.premises.seen(), at)
     here.clock.at += timedelta(days=2)
-    after = [each.state for each in here.premises.kpis()]
-    assert after == before
+    assert here.premises.seen().today == at + timedelta(days=2)
+    assert kpi_states(here.house, [goal], here.premises.seen(), at) == before
+    assert before[0].state.so_far > 0
 
 
 @pytest.mark.parametrize("form", ["html", "csv", "json"])
