@@ -183,8 +183,10 @@ def paint(here: Site, times: int) -> float | None:
             page = context.new_page()
             page.goto(f"{here.root}{here.path}", timeout=120_000)
             find = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
-            page.wait_for_function(find, timeout=120_000)
-            seen.append(page.evaluate(find) / 1_000)
+            # Asked from here: to wait within the page would need `eval`, which the page's policy forbids.
+            while (painted := page.evaluate(find)) is None:
+                page.wait_for_timeout(20)
+            seen.append(painted / 1_000)
             context.close()
         browser.close()
     print(f"  first contentful paint {min(seen):.2f} to {max(seen):.2f} s over {times} runs")
@@ -195,7 +197,8 @@ async def reader(here: Site, number: int, until: float, waits: list[float]) -> N
     """Read, think, and read on."""
     rng = np.random.default_rng([SEED, number])
     limits = httpx.Limits(max_connections=1)
-    async with httpx.AsyncClient(cookies={COOKIE: here.secret}, limits=limits, timeout=120) as client:
+    # Without TLS nothing is verified, and to read the authorities' certificates takes longer than a page.
+    async with httpx.AsyncClient(cookies={COOKIE: here.secret}, limits=limits, timeout=120, verify=False) as client:
         await asyncio.sleep(rng.uniform(0, 5))
         turn = number
         while time.monotonic() < until:

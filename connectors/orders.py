@@ -21,6 +21,7 @@ class Order:
         value: What was paid, 0 or more.
         refunded: What of it was paid back since, 0 or more and at most `value`, in the same currency.
         channel, campaign: To what the books themselves put it down; None where they do not say.
+        claims: The channels whose platforms each claim it as theirs; empty where the books do not say.
 
     Raises:
         ValueError: An id is empty, the time has no zone, an amount is negative or in another currency, or more was paid
@@ -34,6 +35,7 @@ class Order:
     refunded: Money
     channel: str | None = None
     campaign: str | None = None
+    claims: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         where = f"order {self.order_id!r}"

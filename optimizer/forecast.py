@@ -72,7 +72,7 @@ class Forecast:
             mean = self.belief.moments(budget, self._outcome)[0]
             part = np.divide(drawn, mean, out=np.ones_like(drawn), where=mean > 0.0)
             cost = cost * np.where(self._by_outcome, part, 1.0)
-        for counts in self._counted:
+        for counts in self.counted:
             drawn = drawn * counts.draws(n, rng)[..., None]
         return self._scale * drawn - cost
 
@@ -206,14 +206,14 @@ class Forecast:
 
     def _of(self, budget: FloatArray) -> tuple[FloatArray, FloatArray]:
         mean, sd = self.belief.moments(budget, self._outcome)
-        for counts in self._counted:
+        for counts in self.counted:
             square = (mean**2 + sd**2) * counts.square[:, None]
             mean = mean * counts.expected[:, None]
             sd = np.sqrt(np.maximum(square - mean**2, 0.0))
         return mean, sd
 
     @property
-    def _counted(self) -> tuple[Counts, ...]:
+    def counted(self) -> tuple[Counts, ...]:
         """What the objective multiplies conversions by, one after the other."""
         worth = None if self.goals.objective is Objective.CONVERSIONS else self.customers
         return tuple(counts for counts in (self.claims, worth) if counts is not None)

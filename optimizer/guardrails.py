@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from connectors.contract import BudgetKey, BudgetKind
+from connectors.money import Money
 from optimizer import goals, suspicion
 from optimizer.goals import Because, Box, Goals
-from optimizer.plan import doubts
+from optimizer.plan import doubts, under_test
 from optimizer.plan.holds import Hold
 from optimizer.plan.recommendation import Evidence, Finding, Severity
 from optimizer.plan.snapshot import FloatArray, IntArray, Snapshot, Target
@@ -244,15 +245,31 @@ def step_range(snapshot: Snapshot, guards: Guardrails, now: datetime) -> tuple[F
 def room(snapshot: Snapshot, wanted: Goals, guards: Guardrails, now: datetime) -> Box:
     """Return the room that each budget has today: limits, pins and steps of the goals, of a day and while learning.
 
+    A budget of a running lift test has none but what the test asks for, as far as all of these let it go.
+
     Asked for when a plan is made, and again right before it is written.
 
     Raises:
         GoalsError: A floor or platform minimum lies above a ceiling of the same budget.
     """
     least, most = step_range(snapshot, guards, now)
+    if wanted.largest_cut is not None:
+        least = np.minimum(least, snapshot.current * wanted.least(guards.largest_step_24h))
     words = f"the largest step over 24 hours is {guards.largest_step_24h:.0%}"
     own = goals.box(wanted, snapshot.targets, snapshot.current, snapshot.today)
-    return _while_learning(own.within(least, most, Because("step-24h", words)), snapshot, guards)
+    box = _while_learning(own.within(least, most, Because("step-24h", words)), snapshot, guards)
+    return _under_test(box, snapshot)
+
+
+def _under_test(box: Box, snapshot: Snapshot) -> Box:
+    """The box with the budgets of running lift tests shut at what these ask for, or as near to it as the box goes."""
+    at = {}
+    for k, ask in under_test.asked(snapshot).items():
+        quantum = snapshot.targets[k].budget.quantum_micros
+        low, high = (Money(round(1e6 * float(side[k])), snapshot.currency) for side in (box.lower, box.upper))
+        amount = min(max(ask.amount, low.quantize(quantum, "up")), max(low, high.quantize(quantum, "down")))
+        at[k] = (amount.micros / 1e6, Because("lift-test", ask.words))
+    return box.closed(at) if at else box
 
 
 def _while_learning(box: Box, snapshot: Snapshot, guards: Guardrails) -> Box:

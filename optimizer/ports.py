@@ -17,6 +17,7 @@ from optimizer.plan.basis import Basis
 from optimizer.plan.circuit import Circuit
 from optimizer.plan.doubts import Doubt
 from optimizer.plan.experiments import Closing, ExperimentRecord
+from optimizer.plan.lift_tests import LiftEnd, LiftRecord
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome, Pulse
 from optimizer.plan.performance import Performance
 from optimizer.plan.priors import AdPriors, ResponsePriors
@@ -491,6 +492,28 @@ class Store(Office, People, Protocol):
 
     def experiments(self, limit: int = 50) -> tuple[ExperimentRecord, ...]:
         """Return the experiments, the newest first; of several of one time, the one registered last."""
+        ...
+
+    def register_lift_test(self, record: LiftRecord) -> None:
+        """Keep what a lift test promises, before its first day.
+
+        Raises:
+            StateConflict: Its id is taken, or an open one has its name, or is about its channel or campaign or one of
+                its budgets. Nothing was written.
+        """
+        ...
+
+    def end_lift_test(self, end: LiftEnd) -> None:
+        """Keep the end of a lift test.
+
+        Raises:
+            NotFound: It was never registered.
+            StateConflict: It has ended already, or was not registered by then. Nothing was written.
+        """
+        ...
+
+    def lift_tests(self) -> tuple[LiftRecord, ...]:
+        """Return all lift tests, the newest first; of several of one time, the one registered last."""
         ...
 
     def rest(self) -> None:

@@ -106,6 +106,7 @@ def test_every_default_is_written_out_in_the_sample() -> None:
     single = {
         "portfolio",
         "goal",
+        "pacing",
         "bandits",
         "guardrails",
         "ads",
@@ -118,6 +119,10 @@ def test_every_default_is_written_out_in_the_sample() -> None:
         "oidc",
         "store",
         "refit",
+        "attribution",
+        "lift",
+        "scorecard",
+        "lifetime",
     }
     defaults = Settings().model_dump(include=single, exclude_none=True)
     assert written == {f"{name}.{key}" for name, table in defaults.items() for key in table}
@@ -142,6 +147,12 @@ def test_each_example_is_valid_by_itself(config: Path, line: str) -> None:
     needed = {
         "[[limits]]": {"scope": 'scope = "all"', "floor": "floor = 1"},
         "[[pins]]": {"scope": 'scope = "all"', "author": 'author = "a"', "reason": 'reason = "r"'},
+        "[[flights]]": {
+            "name": 'name = "a"',
+            "amount": "amount = 1",
+            "first_day": "first_day = 2026-11-20",
+            "last_day": "last_day = 2026-11-30",
+        },
         "[[events]]": {
             "name": 'name = "a"',
             "first_day": "first_day = 2026-11-23",
@@ -370,6 +381,7 @@ def test_mistakes_in_the_environment_name_the_variable(
             "[refit]\ndraws = 9",
             "refit.draws: must be greater than or equal to 10, not 9. Mend: correct it, or remove it",
         ),
+        ("[scorecard]\nhold_back = 0.6", "scorecard.hold_back: must be less than or equal to 0.5, not 0.6"),
         ("[refit]\nchains = 1", "refit.chains: must be greater than or equal to 2"),
         ("[refit]\ntarget_accept = 1", "refit.target_accept: must be less than 1"),
         ("[refit]\nevery_days = 0", "refit.every_days: must be greater than or equal to 1"),

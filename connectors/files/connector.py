@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from connectors.contract import (
     Account,
@@ -28,12 +29,16 @@ from connectors.files.book import Book
 from connectors.files.budgets import Document, Record, held, plain, read_document, render
 from connectors.files.layout import SHARES
 from connectors.files.options import Options, read_options
+from connectors.files.ordering import orders
 from connectors.files.performance import FileReader, pull
 from connectors.files.reading import CHANGES_FILE, SWITCHES_FILE, Source, layout, sources
 from connectors.files.statuses import Held, judge, listed
 from connectors.files.survey import Survey, survey
+from connectors.files.told import ORDER_NAMES, TOUCH_NAMES, file_rows
+from connectors.files.touching import touches
 from connectors.files.writing import SWITCH_HEADER, ChangeLog, locked, replace_text
 from connectors.money import Money
+from connectors.orders import Order
 
 _OPTIONAL = ("value", "impressions", "clicks", *SHARES)
 _Held = list[tuple[BudgetTarget, Record | None]]
@@ -177,6 +182,26 @@ class FilesConnector:
                 replace_text(self._ads_path, document.with_cell(record, "status", change.target.value))
                 self._switches.append_switch(change, request_id, _now())
         return StatusReceipt(change.key, change.target, request_id, _now())
+
+    def touches(self, since: date, until: date) -> Iterator[Any]:
+        """See `TellsTouches.touches`; there are none where `touches` is not set.
+
+        Raises:
+            BadInput: A file, row or cell cannot be read as it stands; the batches before it have been yielded.
+        """
+        if self._options.touches is not None:
+            rows = file_rows(self._folder, self._options.touches, self._options, TOUCH_NAMES, "touch_columns")
+            yield from touches(rows, since, until, self._options.time_zone)
+
+    def orders(self, since: date, until: date) -> Iterator[Order]:
+        """See `TellsOrders.orders`; there are none where `orders` is not set.
+
+        Raises:
+            BadInput: A file, row or cell cannot be read as it stands.
+        """
+        if self._options.orders is not None:
+            rows = file_rows(self._folder, self._options.orders, self._options, ORDER_NAMES, "order_columns")
+            yield from orders(rows, self._options, since, until)
 
     def close(self) -> None:
         """Forget what was read; nothing is held open between calls."""

@@ -86,7 +86,7 @@ def _day(text: str, moment: datetime, time_zone: str) -> Place:
 
 
 def _hour(text: str, moment: datetime, time_zone: str) -> Place:
-    local = _once(text, moment, time_zone) if moment.tzinfo is None else moment.astimezone(zone(time_zone))
+    local = once(text, moment, time_zone) if moment.tzinfo is None else moment.astimezone(zone(time_zone))
     if local.minute or local.second or local.microsecond:
         raise Fault(f"{text!r} is not a full hour in {time_zone}", "export by hour or by day.")
     _present(local.date(), time_zone)
@@ -94,7 +94,7 @@ def _hour(text: str, moment: datetime, time_zone: str) -> Place:
     return Place(local.date().toordinal(), _EPOCH_HOURS + hours)
 
 
-def _once(text: str, moment: datetime, time_zone: str) -> datetime:
+def once(text: str, moment: datetime, time_zone: str) -> datetime:
     """Give a local time its zone, if the zone has that time exactly once (PEP 495)."""
     first = moment.replace(tzinfo=zone(time_zone), fold=0)
     before, after = first.utcoffset(), first.replace(fold=1).utcoffset()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
@@ -17,6 +17,8 @@ from connectors.errors import BadInput
 from connectors.money import Money, exponent, minor_unit_micros
 
 Unit = Literal["major", "minor", "micros"]
+TouchField = Literal["person", "at", "channel", "campaign", "kind"]
+OrderField = Literal["order_id", "customer", "at", "value", "refunded", "currency", "channel", "campaign", "claims"]
 
 ISO: Final = "iso"
 
@@ -171,6 +173,10 @@ class Options(BaseModel):
     restatement_days: Annotated[int, Field(ge=0, le=365)] = 30
     budgets_file: Annotated[str, Field(min_length=1)] = "budgets.csv"
     ads_file: Annotated[str, Field(min_length=1)] = "ad_status.csv"
+    touches: Annotated[str, Field(min_length=1), AfterValidator(_relative)] | None = None
+    orders: Annotated[str, Field(min_length=1), AfterValidator(_relative)] | None = None
+    touch_columns: Mapping[TouchField, str] = Field(default_factory=dict)
+    order_columns: Mapping[OrderField, str] = Field(default_factory=dict)
     budget_minimum: Annotated[Decimal, Field(ge=0, le=10**12)] | None = None
     budget_quantum: Annotated[Decimal, Field(ge=Decimal("0.000001"), le=10**12)] | None = None
 

@@ -75,6 +75,7 @@ def sources(folder: Path, options: Options, now: datetime) -> tuple[Source, ...]
     """
     ours = ((folder / options.budgets_file, CHANGES_FILE), (folder / options.ads_file, SWITCHES_FILE))
     aside = {path for file, log in ours for path in (file, file.parent / log)}
+    aside.update(path for other in (options.touches, options.orders) if other for path in folder.glob(other))
     try:
         paths = [p for p in folder.glob(options.pattern) if p.is_file() and p not in aside and p.name[0] != "."]
         found = [(p.relative_to(folder).as_posix(), p, p.stat()) for p in paths]
@@ -92,6 +93,21 @@ def sources(folder: Path, options: Options, now: datetime) -> tuple[Source, ...]
         ],
         now,
     )
+
+
+def sources_of(folder: Path, pattern: str) -> tuple[Source, ...]:
+    """Return the files of touches or orders that match a pattern, in the order of their names.
+
+    Raises:
+        BadInput: The folder cannot be listed, or no file matches.
+    """
+    try:
+        paths = sorted(path for path in folder.glob(pattern) if path.is_file())
+    except OSError as error:
+        raise BadInput(f"cannot be listed: {error.strerror}", where=str(folder), mend="grant reading it.") from None
+    if not paths:
+        raise BadInput(f"no file matches {pattern!r}", where=str(folder), mend="put it there, or remove the setting.")
+    return tuple(Source(p, p.relative_to(folder).as_posix(), datetime.now(UTC), (0, 0)) for p in paths)
 
 
 def _ordered(files: list[Source], now: datetime) -> tuple[Source, ...]:
@@ -112,11 +128,20 @@ def layout(source: Source, options: Options) -> Layout:
     Raises:
         BadInput: The file is empty or unreadable, or a column is missing.
     """
+    return resolve(header(source, options), options, source.name)
+
+
+def header(source: Source, options: Options) -> Sequence[str]:
+    """Read the names of a file's columns.
+
+    Raises:
+        BadInput: The file is empty or unreadable.
+    """
     with _readable(source, options):
         names = _parquet_names(source) if source.parquet else _csv_names(source, options)
     if not names:
         raise BadInput("the file is empty", where=source.name, mend="export it again, or remove it.")
-    return resolve(names, options, source.name)
+    return names
 
 
 def chunks(source: Source, options: Options, found: Layout, columns: Sequence[str]) -> Iterator[Chunk]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, Engine
@@ -31,8 +33,12 @@ from connectors.files.book import Book
 from connectors.files.layout import SHARES
 from connectors.files.options import ISO
 from connectors.files.options import Options as FileOptions
+from connectors.files.ordering import orders
 from connectors.files.performance import FileReader, pull
 from connectors.files.survey import Survey, survey
+from connectors.files.told import ORDER_NAMES, TOUCH_NAMES
+from connectors.files.touching import touches
+from connectors.orders import Order
 from connectors.warehouse.options import Options, read_options, secrets_of
 from connectors.warehouse.query import Warehouse, columns_of
 
@@ -160,6 +166,30 @@ class WarehouseConnector:
         """Refuse: a warehouse switches no ads."""
         raise Stop(f"{change.key}: a warehouse is read only; switch the ad on the platform itself")
 
+    def touches(self, since: date, until: date) -> Iterator[Any]:
+        """See `TellsTouches.touches`; there are none where `touches_query` is not set.
+
+        Raises:
+            BadInput: The query cannot be run, or a cell cannot be read as it stands.
+            AskMarketer, RetryLater: The database cannot be reached.
+        """
+        if self._options.touches_query is not None:
+            asked = (self._options.touches_query, TOUCH_NAMES, "touch_columns", *self._wider(since, until))
+            with closing(self._asking("touches_query").told(*asked)) as rows:
+                yield from touches(rows, since, until, self._reading.time_zone)
+
+    def orders(self, since: date, until: date) -> Iterator[Order]:
+        """See `TellsOrders.orders`; there are none where `orders_query` is not set.
+
+        Raises:
+            BadInput: The query cannot be run, or a cell cannot be read as it stands.
+            AskMarketer, RetryLater: The database cannot be reached.
+        """
+        if self._options.orders_query is not None:
+            asked = (self._options.orders_query, ORDER_NAMES, "order_columns", *self._wider(since, until))
+            with closing(self._asking("orders_query").told(*asked)) as rows:
+                yield from orders(rows, self._reading, since, until)
+
     def diagnose(self) -> Sequence[Diagnosis]:
         """Say whether the query can be run, and how new its rows are."""
         try:
@@ -173,6 +203,15 @@ class WarehouseConnector:
         """Forget what was read; nothing is held open between calls."""
         self._survey = None
         self._warehouse.engine.dispose()
+
+    def _asking(self, setting: str) -> Warehouse:
+        """The warehouse by the name of another query, for errors."""
+        return replace(self._warehouse, name=f"{self.name}: {setting}")
+
+    @staticmethod
+    def _wider(since: date, until: date) -> tuple[date, date]:
+        """A day more on both sides: the database's days are not those of the zone; what lies beyond is cut off here."""
+        return since - timedelta(days=1), until + timedelta(days=1)
 
     def _surveyed(self) -> Survey:
         """What the last days say of accounts, names and budgets; asked anew on each day."""

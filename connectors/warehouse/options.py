@@ -30,7 +30,9 @@ _SECRET: Final = re.compile(
 _PATH: Final = re.compile(r"(path|file|uri|url)$", re.IGNORECASE)
 """And those that say where a secret is, or who gives it."""
 
-_OF_FILES: Final = frozenset({"folder", "pattern", "delimiter", "decimal", "encoding", "budgets_file", "ads_file"})
+_OF_FILES: Final = frozenset(
+    {"folder", "pattern", "delimiter", "decimal", "encoding", "budgets_file", "ads_file", "touches", "orders"}
+)
 """Settings of the files connector that mean nothing here."""
 
 
@@ -42,6 +44,7 @@ class Options(BaseModel):
             environment or a file.
         table: The table or view, with its schema where it needs one.
         query: A SELECT instead of a table; `:since` and `:until` in it are the first and the last day.
+        touches_query, orders_query: SELECTs of touches and of orders, with the same two days in them; None for none.
         survey_days: Names and budgets are those of the last so many days.
     """
 
@@ -50,12 +53,16 @@ class Options(BaseModel):
     url: str | SecretSource
     table: Annotated[str, Field(min_length=1)] = FIVETRAN
     query: Annotated[str, Field(min_length=1)] | None = None
+    touches_query: Annotated[str, Field(min_length=1)] | None = None
+    orders_query: Annotated[str, Field(min_length=1)] | None = None
     survey_days: Annotated[int, Field(ge=1, le=1000)] = 60
 
     @model_validator(mode="after")
     def _days_in_query(self) -> Self:
-        if self.query is not None and not (":since" in self.query and ":until" in self.query):
-            raise ValueError("query must hold :since and :until, so that only the days needed are read")
+        for name in ("query", "touches_query", "orders_query"):
+            asked = getattr(self, name)
+            if asked is not None and not (":since" in asked and ":until" in asked):
+                raise ValueError(f"{name} must hold :since and :until, so that only the days needed are read")
         return self
 
     def address(self, context: BuildContext) -> URL:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -23,6 +23,7 @@ from connectors.errors import AskMarketer, BadInput, ConnectorError, RetryLater
 from connectors.files.layout import IDS, Layout, resolve
 from connectors.files.options import Options as FileOptions
 from connectors.files.reading import Source
+from connectors.files.told import Rows, found_columns, ids
 
 ROWS_AT_ONCE: Final = 10_000
 
@@ -77,6 +78,34 @@ class Warehouse:
                 count = self._write(connection, found, since, until, path)
             yield Source(path, self.name, now, (count, 0)) if count else None
 
+    def told(
+        self, query: str, fields: Mapping[str, tuple[str, ...]], setting: str, since: date, until: date
+    ) -> Generator[Rows]:
+        """Yield the rows that another query gives for the days, as text.
+
+        Args:
+            query: With `:since` and `:until` in it.
+            fields: Well-known names of columns by field.
+            setting: `touch_columns` or `order_columns`, which may choose columns.
+            since: The first day.
+            until: The last day, included.
+
+        Raises:
+            BadInput: The query cannot be run, a column is missing, or ids are stored as floats.
+            AskMarketer, RetryLater: The database cannot be reached.
+        """
+        days = {"since": since, "until": until}
+        with self._reading() as connection:
+            streaming = connection.execution_options(stream_results=True, yield_per=ROWS_AT_ONCE)
+            with streaming.execute(_with_days(query), days) as answer:
+                names = list(answer.keys())
+                found = found_columns(names, fields, getattr(self.reading, setting), setting, self.name)
+                start = 0
+                for rows in answer.columns(*found.values()).partitions():
+                    columns = self._as_columns(list(found.values()), rows, ids(found), start)
+                    yield Rows(len(rows), dict(zip(found, columns, strict=True)), found, _numbered(self.name, start))
+                    start += len(rows)
+
     def _layout(self, connection: Connection) -> Layout:
         if self.query is None:
             # A WHERE that no row meets: the names of the columns are all that is wanted.
@@ -100,24 +129,30 @@ class Warehouse:
         else:
             asked = self._asked()
         streaming = connection.execution_options(stream_results=True, yield_per=ROWS_AT_ONCE)
-        ids, count = set(found.among(IDS)), 0
+        id_columns, count = frozenset(found.among(IDS)), 0
         schema = pa.schema([(name, pa.string()) for name in columns])
         with streaming.execute(asked, days) as answer, pq.ParquetWriter(path, schema) as writer:
             for rows in answer.columns(*columns).partitions():
-                texts = [
-                    [self._text(name, value, name in ids, count + place) for place, value in enumerate(values)]
-                    for name, values in zip(columns, zip(*rows, strict=True), strict=True)
-                ]
-                writer.write_batch(pa.record_batch([pa.array(one, pa.string()) for one in texts], schema=schema))
+                writer.write_batch(pa.record_batch(self._as_columns(columns, rows, id_columns, count), schema=schema))
                 count += len(rows)
         return count
+
+    def _as_columns(
+        self, names: Sequence[str], rows: Sequence[Any], id_columns: frozenset[str], start: int
+    ) -> list[Any]:
+        """The rows as one Arrow array of text for each column; the first is the row of number `start`."""
+        texts = [
+            [self._text(name, value, name in id_columns, start + place) for place, value in enumerate(values)]
+            for name, values in zip(names, zip(*rows, strict=True), strict=True)
+        ]
+        return [pa.array(one, pa.string()) for one in texts]
 
     def _table(self) -> Any:
         schema, _, name = self.table.rpartition(".")
         return table(name, schema=schema or None)
 
     def _asked(self) -> TextClause:
-        return text(str(self.query)).bindparams(bindparam("since", type_=SqlDate), bindparam("until", type_=SqlDate))
+        return _with_days(str(self.query))
 
     def _text(self, name: str, value: Any, is_id: bool, row: int) -> str:
         if isinstance(value, float) and is_id:
@@ -165,6 +200,14 @@ class Warehouse:
         """The database's own words on one line, without the statement and without a secret."""
         said = getattr(error, "orig", None) or error
         return self.redactor.clean(" ".join(str(said).split()))[:_SHOWN]
+
+
+def _with_days(query: str) -> TextClause:
+    return text(query).bindparams(bindparam("since", type_=SqlDate), bindparam("until", type_=SqlDate))
+
+
+def _numbered(name: str, start: int) -> Callable[[int], str]:
+    return lambda index: f"{name}:{start + index + 1}"
 
 
 def _as_text(value: Any) -> str:

@@ -84,6 +84,7 @@ def house_of(settings: configuration.Settings, named: str, store: Store, clock: 
         valid_for=timedelta(hours=settings.approval.valid_hours),
         code_version=code_version(),
         rotation=configuration.rotation(settings),
+        hold_back=settings.scorecard.hold_back,
         calendar=Calendar(settings.events, settings.holidays),
     )
 

@@ -1,4 +1,4 @@
-"""Cells of tables to take away, which no spreadsheet runs."""
+"""Cells of tables that people open in a spreadsheet."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from optimizer.agent.workers import here
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
 from optimizer.plan.basis import Basis
-from optimizer.plan.recommendation import Record, State, Transition, to_json
+from optimizer.plan.recommendation import Finding, Record, State, Transition, to_json
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import Braked, Call, Clock, IngestReport, Notifier, NotTold, SnapshotQuery, Store
 from optimizer.rotation import Rotation
@@ -72,6 +72,7 @@ class House:
         history_days: How many days of history are read and learnt from.
         valid_for: How long a proposal may be approved and applied.
         rotation: The written limits of switching ads.
+        hold_back: Share of the lines that may move which are left as they are by lot.
         calendar: Days that are known not to be ordinary.
         breakers: Which accounts are not called at present; None where nobody counts failures.
         call: Where plans are worked out.
@@ -93,6 +94,7 @@ class House:
     valid_for: timedelta
     code_version: str
     rotation: Rotation = field(default_factory=Rotation)
+    hold_back: float = 0.0
     calendar: Calendar = field(default_factory=Calendar)
     breakers: Breakers | None = None
     call: Call = here
@@ -386,7 +388,14 @@ def _ads(house: House, name: str, connector: Connector) -> Sequence[AdState]:
 
 
 def _surroundings(house: House, seen: Snapshot) -> Surroundings:
-    return Surroundings(house.rotation, seen.occasions, house.autonomy.mode is approval.Mode.OBSERVE)
+    mode = house.autonomy.mode
+    doubts: tuple[Finding, ...] = ()
+    if mode is approval.Mode.AUTOPILOT:
+        # Loaded here: what learns takes long to load, and nothing else of the cycle needs it.
+        from optimizer.agent.foretelling import doubts_of_intervals  # noqa: PLC0415
+
+        doubts = doubts_of_intervals(house.store, house.calendar, seen, house.history_days)
+    return Surroundings(house.rotation, seen.occasions, mode is approval.Mode.OBSERVE, house.hold_back, doubts)
 
 
 def _with_basis(house: House, step: Transition, around: Surroundings, known_at: datetime) -> Transition:

@@ -33,11 +33,15 @@ class Surroundings:
         rotation: The written limits of switching ads.
         occasions: Known events, past and to come.
         observes: Whether nothing may be proposed at all.
+        hold_back: Share of the lines that may move which are left as they are by lot.
+        noticed: What the agent noticed of its own forecasts.
     """
 
     rotation: Rotation = field(default_factory=Rotation)
     occasions: tuple[Occasion, ...] = ()
     observes: bool = False
+    hold_back: float = 0.0
+    noticed: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,5 +107,8 @@ def decided(
 
     known = replace(seen, occasions=around.occasions)
     rng = np.random.default_rng(seed)
-    decision = decide(known, wanted, guards, now, rng, fixed=fixed, rotation=around.rotation)
-    return replace(decision, findings=(*decision.findings, _OBSERVED)) if around.observes else decision
+    # What a person edits is no lot any more.
+    hold_back = 0.0 if fixed else around.hold_back
+    decision = decide(known, wanted, guards, now, rng, fixed=fixed, rotation=around.rotation, hold_back=hold_back)
+    noticed = (*around.noticed, _OBSERVED) if around.observes else around.noticed
+    return replace(decision, findings=(*decision.findings, *noticed)) if noticed else decision

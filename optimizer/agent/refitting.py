@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ from optimizer.agent import cycle
 from optimizer.agent.cycle import House
 from optimizer.agent.settings import LiftTestTable
 from optimizer.goals import ScopeKind
+from optimizer.measure.lift import Ageing, aged, as_test
 from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import Snapshot
@@ -43,6 +44,7 @@ class Order:
     sampling: Sampling
     tests: tuple[LiftTestTable, ...]
     seed: int
+    ageing: Ageing = field(default_factory=Ageing)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,13 +80,14 @@ def compute(house: House, today: date, order: Order, progress: Progress) -> Fitt
     seen = replace(cycle.snapshot(house, today), priors=None, ad_priors=None)
     if not seen.targets:
         raise AskMarketer("the store knows of no budget yet", mend="read the platforms with `outlay plan` first.")
-    tests, left_out = lifts_of(order.tests, seen)
+    told, left_out = lifts_of(order.tests, seen)
+    tests, too_old = ageing_of((*told, *own_lifts(seen)), today, order.ageing)
     answer = fit(seen, tests, order.sampling, np.random.default_rng(order.seed), progress)
     now = house.clock.now()
     priors = None if answer.priors is None else replace(answer.priors, fitted_at=now)
     record = _record(house, order, seen, (answer, priors), (MODEL, began, now))
     ads = _compute_ads(house, seen, order, progress)
-    return Fitted(record, before, (*left_out, *answer.notes), answer.idata, priors, ads)
+    return Fitted(record, before, (*left_out, *too_old, *answer.notes), answer.idata, priors, ads)
 
 
 def _compute_ads(house: House, seen: Snapshot, order: Order, progress: Progress) -> Fitted[AdPriors] | None:
@@ -117,6 +120,28 @@ def lifts_of(tests: Sequence[LiftTestTable], seen: Snapshot) -> tuple[tuple[Lift
         else:
             taken.append(_lift(test, *places[0]))
     return tuple(taken), tuple(left_out)
+
+
+def own_lifts(seen: Snapshot) -> tuple[LiftTest, ...]:
+    """Return what lift tests that were run and read here say, as the model takes them."""
+    return tuple(
+        as_test(record.plan, record.end.reading)
+        for record in seen.lift_tests
+        if record.end is not None and record.end.reading is not None
+    )
+
+
+def ageing_of(tests: Sequence[LiftTest], today: date, ageing: Ageing) -> tuple[tuple[LiftTest, ...], tuple[str, ...]]:
+    """Return the tests as they count today, and a sentence for each that has expired."""
+    counted, expired = [], []
+    for test in tests:
+        now = aged(test, today, ageing)
+        if now is None:
+            name = f"The lift test of {test.campaign or test.channel!r} from {test.first_day}"
+            expired.append(f"{name} is left out: it ended more than {ageing.expire_days} days ago.")
+        else:
+            counted.append(now)
+    return tuple(counted), tuple(expired)
 
 
 @contextmanager

@@ -29,14 +29,19 @@ from pydantic_settings import (
 from bandits.policy import Rule
 from connectors.money import Money
 from optimizer.agent import secrecy
+from optimizer.agent.settings_attribution import AttributionTable
 from optimizer.agent.settings_calendar import EventTable, HolidaysTable
 from optimizer.agent.settings_daemon import AutonomyTable, DaemonTable, NotifyTable, WebhookTable, WindowsTable
 from optimizer.agent.settings_errors import SettingsError, environment_problems, from_validation
+from optimizer.agent.settings_flights import FlightTable, PacingTable, flights
 from optimizer.agent.settings_kpis import KpiTable
+from optimizer.agent.settings_lifetime import LifetimeTable
+from optimizer.agent.settings_lift import LiftTable
 from optimizer.agent.settings_oidc import OidcTable
 from optimizer.agent.settings_payments import PaymentTable
 from optimizer.agent.settings_refit import LiftTestTable, RefitTable, read_lift_tests, repeated
 from optimizer.agent.settings_reports import ReportTable
+from optimizer.agent.settings_scorecard import ScorecardTable
 from optimizer.agent.settings_types import (
     Amount,
     Confidence,
@@ -54,6 +59,7 @@ from optimizer.agent.settings_types import (
 from optimizer.agent.settings_web import WebTable
 from optimizer.goals import Counting, Explore, Goals, GoalsError, Limit, Pin, Sharing, Valuing
 from optimizer.guardrails import Guardrails
+from optimizer.plan.appraisal import Subject
 from optimizer.plan.recommendation import Objective
 from optimizer.rotation import Rotation
 
@@ -62,6 +68,7 @@ __all__ = [
     "ConnectorTable",
     "EventTable",
     "HolidaysTable",
+    "LiftTable",
     "LiftTestTable",
     "RefitTable",
     "Settings",
@@ -97,6 +104,11 @@ class GoalTable(Table):
     )
     total_per_day: PositiveAmount | None = Field(
         None, description="What all budgets together may spend a day; unset keeps the sum of the current budgets."
+    )
+    total_per_month: PositiveAmount | None = Field(
+        None,
+        description="What all budgets together may spend, and should, each calendar month, spread over its days; in "
+        "place of `total_per_day`.",
     )
     value_per_conversion: PositiveAmount | None = Field(
         None, description="What a conversion is worth where the platform reports no value."
@@ -365,6 +377,7 @@ class Settings(_Layered):
     portfolio: PortfolioTable = PortfolioTable()
     goal: GoalTable = GoalTable()
     bandits: BanditsTable = BanditsTable()
+    pacing: PacingTable = PacingTable()
     guardrails: GuardrailsTable = GuardrailsTable()
     ads: AdsTable = AdsTable()
     approval: ApprovalTable = ApprovalTable()
@@ -376,6 +389,10 @@ class Settings(_Layered):
     oidc: OidcTable = OidcTable()
     store: StoreTable = StoreTable()
     refit: RefitTable = RefitTable()
+    attribution: AttributionTable = AttributionTable()
+    lift: LiftTable = LiftTable()
+    scorecard: ScorecardTable = ScorecardTable()
+    lifetime: LifetimeTable = LifetimeTable()
     webhooks: tuple[WebhookTable, ...] = ()
     lift_tests: tuple[LiftTestTable, ...] = ()
     limits: tuple[LimitTable, ...] = ()
@@ -383,9 +400,19 @@ class Settings(_Layered):
     payments: tuple[PaymentTable, ...] = ()
     kpis: tuple[KpiTable, ...] = ()
     reports: tuple[ReportTable, ...] = ()
+    flights: tuple[FlightTable, ...] = ()
     events: tuple[EventTable, ...] = ()
     holidays: tuple[HolidaysTable, ...] = ()
     connectors: Mapping[ConnectorName, ConnectorTable] = Field(default_factory=dict)
+
+    @property
+    def appraised(self) -> tuple[Subject, ...]:
+        """What is to be appraised, in the order of `Subject`."""
+        asks = {
+            Subject.CREDIT: self.attribution.chosen is not None,
+            Subject.CUSTOMER: self.goal.value is Valuing.LIFETIME,
+        }
+        return tuple(subject for subject in Subject if asks[subject])
 
     @model_validator(mode="after")
     def _one_limit_per_scope(self) -> Self:
@@ -527,6 +554,8 @@ def goals(settings: Settings, source: str = "config.toml") -> Goals:
 
 def _goals(settings: Settings) -> Goals:
     goal, currency = settings.goal, settings.portfolio.currency
+    if goal.counts is Counting.CREDITED and settings.attribution.chosen is None:
+        raise GoalsError('counts = "credited" asks for a model. Mend: name one as model of [attribution]')
 
     def money(amount: Decimal | None) -> Money | None:
         return None if amount is None else Money.of(amount, currency)
@@ -564,6 +593,8 @@ def _goals(settings: Settings) -> Goals:
         value=goal.value,
         sharing=Sharing(**settings.bandits.model_dump()),
         payments=tuple(table.payment for table in settings.payments),
+        flights=(flown := flights(goal.total_per_month, settings.flights, settings.pacing, currency)),
+        largest_cut=settings.pacing.largest_cut if flown else None,
     )
 
 

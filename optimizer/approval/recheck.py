@@ -22,6 +22,7 @@ from optimizer.approval.intents import latest
 from optimizer.approval.refusal import Code, Refusal
 from optimizer.goals import Box, Goals, GoalsError
 from optimizer.guardrails import Guardrails
+from optimizer.plan import under_test
 from optimizer.plan.recommendation import BudgetIntent, Envelope, Intent, IntentState, Record
 from optimizer.plan.snapshot import FloatArray, Snapshot
 
@@ -58,6 +59,10 @@ def recheck(
     current = tuple(intent for intent in latest(intents).values() if isinstance(intent, BudgetIntent))
     ahead = [intent for intent in current if intent.state is IntentState.PLANNED]
     start = _start(seen, live, current)
+    changed = _changed_flights(record, wanted, start)
+    if changed is not None:
+        return changed
+    wanted = goals.of_day(wanted, record.recommendation.decision.flights, start.targets)
     known = _levels(start)
     end = known | {i.key: i.target.micros for i in current if i.state is not IntentState.DRIFT}
     gone = sorted(intent.key for intent in ahead if intent.key not in known)
@@ -72,6 +77,23 @@ def recheck(
     limits = envelopes.effective(sums, _levels(start), wanted.currency)
     late = None if record.recommendation.parent_id else _too_soon(record, current, seen, guards, now)
     return late or _outside(ahead, start, room) or _broken(limits, _levels(start), end) or limits
+
+
+def _changed_flights(record: Record, wanted: Goals, start: Snapshot) -> Refusal | None:
+    """Whether the amounts of the day rest on flights that are not those of now; a rollback restores what stood."""
+    decision = record.recommendation.decision
+    if record.recommendation.parent_id is not None:
+        return None
+    now = {
+        (flight.name, str(flight.scope), flight.amount, span)
+        for flight in wanted.flights
+        if (span := flight.span(decision.as_of)) is not None and goals.indices(flight.scope, start.targets)
+    }
+    then = {(day.name, day.scope, day.amount, (day.first_day, day.last_day)) for day in decision.flights}
+    if then == now:
+        return None
+    words = "The flights of config.toml were changed since: what the plan gives the day rests on others."
+    return Refusal(Code.NOT_WRITABLE, words, _AGAIN)
 
 
 def _too_soon(
@@ -141,7 +163,9 @@ def _sums(
     approved = _levels(start) | {intent.key: intent.base.micros for intent in current if intent.key in members}
     present = sum(approved.values())
     asked = max(present, sum(end[key] for key in members)) if restores else present
-    found = goals.envelopes(wanted, start.targets, wanted.total or Money(asked, wanted.currency))
+    # A lift test may take back what it gave up, though no total is set: it is not more than before the test.
+    tested = under_test.ceiling(start, None).micros
+    found = goals.envelopes(wanted, start.targets, wanted.total or Money(max(asked, tested), wanted.currency))
     return tuple(replace(envelope, floor=None) for envelope in found) if restores else found
 
 

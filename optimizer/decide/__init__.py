@@ -2,6 +2,19 @@
 
 from optimizer.decide.decision import NOTHING_FIXED, Choice, choose, decide, tell
 from optimizer.decide.horizon import horizon
+from optimizer.decide.paced import paces
 from optimizer.decide.pictures import Curve, Picture, Seen, pictures
 
-__all__ = ["NOTHING_FIXED", "Choice", "Curve", "Picture", "Seen", "choose", "decide", "horizon", "pictures", "tell"]
+__all__ = [
+    "NOTHING_FIXED",
+    "Choice",
+    "Curve",
+    "Picture",
+    "Seen",
+    "choose",
+    "decide",
+    "horizon",
+    "paces",
+    "pictures",
+    "tell",
+]

@@ -15,8 +15,10 @@ from optimizer.explain import thing
 from optimizer.forecast import Forecast
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails, Hold
+from optimizer.pacing import Pace
+from optimizer.plan import under_test
 from optimizer.plan.problem import Row
-from optimizer.plan.recommendation import Evidence
+from optimizer.plan.recommendation import Evidence, Lot
 from optimizer.plan.snapshot import FloatArray, Snapshot
 from optimizer.rotation import Rotation
 
@@ -35,6 +37,9 @@ class Case:
         rows: The goals' coupling constraints.
         proof, held: By target: what stands behind a move, and why it must not move.
         rotation: The written limits of switching ads.
+        lots: On which targets, by index, a lot was cast.
+        paces: The flights that run today; `goals` are those of the day, with what they give as total and limits.
+        digest: Of the goals as written.
     """
 
     snapshot: Snapshot
@@ -48,11 +53,19 @@ class Case:
     proof: tuple[Evidence, ...]
     held: tuple[Hold | None, ...]
     rotation: Rotation = field(default_factory=Rotation)
+    lots: Mapping[int, Lot] = field(default_factory=dict)
+    paces: tuple[Pace, ...] = ()
+    digest: str = ""
 
     @property
     def stay(self) -> tuple[Money, ...]:
         """The budgets as they are."""
         return tuple(target.budget.amount for target in self.snapshot.targets)
+
+    def still(self, proposed: tuple[Money, ...]) -> tuple[Money, ...]:
+        """The budgets as they are, but for those that a lift test asks for, which are as proposed."""
+        tests = under_test.asked(self.snapshot)
+        return tuple(new if k in tests else old for k, (old, new) in enumerate(zip(self.stay, proposed, strict=True)))
 
     @property
     def counted(self) -> str:

@@ -11,10 +11,13 @@ from typing import Final
 import numpy as np
 
 from connectors.contract import BudgetKey
-from connectors.money import Money, total
+from connectors.money import Money
 from optimizer import checks, goals, guardrails
 from optimizer.decide.calendar import known_days
 from optimizer.decide.case import Case, units
+from optimizer.decide.holding import holding_back
+from optimizer.decide.lifting import overclaimed, under_way
+from optimizer.decide.paced import asks_for_more, findings, paced
 from optimizer.decide.promises import probability, uncertain_rows
 from optimizer.decide.report import report
 from optimizer.decide.search import Plan, search
@@ -23,6 +26,7 @@ from optimizer.decide.trying import daily_worth, told
 from optimizer.forecast import Forecast
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails, Hold
+from optimizer.plan import under_test
 from optimizer.plan.recommendation import Decision, Finding, Severity
 from optimizer.plan.snapshot import FloatArray, Snapshot
 from optimizer.response import learn
@@ -60,6 +64,7 @@ def decide(
     rng: np.random.Generator,
     fixed: Mapping[BudgetKey, Money] = NOTHING_FIXED,
     rotation: Rotation = _DEFAULT_ROTATION,
+    hold_back: float = 0.0,
 ) -> Decision:
     """Decide on the budgets of `snapshot.today`.
 
@@ -71,11 +76,12 @@ def decide(
         rng: Used for posterior draws; the same state gives the same decision.
         fixed: Lines that a person set; the rest is solved around them.
         rotation: The written limits of switching ads.
+        hold_back: Share of the lines that may move which are left as they are by lot, to measure what moves bring.
 
     Raises:
         GoalsError: A fixed amount breaks a limit of its line, or names no budget.
     """
-    return tell(choose(snapshot, wanted, guards, now, rng, fixed, rotation), rng)
+    return tell(choose(snapshot, wanted, guards, now, rng, fixed, rotation, hold_back), rng)
 
 
 def tell(choice: Choice, rng: np.random.Generator) -> Decision:
@@ -91,6 +97,7 @@ def choose(
     rng: np.random.Generator,
     fixed: Mapping[BudgetKey, Money] = NOTHING_FIXED,
     rotation: Rotation = _DEFAULT_ROTATION,
+    hold_back: float = 0.0,
 ) -> Choice:
     """Choose the budgets, the first half of `decide` (which see); the report takes about a fifth of the time."""
     planned, left_out = guardrails.daily(snapshot)
@@ -103,7 +110,10 @@ def choose(
         *_without_value(case),
         *_overridden(case),
         *known_days(case),
+        *findings(case.paces),
         *calibration(case),
+        *overclaimed(case),
+        *under_way(case),
         *left_out,
     )
     if any(finding.severity is Severity.BLOCK and finding.subject == "portfolio" for finding in noticed):
@@ -112,10 +122,13 @@ def choose(
     if isinstance(plan, Finding):
         return Choice(case, None, case.stay, (*noticed, plan))
     proposed = goals.to_quantum(plan.budget, planned.targets, plan.box, case.rows)
-    doubt = _too_little(case, plan, proposed, rng)
+    still = case.still(proposed)
+    doubt = _too_little(case, plan, (still, proposed), rng)
     if doubt:
-        staying = told(case, plan.trials, case.snapshot.current)
-        return Choice(case, plan, case.stay, (*noticed, *plan.findings, *doubt, *staying))
+        staying = told(case, plan.trials, units(still))
+        return Choice(case, plan, still, (*noticed, *plan.findings, *doubt, *staying))
+    if hold_back > 0.0 and not _broken(case, plan, units(still), units(proposed), rng):
+        case, plan, proposed = holding_back(case, plan, proposed, hold_back, rng)
     return Choice(case, plan, proposed, (*noticed, *plan.findings, *told(case, plan.trials, units(proposed))))
 
 
@@ -164,20 +177,23 @@ def _case(
 ) -> Case:
     belief = learn(snapshot)
     proof = guardrails.evidence(belief.evidence_days, belief.conversions_28, belief.spend_28, guards)
-    ceiling = wanted.total or total([t.budget.amount for t in snapshot.targets], wanted.currency)
+    held = _held(snapshot, guardrails.holds(snapshot, proof, guards, now), failed)
+    flights = paced(snapshot, wanted, belief, held, fixed, (guards, now))
+    daily = goals.of_day(wanted, [pace.day for pace in flights], snapshot.targets)
+    ceiling = under_test.ceiling(snapshot, daily.total)
     return Case(
         snapshot=snapshot,
-        goals=wanted,
+        goals=daily,
         guards=guards,
         now=now,
         fixed=fixed,
         ceiling=ceiling,
-        rows=goals.rows(wanted, snapshot.targets, ceiling),
-        forecast=Forecast(
-            belief, wanted, snapshot.current, owed=goals.owed(wanted, snapshot.targets, belief.worth.mean)
-        ),
+        rows=goals.rows(daily, snapshot.targets, ceiling),
+        forecast=Forecast(belief, daily, snapshot.current, owed=goals.owed(daily, snapshot.targets, belief.worth.mean)),
         proof=proof,
-        held=_held(snapshot, guardrails.holds(snapshot, proof, guards, now), failed),
+        held=held,
+        paces=flights,
+        digest=wanted.digest(),
     )
 
 
@@ -194,10 +210,9 @@ def _held(snapshot: Snapshot, guarded: tuple[Hold | None, ...], failed: tuple[Fi
     return tuple(found)
 
 
-def _broken(case: Case, plan: Plan, proposed: FloatArray, rng: np.random.Generator) -> bool:
-    """Whether the present budgets break a limit that the plan mends, so that this counts more than the gain."""
-    current = case.snapshot.current
-    if plan.outside:
+def _broken(case: Case, plan: Plan, current: FloatArray, proposed: FloatArray, rng: np.random.Generator) -> bool:
+    """Whether budgets that stay break a limit that the plan mends, or leave a flight short: that goes before gain."""
+    if plan.outside or asks_for_more(case.paces, current, case.guards.smallest_step):
         return True
     if any(float(row.spend @ current) > row.bound + 1e-6 for row in case.rows if row.outcome is None):
         return True
@@ -208,18 +223,27 @@ def _broken(case: Case, plan: Plan, proposed: FloatArray, rng: np.random.Generat
     return now < case.goals.confidence and then > now + _MATERIAL
 
 
-def _too_little(case: Case, plan: Plan, proposed: tuple[Money, ...], rng: np.random.Generator) -> tuple[Finding, ...]:
+def _too_little(
+    case: Case, plan: Plan, choices: tuple[tuple[Money, ...], tuple[Money, ...]], rng: np.random.Generator
+) -> tuple[Finding, ...]:
     """Whether the gain is too small or too unlikely to disturb what runs.
 
     A person's edit stands without it, and so does the way back to limits that the present budgets break. What trials
     are worth a day counts with the gain: they are not made for what they bring today.
+
+    Args:
+        case: What is decided on.
+        plan: What was searched.
+        choices: The budgets if nothing is shifted, and as they are proposed.
+        rng: For posterior draws.
     """
-    if proposed == case.stay:
-        return _nothing_to_shift(case, plan)
+    still, proposed = choices
+    if proposed == still:
+        return _nothing_to_shift(case, plan) if still == case.stay else ()
     nothing_asked = case.guards.min_gain_share == case.guards.min_gain_probability == 0
-    if nothing_asked or case.fixed or _broken(case, plan, units(proposed), rng):
+    if nothing_asked or case.fixed or _broken(case, plan, units(still), units(proposed), rng):
         return ()
-    pair = np.stack([case.snapshot.current, units(proposed)], axis=1)
+    pair = np.stack([units(still), units(proposed)], axis=1)
     draws = case.forecast.draws(pair, case.draw_count, rng)
     gain = (draws[..., 1] - draws[..., 0]).sum(axis=1) + daily_worth(plan.trials)
     needed = case.guards.min_gain_share * abs(float(case.forecast.moments(pair)[0][:, 0].sum()))

@@ -68,9 +68,10 @@ def report(
         certificate=None if plan is None else Certificate(plan.aim.value, plan.aim.upper_bound, plan.aim.gap),
         model_version=MODEL_VERSION,
         guardrail_version=GUARDRAIL_VERSION,
-        goals_digest=wanted.digest(),
+        goals_digest=case.digest,
         input_digest=snapshot.digest(),
         explored=None if plan is None or proposed == case.stay else plan.explored,
+        flights=tuple(pace.day for pace in case.paces),
     )
     switched = () if made.blocked else _ads(case, made.arms, units(proposed))
     return replace(made, explanation=explanation(case, plan, proposed, gain, change, rng), ads=switched)
@@ -120,6 +121,7 @@ def _lines(
                 hold=case.held[k],
                 thing=counted,
                 turn=turned[k],
+                lot=case.lots.get(k),
             )
         )
         for k, target in enumerate(case.snapshot.targets)

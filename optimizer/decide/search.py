@@ -17,6 +17,7 @@ from optimizer.decide.market import Market, Space, market, space, tabulated
 from optimizer.decide.promises import asked_share, credited, judged, probability, uncertain_rows
 from optimizer.goals import Because, Box, GoalsError
 from optimizer.guardrails import BoolArray
+from optimizer.plan import under_test
 from optimizer.plan.problem import Allocation, Collision, Outcome, Row
 from optimizer.plan.recommendation import Finding, Severity
 from optimizer.plan.snapshot import FloatArray
@@ -105,10 +106,10 @@ def _ground(case: Case) -> _Ground:
     step = guardrails.room(case.snapshot, case.goals, case.guards, case.now)
     _check_fixed(case, step)
     own = goals.wide_box(case.goals, case.snapshot.targets, case.snapshot.current, case.snapshot.today)
-    wide = _closed(case, own)
+    wide = _closed(case, own, step)
     sober = _expected_alone(case, wide, case.rows) if trying.may_try(case) else None
     trials = () if sober is None or sober.collision is not None else trying.worth_trying(case, wide, sober)
-    return _Ground(own, wide, _closed(case, step), sober, trials)
+    return _Ground(own, wide, _closed(case, step, step), sober, trials)
 
 
 def _search(case: Case, ground: _Ground, rng: np.random.Generator) -> Plan | Finding:
@@ -379,9 +380,10 @@ def _unsure(case: Case, rows: list[Row]) -> Finding:
                    "Lower the confidence or the limit, lower the total by hand, or wait for evidence.")  # fmt: skip
 
 
-def _closed(case: Case, box: Box) -> Box:
-    """The box with every budget that a person fixed, or that a guard holds, closed around its amount."""
-    at: dict[int, tuple[float, Because]] = {}
+def _closed(case: Case, box: Box, step: Box) -> Box:
+    """The box with every budget that a person fixed, a guard holds or a lift test asks for closed around its amount."""
+    tested = under_test.asked(case.snapshot)
+    at = {k: (float(step.lower[k]), step.lower_because[k][0]) for k in tested}
     current = case.snapshot.current
     for k, target in enumerate(case.snapshot.targets):
         hold, amount = case.held[k], case.fixed.get(target.key)

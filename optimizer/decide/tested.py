@@ -14,9 +14,9 @@ from optimizer.plan.recommendation import Finding, Severity
 from optimizer.response.counts import Counts
 
 _REACH: Final = 1.2816  # standard deviations of an 80% interval
-_TEST: Final = "Test a channel, write it as a [[lift_tests]] table, and run `outlay refit`."
-_CREDIT: Final = "Run `outlay attribution` with a connector that reads touches and orders."
-_CUSTOMERS: Final = "Run `outlay lifetime` with a connector that reads orders."
+_TEST: Final = "Test a channel (`outlay lift`, or a [[lift_tests]] table), and run `outlay refit`."
+_CREDIT: Final = "Name a model in [attribution], and run `outlay appraise` where touches and orders are read."
+_CUSTOMERS: Final = "Run `outlay appraise` with a connector that reads orders."
 _NO_LIFT: Final = Finding(
     "no-lift", Severity.WARNING, "portfolio",
     "Incremental conversions are asked for, but no lift test stands: what platforms attribute stands in.", _TEST,

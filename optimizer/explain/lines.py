@@ -13,7 +13,7 @@ from connectors.money import Money
 from optimizer.explain.figures import figure, legible
 from optimizer.guardrails import Hold
 from optimizer.plan.problem import Row
-from optimizer.plan.recommendation import Binding, Effect, Evidence, Line, Objective, Turn
+from optimizer.plan.recommendation import Binding, Effect, Evidence, Line, Lot, Objective, Turn
 from optimizer.plan.snapshot import FloatArray, Target
 
 _NOTHING: Final = 1e-9
@@ -89,6 +89,7 @@ class LineFacts:
         hold: Why it must not move, or None.
         thing: What the objective counts, such as `conversions`.
         turn: What it would take for its move not to pay, or None.
+        lot: The lot that was cast on it, or None.
     """
 
     target: Target
@@ -103,6 +104,7 @@ class LineFacts:
     hold: Hold | None
     thing: str
     turn: Turn | None = None
+    lot: Lot | None = None
 
 
 def thing(objective: Objective, currency: str) -> str:
@@ -161,6 +163,7 @@ def line(facts: LineFacts) -> Line:
         evidence=facts.evidence,
         reason=_reason(facts),
         turn=facts.turn,
+        lot=facts.lot,
     )
 
 

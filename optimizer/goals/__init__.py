@@ -1,6 +1,7 @@
 """What the marketer wants, and its translation into room for each budget and constraints over all of them."""
 
 from optimizer.goals.constraints import envelopes, rows, unmatched
+from optimizer.goals.flown import of_day
 from optimizer.goals.payments import owed
 from optimizer.goals.room import Because, Box, box, wide_box
 from optimizer.goals.rounding import to_quantum
@@ -8,6 +9,7 @@ from optimizer.goals.wishes import (
     PER_ACTION,
     Counting,
     Explore,
+    Flight,
     Goals,
     GoalsError,
     Limit,
@@ -18,6 +20,7 @@ from optimizer.goals.wishes import (
     ScopeKind,
     Sharing,
     Valuing,
+    indices,
 )
 from optimizer.plan.problem import TOTAL
 
@@ -28,6 +31,7 @@ __all__ = [
     "Box",
     "Counting",
     "Explore",
+    "Flight",
     "Goals",
     "GoalsError",
     "Limit",
@@ -40,6 +44,8 @@ __all__ = [
     "Valuing",
     "box",
     "envelopes",
+    "indices",
+    "of_day",
     "owed",
     "rows",
     "to_quantum",

@@ -57,18 +57,19 @@ def envelopes(goals: Goals, targets: tuple[Target, ...], total: Money) -> tuple[
 
 
 def unmatched(goals: Goals, targets: tuple[Target, ...], ads: tuple[AdState, ...] = ()) -> tuple[Finding, ...]:
-    """Tell which limits and pins cover no budget or ad: a slip of the pen must not pass for protection.
+    """Tell which limits, pins and flights cover no budget or ad: a slip of the pen must not pass for protection.
 
     And which budgets were to be paused at need but cannot be, since their platform takes no zero.
     """
     scopes: list[tuple[str, Scope]] = [("limit", limit.scope) for limit in goals.limits]
     scopes += [("pin", pin.scope) for pin in goals.pins]
+    scopes += [("flight", flight.scope) for flight in goals.flights]
     return tuple(
         Finding(
             "no-such-scope",
             Severity.WARNING,
             "portfolio",
-            f"The {kind} on {scope} covers no {_what(scope)} and so protects nothing.",
+            f"The {kind} on {scope} covers no {_what(scope)} and so {_vain(kind)}.",
             "Correct its name in config.toml, or remove it.",
         )
         for kind, scope in scopes
@@ -126,6 +127,10 @@ def _share(total: Money, share: float) -> Money:
 
 def _words(scope: Scope) -> str:
     return "all budgets" if scope.kind is ScopeKind.ALL else f"{scope.kind.value} {scope.name}"
+
+
+def _vain(kind: str) -> str:
+    return "spends nothing" if kind == "flight" else "protects nothing"
 
 
 def _what(scope: Scope) -> str:

@@ -94,7 +94,7 @@ def box(goals: Goals, targets: tuple[Target, ...], current: FloatArray, today: d
     limits = wide_box(goals, targets, current, today)
     why = Because("step", f"the largest step is {step:.0%}")
     pinned = np.array([_pin(goals, target, today) is not None for target in targets], dtype=np.bool_)
-    least = np.where(pinned, limits.lower, current * max(1 - step, 0.0))
+    least = np.where(pinned, limits.lower, current * goals.least(step))
     most = np.where(pinned, limits.upper, current * (1 + step))
     return limits.within(least, most, why)
 

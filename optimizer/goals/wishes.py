@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import calendar
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from itertools import combinations
+from typing import Annotated
+
+from pydantic import Field
 
 from bandits.policy import Rule
 from connectors.contract import AdKey
 from connectors.money import Money, exponent
 from optimizer.plan.recommendation import Objective, content_hash
 from optimizer.plan.snapshot import Target
+
+
+def _nothing(value: object) -> bool:
+    return value == ()
+
+
+def _untold(value: object) -> bool:
+    return value is None
 
 
 class GoalsError(ValueError):
@@ -235,6 +249,88 @@ class Payment:
 
 
 @dataclass(frozen=True, slots=True)
+class Flight:
+    """An amount for a span of days: a calendar month, again and again, or from a first to a last day.
+
+    Attributes:
+        name: For people, and for what is recorded; one flight has it.
+        scope: Whose budgets spend it.
+        amount: What they may spend from the first to the last day, and should.
+        first_day, last_day: The span, inclusive, in the portfolio's zone; both None for each calendar month.
+        most_per_day: Largest sum of the budgets on one day; None for no limit of its own.
+        daily_slack: Largest multiple of a day's budget that a platform may spend on that day (Google Ads: 2).
+        month_end_slack: The same on the last day of a calendar month (Google Ads: 1, for after a change no more is
+            spent than the budget times the days that are left of the month).
+
+    Raises:
+        GoalsError: A value makes no sense; the message names it.
+    """
+
+    name: str
+    scope: Scope
+    amount: Money
+    first_day: date | None = None
+    last_day: date | None = None
+    most_per_day: Money | None = None
+    daily_slack: float = 2.0
+    month_end_slack: float = 2.0
+
+    def __post_init__(self) -> None:
+        name = f"flight {self.name!r}"
+        if not self.name:
+            raise GoalsError("a flight needs a name. Mend: write one")
+        if self.scope.kind is ScopeKind.AD:
+            raise GoalsError(f"{name}: an ad has no budget to pace. Mend: name its budget")
+        if (self.first_day is None) != (self.last_day is None):
+            raise GoalsError(f"{name} has one end only. Mend: write first_day and last_day, or neither for each month")
+        if self.first_day is not None and self.last_day is not None and self.last_day < self.first_day:
+            raise GoalsError(f"{name} ends on {self.last_day}, before it begins on {self.first_day}. Mend: swap them")
+        for key, amount in {"amount": self.amount, "most_per_day": self.most_per_day}.items():
+            if amount is not None and amount.micros <= 0:
+                raise GoalsError(f"{name}: {key} must be above zero, not {amount}. Mend: correct it in config.toml")
+        for key, slack in {"daily_slack": self.daily_slack, "month_end_slack": self.month_end_slack}.items():
+            if not 1.0 <= slack <= _MOST_SLACK:
+                raise GoalsError(f"{name}: {key} lies between 1 and {_MOST_SLACK:g}, not {slack!r}. Mend: correct it")
+
+    def span(self, day: date) -> tuple[date, date] | None:
+        """The first and last day of the span that a day lies in; None if it lies in none."""
+        if self.first_day is not None and self.last_day is not None:
+            return (self.first_day, self.last_day) if self.first_day <= day <= self.last_day else None
+        return day.replace(day=1), month_end(day)
+
+    def slack(self, day: date) -> float:
+        """The largest multiple of its budget that may be spent on a day."""
+        return self.month_end_slack if day == month_end(day) else self.daily_slack
+
+    def meets(self, other: Flight) -> bool:
+        """Whether two flights would both set what one scope may spend on some day."""
+        ends = (self.first_day, self.last_day, other.first_day, other.last_day)
+        apart = None not in ends and (self.last_day < other.first_day or other.last_day < self.first_day)  # type: ignore[operator]  # none is None
+        return self.scope == other.scope and not apart
+
+
+_MOST_SLACK = 10.0
+
+
+def month_end(day: date) -> date:
+    """The last day of a day's calendar month."""
+    return day.replace(day=calendar.monthrange(day.year, day.month)[1])
+
+
+def _check_flights(flights: Sequence[Flight], total: Money | None) -> None:
+    for one, other in combinations(flights, 2):
+        if one.name == other.name:
+            raise GoalsError(f"two flights are called {one.name!r}. Mend: rename one of them")
+        if one.meets(other):
+            words = f"flights {one.name!r} and {other.name!r} both set what {one.scope} may spend on some day"
+            raise GoalsError(f"{words}. Mend: let one end before the other begins, or put their amounts together")
+    whole = next((flight for flight in flights if flight.scope.kind is ScopeKind.ALL), None)
+    if whole is not None and total is not None:
+        words = f"total_per_day and flight {whole.name!r} both set what all budgets may spend a day"
+        raise GoalsError(f"{words}. Mend: leave total_per_day out, and set the flight's most_per_day if wanted")
+
+
+@dataclass(frozen=True, slots=True)
 class Sharing:
     """How a budget is shared out between its ads (docs/bandits.md).
 
@@ -284,6 +380,9 @@ class Goals:
         value: What a conversion is worth, in the objective and in ROAS floors.
         sharing: How each budget is shared out between its ads.
         payments: What is paid for; what no payment covers costs what is spent on it.
+        flights: Amounts for a month or another span of days, which `optimizer.pacing` spreads over its days.
+        largest_cut: Largest relative cut of one budget in one recommendation on a day on which a flight's amount asks
+            for more than `largest_step` allows, 0 to 1; None for no more than that.
     """
 
     currency: str
@@ -305,7 +404,13 @@ class Goals:
     counts: Counting = Counting.ATTRIBUTED
     value: Valuing = Valuing.ORDER
     sharing: Sharing = field(default_factory=Sharing)
-    payments: tuple[Payment, ...] = ()
+    payments: Annotated[tuple[Payment, ...], Field(exclude_if=_nothing)] = ()
+    flights: Annotated[tuple[Flight, ...], Field(exclude_if=_nothing)] = ()
+    largest_cut: Annotated[float | None, Field(exclude_if=_untold)] = None
+
+    def least(self, step: float) -> float:
+        """The part of a budget that must stay where a step bounds cuts, or `largest_cut` where that is more."""
+        return max(1.0 - max(step, self.largest_cut or 0.0), 0.0)
 
     @property
     def counts_value(self) -> bool:
@@ -334,10 +439,14 @@ class Goals:
             ("risk_aversion", self.risk_aversion, 1.0),
             ("switching_cost", self.switching_cost, math.inf),
             ("explore_limit", self.explore_limit, 1.0),
+            ("largest_cut", self.largest_cut or 0.0, 1.0),
         ):
             if not (0.0 <= value <= most and math.isfinite(value)):
                 raise GoalsError(f"{share} must be 0 or more, not {value!r}. Mend: correct it in config.toml")
+        _check_flights(self.flights, self.total)
         bounds = [bound for limit in self.limits for bound in limit.amounts]
+        bounds += [flight.amount for flight in self.flights]
+        bounds += [flight.most_per_day for flight in self.flights if flight.most_per_day is not None]
         for amount in (*amounts.values(), *bounds):
             if amount is not None and amount.currency != self.currency:
                 raise GoalsError(

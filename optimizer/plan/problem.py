@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.plan.outcome import Outcome as Outcome  # noqa: PLC0414 - rows count it, and so name it
 from optimizer.plan.snapshot import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
@@ -27,13 +28,6 @@ TOTAL: Final = "total"
 def finite(table: FloatArray) -> bool:
     """Whether every number of a table is finite; makes no copy, which a table of a gigabyte does not bear."""
     return not table.size or bool(np.isfinite(table.min()) and np.isfinite(table.max()))
-
-
-class Outcome(StrEnum):
-    """What a campaign brings, that a coupling row may count."""
-
-    CONVERSIONS = "conversions"
-    VALUE = "value"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

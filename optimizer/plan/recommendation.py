@@ -14,6 +14,7 @@ from pydantic import Field, TypeAdapter
 from connectors.contract import AdKey, BudgetKey, EntityStatus
 from connectors.money import Money
 from optimizer.plan.basis import Basis
+from optimizer.plan.flights import DayOfFlight
 
 LineKey = BudgetKey | AdKey
 """What a line of a plan, an approval or a write is about."""
@@ -141,11 +142,28 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Lot:
+    """That chance decided whether a line moves or is held back, to measure what moves bring.
+
+    Attributes:
+        held: Whether it is held back.
+        chance: The probability with which it was to be, above 0 and below 1.
+        proposed: What the plan set it to before the lot was cast.
+        promised: What that was expected to change, in the objective's unit a day.
+    """
+
+    held: bool
+    chance: float
+    proposed: Money
+    promised: float
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One budget, current -> proposed.
 
     `effect` is of this line by itself, in the objective's unit; `reason` says in one sentence why it moves or stays;
-    `turn` what would change that, where one figure says it.
+    `turn` what would change that, where one figure says it; `lot` whether chance had a say in it.
     """
 
     key: BudgetKey
@@ -159,6 +177,7 @@ class Line:
     evidence: Evidence
     reason: str
     turn: Annotated[Turn | None, _LATER] = None
+    lot: Annotated[Lot | None, _LATER] = None
 
     @property
     def changes(self) -> bool:
@@ -382,6 +401,7 @@ class Decision:
             where nothing was searched, and in what older versions decided.
         ads: Ads to be paused or resumed, by budget in the order of writing; `total` and `expected_then` are of the
             budgets alone.
+        flights: What each flight that runs gives the day.
     """
 
     as_of: date
@@ -406,6 +426,7 @@ class Decision:
     explanation: Annotated[Explanation | None, _LATER] = None
     explored: Annotated[float | None, _LATER] = None
     ads: Annotated[tuple[AdLine, ...], _LATER_MANY] = ()
+    flights: Annotated[tuple[DayOfFlight, ...], _LATER_MANY] = ()
 
     @property
     def moves(self) -> bool:

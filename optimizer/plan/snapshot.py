@@ -21,6 +21,7 @@ from connectors.money import Money
 from optimizer.plan.appraisal import Appraisal
 from optimizer.plan.calendar import Occasion
 from optimizer.plan.doubts import Doubt
+from optimizer.plan.lift_tests import LiftRecord
 from optimizer.plan.priors import AdPriors, ResponsePriors
 
 FloatArray = npt.NDArray[np.float64]
@@ -207,6 +208,7 @@ class Snapshot:
             where there is nothing.
         appraisals: What conversions and new customers were last found to be worth; at most one of each subject.
         doubts: Why what some accounts tell cannot be believed, by connector, account and code.
+        lift_tests: Those registered, the oldest first, with the end that was known.
     """
 
     known_at: datetime
@@ -229,6 +231,7 @@ class Snapshot:
     restated: Restatements | None = None
     doubts: tuple[Doubt, ...] = ()
     appraisals: tuple[Appraisal, ...] = ()
+    lift_tests: tuple[LiftRecord, ...] = ()
 
     @property
     def current(self) -> FloatArray:
@@ -291,10 +294,9 @@ def _parts(snapshot: Snapshot) -> Iterable[bytes]:
         yield repr((snapshot.ads, snapshot.switches)).encode()
     if snapshot.restated is not None:
         yield from _arrays(snapshot.restated)
-    if snapshot.doubts:
-        yield repr(snapshot.doubts).encode()
-    if snapshot.appraisals:
-        yield repr(snapshot.appraisals).encode()
+    for told in (snapshot.doubts, snapshot.appraisals, snapshot.lift_tests):
+        if told:
+            yield repr(told).encode()
 
 
 def _arrays(holder: Panel | DelayTriangle | ArmPanel | Restatements) -> Iterable[bytes]:

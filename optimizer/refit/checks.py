@@ -94,8 +94,9 @@ def predictive(
     group: IntArray,
     names: tuple[str, ...],
     rng: np.random.Generator,
+    what: str = "days",
 ) -> tuple[Check, ...]:
-    """Check that days replicated from the posterior are spread like the days that were.
+    """Check that days, or what else was counted, replicated from the posterior are spread like those that were.
 
     By randomised ranks (probability integral transform), which counts do not flatter: within .05 to .95 as often as
     they should in every group, and uniform over all (Gneiting, Balabdaoui and Raftery, JRSS B 69, 2007).
@@ -106,15 +107,16 @@ def predictive(
         group: Of each day, an index into `names`, shape (M,).
         names: Of the groups.
         rng: Breaks the ties.
+        what: What the counts are of, in the plural.
     """
     below = (replicated < observed).mean(axis=0)
     ties = (replicated == observed).mean(axis=0)
     count = len(replicated)
     rank = (count * (below + rng.random(observed.shape) * ties) + rng.random(observed.shape)) / (count + 1.0)
-    return _coverage(rank, group, names), _calibration(rank)
+    return _coverage(rank, group, names, what), _calibration(rank)
 
 
-def _coverage(rank: FloatArray, group: IntArray, names: tuple[str, ...]) -> Check:
+def _coverage(rank: FloatArray, group: IntArray, names: tuple[str, ...], what: str) -> Check:
     inside = np.abs(rank - 0.5) < INSIDE / 2
     shares: Mapping[str, tuple[float, float]] = {
         name: _share(inside[group == g]) for g, name in enumerate(names) if (group == g).any()
@@ -122,7 +124,7 @@ def _coverage(rank: FloatArray, group: IntArray, names: tuple[str, ...]) -> Chec
     worst = max(shares, key=lambda name: abs(shares[name][0] - INSIDE) - shares[name][1])
     share, allowed = shares[worst]
     fine = abs(share - INSIDE) <= allowed
-    words = f"{share:.0%} of the days of {worst} lie within their 90% predictive intervals"
+    words = f"{share:.0%} of the {what} of {worst} lie within their 90% predictive intervals"
     mend = "." if fine else ": the model does not look like the data; look for outliers, breaks and tracking errors."
     return Check("coverage", share, INSIDE, fine, words + mend)
 

@@ -106,7 +106,7 @@ def test_priors_that_pass_are_recorded_shown_and_stand(outlay: Outlay, known: Sh
         assert words in shown, answer.out
     assert "search before - - - -\nnow 1.00 [0.53, 1.90] 1.00 [0.28, 3.60] 0.30 [0.17, 0.43] -\n" in shown
     assert "from now on, plans start from these shapes where conversions alone are learnt from." in answer.out
-    assert "Lift and carry-over are told; no plan uses them so far." in answer.out
+    assert "Carry-over is in every forecast; lift counts where [goal] says counts = incremental." in answer.out
     model.half = 1.0
     second = refit(outlay, known)
     assert "search before 1.00 [0.53, 1.90]" in squeezed(second.out)

@@ -211,7 +211,7 @@ def test_screens_of_the_page_have_their_figures_here(here: World) -> None:
 def test_a_month_is_told_in_exact_amounts_and_days_to_come_have_no_spend() -> None:
     days = (date(2026, 11, 1), date(2026, 11, 2))
     known = Pace(days, 1, *(np.array(figures) for figures in ([10.1, 20.2], [9.5], [9, 17], [9, 19.25], [9, 22])), 0.25)
-    told = pacing(known, "EUR").model_dump(mode="json")
+    told = pacing(known, (), "EUR").model_dump(mode="json")
     assert told["days"][0] == {
         "day": "2026-11-01", "planned": "10.10", "spent": "9.50", "low": "9.00", "middle": "9.00", "high": "9.00",
     }  # fmt: skip

@@ -80,6 +80,10 @@ experiment_app = typer.Typer(
     cls=_Listed, help="Compare arms by rules written down beforehand. Without a command, list.", rich_markup_mode=None
 )
 app.add_typer(experiment_app, name="experiment")
+lift_app = typer.Typer(
+    cls=_Listed, help="Test what spend brings because of itself. Without a command, list.", rich_markup_mode=None
+)
+app.add_typer(lift_app, name="lift")
 users_app = typer.Typer(
     cls=_Listed, help="Say who may log in, and as what. Without a command, list them.", rich_markup_mode=None
 )
@@ -100,6 +104,21 @@ Measure = Annotated[
     str,
     typer.Option(metavar="METRIC", help="ctr, conversion-rate, conversions-per-impression or revenue-per-impression."),
 ]
+Lifted = Annotated[str, typer.Argument(metavar="TEST", help="Its id, its name, or 'latest'.")]
+Sold = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="CSV of what was sold in all; by default that of the settings.")
+]
+LiftScope = Annotated[str, typer.Argument(metavar="SCOPE", help="What is tested: channel:NAME or campaign:ID.")]
+LiftKind = Annotated[str, typer.Option(help="switchback: budgets by lot; holdout: regions by lot.")]
+Sells = Annotated[str, typer.Option(help="What is counted: conversions or value.")]
+Begins = Annotated[str | None, typer.Option(metavar="DAY", help="A day after today; by default tomorrow.")]
+Pairs = Annotated[int, typer.Option(min=4, max=14, help="Switchback: pairs of blocks, one high and one low.")]
+BlockDays = Annotated[int, typer.Option(min=1, max=60, help="Switchback: days of a block; 7 for whole weeks.")]
+BurnIn = Annotated[int, typer.Option(min=0, help="Switchback: first days of a block that are not read.")]
+Way = Annotated[str, typer.Option(help="Switchback: budgets go down, up or both, by the largest step.")]
+HoldoutDays = Annotated[int, typer.Option("--days", min=7, max=180, help="Holdout: how many days.")]
+RegionShare = Annotated[float, typer.Option(help="Holdout: share of the regions to be tested.")]
+Changed = Annotated[float, typer.Option(help="Holdout: change of spend there; -1 switches it off.")]
 Configs = Annotated[
     list[Path] | None,
     typer.Option(
@@ -183,6 +202,12 @@ def explain(
 
 
 @app.command()
+def pacing(config: Config = _CONFIG, json: Json = False) -> None:
+    """Tell how each month's or flight's amount is spent. Asks no platform and writes nothing."""
+    _act("pacing", config=config, json=json)
+
+
+@app.command()
 def report(
     rec: Rec = "latest",
     config: Config = _CONFIG,
@@ -210,6 +235,19 @@ def report(
     With --period, report instead what was spent in some days and what came of it, as HTML, CSV or JSON.
     """
     _act("report", rec=rec, config=config, period=period, by=by, conversion=conversion, form=form, out=out, json=json)
+
+
+@app.command()
+def scorecard(
+    config: Config = _CONFIG,
+    since: Annotated[
+        str | None, typer.Option(help="First day of the advice, such as 2026-03-01. [90 days ago]")
+    ] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="One row for each recommendation.")] = False,
+    json: Json = False,
+) -> None:
+    """Say what advice promised and what came of it. Reads the store alone; docs/scorecard.md says how."""
+    _act("scorecard", config=config, since=since, as_csv=csv, json=json)
 
 
 @app.command()
@@ -342,6 +380,56 @@ def refit(
 ) -> None:
     """Fit the priors of the learning anew. Takes minutes. Exit 4: a check failed, the priors of before stand."""
     _act("refit", config=config, as_of=as_of, seed=seed, draws=draws, dry_run=dry_run, quiet=json, json=json)
+
+
+@app.command()
+def appraise(
+    config: Config = _CONFIG,
+    as_of: AsOf = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of the draws; by default a new one.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be kept.")] = False,
+    json: Json = False,
+) -> None:
+    """Appraise claims and customers. Plans count by it. Exit 4: something could not be appraised."""
+    _act("appraise", config=config, as_of=as_of, seed=seed, dry_run=dry_run, quiet=json, json=json)
+
+
+@app.command()
+def attribution(
+    config: Config = _CONFIG,
+    model: Annotated[
+        str | None, typer.Option(help="Whose interval is shown, such as markov; by default that of the settings.")
+    ] = None,
+    window_clicks: Annotated[
+        str | None, typer.Option(metavar="DAYS", help="Days before an order within which a click counts, such as 30d.")
+    ] = None,
+    as_of: AsOf = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn: intervals, and orders of joining.")] = 0,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures as CSV, too.")] = None,
+    json: Json = False,
+) -> None:
+    """Say which channels led to orders. All models side by side, with what platforms claim."""
+    words = {"model": model, "window_clicks": window_clicks, "as_of": as_of, "seed": seed, "csv": csv}
+    _act("attribution", config=config, **words, json=json)
+
+
+@app.command()
+def lifetime(
+    config: Config = _CONFIG,
+    by: Annotated[
+        str, typer.Option(metavar="GROUP", help="channel, or cohort: the month of the first order.")
+    ] = "channel",
+    as_of: Then = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of the draws; by default a new one.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the table there, as CSV.")] = None,
+    json: Json = False,
+) -> None:
+    """Tell what customers are worth. Takes a minute or more. Exit 4: a check failed, and no value is given."""
+    _act("lifetime", config=config, by=by, as_of=as_of, seed=seed, csv=csv, quiet=json, json=json)
 
 
 @app.command()
@@ -590,6 +678,100 @@ def experiment_report(
 ) -> None:
     """Write one page with pictures that needs nothing but itself. Exit codes as for status."""
     _act("experiment_report", experiment=experiment, config=config, out=out, as_of=as_of, json=json)
+
+
+@lift_app.command("design")
+def lift_design(
+    scope: LiftScope,
+    config: Config = _CONFIG,
+    outcomes: Sold = None,
+    kind: LiftKind = "switchback",
+    outcome: Sells = "conversions",
+    first_day: Begins = None,
+    pairs: Pairs = 6,
+    block_days: BlockDays = 7,
+    burn_in: BurnIn = 2,
+    way: Way = "down",
+    days: HoldoutDays = 28,
+    share: RegionShare = 0.25,
+    change: Changed = -1.0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the lots; by default a new one.")] = None,
+    json: Json = False,
+) -> None:
+    """Say what a lift test could find and what it costs. Writes nothing."""
+    _act(
+        "lift_design", scope=scope, config=config, outcomes=outcomes, kind=kind, outcome=outcome, first_day=first_day,
+        pairs=pairs, block_days=block_days, burn_in=burn_in, way=way, days=days, share=share, change=change, seed=seed,
+        json=json,
+    )  # fmt: skip
+
+
+@lift_app.command("start")
+def lift_start(
+    name: Annotated[str, typer.Argument(help="For people; unique among those that are open.")],
+    scope: LiftScope,
+    config: Config = _CONFIG,
+    outcomes: Sold = None,
+    kind: LiftKind = "switchback",
+    outcome: Sells = "conversions",
+    first_day: Begins = None,
+    pairs: Pairs = 6,
+    block_days: BlockDays = 7,
+    burn_in: BurnIn = 2,
+    way: Way = "down",
+    days: HoldoutDays = 28,
+    share: RegionShare = 0.25,
+    change: Changed = -1.0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the lots; by default a new one.")] = None,
+    actor: As = None,
+    json: Json = False,
+) -> None:
+    """Write a lift test down before its first day. Plans then ask for the budgets of its blocks."""
+    _act(
+        "lift_start", name=name, scope=scope, config=config, outcomes=outcomes, kind=kind, outcome=outcome,
+        first_day=first_day, pairs=pairs, block_days=block_days, burn_in=burn_in, way=way, days=days, share=share,
+        change=change, seed=seed, actor=actor, json=json,
+    )  # fmt: skip
+
+
+@lift_app.command("list")
+def lift_list(config: Config = _CONFIG, json: Json = False) -> None:
+    """List all lift tests, the newest first."""
+    _act("lift_list", config=config, json=json)
+
+
+@lift_app.command("status")
+def lift_status(test: Lifted = "latest", config: Config = _CONFIG, json: Json = False) -> None:
+    """Say how a lift test stands. Exit 2: it is over, read it."""
+    _act("lift_status", test=test, config=config, json=json)
+
+
+@lift_app.command("read")
+def lift_read(
+    test: Lifted,
+    config: Config = _CONFIG,
+    outcomes: Sold = None,
+    spend: Annotated[
+        float | None, typer.Option(help="Holdout: what the test regions would have spent in its days.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read it, and write nothing.")] = False,
+    actor: As = None,
+    json: Json = False,
+) -> None:
+    """Read a lift test that is over, and keep what it says. Exit 4: more is claimed than it found."""
+    _act("lift_read", test=test, config=config, outcomes=outcomes, spend=spend, dry_run=dry_run, actor=actor, json=json)
+
+
+@lift_app.command("stop")
+def lift_stop(
+    test: Lifted,
+    reason: Annotated[str, typer.Option(help="Why; kept with its end.")],
+    config: Config = _CONFIG,
+    actor: As = None,
+    json: Json = False,
+) -> None:
+    """Break a lift test off. The next plans put its budgets back."""
+    _act("lift_stop", test=test, reason=reason, config=config, actor=actor, json=json)
 
 
 @connectors_app.command("list")

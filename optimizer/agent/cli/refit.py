@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from connectors.errors import BadInput
@@ -21,15 +20,18 @@ from optimizer.agent.cli import priors
 from optimizer.agent.cli.answers import Answer, Exit
 from optimizer.agent.cli.render import bullet, section
 from optimizer.agent.cli.screen import progress
+from optimizer.agent.cli.stopping import stoppable
 from optimizer.agent.cycle import House
 from optimizer.agent.refitting import Fitted, Order
 from optimizer.agent.settings import RefitTable
 from optimizer.agent.standing import Standing, standing
 from optimizer.agent.store.places import file_beside
+from optimizer.measure.lift import Ageing
 from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.refit import Sampling
 
 _COMMAND: Final = "outlay refit"
+_STOPPED: Final = "Stopped. Nothing was written; the priors of before stand."
 _FIRST: Final = "compiling the model"  # which takes as long as some thousand draws
 
 
@@ -48,6 +50,7 @@ def refit(config: Path, as_of: str | None, seed: int | None, draws: int | None, 
         sampling=_sampling(settings.refit, draws),
         tests=configuration.lift_tests(settings, home),
         seed=secrets.randbits(32) if seed is None else seed,
+        ageing=Ageing(settings.lift.half_life_days, settings.lift.expire_days),
     )
     database = file_beside(configuration.store_url(settings.store, home), home)
     with open_house(config) as house:
@@ -65,7 +68,7 @@ def refit(config: Path, as_of: str | None, seed: int | None, draws: int | None, 
 
 def _compute(house: House, today: date, order: Order, quiet: bool) -> Fitted[ResponsePriors]:
     sampling = order.sampling
-    with _stoppable() as go_on, nullcontext(_silence) if quiet else progress() as tell:
+    with stoppable(_STOPPED) as go_on, nullcontext(_silence) if quiet else progress() as tell:
 
         def step(done: int, of: int) -> None:
             go_on()
@@ -77,37 +80,6 @@ def _compute(house: House, today: date, order: Order, quiet: bool) -> Fitted[Res
 
 def _silence(done: int, of: int, what: str) -> None:
     """Show nothing."""
-
-
-@contextmanager
-def _stoppable() -> Iterator[Callable[[], None]]:
-    """Let Ctrl-C end the fit: a sampler takes it for a wish to make do with the draws that a chain has.
-
-    Yields:
-        What ends a chain, once it was pressed; to be called at each step.
-
-    Raises:
-        KeyboardInterrupt: It was pressed.
-    """
-    pressed: list[bool] = []
-
-    def stop(_signal: int, _frame: object) -> None:
-        pressed.append(True)
-        raise KeyboardInterrupt
-
-    def go_on() -> None:
-        if pressed:
-            raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield go_on
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if pressed:
-            words = "Stopped. Nothing was written; the priors of before stand."
-            Console(stderr=True, highlight=False, soft_wrap=True).print(words, markup=False)
-            raise KeyboardInterrupt
 
 
 def _sampling(table: RefitTable, draws: int | None) -> Sampling:
@@ -208,7 +180,7 @@ def _verdict(fitted: Fitted[ResponsePriors], stands: Standing, kept: bool, past:
             yield f"The priors of {fitted.before.fitted_at:%Y-%m-%d %H:%M} UTC stand."
     elif kept:
         yield "All checks passed: from now on, plans start from these shapes where conversions alone are learnt from."
-        yield "Lift and carry-over are told; no plan uses them so far."
+        yield "Carry-over is in every forecast; lift counts where [goal] says counts = incremental."
     else:
         yield "All checks passed."
     if kept:

@@ -1,4 +1,7 @@
-"""The slow tier's weekly fit, in a process of its own: it takes minutes and gigabytes, and must hold up no write."""
+"""The slow tier's weekly fit and the appraisals after it, in processes of their own.
+
+They take minutes and gigabytes, and must hold up no write.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ class Refits:
         """Begin nothing yet."""
         self._config, self._settings, self._store = config, settings, store
         self._child: subprocess.Popen[bytes] | None = None
+        self._command, self._next = "", ""
         self._tried: datetime | None = None
         self._asked: datetime | None = None
 
@@ -34,8 +38,9 @@ class Refits:
         if self._child is not None:
             code = self._child.poll()
             if code is not None:
-                _LOG.info("refit ended", portfolio=self._settings.portfolio.name, exit_code=code)
-                self._child = None
+                _LOG.info(f"{self._command} ended", portfolio=self._settings.portfolio.name, exit_code=code)
+                self._child = self._begin(self._next) if self._next else None
+                self._next = ""
             return
         if self._settings.daemon.refit == "never" or (self._tried is not None and (now - self._tried).days < 1):
             return
@@ -44,7 +49,8 @@ class Refits:
         self._asked = now
         if standing(self._store, now, self._settings.refit.every_days).overdue:
             self._tried = now
-            self._child = self._begin()
+            self._next = "appraise" if self._settings.appraised else ""
+            self._child = self._begin("refit")
 
     def stop(self) -> None:
         """End a fit that runs; it writes nothing before its end."""
@@ -53,7 +59,8 @@ class Refits:
             self._child.wait()
             self._child = None
 
-    def _begin(self) -> subprocess.Popen[bytes]:
-        _LOG.info("refit begins", portfolio=self._settings.portfolio.name)
-        words = [sys.executable, "-m", "optimizer.agent.cli", "refit", "--config", str(self._config), "--json"]
+    def _begin(self, command: str) -> subprocess.Popen[bytes]:
+        self._command = command
+        _LOG.info(f"{command} begins", portfolio=self._settings.portfolio.name)
+        words = [sys.executable, "-m", "optimizer.agent.cli", command, "--config", str(self._config), "--json"]
         return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603

@@ -6,6 +6,7 @@ exact in a float up to 2**53, hence the same in any order.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, timedelta
 
 import numpy as np
@@ -74,6 +75,11 @@ def assemble(query: SnapshotQuery, known: Known, facts: Facts) -> Snapshot:
         restated=_restated(query, layout, facts, span),
         doubts=tuple(known.doubts),
         appraisals=tuple(known.appraisals),
+        lift_tests=tuple(
+            replace(record, end=record.ended_by(query.known_at))
+            for record in reversed(known.lift_tests)
+            if record.registered_at <= query.known_at
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from connectors.contract import AdState, BudgetKey, BudgetTarget, Entity, Entity
 from optimizer.plan.appraisal import Appraisal
 from optimizer.plan.doubts import Doubt
 from optimizer.plan.experiments import ExperimentRecord
+from optimizer.plan.lift_tests import LiftRecord
 from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.snapshot import AdSwitch, BudgetMove, FloatArray, IntArray
 
@@ -58,6 +59,7 @@ class Known:
         experiments: All that were ever registered; which of them were open then is seen from their times.
         doubts: What stood in doubt then.
         appraisals: The newest of each subject.
+        lift_tests: All that were ever registered, the newest first, as `experiments`.
     """
 
     series: Sequence[KnownSeries]
@@ -72,6 +74,7 @@ class Known:
     experiments: Sequence[ExperimentRecord] = ()
     doubts: Sequence[Doubt] = ()
     appraisals: Sequence[Appraisal] = ()
+    lift_tests: Sequence[LiftRecord] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

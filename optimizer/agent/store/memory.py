@@ -39,6 +39,8 @@ from optimizer.agent.store.rules import (
     check_closing,
     check_doubts,
     check_intent,
+    check_lift_end,
+    check_lift_test,
     check_registration,
     check_step,
     no_such_record,
@@ -55,6 +57,7 @@ from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
 from optimizer.plan.doubts import Doubt
 from optimizer.plan.experiments import Closing, ExperimentRecord
+from optimizer.plan.lift_tests import LiftEnd, LiftRecord
 from optimizer.plan.office import Pulse
 from optimizer.plan.performance import Performance
 from optimizer.plan.priors import AdPriors, ResponsePriors
@@ -87,6 +90,7 @@ class MemoryStore(MemoryPeople):
         self._refits: tuple[RefitRecord, ...] = ()
         self._appraisals: tuple[Appraisal, ...] = ()
         self._experiments: tuple[ExperimentRecord, ...] = ()
+        self._lift_tests: tuple[LiftRecord, ...] = ()
         self._doubts: tuple[tuple[Doubt, datetime | None], ...] = ()  # with when it ended
 
     def ingest(self, rows: Iterable[PerformanceRow]) -> IngestReport:
@@ -213,6 +217,7 @@ class MemoryStore(MemoryPeople):
             ad_priors=self.latest_ad_priors(query.known_at),
             doubts=self.doubts(query.known_at),
             appraisals=self.latest_appraisals(query.known_at),
+            lift_tests=self.lift_tests(),
         )
         return assemble(query, known, _MemoryFacts(self._histories, self._auctions, known_at))
 
@@ -357,6 +362,22 @@ class MemoryStore(MemoryPeople):
     def experiments(self, limit: int = 50) -> tuple[ExperimentRecord, ...]:
         """See `Store.experiments`."""
         return tuple(sorted(self._experiments, key=attrgetter("registered_at"))[::-1][:limit])
+
+    def register_lift_test(self, record: LiftRecord) -> None:
+        """See `Store.register_lift_test`."""
+        check_lift_test(self._lift_tests, record)
+        self._lift_tests = (*self._lift_tests, record)
+
+    def end_lift_test(self, end: LiftEnd) -> None:
+        """See `Store.end_lift_test`."""
+        check_lift_end(self._lift_tests, end)
+        self._lift_tests = tuple(
+            replace(record, end=end) if record.lift_id == end.lift_id else record for record in self._lift_tests
+        )
+
+    def lift_tests(self) -> tuple[LiftRecord, ...]:
+        """See `Store.lift_tests`."""
+        return tuple(sorted(self._lift_tests, key=attrgetter("registered_at"))[::-1])
 
     def rest(self) -> None:
         """See `Store.rest`; nothing is held for speed here."""

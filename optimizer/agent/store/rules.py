@@ -11,6 +11,7 @@ from optimizer.approval import STEPS
 from optimizer.plan.appraisal import Appraisal
 from optimizer.plan.doubts import Doubt
 from optimizer.plan.experiments import Closing, ExperimentRecord
+from optimizer.plan.lift_tests import Holdout, LiftEnd, LiftPlan, LiftRecord
 from optimizer.plan.recommendation import BudgetIntent, Intent, IntentState, Record, State, Transition
 from optimizer.ports import NotFound, StateConflict, StoreError
 
@@ -225,6 +226,45 @@ def check_closing(kept: Iterable[ExperimentRecord], closing: Closing) -> None:
         raise NotFound(f"there is no experiment {closing.experiment_id!r}")
     if found[0].closing is not None or found[0].registered_at > closing.closed_at:
         raise StateConflict(f"experiment {closing.experiment_id!r} is closed already, or was not registered by then")
+
+
+def check_lift_test(kept: Iterable[LiftRecord], new: LiftRecord) -> None:
+    """Refuse a lift test that would meet another one that is still open.
+
+    Raises:
+        StateConflict: Its id is taken, or an open one has its name, or is about the same spend.
+    """
+    for old in kept:
+        if old.lift_id == new.lift_id:
+            raise StateConflict(f"lift test {old.lift_id!r} is registered already, and is never changed")
+        if old.end is not None:
+            continue
+        where = f"{old.plan.name!r} ({old.lift_id}), which is still open; read or stop that one first"
+        if old.plan.name == new.plan.name:
+            raise StateConflict(f"a lift test of this name is {where}, or choose another name")
+        if _meet(old.plan, new.plan):
+            raise StateConflict(f"the same spend is tested by {where}")
+
+
+def _meet(one: LiftPlan, other: LiftPlan) -> bool:
+    """Whether two tests are about the same spend: a budget of both, or a channel and what is in it."""
+    if not isinstance(one, Holdout) and not isinstance(other, Holdout):
+        return not {base.key for base in one.bases}.isdisjoint(base.key for base in other.bases)
+    return one.channel == other.channel and (None in (one.campaign, other.campaign) or one.campaign == other.campaign)
+
+
+def check_lift_end(kept: Iterable[LiftRecord], end: LiftEnd) -> None:
+    """Refuse the end of a lift test that there is not, or that has one.
+
+    Raises:
+        NotFound: It was never registered.
+        StateConflict: It has ended already, or was not registered by then.
+    """
+    found = [record for record in kept if record.lift_id == end.lift_id]
+    if not found:
+        raise NotFound(f"there is no lift test {end.lift_id!r}")
+    if found[0].end is not None or found[0].registered_at > end.at:
+        raise StateConflict(f"lift test {end.lift_id!r} has ended already, or was not registered by then")
 
 
 def _identity(intent: Intent) -> tuple[object, ...]:

@@ -20,6 +20,7 @@ from optimizer.agent.store import (
     facts,
     facts_postgres,
     ledger,
+    lift_tests,
     office,
     packs,
     people,
@@ -40,6 +41,7 @@ from optimizer.plan.basis import Basis
 from optimizer.plan.circuit import Circuit
 from optimizer.plan.doubts import Doubt
 from optimizer.plan.experiments import Closing, ExperimentRecord
+from optimizer.plan.lift_tests import LiftEnd, LiftRecord
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome, Pulse
 from optimizer.plan.people import Session, User
 from optimizer.plan.performance import Performance
@@ -163,6 +165,7 @@ class SqlStore:
                 ad_priors=refits.latest_ad_priors(connection, known_at),
                 doubts=doubted.read(connection, known_at),
                 appraisals=appraisals.known(connection, known_at),
+                lift_tests=lift_tests.newest(connection),
             )
             return assemble(query, known, _FACTS[connection.dialect.name](connection, known_at, beside))
 
@@ -442,6 +445,21 @@ class SqlStore:
         """See `Store.experiments`."""
         with self._database.read() as connection:
             return experiments.newest(connection, limit)
+
+    def register_lift_test(self, record: LiftRecord) -> None:
+        """See `Store.register_lift_test`."""
+        with self._database.write() as connection:
+            lift_tests.register(connection, record)
+
+    def end_lift_test(self, end: LiftEnd) -> None:
+        """See `Store.end_lift_test`."""
+        with self._database.write() as connection:
+            lift_tests.close(connection, end)
+
+    def lift_tests(self) -> tuple[LiftRecord, ...]:
+        """See `Store.lift_tests`."""
+        with self._database.read() as connection:
+            return lift_tests.newest(connection)
 
     def rest(self) -> None:
         """See `Store.rest`."""

@@ -485,6 +485,43 @@ class ExperimentClosing(Table, table=True):
     evidence: str
 
 
+class LiftTest(Table, table=True):
+    """One registered lift test, its plan as canonical JSON; triggers forbid changing or deleting it."""
+
+    __table_args__ = (
+        UniqueConstraint("lift_id"),
+        CheckConstraint("length(plan_hash) = 64", name="plan_hash"),
+        CheckConstraint("kind IN ('holdout', 'switchback')", name="kind"),
+        {"sqlite_autoincrement": True},
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    lift_id: str
+    kind: str
+    plan: str = _text()
+    plan_hash: str
+    registered_at: int = _big()
+    registered_by: str
+    code_version: str
+
+
+class LiftEnd(Table, table=True):
+    """The end of a lift test, with its reading as canonical JSON; triggers forbid changing or deleting it."""
+
+    __table_args__ = (
+        UniqueConstraint("lift_id"),
+        CheckConstraint("(reading IS NULL) = (evidence = '')", name="evidence"),
+        {"sqlite_autoincrement": True},
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    lift_id: str
+    ended_at: int = _big()
+    day: int
+    actor: str
+    reason: str = _text()
+    reading: str | None = _text()
+    evidence: str
+
+
 class Person(Table, table=True):
     """Somebody who may log in, by the name in the form in which names are compared; the password is a hash."""
 

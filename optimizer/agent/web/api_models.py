@@ -11,6 +11,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Final
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.contract import AdKey, BudgetKey, EntityStatus
@@ -20,6 +21,7 @@ from optimizer.agent.web.days import Day
 from optimizer.agent.web.pacing import Pace
 from optimizer.agent.web.plans import AdRow, Plan, Row
 from optimizer.decide import Picture
+from optimizer.pacing import Pace as FlightOf
 from optimizer.plan.audit import Entry
 from optimizer.plan.circuit import Circuit
 from optimizer.plan.doubts import Doubt
@@ -291,12 +293,31 @@ class PaceDay(Told):
     high: DecimalText = Field(description="90th percentile.")
 
 
+class FlightPace(Told):
+    """An amount for a span of days: what was spent of it, what today gets, and how it would end."""
+
+    name: str
+    scope: str
+    first_day: date
+    last_day: date
+    amount: str
+    left: str = Field(description="What is expected to be left of it before today.")
+    due: str = Field(description="What its budgets may sum to today, and should.")
+    words: str
+    over: float = Field(description="Probability that it ends above its amount.")
+    short: float = Field(description="Probability that it ends more than .5% below it.")
+    troubles: list[str]
+    days: list[PaceDay]
+    budgets: list[str] = Field(description="Today's and the next days' budgets, as they are planned now.")
+
+
 class Pacing(Told):
     """The month so far and how it would end; without days where nothing is known of it."""
 
     currency: str
     days: list[PaceDay]
     over: float | None = Field(description="Probability that the month ends above what is planned.")
+    flights: list[FlightPace] = Field(description="Those that run today.")
 
 
 class Fresh(Told):
@@ -560,10 +581,44 @@ def arm(told: ArmShare) -> Arm:
     )  # fmt: skip
 
 
-def pacing(pace: Pace | None, currency: str) -> Pacing:
-    """Tell how the month goes."""
+def flight(pace: FlightOf) -> FlightPace:
+    """Tell how a flight goes."""
+    told, currency = pace.day, pace.day.amount.currency
+    spent = np.cumsum(pace.book.spend)
+    first = pace.book.missing
+    days = [
+        PaceDay(
+            day=day,
+            planned=units_text(pace.path[first + n], currency),
+            spent=units_text(spent[n], currency) if n < pace.book.told else None,
+            low=units_text(pace.fan.low[n], currency),
+            middle=units_text(pace.fan.middle[n], currency),
+            high=units_text(pace.fan.high[n], currency),
+        )
+        for n, day in enumerate(pace.days[first:])
+    ]
+    return FlightPace(
+        name=told.name,
+        scope=told.scope,
+        first_day=told.first_day,
+        last_day=told.last_day,
+        amount=decimal_text(told.amount),
+        left=decimal_text(told.left),
+        due=decimal_text(told.due),
+        words=told.words,
+        over=pace.fan.over,
+        short=pace.fan.short,
+        troubles=[f"{finding.message} {finding.mend}" for finding in pace.findings],
+        days=days,
+        budgets=[units_text(budget, currency) for budget in (told.due.micros / 1e6, *pace.plan.budget[1:])],
+    )
+
+
+def pacing(pace: Pace | None, flights: Sequence[FlightOf], currency: str) -> Pacing:
+    """Tell how the month goes, and the flights."""
+    told = [flight(each) for each in flights]
     if pace is None:
-        return Pacing(currency=currency, days=[], over=None)
+        return Pacing(currency=currency, days=[], over=None, flights=told)
     days = [
         PaceDay(
             day=day,
@@ -575,7 +630,7 @@ def pacing(pace: Pace | None, currency: str) -> Pacing:
         )
         for n, day in enumerate(pace.month)
     ]
-    return Pacing(currency=currency, days=days, over=pace.over)
+    return Pacing(currency=currency, days=days, over=pace.over, flights=told)
 
 
 def fresh(told: Freshness, stale_before: date) -> Fresh:

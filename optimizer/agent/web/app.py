@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import quote, urlsplit
 
 import structlog
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -45,6 +47,7 @@ _HEADERS: Final = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
 _YEAR: Final = 31_536_000
+_THREADS: Final = 6
 _LOCAL: Final = ("localhost", "127.0.0.1", "[::1]")
 
 # What is refused for a reason that a person can mend, with the status that it is told by.
@@ -68,7 +71,7 @@ def build(premises: Sequence[Premises], clock: Clock) -> FastAPI:
         premises: Each with a slug of its own.
         clock: Tells the time.
     """
-    app = FastAPI(title="Outlay", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="Outlay", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_few_threads)
     app.state.premises = {each.slug: each for each in premises}
     app.state.clock = clock
     app.state.limits = MovingWindowRateLimiter(MemoryStorage())
@@ -88,6 +91,13 @@ def build(premises: Sequence[Premises], clock: Clock) -> FastAPI:
         app.add_exception_handler(kind, _refused)
     app.add_exception_handler(Exception, _defect)
     return app
+
+
+@asynccontextmanager
+async def _few_threads(_: FastAPI) -> AsyncIterator[None]:
+    """Answer in few threads: a page is work for one processor, and more of them only take turns."""
+    current_default_thread_limiter().total_tokens = _THREADS
+    yield
 
 
 def _hosts(premises: Sequence[Premises]) -> list[str]:

@@ -12,18 +12,20 @@ from typing import Final
 
 from optimizer.agent import settings as configuration
 from optimizer.agent.bootstrap import house_of, open_house, open_store
-from optimizer.agent.cycle import House
+from optimizer.agent.cycle import House, snapshot
 from optimizer.agent.deciding import Surroundings
 from optimizer.agent.measuring import KpiState, kpi_states
+from optimizer.agent.scoring import Reading, read
 from optimizer.agent.settings import Settings, SettingsError
 from optimizer.agent.settings_kpis import KpiTable
 from optimizer.agent.settings_web import slug
 from optimizer.agent.web.kept import Kept, one_at_a_time
 from optimizer.agent.web.plans import Plan, alone
 from optimizer.agent.web.played import Shelf
-from optimizer.decide import Picture, pictures
+from optimizer.decide import Picture, paces, pictures
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
+from optimizer.pacing import Pace
 from optimizer.plan.recommendation import Event, Intent, Record, from_json
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import Clock, SnapshotQuery, Store
@@ -72,6 +74,8 @@ class Premises:
         self._pictures = one_at_a_time(lru_cache(_KEPT_PICTURES)(self._draw))
         self._seen = one_at_a_time(lru_cache(1)(self._look))
         self._kpis = one_at_a_time(lru_cache(1)(self._measure))
+        self._scorecard = one_at_a_time(lru_cache(1)(self._keep_score))
+        self._paces = one_at_a_time(lru_cache(1)(self._pace))
 
     @property
     def settings(self) -> Settings:
@@ -175,6 +179,19 @@ class Premises:
         self.kpis()
         self.seen()
 
+    def scorecard(self) -> Reading:
+        """Return the scorecard of what is known today; read anew with each step of the history, and each hour."""
+        hour = int(self._clock.now().timestamp()) // 3600
+        return self._scorecard(self.entries, hour, self.house.today())
+
+    def paces(self) -> tuple[Pace, ...]:
+        """Return the flights that run today, as a plan of this moment would see them; read anew like `seen`."""
+        house = self.house
+        if not house.goals.flights:
+            return ()
+        minute = int(self._clock.now().timestamp()) // 60
+        return self._paces(self.entries, minute // _READ_MINUTES, house.today(), house.goals.digest())
+
     @property
     def entries(self) -> int:
         """The number of the history's newest entry: what was read before it grew is as it was."""
@@ -201,6 +218,14 @@ class Premises:
 
     def _measure(self, tables: tuple[KpiTable, ...], _entries: int, _tenth: int, today: date) -> tuple[KpiState, ...]:
         return kpi_states(self.house, tables, self.seen(), today) if tables else ()
+
+    def _keep_score(self, _entries: int, _hour: int, _today: date) -> Reading:
+        return read(self.house, self.seen())
+
+    def _pace(self, _entries: int, _tenth: int, today: date, _goals: str) -> tuple[Pace, ...]:
+        house = self.house
+        known = snapshot(house, today)
+        return paces(known, house.goals, house.guards, self._clock.now(), known.occasions)
 
     def _draw(self, _plan_hash: str, rec_id: str, revision: int) -> dict[str, Picture]:
         made = self.store.record(rec_id, revision).recommendation

@@ -91,6 +91,6 @@ def kpis(premises: Premises) -> models.Kpis:
 
 
 def pacing(premises: Premises) -> models.Pacing:
-    """Tell the month: planned, spent, and how it would end; the same all day long."""
+    """Tell the month and the flights: planned, spent, and how they would end; the same all day long."""
     seen = premises.seen()
-    return models.pacing(pace(seen, np.random.default_rng(seen.today.toordinal())), seen.currency)
+    return models.pacing(pace(seen, np.random.default_rng(seen.today.toordinal())), premises.paces(), seen.currency)

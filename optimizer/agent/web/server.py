@@ -21,6 +21,8 @@ from optimizer.ports import Clock, StoreError
 _LOG: Final = structlog.get_logger("outlay.web")
 _GRACE_SECONDS: Final = 5
 _LOOK_SECONDS: Final = 2.0
+_KEPT_SECONDS: Final = 75
+"""A connection is kept for longer than a proxy keeps its own, or a request meets one that is just being closed."""
 
 
 def serve(premises: Sequence[Premises], clock: Clock, address: str) -> None:
@@ -103,6 +105,7 @@ def _server(premises: Sequence[Premises], clock: Clock) -> uvicorn.Server:
             server_header=False,
             proxy_headers=behind,
             forwarded_allow_ips="127.0.0.1",
+            timeout_keep_alive=_KEPT_SECONDS,
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
     )

@@ -9,10 +9,11 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Query
 
-from optimizer.agent.web import acts, readings
+from optimizer.agent.web import acts, readings, score_models
 from optimizer.agent.web import api_models as models
 from optimizer.agent.web.description import PREFIX, described
 from optimizer.agent.web.gate import Approver, Here, Viewer
+from optimizer.agent.web.score_models import ScorecardTold
 from optimizer.plan.recommendation import State
 
 _LARGEST: Final = 2**53 - 1  # what every reader of JSON takes for an integer
@@ -96,6 +97,12 @@ def pacing(visitor: Viewer) -> models.Pacing:
 def kpis(visitor: Viewer) -> models.Kpis:
     """Tell how the goals stand: on track, behind, met or missed, with a forecast and its probability."""
     return readings.kpis(visitor.premises)
+
+
+@router.get("/scorecard", responses=_READS, operation_id="scorecard")
+def scorecard(visitor: Viewer) -> ScorecardTold:
+    """Tell what advice promised and what came of it, over the last 90 days."""
+    return score_models.scorecard(visitor.premises.scorecard())
 
 
 @router.get("/history", responses=_READS, operation_id="history")

@@ -1,0 +1,78 @@
+"""What lift tests say on a plan: which run, and where platforms claim more than their spend brings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from statistics import NormalDist
+from typing import Final
+
+from optimizer.decide.case import Case
+from optimizer.explain import figure
+from optimizer.plan import under_test
+from optimizer.plan.priors import Spread
+from optimizer.plan.recommendation import Finding, Severity
+
+SURE: Final = 0.9
+"""Probability that more is claimed than is incremental, from which on it is marked."""
+
+YOUNG: Final = 365
+"""Days after its last one for which a test marks what it was about."""
+
+_MEND: Final = 'Write counts = "incremental" in [goal] to plan by what tests find.'
+
+
+def under_way(case: Case) -> tuple[Finding, ...]:
+    """Tell which budgets a running lift test asks for."""
+    return tuple(
+        Finding("lift-test", Severity.INFO, str(target.key), f"{target.budget.name}: {ask.words}; {ask.amount} a day.")
+        for k, ask in sorted(under_test.asked(case.snapshot).items())
+        for target in (case.snapshot.targets[k],)
+    )
+
+
+def overclaimed(case: Case) -> tuple[Finding, ...]:
+    """Mark channels whose platforms claim more than lift tests find, brand search and retargeting as a rule.
+
+    Of a channel the priors of the slow tier tell the log of incremental conversions per claimed one, normal; it is
+    marked where P(log < 0), that more is claimed than is incremental, is at least `SURE`. A campaign, or a channel of
+    which no prior tells, is marked by its own tests of the last `YOUNG` days.
+    """
+    return (*_by_priors(case), *_by_readings(case))
+
+
+def _by_priors(case: Case) -> Iterator[Finding]:
+    for channel, lift in _told(case).items():
+        belief = NormalDist(lift.mean, lift.sd)
+        sure = belief.cdf(0.0)
+        if sure >= SURE:
+            low, high = (100.0 * math.exp(belief.inv_cdf(p)) for p in (0.1, 0.9))
+            words = (
+                f"of 100 conversions that it claims {figure(low)} to {figure(high)} (80%) would not have come anyway"
+            )
+            yield _mark(channel, sure, words)
+
+
+def _by_readings(case: Case) -> Iterator[Finding]:
+    told = _told(case)
+    for record in case.snapshot.lift_tests:
+        plan, reading = record.plan, None if record.end is None else record.end.reading
+        if reading is None or reading.overclaimed is None or (plan.campaign is None and plan.channel in told):
+            continue
+        if reading.overclaimed >= SURE and (case.snapshot.today - reading.last_day).days <= YOUNG:
+            name = plan.channel if plan.campaign is None else f"Campaign {plan.campaign} of {plan.channel}"
+            side = math.copysign(1.0, reading.spend_change)
+            brought, claimed = (figure(side * amount) for amount in (reading.incremental, reading.claimed or 0.0))
+            words = f"by lift test {plan.name} the change of spend brought {brought}, of {claimed} that are claimed"
+            yield _mark(name, reading.overclaimed, words)
+
+
+def _told(case: Case) -> dict[str, Spread]:
+    channels = {target.channel for target in case.snapshot.targets}
+    priors = () if case.snapshot.priors is None else case.snapshot.priors.channels
+    return {p.channel: p.log_lift for p in priors if p.log_lift is not None and p.channel in channels}
+
+
+def _mark(name: str, sure: float, words: str) -> Finding:
+    told = f"{name} claims more than it brings, with a probability of {sure:.0%}: {words}."
+    return Finding("overclaimed", Severity.INFO, "portfolio", told, _MEND)

@@ -1,0 +1,72 @@
+"""The goals of one day, of which flights say what it may spend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from connectors.money import Money, minor_unit_micros
+from connectors.money import total as summed
+from optimizer.goals.wishes import Goals, Limit, Scope, ScopeKind, indices
+from optimizer.plan.flights import DayOfFlight
+from optimizer.plan.snapshot import Target
+
+_LEAST: Final = 0.97
+"""The part of its amount that a scope's budgets are held to: what is meant for them must not go to others."""
+
+
+def of_day(wanted: Goals, flights: Sequence[DayOfFlight], targets: tuple[Target, ...]) -> Goals:
+    """Return the goals with each flight's amount of the day as the total, or as ceiling and floor of its scope.
+
+    Where no total is asked for and no flight is on all, the total is what the flights give and what the budgets
+    outside of them are now.
+
+    Args:
+        wanted: The goals as written.
+        flights: What the flights that run give the day.
+        targets: The budgets of the portfolio.
+    """
+    if not flights:
+        return wanted
+    scoped = [(Scope.parse(day.scope), day.due) for day in flights]
+    whole = next((due for scope, due in scoped if scope.kind is ScopeKind.ALL), wanted.total)
+    parts = [(scope, due) for scope, due in scoped if scope.kind is not ScopeKind.ALL]
+    limits = list(wanted.limits)
+    for scope, due in parts:
+        place = next((n for n, limit in enumerate(limits) if limit.scope == scope), None)
+        old = Limit(scope, ceiling=due) if place is None else limits.pop(place)
+        limits.append(_bounded(old, due))
+    total = _with_others(parts, targets, wanted.currency) if whole is None else whole
+    cut = wanted.largest_cut if _beyond_steps(wanted, scoped, targets) else None
+    return replace(wanted, total=total, limits=tuple(limits), flights=(), largest_cut=cut)
+
+
+def _beyond_steps(wanted: Goals, scoped: Sequence[tuple[Scope, Money]], targets: tuple[Target, ...]) -> bool:
+    """Whether some flight gives the day less than its budgets could come down to by the largest step."""
+    present = [sum(targets[k].budget.amount.micros for k in indices(scope, targets)) for scope, _ in scoped]
+    keep = max(1.0 - wanted.largest_step, 0.0)
+    return any(due.micros < keep * now for now, (_, due) in zip(present, scoped, strict=True))
+
+
+def _bounded(limit: Limit, due: Money) -> Limit:
+    """The limit with an amount as its ceiling, and most of it as its floor; a lower ceiling of its own stands."""
+    ceiling = due if limit.ceiling is None else min(limit.ceiling, due)
+    least = Money(int(ceiling.micros * _LEAST), due.currency).quantize(minor_unit_micros(due.currency), "down")
+    floor = least if limit.floor is None else min(max(limit.floor, least), ceiling)
+    return replace(limit, ceiling=ceiling, floor=floor)
+
+
+def _with_others(parts: Sequence[tuple[Scope, Money]], targets: tuple[Target, ...], currency: str) -> Money:
+    """What scopes are given, each budget counted with the widest one, and what all others are now."""
+    left = {k: target.budget.amount for k, target in enumerate(targets)}
+    found = Money(0, currency)
+    for scope, due in sorted(parts, key=lambda part: -len(indices(part[0], targets))):
+        own = indices(scope, targets)
+        free = [left.pop(k) for k in own if k in left]
+        if not free:
+            continue
+        present = sum(targets[k].budget.amount.micros for k in own)
+        part = summed(free, currency).micros / present if present else len(free) / len(own)
+        found += due if len(free) == len(own) else Money(round(due.micros * part), currency)
+    return found + summed(list(left.values()), currency)

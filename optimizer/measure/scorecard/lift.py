@@ -1,0 +1,142 @@
+"""What came of lines: what was observed, less what the old budgets would have brought on the same days. Pure.
+
+For a line with n days at its new budget, y_d what is reported of a day and F_d the share of it that is reported by now,
+
+    came = 1/n sum_d (y_d / F_d - c_d(x_old))
+
+where c is believed on the morning of writing, from all that is known now of the days *before* it and none of those
+after. The error of `came` is that of the level where the line stood, its wandering since, and the noise of the days;
+the slope, of which a promise is made and by which a plan is chosen, has no part in it. docs/scorecard.md derives this,
+and what a belief that has learnt from the days themselves says instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from connectors.money import MICROS
+from optimizer.goals import Goals
+from optimizer.measure.scorecard.spans import Span
+from optimizer.measure.scorecard.units import Unit
+from optimizer.plan.recommendation import Line
+from optimizer.plan.snapshot import FloatArray, Snapshot
+from optimizer.response import Belief
+
+WANDER: Final = 4e-4
+"""Variance of a day's step of a line's log level, as the model has it (docs/models.md)."""
+
+DRAWS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Came:
+    """What came of L lines, in the objective's unit a day, each of shape (L,); nan without a day that counts.
+
+    Attributes:
+        observed: What was observed.
+        otherwise: What the old budgets would have brought.
+        sd: Standard error of their difference.
+    """
+
+    observed: FloatArray
+    otherwise: FloatArray
+    sd: FloatArray
+
+    @property
+    def mean(self) -> FloatArray:
+        """The estimate, shape (L,)."""
+        return self.observed - self.otherwise
+
+
+def came(
+    known: Snapshot, then: Belief, lines: Sequence[Line], days: Span, wanted: Goals, rng: np.random.Generator
+) -> Came:
+    """Compare what was observed with what the old budgets would have brought.
+
+    Args:
+        known: What is known now.
+        then: The belief of the morning of writing, of the same targets.
+        lines: The lines, as `days` has them.
+        days: Their days.
+        wanted: The goals whose objective was promised.
+        rng: For posterior draws.
+    """
+    unit, rows, weight = Unit(wanted, then), days.rows, days.weight
+    counts, worth = unit.counts(DRAWS, rng)[:, rows], unit.worth(DRAWS, rng)[:, rows]
+    factor = _factors(then, days)
+    at = slice(days.start, days.start + len(days.days))
+    spend = np.nan_to_num(known.panel.spend[rows, at])
+    told = np.nan_to_num(unit.reported(known.panel)[rows, at]) / days.complete
+
+    noise = np.sqrt((weight**2 * _variance(known, then, days, unit, factor)).sum(axis=1))
+    seen = (weight * told).sum(axis=1) + noise * rng.standard_normal((DRAWS, len(rows)))
+    observed = counts * seen - (weight * unit.cost(spend)).sum(axis=1)
+
+    old = then.delivered(_budgets(known, lines, days)[:, None])
+    count = then.curves.draws(old, DRAWS, rng)[:, rows, 0] * (weight * factor).sum(axis=1)
+    wander = np.sqrt(_wandering(weight * factor))
+    count = count * np.exp(wander * rng.standard_normal(count.shape) - 0.5 * wander**2)
+    otherwise = counts * worth * count - unit.cost(old[rows, 0])
+    return Came(observed.mean(axis=0), otherwise.mean(axis=0), (observed - otherwise).std(axis=0))
+
+
+def believed(now: Belief, lines: Sequence[Line], days: Span, wanted: Goals, rng: np.random.Generator) -> FloatArray:
+    """Draw what the lines bring a day over their old budgets by a belief that knows their days, shape (n, L).
+
+    Args:
+        now: What is believed today.
+        lines: The lines, as `days` has them.
+        days: Their days.
+        wanted: The goals whose objective was promised.
+        rng: For posterior draws.
+    """
+    unit, rows = Unit(wanted, now), days.rows
+    pair = np.zeros((len(now.excess), 2))
+    pair[rows] = [[line.current.micros / MICROS, line.proposed.micros / MICROS] for line in lines]
+    spend = now.delivered(pair)
+    drawn = now.curves.draws(spend, DRAWS, rng)[:, rows]
+    shift = (drawn[..., 1] - drawn[..., 0]) * (days.weight * _factors(now, days)).sum(axis=1)
+    worth = unit.counts(DRAWS, rng)[:, rows] * unit.worth(DRAWS, rng)[:, rows]
+    cost = unit.cost(spend)[rows]
+    gained: FloatArray = worth * shift - (cost[:, 1] - cost[:, 0])
+    return gained
+
+
+def _factors(belief: Belief, days: Span) -> FloatArray:
+    """What each day is expected to bring over an ordinary one, shape (L, D)."""
+    if not days.days:
+        return np.ones_like(days.counted)
+    factor: FloatArray = belief.factor(days.days).T[days.rows]
+    return factor
+
+
+def _budgets(known: Snapshot, lines: Sequence[Line], days: Span) -> FloatArray:
+    """The budgets with the lines as they were, currency units, shape (K,)."""
+    budget = known.current.copy()
+    budget[days.rows] = [line.current.micros / MICROS for line in lines]
+    return budget
+
+
+def _variance(known: Snapshot, then: Belief, days: Span, unit: Unit, factor: FloatArray) -> FloatArray:
+    """The variance of what is told of a day over the share that is reported, shape (L, D).
+
+    Of a negative binomial with mean m and excess phi, thinned to a share F: m / F + phi m^2. By the belief and not by
+    what was observed: a day that brought little would else seem to be a sure one.
+    """
+    at = slice(days.start, days.start + len(days.days))
+    mean = then.curves.raw_moments(np.nan_to_num(known.panel.spend[:, at]))[0][days.rows] * factor
+    square, one = unit.square(known.panel)[days.rows, None], unit.mean[days.rows, None]
+    variance: FloatArray = square * mean / days.complete + then.excess[days.rows, None] * (one * mean) ** 2
+    return variance
+
+
+def _wandering(weight: FloatArray) -> FloatArray:
+    """Variance of the mean log level since the morning of writing: q sum_ij w_i w_j min(i, j) of days i, j after."""
+    share = weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-300)
+    age = np.arange(2.0, share.shape[1] + 2.0)  # the first day that counts is the second one after the evidence
+    variance: FloatArray = WANDER * ((share @ np.minimum(age[:, None], age)) * share).sum(axis=1)
+    return variance

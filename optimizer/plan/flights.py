@@ -1,0 +1,31 @@
+"""What a day got of an amount for many days: kept with the decision that gave it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from connectors.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class DayOfFlight:
+    """What one flight gives one day.
+
+    Attributes:
+        name, scope: The flight's.
+        first_day, last_day: Of the span that the day lies in.
+        amount: Of the whole span.
+        left: What is expected to be left of it before the day.
+        due: What the budgets may sum to on the day, and should.
+        words: What that rests on, in sentences.
+    """
+
+    name: str
+    scope: str
+    first_day: date
+    last_day: date
+    amount: Money
+    left: Money
+    due: Money
+    words: str

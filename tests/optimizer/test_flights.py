@@ -1,0 +1,181 @@
+"""Flights in a decision: the amount of the day as total or ceiling, what is kept of it, and what is checked later."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pytest
+
+from connectors.money import Money
+from optimizer import approval, goals
+from optimizer.approval import Code, Refusal
+from optimizer.decide import decide, paces
+from optimizer.goals import Flight, Goals, GoalsError, Limit, Scope
+from optimizer.guardrails import Guardrails
+from optimizer.plan.flights import DayOfFlight
+from optimizer.plan.recommendation import Decision, from_json, to_json
+from tests.optimizer.approval_world import approved, begun, decision, envelope, usd
+from tests.optimizer.snapshots import NOW, TODAY, snapshot
+from tests.optimizer.test_approval_recheck import RISE, judged
+
+SEEN = snapshot()
+GUARDS = Guardrails()
+
+
+def eur(amount: float) -> Money:
+    return Money.of(str(amount), "EUR")
+
+
+def month(amount: float, scope: str = "all", **more: object) -> Flight:
+    return Flight("month", Scope.parse(scope), eur(amount), **more)  # type: ignore[arg-type]
+
+
+def asked(*flights: Flight, **more: object) -> Goals:
+    return Goals("EUR", flights=flights, **more)  # type: ignore[arg-type]
+
+
+def decided(wanted: Goals) -> Decision:
+    return decide(SEEN, wanted, GUARDS, NOW, np.random.default_rng(1))
+
+
+def summed(made: Decision, *names: str) -> float:
+    return sum(line.proposed.micros for line in made.lines if not names or line.name in names) / 1e6
+
+
+# In a decision
+
+
+@pytest.mark.parametrize("amount", [14_000, 17_000, 20_000])
+def test_the_day_s_amount_is_the_total(amount: float) -> None:
+    made = decided(asked(month(amount)))
+    (day,) = made.flights
+    assert summed(made) == pytest.approx(day.due.micros / 1e6, rel=0.01)
+    assert summed(made) <= day.due.micros / 1e6
+    assert made.envelopes[0].ceiling == day.due
+    assert day.words in [finding.message for finding in made.findings]
+
+
+def test_the_same_evidence_gives_the_same_day_and_it_is_kept_with_the_decision() -> None:
+    wanted = asked(month(17_000))
+    assert to_json(decided(wanted)) == to_json(decided(wanted))
+    assert from_json(Decision, to_json(decided(wanted))) == decided(wanted)
+    assert from_json(Goals, to_json(wanted)) == wanted
+    assert decided(wanted).goals_digest == wanted.digest()
+
+
+def test_goals_without_flights_keep_the_digest_that_they_had() -> None:
+    assert "flights" not in to_json(Goals("EUR"))
+    assert "flights" not in to_json(decided(Goals("EUR")))
+
+
+def test_a_scope_gets_its_amount_and_the_others_keep_theirs() -> None:
+    made = decided(asked(month(9_900, "channel:search")))
+    (day,) = made.flights
+    due = day.due.micros / 1e6
+    assert 0.97 * due - 0.02 <= summed(made, "brand", "generic") <= due
+    assert made.envelopes[0].ceiling == day.due + eur(270)
+
+
+def test_more_is_spent_for_a_flight_though_it_pays_little() -> None:
+    careful = replace(GUARDS, min_gain_share=0.5, min_gain_probability=0.99)
+    made = decide(SEEN, asked(month(20_000)), careful, NOW, np.random.default_rng(1))
+    assert made.moves
+
+
+def test_the_page_is_told_what_the_decision_was() -> None:
+    wanted = asked(month(17_000))
+    (pace,) = paces(SEEN, wanted, GUARDS, NOW, ())
+    assert (pace.day,) == decided(wanted).flights
+
+
+def test_a_flight_that_is_over_or_covers_nothing_is_not_planned() -> None:
+    over = month(900, first_day=date(2026, 1, 1), last_day=date(2026, 1, 31))
+    made = decided(asked(over, replace(month(9_000, "channel:tv"), name="tv")))
+    assert made.flights == ()
+    assert "no-such-scope" in [finding.code for finding in made.findings]
+
+
+def test_cuts_beyond_the_steps_are_made_only_where_they_are_allowed_and_needed() -> None:
+    ending = month(1_400, first_day=TODAY, last_day=date(2026, 3, 6))
+    # Twice the budgets may be spent: no more than half of what is left can be kept to with the steps alone.
+    bounded, free = decided(asked(ending)), decided(asked(ending, largest_cut=1.0))
+    assert min(line.proposed.micros / line.current.micros for line in bounded.lines) >= 0.7 - 1e-9
+    assert summed(free) == pytest.approx(free.flights[0].due.micros / 1e6, rel=0.01)
+    calm = decided(asked(month(17_000), largest_cut=1.0))
+    assert min(line.proposed.micros / line.current.micros for line in calm.lines) >= 0.7 - 1e-9
+
+
+# As goals of the day
+
+
+def day(scope: str, due: Money) -> DayOfFlight:
+    whole = eur(9_000)
+    return DayOfFlight("month", scope, TODAY.replace(day=1), date(2026, 3, 31), whole, whole, due, "")
+
+
+def test_a_ceiling_of_its_own_stands_where_it_is_lower() -> None:
+    scope = Scope.parse("channel:search")
+    wanted = replace(asked(), limits=(Limit(scope, ceiling=eur(200), roas_floor=1.0),))
+    (limit,) = goals.of_day(wanted, [day("channel:search", eur(300))], SEEN.targets).limits
+    assert (limit.ceiling, limit.floor, limit.roas_floor) == (eur(200), eur(194), 1.0)
+
+
+def test_a_budget_under_two_flights_counts_once() -> None:
+    # Search is brand (200) and generic (100); social is 270, and keeps that.
+    both = [day("channel:search", eur(330)), day("campaign:brand", eur(220))]
+    assert goals.of_day(asked(), both, SEEN.targets).total == eur(600)
+    assert goals.of_day(asked(), [day("all", eur(500)), *both], SEEN.targets).total == eur(500)
+
+
+@pytest.mark.parametrize(
+    ("flights", "more", "words"),
+    [
+        ((month(1), month(2, "channel:search")), {}, "two flights are called"),
+        ((month(1), replace(month(2), name="again")), {}, "both set what all may spend"),
+        ((month(1),), {"total": eur(5)}, "total_per_day and flight 'month'"),
+        ((Flight("usd", Scope.parse("all"), usd(5)),), {}, "not in EUR"),
+    ],
+)
+def test_flights_that_contradict_each_other_are_refused(
+    flights: tuple[Flight, ...], more: dict[str, Money], words: str
+) -> None:
+    with pytest.raises(GoalsError, match=words):
+        asked(*flights, **more)
+
+
+def test_flights_of_one_scope_may_follow_each_other() -> None:
+    first = month(1, first_day=date(2026, 3, 1), last_day=date(2026, 3, 9))
+    assert asked(first, replace(first, name="b", first_day=date(2026, 3, 10), last_day=date(2026, 3, 11)))
+
+
+# Right before writing
+
+
+FLOWN = Flight("month", Scope.parse("all"), usd(9_000))
+
+
+def flown(due: float) -> Decision:
+    made = decision({"a": (100, 60), "b": (50, 130)}, envelope("total", "ab", ceiling=due))
+    first, last = FLOWN.span(made.as_of)  # type: ignore[misc]  # each month is one
+    return replace(made, flights=(DayOfFlight("month", "all", first, last, usd(9_000), usd(900), usd(due), ""),))
+
+
+def test_what_a_flight_gave_the_day_holds_when_it_is_written() -> None:
+    wanted = Goals("USD", largest_step=9.0, flights=(FLOWN,))
+    limits = judged(begun(approved(flown(200))), wanted)
+    assert [(bound.name, bound.ceiling) for bound in limits] == [("total", usd(200).micros)]
+
+
+@pytest.mark.parametrize("flights", [(), (replace(FLOWN, amount=usd(8_000)),)])
+def test_a_plan_for_flights_that_were_changed_is_not_written(flights: tuple[Flight, ...]) -> None:
+    outcome = judged(begun(approved(flown(200))), Goals("USD", largest_step=9.0, flights=flights))
+    assert isinstance(outcome, Refusal)
+    assert outcome.code is Code.NOT_WRITABLE
+    assert "flights of config.toml were changed" in outcome.message
+
+
+def test_a_plan_from_before_there_were_flights_is_not_written() -> None:
+    outcome = judged(begun(approved(RISE)), Goals("USD", largest_step=9.0, flights=(FLOWN,)))
+    assert isinstance(outcome, approval.Refusal)
