@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from optimizer import knowledge
 from optimizer.goals import Counting, Explore, Goals, Valuing
@@ -16,6 +17,8 @@ from optimizer.plan.recommendation import Objective
 from optimizer.plan.snapshot import FloatArray
 from optimizer.response import Belief
 from optimizer.response.counts import Counts
+
+BoolArray = npt.NDArray[np.bool_]
 
 HOPE: Final = 0.5
 """Posterior standard deviations that optimism adds to the mean."""
@@ -37,6 +40,8 @@ class Forecast:
         current: The live budgets, shape (K,).
         hope: Part of the bonus for what is uncertain that counts, 0 to 1.
         world: Seed of the draws that exploring rests on.
+        owed: What each target costs per conversion, shape (K,), where it is paid by outcomes and not by what is
+            delivered; nan elsewhere, None for none (`goals.owed`).
     """
 
     belief: Belief
@@ -44,6 +49,7 @@ class Forecast:
     current: FloatArray
     hope: float = 1.0
     world: int = 0
+    owed: FloatArray | None = None
 
     @property
     def hopes(self) -> bool:
@@ -53,15 +59,22 @@ class Forecast:
     def moments(self, budget: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return posterior mean and standard deviation of the objective per day, each (K, P)."""
         mean, sd = self._of(budget)
-        scale, cost = self._scale, self.cost(budget)
-        return scale * mean - cost, scale * sd
+        brought, cost = self._scale * mean, self.cost(budget)
+        left = np.divide(brought - cost, brought, out=np.zeros_like(brought), where=brought > 0.0)
+        # What is paid by outcomes varies with them, and so takes its part off what is uncertain, too.
+        return brought - cost, self._scale * sd * np.where(self._by_outcome, np.abs(left), 1.0)
 
     def draws(self, budget: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
         """Return posterior draws of the objective per day, shape (n, K, P); one draw is one whole curve per target."""
         drawn = self.belief.draws(budget, self._outcome, n, rng)
+        cost = self.cost(budget)
+        if self._by_outcome.any():
+            mean = self.belief.moments(budget, self._outcome)[0]
+            part = np.divide(drawn, mean, out=np.ones_like(drawn), where=mean > 0.0)
+            cost = cost * np.where(self._by_outcome, part, 1.0)
         for counts in self.counted:
             drawn = drawn * counts.draws(n, rng)[..., None]
-        return self._scale * drawn - self.cost(budget)
+        return self._scale * drawn - cost
 
     def brought(self, budget: FloatArray) -> FloatArray:
         """Return the expected objective per day before its cost, shape (K, P)."""
@@ -206,7 +219,25 @@ class Forecast:
         return tuple(counts for counts in (self.claims, worth) if counts is not None)
 
     def cost(self, budget: FloatArray) -> FloatArray:
-        """Return what of the spend the objective takes off, shape (K, P): of profit what will be delivered."""
+        """Return what of the spend the objective takes off, shape (K, P): of profit all of it."""
         if self.goals.objective is not Objective.PROFIT:
             return np.zeros_like(budget)
-        return self.belief.delivered(budget)
+        return self.spend(budget)
+
+    def spend(self, budget: FloatArray) -> FloatArray:
+        """Return the spend a day to be expected, shape (K, P): what is delivered, or owed for what comes of it."""
+        delivered = self.belief.delivered(budget)
+        if self.owed is None:
+            return delivered
+        conversions = self.belief.moments(budget, Outcome.CONVERSIONS)[0]
+        owed = self.owed[:, None]
+        spent: FloatArray = np.where(np.isfinite(owed), np.nan_to_num(owed) * conversions, delivered)
+        return spent
+
+    @property
+    def _by_outcome(self) -> BoolArray:
+        """Which targets the objective takes off what is owed for outcomes, shape (K, 1)."""
+        profit = self.goals.objective is Objective.PROFIT
+        owed = np.full(len(self.current), np.nan) if self.owed is None or not profit else self.owed
+        found: BoolArray = np.isfinite(owed)[:, None]
+        return found

@@ -19,6 +19,7 @@ from optimizer.plan.doubts import Doubt
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.lift_tests import LiftEnd, LiftRecord
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome, Pulse
+from optimizer.plan.performance import Performance
 from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
@@ -342,6 +343,14 @@ class Store(Office, People, Protocol):
         """Return what was known at `query.known_at`. The same store and query give the same digest."""
         ...
 
+    def performance(self, known_at: datetime, since: date, until: date) -> Performance:
+        """Return the rows of the days `since` to `until` as known then, of days that were over in their account's zone.
+
+        Raises:
+            ValueError: The last day is before the first.
+        """
+        ...
+
     def commit(self, transitions: Sequence[Transition], epoch: int | None = None) -> None:
         """Write all steps, their events and intents, in one transaction.
 
@@ -535,13 +544,14 @@ class NotTold(Exception):  # noqa: N818 - it is people who were not
 class Notifier(Protocol):
     """Tells people that something waits for them; a link to the recommendation, never an approval by itself."""
 
-    def tell(self, title: str, body: str, about: str = "") -> None:
+    def tell(self, title: str, body: str, about: str = "", page: str = "") -> None:
         """Send one message.
 
         Args:
             title: In a line.
             body: The rest.
             about: The id of the recommendation that it is about.
+            page: An HTML page to be attached, where the service takes files.
 
         Raises:
             NotTold: Somebody was not reached. To tell the same again reaches those only.

@@ -16,8 +16,8 @@ _REMEMBERED: Final = 100  # messages of which some addresses have had their copy
 class LogNotifier:
     """Writes each message to the program's log, which goes to standard error."""
 
-    def tell(self, title: str, body: str, about: str = "") -> None:
-        """Log one message."""
+    def tell(self, title: str, body: str, about: str = "", page: str = "") -> None:
+        """Log one message, without its page."""
         _LOG.info("%s: %s", title, body)
 
 
@@ -43,7 +43,7 @@ class AppriseNotifier:
         """Return how many addresses there are; each is a secret."""
         return f"AppriseNotifier({len(self._urls)} addresses)"
 
-    def tell(self, title: str, body: str, about: str = "") -> None:
+    def tell(self, title: str, body: str, about: str = "", page: str = "") -> None:
         """Send one message to all addresses that have not had it yet.
 
         Raises:
@@ -54,7 +54,7 @@ class AppriseNotifier:
             LogNotifier().tell(title, body, about)
         text = f"{body}\n{self._link.replace(_PLACE, about)}" if self._link else body
         for number, url in enumerate(self._urls, 1):
-            if number not in had and _sent(number, url, title, text):
+            if number not in had and _sent(number, url, title, text, page):
                 had.add(number)
         missing = [number for number in range(1, len(self._urls) + 1) if number not in had]
         if missing:
@@ -64,14 +64,17 @@ class AppriseNotifier:
         del self._had[title, body]
 
 
-def _sent(number: int, url: str, title: str, text: str) -> bool:
+def _sent(number: int, url: str, title: str, text: str, page: str) -> bool:
     """Send one message to one address; one that cannot be reached is told in the log and holds up nobody."""
     # Deferred: it brings a hundred services along, and most commands tell nobody anything.
     import apprise  # noqa: PLC0415
+    from apprise.attachment.memory import AttachMemory  # noqa: PLC0415
 
     try:
         sender = apprise.Apprise()
-        told = bool(sender.add(url) and sender.notify(body=text, title=title))
+        named = {"name": "report.html", "mimetype": "text/html"}
+        beside = AttachMemory(content=page, **named) if page else None  # type: ignore[no-untyped-call]  # it has no types
+        told = bool(sender.add(url) and sender.notify(body=text, title=title, attach=beside))
     except Exception as error:  # noqa: BLE001 - whatever a service does, a cycle goes on
         _LOG.warning("address %d of [notify] failed: %s", number, type(error).__name__)
         return False

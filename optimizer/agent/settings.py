@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from importlib.resources import files
@@ -34,10 +34,13 @@ from optimizer.agent.settings_calendar import EventTable, HolidaysTable
 from optimizer.agent.settings_daemon import AutonomyTable, DaemonTable, NotifyTable, WebhookTable, WindowsTable
 from optimizer.agent.settings_errors import SettingsError, environment_problems, from_validation
 from optimizer.agent.settings_flights import FlightTable, PacingTable, flights
+from optimizer.agent.settings_kpis import KpiTable
 from optimizer.agent.settings_lifetime import LifetimeTable
 from optimizer.agent.settings_lift import LiftTable
 from optimizer.agent.settings_oidc import OidcTable
+from optimizer.agent.settings_payments import PaymentTable
 from optimizer.agent.settings_refit import LiftTestTable, RefitTable, read_lift_tests, repeated
+from optimizer.agent.settings_reports import ReportTable
 from optimizer.agent.settings_scorecard import ScorecardTable
 from optimizer.agent.settings_types import (
     Amount,
@@ -362,6 +365,12 @@ class _Layered(BaseSettings):
         return env_settings, NestedSecretsSettingsSource(file_secret_settings), init_settings
 
 
+def _named_apart(table: str, names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"two [[{table}]] tables are named {twice[0]!r}. Mend: give one another name")
+
+
 class Settings(_Layered):
     """Everything of `config.toml`; an empty file is valid. Build it with `load`."""
 
@@ -388,6 +397,9 @@ class Settings(_Layered):
     lift_tests: tuple[LiftTestTable, ...] = ()
     limits: tuple[LimitTable, ...] = ()
     pins: tuple[PinTable, ...] = ()
+    payments: tuple[PaymentTable, ...] = ()
+    kpis: tuple[KpiTable, ...] = ()
+    reports: tuple[ReportTable, ...] = ()
     flights: tuple[FlightTable, ...] = ()
     events: tuple[EventTable, ...] = ()
     holidays: tuple[HolidaysTable, ...] = ()
@@ -408,6 +420,16 @@ class Settings(_Layered):
         twice = sorted({scope for scope in scopes if scopes.count(scope) > 1})
         if twice:
             raise ValueError(f"{twice[0]} stands in two [[limits]] tables. Mend: put its bounds into one")
+        return self
+
+    @model_validator(mode="after")
+    def _one_kpi_per_name(self) -> Self:
+        _named_apart("kpis", [kpi.name for kpi in self.kpis])
+        return self
+
+    @model_validator(mode="after")
+    def _one_report_per_name(self) -> Self:
+        _named_apart("reports", [report.name for report in self.reports])
         return self
 
     @model_validator(mode="after")
@@ -570,6 +592,7 @@ def _goals(settings: Settings) -> Goals:
         counts=goal.counts,
         value=goal.value,
         sharing=Sharing(**settings.bandits.model_dump()),
+        payments=tuple(table.payment for table in settings.payments),
         flights=(flown := flights(goal.total_per_month, settings.flights, settings.pacing, currency)),
         largest_cut=settings.pacing.largest_cut if flown else None,
     )

@@ -189,7 +189,7 @@ def _case(
         fixed=fixed,
         ceiling=ceiling,
         rows=goals.rows(daily, snapshot.targets, ceiling),
-        forecast=Forecast(belief, daily, snapshot.current),
+        forecast=Forecast(belief, daily, snapshot.current, owed=goals.owed(daily, snapshot.targets, belief.worth.mean)),
         proof=proof,
         held=held,
         paces=flights,

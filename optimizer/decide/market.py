@@ -59,7 +59,7 @@ def _moving(case: Case, grid: FloatArray) -> FloatArray:
     arrives: a kink at the present budget, so that a plan moves only for more than that, and small gains leave it be.
     """
     current = case.snapshot.current[:, None]
-    spent = float(case.forecast.belief.delivered(current).sum())
+    spent = float(case.forecast.spend(current).sum())
     if case.goals.switching_cost == 0.0 or spent <= 0.0:
         return np.zeros_like(grid)
     brought = float(case.forecast.moments(current)[0].sum())

@@ -11,7 +11,7 @@ import numpy as np
 from connectors.contract import BudgetKey
 from optimizer import guardrails
 from optimizer.forecast import Forecast
-from optimizer.goals import Goals
+from optimizer.goals import Goals, owed
 from optimizer.plan.calendar import Occasion
 from optimizer.plan.snapshot import FloatArray, Snapshot
 from optimizer.response import learn
@@ -100,7 +100,7 @@ def pictures(
         for target, current, shown in zip(known.targets, known.current, seen, strict=True)
     ]
     grid = np.array(ends)[:, None] * _BEYOND * np.linspace(0.0, 1.0, _POINTS)
-    forecast = Forecast(belief, wanted, known.current)
+    forecast = Forecast(belief, wanted, known.current, owed=owed(wanted, known.targets, belief.worth.mean))
     count = int(np.clip(_DRAWN_NUMBERS // grid.size, 200, 2_000))
     drawn = forecast.draws(grid, count, np.random.default_rng(seed))
     ends_of = np.quantile(drawn, _QUANTILES, axis=0)

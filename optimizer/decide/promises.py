@@ -19,7 +19,7 @@ def uncertain_rows(case: Case) -> list[Row]:
 
 def probability(case: Case, budget: FloatArray, rows: Sequence[Row], rng: np.random.Generator) -> float:
     """Return the share of posterior draws in which budgets, shape (K,), keep a row: the least of those of the rows."""
-    spend = case.forecast.belief.delivered(budget[:, None])[:, 0]
+    spend = case.forecast.spend(budget[:, None])[:, 0]
     draws = _brought(case, budget, rows, rng)
     shares = [
         float((row.spend @ spend - draws[row.outcome] @ row.credit <= row.bound + 1e-9).mean())
@@ -46,7 +46,7 @@ def asked_share(case: Case) -> float:
 def judged(case: Case, budget: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Each row's probability at budgets, (K,), and the credit at which its expectation says the same; both (rows,)."""
     draws = _brought(case, budget, case.rows, rng)
-    spend, outcomes = case.forecast.belief.delivered(budget[:, None])[:, 0], case.forecast.outcomes(budget[:, None])
+    spend, outcomes = case.forecast.spend(budget[:, None])[:, 0], case.forecast.outcomes(budget[:, None])
     kept, credit = np.ones(len(case.rows)), np.ones(len(case.rows))
     for i, row in enumerate(case.rows):
         if row.outcome is None or row.credit is None:

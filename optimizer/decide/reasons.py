@@ -16,7 +16,7 @@ from optimizer.decide.search import Plan
 from optimizer.explain import Counts, Move, Moves, Rates
 from optimizer.guardrails import BoolArray
 from optimizer.plan.problem import Idle, Outcome, Problem
-from optimizer.plan.recommendation import Declined, Effect, Explanation, More, Objective, Turn, Unspent
+from optimizer.plan.recommendation import Declined, Effect, Explanation, More, Turn, Unspent
 from optimizer.plan.snapshot import FloatArray, IntArray
 
 _EXTRA: Final = 0.1  # of the total, rounded to one digit or two
@@ -46,8 +46,7 @@ def turns(
     """
     pair = np.stack([case.snapshot.current, proposed], axis=1)
     conversions = case.forecast.belief.moments(pair, Outcome.CONVERSIONS)[0]
-    profit = case.goals.objective is Objective.PROFIT
-    cost = np.diff(case.forecast.belief.delivered(pair), axis=1)[:, 0] if profit else np.zeros(len(pair))
+    cost = np.diff(case.forecast.cost(pair), axis=1)[:, 0]
     moved = pair[:, 1] - pair[:, 0]
     elsewhere = {up: rates.against(1.0 if up else -1.0) for up in (True, False)}
     price = {up: 0.0 if draws is None else float(draws.mean()) for up, draws in elsewhere.items()}

@@ -162,7 +162,7 @@ def _portfolio_bindings(case: Case, plan: Plan | None, budget: FloatArray, count
 def _promises(case: Case, budget: FloatArray, rng: np.random.Generator) -> tuple[Promise, ...]:
     """What becomes of each ROAS floor and CPA ceiling under the proposed budgets."""
     pair = np.stack([case.snapshot.current, budget], axis=1)
-    spends, outcomes = case.forecast.belief.delivered(pair), case.forecast.outcomes(pair)
+    spends, outcomes = case.forecast.spend(pair), case.forecast.outcomes(pair)
     found = []
     for row in uncertain_rows(case):
         member = (row.spend > 0).astype(np.float64)

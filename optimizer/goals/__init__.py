@@ -2,15 +2,19 @@
 
 from optimizer.goals.constraints import envelopes, rows, unmatched
 from optimizer.goals.flown import of_day
+from optimizer.goals.payments import owed
 from optimizer.goals.room import Because, Box, box, wide_box
 from optimizer.goals.rounding import to_quantum
 from optimizer.goals.wishes import (
+    PER_ACTION,
     Counting,
     Explore,
     Flight,
     Goals,
     GoalsError,
     Limit,
+    Model,
+    Payment,
     Pin,
     Scope,
     ScopeKind,
@@ -21,6 +25,7 @@ from optimizer.goals.wishes import (
 from optimizer.plan.problem import TOTAL
 
 __all__ = [
+    "PER_ACTION",
     "TOTAL",
     "Because",
     "Box",
@@ -30,6 +35,8 @@ __all__ = [
     "Goals",
     "GoalsError",
     "Limit",
+    "Model",
+    "Payment",
     "Pin",
     "Scope",
     "ScopeKind",
@@ -39,6 +46,7 @@ __all__ = [
     "envelopes",
     "indices",
     "of_day",
+    "owed",
     "rows",
     "to_quantum",
     "unmatched",

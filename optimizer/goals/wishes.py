@@ -198,6 +198,56 @@ class Pin:
         return f"pinned by {self.author}{until}: {self.reason}"
 
 
+class Model(StrEnum):
+    """What an advertiser pays for."""
+
+    CPM = "cpm"
+    """A thousand impressions."""
+    CPC = "cpc"
+    """A click."""
+    CPL = "cpl"
+    """A lead."""
+    CPA = "cpa"
+    """An action, such as an order."""
+    CPI = "cpi"
+    """An installation."""
+    REVENUE_SHARE = "revenue-share"
+    """A share of the value of what was sold."""
+
+
+PER_ACTION = frozenset({Model.CPL, Model.CPA, Model.CPI})
+"""The models that are paid for each conversion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """How a channel or campaign is paid.
+
+    Attributes:
+        scope: Whose budgets and rows; the first of several that covers one counts.
+        model: What is paid for.
+        rate: Currency units for each of it (of CPM for a thousand); of revenue share a share, at most 1.
+
+    Raises:
+        GoalsError: The rate is not above zero, or a share above 1, or an ad is meant.
+    """
+
+    scope: Scope
+    model: Model
+    rate: float
+
+    def __post_init__(self) -> None:
+        _between(f"rate of the payment of {self.scope}", self.rate, 0.0, math.inf)
+        if self.model is Model.REVENUE_SHARE and self.rate > 1.0:
+            raise GoalsError(
+                f"the revenue share of {self.scope} is {self.rate:g}, above all of it. Mend: write 0.1 for 10%"
+            )
+        if self.scope.kind not in (ScopeKind.ALL, ScopeKind.CHANNEL, ScopeKind.CAMPAIGN):
+            raise GoalsError(
+                f"payment of {self.scope}: only all, a channel or a campaign is paid. Mend: write one of them"
+            )
+
+
 @dataclass(frozen=True, slots=True)
 class Flight:
     """An amount for a span of days: a calendar month, again and again, or from a first to a last day.
@@ -329,6 +379,7 @@ class Goals:
         counts: Which conversions the objective counts; ROAS floors and CPA ceilings are about attributed ones.
         value: What a conversion is worth, in the objective and in ROAS floors.
         sharing: How each budget is shared out between its ads.
+        payments: What is paid for; what no payment covers costs what is spent on it.
         flights: Amounts for a month or another span of days, which `optimizer.pacing` spreads over its days.
         largest_cut: Largest relative cut of one budget in one recommendation on a day on which a flight's amount asks
             for more than `largest_step` allows, 0 to 1; None for no more than that.
@@ -353,6 +404,7 @@ class Goals:
     counts: Counting = Counting.ATTRIBUTED
     value: Valuing = Valuing.ORDER
     sharing: Sharing = field(default_factory=Sharing)
+    payments: Annotated[tuple[Payment, ...], Field(exclude_if=_nothing)] = ()
     flights: Annotated[tuple[Flight, ...], Field(exclude_if=_nothing)] = ()
     largest_cut: Annotated[float | None, Field(exclude_if=_untold)] = None
 

@@ -40,7 +40,7 @@ class Told:
 
     messages: list[tuple[str, str]] = field(default_factory=list)
 
-    def tell(self, title: str, body: str, about: str = "") -> None:
+    def tell(self, title: str, body: str, about: str = "", page: str = "") -> None:
         self.messages.append((title, body))
 
 

@@ -111,7 +111,7 @@ def rig(wrap: Callable[[Connector], Connector] = lambda c: c, **changes: object)
 
 
 class Silent:
-    def tell(self, title: str, body: str, about: str = "") -> None:
+    def tell(self, title: str, body: str, about: str = "", page: str = "") -> None:
         """Nobody listens."""
 
 
@@ -343,7 +343,7 @@ def test_a_notice_says_how_many_ads_wait() -> None:
     told: list[str] = []
 
     class Noted:
-        def tell(self, title: str, body: str, about: str = "") -> None:
+        def tell(self, title: str, body: str, about: str = "", page: str = "") -> None:
             told.append(body)
 
     it = rig()

@@ -774,3 +774,34 @@ class TestAppraisals:
         plain = store.snapshot(query).digest()
         store.record_appraisal(appraisal())
         assert store.snapshot(query).digest() != plain
+
+
+# The rows that are measured
+
+
+def test_rows_are_told_as_they_were_known_to_the_micro(store):
+    store.note_entities([Entity(ACCOUNT, EntityKind.CAMPAIGN, "c1", "Brand")], NOON)
+    other = Series(ACCOUNT, "c0", "social")
+    store.ingest([row(1_234_567), row(7, day=DAY + timedelta(days=1)), row(5, series=other)])
+    store.ingest([row(2_000_001, NOON + timedelta(days=1))])
+    then = store.performance(NOON, DAY, DAY + timedelta(days=1))
+    assert [s.campaign_id for s in then.series] == ["c0", "c1"]
+    assert then.row.tolist() == [0, 1, 1]
+    assert then.day.tolist() == [DAY.toordinal(), DAY.toordinal(), DAY.toordinal() + 1]
+    assert then.micros[:, 0].tolist() == [5, 1_234_567, 7]
+    assert then.micros[0].tolist() == [5, 2_000_000, 0, 5_000_000, 3_000_000]
+    assert then.reported[0].tolist() == [True, True, False, True, True]
+    assert then.names[("ads", "1", EntityKind.CAMPAIGN, "c1")] == "Brand"
+    now = store.performance(NOON + timedelta(days=2), DAY, DAY)
+    assert now.micros[:, 0].tolist() == [5, 2_000_001]
+
+
+def test_a_day_that_is_not_over_is_not_among_the_rows_that_are_measured(store):
+    east = Series(Account("ads", "2", "USD", "Pacific/Auckland"), "c1", "search")
+    day = NOON.date()
+    store.ingest([row(3, day=day), row(4, day=day, series=east)])
+    found = store.performance(NOON, day, day)
+    assert found.micros[:, 0].tolist() == [4], "in Auckland the day was over an hour before"
+    assert store.performance(NOON - timedelta(days=9), day, day).series == ()
+    with pytest.raises(ValueError, match="before the first"):
+        store.performance(NOON, day, day - timedelta(days=1))

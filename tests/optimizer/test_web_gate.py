@@ -38,7 +38,7 @@ ROLES = {
         *(("GET", f"{_ONE}{part}") for part in ("", "/lines/{number}", "/lines.csv")),
         *(("GET", f"{_API}/{part}") for part in (
             "me", "status", "recommendations", "recommendations/{rec_id}", "recommendations/{rec_id}/lines/{number}",
-            "leaderboards", "pacing", "scorecard", "history", "switch", "openapi.json",
+            "leaderboards", "pacing", "kpis", "scorecard", "history", "switch", "openapi.json",
         )),
     },
     "APPROVER": {

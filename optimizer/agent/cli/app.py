@@ -211,11 +211,30 @@ def pacing(config: Config = _CONFIG, json: Json = False) -> None:
 def report(
     rec: Rec = "latest",
     config: Config = _CONFIG,
-    out: Annotated[Path, typer.Option(help="The file; one that is there is replaced.")] = Path("report.html"),
+    period: Annotated[
+        str | None,
+        typer.Option(help="Report on these days instead: last-7-days, last-month, 2026-10, 2026-10-01..2026-10-31."),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="With --period: channel, campaign, ad-group, ad, creative, audience, day, week, month, or several."
+        ),
+    ] = None,
+    conversion: Annotated[
+        str | None, typer.Option(help="With --period: only conversions of this definition, such as lead.")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="With --period: html, csv or json.")] = "html",
+    out: Annotated[
+        Path | None, typer.Option(help="The file, by default report.FORMAT; one that is there is replaced.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Write a recommendation as one HTML file. It has curves, writes and history: to mail, to keep, to print."""
-    _act("report", rec=rec, config=config, out=out, json=json)
+    """Write a recommendation as one HTML file. It has curves, writes and history: to mail, to keep, to print.
+
+    With --period, report instead what was spent in some days and what came of it, as HTML, CSV or JSON.
+    """
+    _act("report", rec=rec, config=config, period=period, by=by, conversion=conversion, form=form, out=out, json=json)
 
 
 @app.command()

@@ -26,9 +26,13 @@ from optimizer.agent.cli import office, priors
 from optimizer.agent.cli.answers import Answer, Exit
 from optimizer.agent.cli.render import plain
 from optimizer.agent.clock import SystemClock
+from optimizer.agent.measuring import KpiState, kpi_states
 from optimizer.agent.secrecy import redacted
 from optimizer.agent.settings import Settings, SettingsError
 from optimizer.agent.standing import standing
+from optimizer.agent.statements import plain_kpi
+from optimizer.agent.web.formats import formats
+from optimizer.agent.web.measures import KpiRow
 from optimizer.plan.recommendation import State
 from optimizer.ports import StoreError
 
@@ -67,7 +71,9 @@ def _status(config: Path) -> Answer:
         open_intents = house.store.open_intents()
         agent, agent_data = office.office_words(house.store, house.clock.now()), office.office_data(house.store)
         doubts = house.store.doubts(house.clock.now())
-        slow = standing(house.store, house.clock.now(), configuration.load(config).refit.every_days)
+        settings = configuration.load(config)
+        slow = standing(house.store, house.clock.now(), settings.refit.every_days)
+        goals = kpi_states(house, settings.kpis, seen, house.today())
     rows = [
         {
             "recommendation": record.recommendation.rec_id,
@@ -92,6 +98,7 @@ def _status(config: Path) -> Answer:
     parts: list[RenderableType] = [
         table if rows else "No recommendation waits. Next: outlay plan",
         "\n".join([f"Budgets known: {len(seen.targets)}. Open writes: {len(open_intents)}.", *map(plain, lines)]),
+        "\n".join(plain(_kpi_words(each, seen.currency)) for each in goals),
         "\n".join(map(plain, priors.standing_words(slow))),
         "\n".join(plain(f"In doubt: {doubt.subject}: {doubt.words}. {doubt.mend}") for doubt in doubts),
         "\n".join(map(plain, agent)),
@@ -101,6 +108,7 @@ def _status(config: Path) -> Answer:
         "accounts": freshness,
         "budgets": len(seen.targets),
         "open_writes": len(open_intents),
+        "kpis": [plain_kpi(each) for each in goals],
         "refit": priors.standing_data(slow),
         "doubts": [
             {"code": d.code, "subject": d.subject, "words": d.words, "mend": d.mend, "since": d.since.isoformat()}
@@ -110,6 +118,20 @@ def _status(config: Path) -> Answer:
         "expired_now": [record.recommendation.rec_id for record in expired],
     }
     return Answer(Group(*parts), data)
+
+
+def _kpi_words(told: KpiState, currency: str) -> str:
+    """A goal in a line: where it stands, and how likely it is to be met."""
+    row, shown = KpiRow(told), formats("en-GB", "", "UTC")
+
+    def text(value: float | None) -> str:
+        return row.shown(value, shown, currency)
+
+    bound = "at most" if row.at_most else "at least"
+    parts = [f"{row.metric} {bound} {text(row.target)} by {row.by}", f"so far {text(row.so_far)}"]
+    if row.probability is not None:
+        parts.append(f"forecast {text(row.forecast)}, probability {shown.chance(row.probability)}")
+    return f"Goal {row.name!r} ({row.scope}) is {row.standing}: {'; '.join(parts)}."
 
 
 def doctor(config: Path) -> Answer:

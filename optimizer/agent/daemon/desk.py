@@ -25,6 +25,7 @@ from optimizer.agent.daemon.claims import Shared
 from optimizer.agent.daemon.hooks import Hooks
 from optimizer.agent.daemon.jobs import Jobs
 from optimizer.agent.daemon.refits import Refits
+from optimizer.agent.daemon.reports import Reports
 from optimizer.agent.daemon.seen import Seen, sight, told
 from optimizer.agent.daemon.writes import RESTED, Writes
 from optimizer.agent.settings import Settings
@@ -72,6 +73,7 @@ class Desk:
         self._settled: str | None = None  # what was kept last of settings that were refused; None: the store knows
         self._refits: Refits | None = None
         self._hooks: Hooks | None = None
+        self._reports: Reports | None = None
         self._leaving = False
         self._again = _NEVER  # when settings that were refused are read again
         self._refused = ""  # why they were
@@ -102,6 +104,7 @@ class Desk:
         self._timetable = _timetable(settings)
         self._refits = Refits(self.config, settings, house.store)
         self._hooks = Hooks(settings, self._clock)
+        self._reports = Reports(settings)
 
     def look(self) -> None:
         """Do whatever is due. Never raises: trouble is told in `seen` and in the log, and the next look tries again."""
@@ -240,6 +243,8 @@ class Desk:
         if due is not None and not self._leaving:
             daily.plan_of_the_day(house, board, self._jobs, self._timetable, due)
         daily.announce(house, board, self._jobs, self._timetable)
+        if self._reports is not None and not self._leaving:
+            self._reports.look(house, self._jobs, self._timetable, self._clock.now())
         self._jobs.tidy(house, timedelta(days=self._table.keep_runs_days))
         if self._refits is not None and not self._leaving:
             self._refits.look(self._clock.now())

@@ -47,7 +47,7 @@ def lay_out(known: Known, currency: str) -> Layout:
     _check_currency(known, currency)
     budgets = sorted((b for b in known.budgets if not _removed(b, known)), key=lambda b: b.key)
     owners = _owners(budgets)
-    series = sorted(known.series, key=lambda s: _natural(s.series))
+    series = sorted(known.series, key=lambda s: natural(s.series))
     owned = [(item, owner) for item in series if (owner := _owner(item.series, owners)) is not None]
     members: list[list[Series]] = [[] for _ in budgets]
     for item, owner in owned:
@@ -111,7 +111,8 @@ def _owner(series: Series, owners: Mapping[EntityKey, int]) -> int | None:
     return None
 
 
-def _natural(series: Series) -> tuple[str, ...]:
+def natural(series: Series) -> tuple[str, ...]:
+    """Return a series' ids, by which series are put in order."""
     ids = (series.campaign_id, series.ad_group_id, series.ad_id, series.creative_id, series.audience_id)
     account = (series.account.connector, series.account.account_id)
     rest = (series.conversion_definition, series.attribution_setting)

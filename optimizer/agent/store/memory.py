@@ -29,6 +29,7 @@ from optimizer.agent.store.instants import to_instant
 from optimizer.agent.store.known import Cells, EntityKey, Groups, Known, KnownSeries, Revisions, Span
 from optimizer.agent.store.memory_office import seal
 from optimizer.agent.store.memory_people import MemoryPeople
+from optimizer.agent.store.performed import performed
 from optimizer.agent.store.rules import (
     LARGEST,
     acknowledged_at,
@@ -58,6 +59,7 @@ from optimizer.plan.doubts import Doubt
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.lift_tests import LiftEnd, LiftRecord
 from optimizer.plan.office import Pulse
+from optimizer.plan.performance import Performance
 from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.recommendation import AdIntent, BudgetIntent, Event, Intent, Record, State, Transition, content_hash
 from optimizer.plan.refits import RefitRecord
@@ -218,6 +220,14 @@ class MemoryStore(MemoryPeople):
             lift_tests=self.lift_tests(),
         )
         return assemble(query, known, _MemoryFacts(self._histories, self._auctions, known_at))
+
+    def performance(self, known_at: datetime, since: date, until: date) -> Performance:
+        """See `Store.performance`."""
+        instant = to_instant(known_at)
+        series = _known_series(self._histories, self._channels, instant, until.toordinal() + 1)
+        entities = {key: _read_at(readings, instant) for key, readings in self._entities.items()}
+        facts = _MemoryFacts(self._histories, self._auctions, instant)
+        return performed(known_at, since, until, series, entities, facts)
 
     def commit(self, transitions: Sequence[Transition], epoch: int | None = None) -> None:
         """See `Store.commit`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from sqlalchemy import Connection
@@ -33,6 +33,7 @@ from optimizer.agent.store.engine import SqlDatabase
 from optimizer.agent.store.instants import to_instant
 from optimizer.agent.store.known import ALL_EXPERIMENTS, Facts, Known
 from optimizer.agent.store.migrate import bring_up_to_date
+from optimizer.agent.store.performed import performed
 from optimizer.agent.store.places import database_at
 from optimizer.plan.appraisal import Appraisal
 from optimizer.plan.audit import Entry
@@ -43,6 +44,7 @@ from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.lift_tests import LiftEnd, LiftRecord
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome, Pulse
 from optimizer.plan.people import Session, User
+from optimizer.plan.performance import Performance
 from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
@@ -166,6 +168,15 @@ class SqlStore:
                 lift_tests=lift_tests.newest(connection),
             )
             return assemble(query, known, _FACTS[connection.dialect.name](connection, known_at, beside))
+
+    def performance(self, known_at: datetime, since: date, until: date) -> Performance:
+        """See `Store.performance`."""
+        instant = to_instant(known_at)
+        with self._readers() as (connection, *beside):
+            series = catalogue.read_series(connection, instant, until.toordinal() + 1)
+            entities = catalogue.read_entities(connection, instant, first=True)
+            facts_then = _FACTS[connection.dialect.name](connection, instant, beside)
+            return performed(known_at, since, until, series, entities, facts_then)
 
     @contextmanager
     def _readers(self) -> Iterator[tuple[Connection, ...]]:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.contract import AdKey, BudgetKey, EntityStatus
 from connectors.money import MICROS, Money, exponent
+from optimizer.agent.measuring import KpiState
 from optimizer.agent.web.days import Day
 from optimizer.agent.web.pacing import Pace
 from optimizer.agent.web.plans import AdRow, Plan, Row
@@ -24,6 +25,7 @@ from optimizer.pacing import Pace as FlightOf
 from optimizer.plan.audit import Entry
 from optimizer.plan.circuit import Circuit
 from optimizer.plan.doubts import Doubt
+from optimizer.plan.kpis import Indicator, Standing
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
 from optimizer.plan.people import Role
 from optimizer.plan.recommendation import (
@@ -376,6 +378,31 @@ class LastDay(Told):
     planned: DecimalText | None
 
 
+class Kpi(Told):
+    """A goal and how it stands; values are currency units, counts or ratios, as its metric is."""
+
+    name: str
+    metric: Indicator
+    scope: str = Field(description="Of what, such as `channel:search`.")
+    conversion: str | None = Field(description="The only definition of conversions that counts; null for all.")
+    target: float
+    since: date
+    by: date
+    standing: Standing
+    so_far: float | None = Field(description="Of the days that are over, with what is still to come of them.")
+    forecast: float | None
+    low: float | None = Field(description="The lower end of the forecast's 95% interval.")
+    high: float | None
+    probability: float | None = Field(description="Of meeting the target.")
+
+
+class Kpis(Told):
+    """The goals of the settings."""
+
+    currency: str
+    kpis: list[Kpi]
+
+
 class Switch(Told):
     """The kill switch."""
 
@@ -646,6 +673,26 @@ def last_day(day: Day, currency: str) -> LastDay:
         conversions=_number(day.conversions),
         value=_units(day.value, currency),
         planned=_units(day.planned, currency),
+    )
+
+
+def kpi(told: KpiState) -> Kpi:
+    """Tell how a goal stands."""
+    state, forecast = told.state, told.state.forecast
+    return Kpi(
+        name=state.kpi.name,
+        metric=state.kpi.measure,
+        scope=str(told.scope),
+        conversion=state.kpi.definition,
+        target=state.kpi.target,
+        since=state.window.since,
+        by=state.window.until,
+        standing=state.standing,
+        so_far=state.so_far,
+        forecast=None if forecast is None else forecast.value,
+        low=None if forecast is None else forecast.low,
+        high=None if forecast is None else forecast.high,
+        probability=state.probability,
     )
 
 

@@ -14,8 +14,10 @@ from optimizer.agent import settings as configuration
 from optimizer.agent.bootstrap import house_of, open_house, open_store
 from optimizer.agent.cycle import House, snapshot
 from optimizer.agent.deciding import Surroundings
+from optimizer.agent.measuring import KpiState, kpi_states
 from optimizer.agent.scoring import Reading, read
 from optimizer.agent.settings import Settings, SettingsError
+from optimizer.agent.settings_kpis import KpiTable
 from optimizer.agent.settings_web import slug
 from optimizer.agent.web.kept import Kept, one_at_a_time
 from optimizer.agent.web.plans import Plan, alone
@@ -71,6 +73,7 @@ class Premises:
         self._plans = lru_cache(1)(self._put_side_by_side)
         self._pictures = one_at_a_time(lru_cache(_KEPT_PICTURES)(self._draw))
         self._seen = one_at_a_time(lru_cache(1)(self._look))
+        self._kpis = one_at_a_time(lru_cache(1)(self._measure))
         self._scorecard = one_at_a_time(lru_cache(1)(self._keep_score))
         self._paces = one_at_a_time(lru_cache(1)(self._pace))
 
@@ -160,6 +163,11 @@ class Premises:
         minute = int(self._clock.now().timestamp()) // 60
         return self._seen(self.entries, minute // _READ_MINUTES, self.house.today())
 
+    def kpis(self) -> tuple[KpiState, ...]:
+        """Return how the goals stand; worked out anew as `seen` is read, and after an edit of the settings."""
+        minute = int(self._clock.now().timestamp()) // 60
+        return self._kpis(self.settings.kpis, self.entries, minute // _READ_MINUTES, self.house.today())
+
     def look_ahead(self) -> None:
         """Read and work out what whoever opens the newest recommendation or the overview asks for; the rest is kept.
 
@@ -168,6 +176,7 @@ class Premises:
         """
         for newest in self.records()[:1]:
             self.plan(newest.recommendation.rec_id)
+        self.kpis()
         self.seen()
 
     def scorecard(self) -> Reading:
@@ -206,6 +215,9 @@ class Premises:
         house = self.house
         query = SnapshotQuery(self._clock.now(), today, house.history_days, house.goals.currency, house.time_zone)
         return self.store.snapshot(query)
+
+    def _measure(self, tables: tuple[KpiTable, ...], _entries: int, _tenth: int, today: date) -> tuple[KpiState, ...]:
+        return kpi_states(self.house, tables, self.seen(), today) if tables else ()
 
     def _keep_score(self, _entries: int, _hour: int, _today: date) -> Reading:
         return read(self.house, self.seen())

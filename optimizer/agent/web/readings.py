@@ -84,6 +84,12 @@ def boards(premises: Premises) -> models.Boards:
     )
 
 
+def kpis(premises: Premises) -> models.Kpis:
+    """Tell how the goals stand; the same all day long, as far as the rows are."""
+    told = [models.kpi(each) for each in premises.kpis()]
+    return models.Kpis(currency=premises.settings.portfolio.currency, kpis=told)
+
+
 def pacing(premises: Premises) -> models.Pacing:
     """Tell the month and the flights: planned, spent, and how they would end; the same all day long."""
     seen = premises.seen()

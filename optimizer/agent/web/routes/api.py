@@ -93,6 +93,12 @@ def pacing(visitor: Viewer) -> models.Pacing:
     return readings.pacing(visitor.premises)
 
 
+@router.get("/kpis", responses=_READS, operation_id="kpis")
+def kpis(visitor: Viewer) -> models.Kpis:
+    """Tell how the goals stand: on track, behind, met or missed, with a forecast and its probability."""
+    return readings.kpis(visitor.premises)
+
+
 @router.get("/scorecard", responses=_READS, operation_id="scorecard")
 def scorecard(visitor: Viewer) -> ScorecardTold:
     """Tell what advice promised and what came of it, over the last 90 days."""

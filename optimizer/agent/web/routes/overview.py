@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from optimizer.agent.standing import newest_runs
 from optimizer.agent.web.days import days
 from optimizer.agent.web.gate import Viewer
+from optimizer.agent.web.measures import KpiRow
 from optimizer.agent.web.pages import page
 from optimizer.plan.recommendation import State
 
@@ -33,6 +34,7 @@ def overview(request: Request, visitor: Viewer) -> HTMLResponse:
         "waiting": [plan for plan in known if plan.record.state in _WAITING],
         "at_work": [plan for plan in known if plan.record.state in _AT_WORK],
         "lately": [plan for plan in known if plan.record.state not in _WAITING | _AT_WORK][:_LATELY],
+        "kpis": [KpiRow(each) for each in premises.kpis()],
         "days": days(seen, 7 * _WEEKS),
         "freshness": seen.freshness,
         "stale_before": seen.today - timedelta(days=1 + premises.settings.guardrails.freshness_days),
