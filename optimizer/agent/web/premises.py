@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -159,9 +159,9 @@ class Premises:
         )
 
     def seen(self) -> Snapshot:
-        """Return what is known of the portfolio; read anew with each step of the history, and after ten minutes."""
+        """Return what is known of the portfolio; read anew with each step of the history, pull, and ten minutes."""
         minute = int(self._clock.now().timestamp()) // 60
-        return self._seen(self.entries, minute // _READ_MINUTES, self.house.today())
+        return self._seen((self.entries, self.pulled), minute // _READ_MINUTES, self.house.today())
 
     def kpis(self) -> tuple[KpiState, ...]:
         """Return how the goals stand; worked out anew as `seen` is read, and after an edit of the settings."""
@@ -193,6 +193,11 @@ class Premises:
         return self._paces(self.entries, minute // _READ_MINUTES, house.today(), house.goals.digest())
 
     @property
+    def pulled(self) -> datetime | None:
+        """When the agent's newest reading of the platforms ended; None while it runs, or before the first."""
+        return next((run.ended_at for run in self.store.runs("pull", limit=1)), None)
+
+    @property
     def entries(self) -> int:
         """The number of the history's newest entry: what was read before it grew is as it was."""
         return self.store.pulse().entries
@@ -211,7 +216,7 @@ class Premises:
     def _put_side_by_side(self, _entries: int) -> tuple[Plan, ...]:
         return tuple(map(alone, self.records()))
 
-    def _look(self, _entries: int, _tenth: int, today: date) -> Snapshot:
+    def _look(self, _known: tuple[int, datetime | None], _tenth: int, today: date) -> Snapshot:
         house = self.house
         query = SnapshotQuery(self._clock.now(), today, house.history_days, house.goals.currency, house.time_zone)
         return self.store.snapshot(query)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query, Request
@@ -28,21 +29,23 @@ async def live(
     since: Annotated[int | None, Query(ge=0)] = None,
     last_event_id: Annotated[str, Header()] = "",
 ) -> Response:
-    """Stream an event each time that the history grows beyond what the page or the last event knew."""
+    """Stream an event each time that the history grows beyond what the page or the last event knew, or rows came in."""
     known = int(last_event_id) if last_event_id.isdecimal() else since
     changes = _changes(request, visitor.premises, visitor.seen if known is None else known)
     return EventSourceResponse(changes, ping=15, headers={"X-Accel-Buffering": "no"})
 
 
 async def _changes(request: Request, premises: Premises, known: int) -> AsyncIterator[ServerSentEvent]:
+    pulled: datetime | None = None
+    begun = False
     while not await request.is_disconnected():
         with suppress(StoreError):  # whoever asks for a page is told
-            entries = await run_in_threadpool(_entries, premises)
-            if entries != known:
+            entries, newest = await run_in_threadpool(_state, premises)
+            if entries != known or (begun and newest != pulled):
                 yield ServerSentEvent(data="", event="changed", id=str(entries))
-            known = entries
+            known, pulled, begun = entries, newest, True
         await asyncio.sleep(_SECONDS)
 
 
-def _entries(premises: Premises) -> int:
-    return premises.entries
+def _state(premises: Premises) -> tuple[int, datetime | None]:
+    return premises.entries, premises.pulled

@@ -4,14 +4,20 @@
   const address = document.body.dataset.live;
   if (!address || !("EventSource" in window)) return;
 
-  // Only the part that tells of states is replaced, so that nothing that somebody is typing or choosing is lost.
+  // Only the parts that tell of states and figures are replaced, so that nothing that somebody is typing or choosing is lost.
   const renew = async () => {
-    const part = document.getElementById("live");
-    if (!part) return;
+    const parts = document.querySelectorAll("[data-renewed]");
+    if (!parts.length) return;
     const answer = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin" });
     if (!answer.ok || answer.redirected) return;
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
-    if (fresh && fresh.innerHTML !== part.innerHTML) part.replaceWith(document.importNode(fresh, true));
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const part of parts) {
+      const fresh = page.getElementById(part.id);
+      if (!fresh) continue;
+      const open = [...part.querySelectorAll("details")].map((one) => one.open);
+      fresh.querySelectorAll("details").forEach((one, n) => one.toggleAttribute("open", open[n] ?? one.open));
+      if (fresh.innerHTML !== part.innerHTML) part.replaceWith(document.importNode(fresh, true));
+    }
   };
 
   const stream = new EventSource(address);
