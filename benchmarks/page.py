@@ -45,6 +45,7 @@ from optimizer.agent.bootstrap import open_house
 from optimizer.agent.clock import SystemClock
 from optimizer.agent.web.gate import COOKIE
 from optimizer.plan.people import Role, Session, User
+from simulations.scenarios import named, write_scenario
 
 SEED = 11
 CHROMIUM = "/usr/bin/chromium"
@@ -59,7 +60,7 @@ time_zone = "UTC"
 
 [connectors.market]
 kind = "simulated"
-scenario = "wide-300"
+scenario = "wide.toml"
 seed = {seed}
 start = "{start}"
 history_days = {days}
@@ -130,6 +131,8 @@ def site(folder: Path, size: Size) -> Iterator[Site]:
     port, config = free_port(), folder / "config.toml"
     start = datetime.now(UTC).date() - timedelta(days=size.days + 1)
     config.write_text(SETTINGS.format(seed=SEED, start=start, days=size.days, port=port), encoding="utf-8")
+    wide = named("wide-300", horizon_days=size.days + 10, history_days=size.days)
+    (folder / "wide.toml").write_text(write_scenario(wide), encoding="utf-8")
     rec_id, secret = fill(config)
     command = [sys.executable, "-m", "optimizer.agent.cli", "web", "-c", str(config)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
