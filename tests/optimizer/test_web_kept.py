@@ -12,6 +12,7 @@ from threading import Barrier, Thread
 import pytest
 from markupsafe import Markup
 
+from optimizer.agent.foretelling import WEEKS
 from optimizer.agent.web import plans
 from optimizer.agent.web.kept import Kept, one_at_a_time
 from optimizer.agent.web.server import served
@@ -154,6 +155,7 @@ def test_the_first_reader_of_a_plan_waits_for_no_reading_where_it_was_looked_at_
     record, client, store = here.plan(), here.client("ben"), here.premises.store
     client.get("/account")  # who asks is known
     read, look = [], store.snapshot
+    every = 2 + WEEKS  # the plan's evidence, what is known now, and the past mornings of the scorecard
 
     def counted(query: SnapshotQuery) -> Snapshot:
         found = look(query)
@@ -163,8 +165,8 @@ def test_the_first_reader_of_a_plan_waits_for_no_reading_where_it_was_looked_at_
     monkeypatch.setattr(store, "snapshot", counted)
     with served([here.premises], here.clock, "127.0.0.1:0"):
         until = time.monotonic() + 120
-        while len(read) < 2 and time.monotonic() < until:  # the plan's evidence, and what is known now
+        while len(read) < every and time.monotonic() < until:
             time.sleep(0.05)
-    for path in (f"/recommendations/{record.recommendation.rec_id}", "/"):
+    for path in (f"/recommendations/{record.recommendation.rec_id}", "/", "/scorecard"):
         assert client.get(path).status_code == 200
-    assert len(read) == 2
+    assert len(read) == every

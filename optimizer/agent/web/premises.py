@@ -26,9 +26,12 @@ from optimizer.decide import Picture, paces, pictures
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
 from optimizer.pacing import Pace
-from optimizer.plan.recommendation import Event, Intent, Record, from_json
+from optimizer.plan.recommendation import Event, Intent, Record, State, from_json
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import Clock, SnapshotQuery, Store
+
+_Stand = tuple[tuple[str, int, State], ...]
+"""Id, revision and state of each recommendation."""
 
 _KEPT_RECORDS: Final = 64
 _KEPT_PLANS: Final = 16
@@ -169,7 +172,7 @@ class Premises:
         return self._kpis(self.settings.kpis, self.entries, minute // _READ_MINUTES, self.house.today())
 
     def look_ahead(self) -> None:
-        """Read and work out what whoever opens the newest recommendation or the overview asks for; the rest is kept.
+        """Work out what takes long, so that it is kept: the newest recommendation, what is known now, the scorecard.
 
         Raises:
             StoreError: The store cannot be read.
@@ -178,11 +181,15 @@ class Premises:
             self.plan(newest.recommendation.rec_id)
         self.kpis()
         self.seen()
+        self.scorecard()
 
     def scorecard(self) -> Reading:
-        """Return the scorecard of what is known today; read anew with each step of the history, and each hour."""
-        hour = int(self._clock.now().timestamp()) // 3600
-        return self._scorecard(self.entries, hour, self.house.today())
+        """Return the scorecard of what is known today; made anew with each pull, day, and step of a recommendation.
+
+        Not with every entry of the history: of a quarter with a plan a day and 300 budgets it takes half a minute.
+        """
+        stand = tuple((each.recommendation.rec_id, each.recommendation.revision, each.state) for each in self.records())
+        return self._scorecard(stand, self.pulled, self.house.today())
 
     def paces(self) -> tuple[Pace, ...]:
         """Return the flights that run today, as a plan of this moment would see them; read anew like `seen`."""
@@ -224,7 +231,7 @@ class Premises:
     def _measure(self, tables: tuple[KpiTable, ...], _entries: int, _tenth: int, today: date) -> tuple[KpiState, ...]:
         return kpi_states(self.house, tables, self.seen(), today) if tables else ()
 
-    def _keep_score(self, _entries: int, _hour: int, _today: date) -> Reading:
+    def _keep_score(self, _stand: _Stand, _pulled: datetime | None, _today: date) -> Reading:
         return read(self.house, self.seen())
 
     def _pace(self, _entries: int, _tenth: int, today: date, _goals: str) -> tuple[Pace, ...]:
