@@ -7,7 +7,7 @@ from datetime import date
 
 import numpy as np
 
-from connectors.errors import ConnectorError
+from connectors.errors import AskMarketer, ConnectorError
 from optimizer.agent import crediting, lifetime
 from optimizer.agent.cycle import House
 from optimizer.agent.settings import Settings
@@ -45,13 +45,17 @@ def appraise(
     """
     rng = np.random.default_rng([seed, list(Subject).index(subject)])
     try:
-        match subject:
-            case Subject.CREDIT:
-                made = crediting.appraise(house, settings.attribution, today, rng)
-                why = "no connector tells both touches and orders. Mend: docs/attribution.md says which do"
-            case Subject.CUSTOMER:
-                made = lifetime.appraise(house, today, rng, settings.lifetime, progress)
-                why = "the draws of the model cannot be believed. Mend: `outlay lifetime` says which check failed"
+        return Appraised(subject, _made(house, settings, subject, today, rng, progress))
     except ConnectorError as error:  # the other subject may well be told
         return Appraised(subject, None, str(error))
-    return Appraised(subject, made, "" if made is not None else why)
+
+
+def _made(
+    house: House, settings: Settings, subject: Subject, today: date, rng: np.random.Generator, progress: Progress
+) -> Appraisal:
+    if subject is Subject.CUSTOMER:
+        return lifetime.appraise(house, today, rng, settings.lifetime, progress)
+    model = settings.attribution.chosen
+    if model is None:
+        raise AskMarketer("no model credits orders", mend="name one as model of [attribution].")
+    return crediting.appraise(house, settings.attribution, model, today, rng)

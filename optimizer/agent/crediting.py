@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from math import ceil
@@ -11,21 +11,33 @@ from typing import Any, Final
 
 import numpy as np
 
-from connectors.contract import Connector, zone
-from connectors.errors import BadInput
+from connectors.contract import zone
+from connectors.errors import AskMarketer, BadInput
 from connectors.money import MICROS
-from connectors.orders import Order, TellsOrders
-from connectors.touches import TellsTouches
-from optimizer.agent.breaker import Guarded
+from connectors.orders import Order
+from optimizer.agent import books
 from optimizer.agent.cycle import House
 from optimizer.agent.settings_attribution import AttributionTable
 from optimizer.measure.attribution.building import Treated, build, claims
-from optimizer.measure.attribution.comparing import Claim, View, claimed, credited, deduplicated, to_appraisal
+from optimizer.measure.attribution.comparing import (
+    FEWEST_CLAIMS,
+    Claim,
+    View,
+    claimed,
+    credited,
+    deduplicated,
+    to_appraisal,
+)
 from optimizer.measure.attribution.credit import Credit, Model, credit, spread
 from optimizer.measure.attribution.paths import Floats, Paths, Place
 from optimizer.plan.appraisal import Appraisal
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import SnapshotQuery
+
+_TELL: Final = (
+    'set touches = "touches.csv" and orders = "orders.csv" of a files connector, or touches_query and orders_query of '
+    "a warehouse; docs/attribution.md says what must stand in them"
+)
 
 REPLICATES: Final = 200
 """Bootstrap replicates of an interval: a standard deviation from so many is right to 5%."""
@@ -57,7 +69,7 @@ class Evidence:
         return {place.channel: claim for place, claim in self.claims.items() if place.campaign is None}
 
 
-def gather(house: House, table: AttributionTable, today: date) -> Evidence | None:
+def gather(house: House, table: AttributionTable, today: date) -> Evidence:
     """Read touches and orders of every connector that tells them, and the claims of the store.
 
     Args:
@@ -65,10 +77,8 @@ def gather(house: House, table: AttributionTable, today: date) -> Evidence | Non
         table: Windows and days.
         today: Orders of this day and later are not read.
 
-    Returns:
-        None where no connector tells touches, or none tells orders.
-
     Raises:
+        AskMarketer: No connector tells touches of these days, or none tells orders.
         ConnectorError: A connector cannot be read, or what it tells makes no sense; it names row or order and the mend.
         StoreError: The claims cannot be read.
     """
@@ -76,15 +86,12 @@ def gather(house: House, table: AttributionTable, today: date) -> Evidence | Non
     since = today - timedelta(days=table.days)
     # A day more, for zones that are ahead of the portfolio's, and a window more, for what led to the first orders.
     first = since - timedelta(days=ceil(table.windows.longest_days) + 1)
-    tellers = [_own(connector) for connector in house.connectors.values()]
-    touches = (
-        batch for teller in tellers if isinstance(teller, TellsTouches) for batch in teller.touches(first, until)
-    )
     began, end = _midnight(since, house.time_zone), _midnight(today, house.time_zone)
-    orders = [order for order in _orders(tellers, first, until) if order.at < end]
-    batches = list(touches)
+    orders = [order for order in books.orders(house, first, until) if order.at < end]
+    batches = list(books.touches(house, first, until))
     if not batches or not orders:
-        return None
+        words = f"no connector tells both touches and orders of the {table.days} days before {today}"
+        raise AskMarketer(words, mend=_TELL)
     _same_currency(orders, house.goals.currency)
     try:
         paths, treated = build(batches, orders, table.windows, began, end)
@@ -111,41 +118,32 @@ def sure(evidence: Evidence, table: AttributionTable, model: Model, rng: np.rand
     return credit(paths, model, table.knobs, rng), spread(paths, model, table.knobs, REPLICATES, rng)
 
 
-def appraise(house: House, table: AttributionTable, today: date, rng: np.random.Generator) -> Appraisal | None:
-    """Return what the chosen model credits per conversion that platforms claim, by channel and campaign.
+def appraise(house: House, table: AttributionTable, model: Model, today: date, rng: np.random.Generator) -> Appraisal:
+    """Return what a model credits per conversion that platforms claim, by channel and campaign.
 
     Args:
         house: The wired house, whose connectors are read.
-        table: The settings; with the model `platform` there is nothing to appraise.
+        table: The windows, and what models are told.
+        model: The model.
         today: Orders of this day and later are not read.
         rng: Draws the bootstrap.
 
-    Returns:
-        None where conversions are counted as claimed, or nothing tells touches or orders.
-
     Raises:
+        AskMarketer: Nothing tells touches or orders, or no channel that claims enough has a touch.
         ConnectorError: A connector cannot be read, or what it tells makes no sense.
         StoreError: The claims cannot be read.
     """
-    model = table.chosen
-    evidence = None if model is None else gather(house, table, today)
-    if model is None or evidence is None:
-        return None
+    evidence = gather(house, table, today)
     found = credit(evidence.paths, model, table.knobs, rng)
     log_sd = spread(evidence.paths, model, table.knobs, REPLICATES, rng)
     made_at = house.clock.now().astimezone(UTC)
-    return to_appraisal(found, log_sd, evidence.claims, made_at, evidence.digest)
-
-
-def _own(connector: Connector) -> Connector:
-    """The connector itself: what it tells beyond the contract does not go past the breakers of its accounts."""
-    return connector.inner if isinstance(connector, Guarded) else connector
-
-
-def _orders(tellers: list[Connector], first: date, until: date) -> Iterator[Order]:
-    for teller in tellers:
-        if isinstance(teller, TellsOrders):
-            yield from teller.orders(first, until)
+    made = to_appraisal(found, log_sd, evidence.claims, made_at, evidence.digest)
+    if made is None:
+        spending, touched = (", ".join(names) or "none" for names in channels_apart(evidence))
+        words = f"no channel with {FEWEST_CLAIMS:g} claimed conversions has touches"
+        mend = f"call channels alike; only platforms have: {spending}; only touches: {touched}."
+        raise AskMarketer(words, mend=mend)
+    return made
 
 
 def _midnight(day: date, time_zone: str) -> datetime:

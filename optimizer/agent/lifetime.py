@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
 
 from connectors.contract import zone
 from connectors.errors import AskMarketer
-from connectors.orders import Order, TellsOrders
-from optimizer.agent import cycle
-from optimizer.agent.breaker import Guarded
+from optimizer.agent import books, cycle
 from optimizer.agent.cycle import House
 from optimizer.agent.settings_lifetime import LifetimeTable
 from optimizer.measure.lifetime.contract import By, Kind, Lifetime, Valuation
@@ -24,6 +22,7 @@ from optimizer.plan.appraisal import Appraisal, Estimate, Subject
 from optimizer.plan.snapshot import FloatArray, Snapshot
 from optimizer.refit.contract import Progress, Sampling
 
+_MEND: Final = "configure one that does, as docs/lifetime.md says"
 ACQUISITION_DAYS: Final = 90
 """Days over which the cost of winning a customer is reckoned, the latest ones."""
 
@@ -48,10 +47,10 @@ class Cost:
 
 def appraise(
     house: House, today: date, rng: np.random.Generator, table: LifetimeTable, progress: Progress
-) -> Appraisal | None:
-    """Return what a new customer of each channel brings, as it is to be kept; None where the fit fails a check.
+) -> Appraisal:
+    """Return what a new customer of each channel brings, as it is to be kept.
 
-    Then what was appraised before stands. Customers of whom the books name no channel have no estimate.
+    Customers of whom the books name no channel have no estimate.
 
     Args:
         house: The wired house.
@@ -61,11 +60,16 @@ def appraise(
         progress: Told how far sampling is.
 
     Raises:
-        AskMarketer: No connector has books, or their orders are in another currency.
+        AskMarketer: No connector has books, their orders are in another currency or name no channel, or the fit fails a
+            check.
         ConnectorError: Books cannot be read.
     """
     valuation = valued(house, today, rng, table, By.CHANNEL, progress)
-    return None if valuation.values is None else appraisal(valuation, house)
+    if valuation.values is None:
+        raise AskMarketer(valuation.words, mend="`outlay lifetime` tells more.")
+    if not any(valuation.groups):
+        raise AskMarketer("the books name no channel of any order", mend="give orders a channel: docs/lifetime.md.")
+    return appraisal(valuation, house)
 
 
 def valued(
@@ -80,16 +84,14 @@ def read(house: House, today: date, days: int) -> Customers:
 
     An id of an order is one of its connector; the same customer may stand in the books of several.
     """
-    books = {name: connector for name, connector in house.connectors.items() if _tells(connector)}
     since, until = today - timedelta(days=days), today - timedelta(days=1)
     try:
-        found = summarise(_orders(books, since, until), until, house.goals.currency, zone(house.time_zone))
+        found = summarise(books.orders(house, since, until), until, house.goals.currency, zone(house.time_zone))
     except ValueError as error:
         words, _, mend = str(error).partition(" Mend: ")
         raise AskMarketer(words.removesuffix("."), mend=mend) from None
     if not len(found.first_day):
-        mend = "configure one that does, as docs/lifetime.md says"
-        raise AskMarketer(f"no connector reads orders of the {days} days before {today}", mend=mend)
+        raise AskMarketer(f"no connector reads orders of the {days} days before {today}", mend=_MEND)
     return found
 
 
@@ -151,14 +153,3 @@ def costs_of(seen: Snapshot, customers: Customers) -> Mapping[str, Cost]:
         spend[target.channel] = spend.get(target.channel, 0.0) + float(np.nansum(row))
     winners = dict(zip(customers.channels, won.tolist(), strict=True))
     return {channel: Cost(total, winners.get(channel, 0)) for channel, total in spend.items()}
-
-
-def _tells(connector: object) -> bool:
-    inner = connector.inner if isinstance(connector, Guarded) else connector
-    return isinstance(inner, TellsOrders)
-
-
-def _orders(books: Mapping[str, object], since: date, until: date) -> Iterator[Order]:
-    for name, connector in books.items():
-        for order in cast(TellsOrders, connector).orders(since, until):
-            yield replace(order, order_id=f"{name}:{order.order_id}")

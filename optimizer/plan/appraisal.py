@@ -60,10 +60,11 @@ class Appraisal:
         made_at: In `datetime.UTC`; from then on they are known.
         evidence: Digest of what they were made from, 64 hexadecimal digits.
         currency: ISO 4217 code of amounts; empty for credit.
-        estimates: At most one for each channel and campaign.
+        estimates: At least one, and at most one for each channel and campaign.
 
     Raises:
-        ValueError: The time is not in UTC, the digest is none, the currency is missing, or a scope is named twice.
+        ValueError: The time is not in UTC, the digest is none, the currency is missing, nothing is estimated, or a
+            scope is named twice.
     """
 
     subject: Subject
@@ -83,6 +84,8 @@ class Appraisal:
             exponent(self.currency)
         elif self.currency:
             raise ValueError(f"{where}: credit is a ratio, and has no currency")
+        if not self.estimates:
+            raise ValueError(f"{where}: it estimates nothing")
         scopes = [(each.channel, each.campaign) for each in self.estimates]
         if len(set(scopes)) < len(scopes):
             raise ValueError(f"{where}: a channel or campaign is named twice")

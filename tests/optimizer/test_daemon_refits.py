@@ -13,6 +13,7 @@ import pytest
 from optimizer.agent.daemon.refits import Refits
 from optimizer.agent.settings import load
 from optimizer.agent.store.memory import MemoryStore
+from optimizer.plan.appraisal import Appraisal, Estimate, Subject
 
 NOW = datetime(2026, 3, 1, 6, tzinfo=UTC)
 
@@ -55,3 +56,23 @@ def test_what_the_settings_ask_for_is_begun_one_after_the_other(
     looked(refits, lambda: begun() == commands)
     refits.stop()
     assert begun() == commands
+
+
+def test_what_was_appraised_lately_is_not_due_and_a_restart_forgets_nothing(
+    tmp_path: Path, begun: Callable[[], list[str]]
+) -> None:
+    config, store = tmp_path / "config.toml", MemoryStore()
+    config.write_text('attribution.model = "linear"', encoding="utf-8")
+    first = Refits(config, load(config), store)
+    first.look(NOW)
+    first.stop()  # in the midst of the fit
+    again = Refits(config, load(config), store)
+    looked(again, lambda: begun()[-2:] == ["refit", "appraise"])
+    again.stop()
+    made = Appraisal(Subject.CREDIT, "linear/1", NOW, "a" * 64, "", (Estimate("search", 0.5, 0.1),))
+    store.record_appraisal(made)
+    before = len(begun())
+    third = Refits(config, load(config), store)
+    looked(third, lambda: len(begun()) > before)
+    third.stop()
+    assert begun()[before:] == ["refit"]  # which left no record here; what was appraised today is not due

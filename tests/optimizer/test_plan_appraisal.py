@@ -29,6 +29,7 @@ def test_a_campaigns_own_estimate_goes_before_its_channels() -> None:
         ({"currency": "EUR"}, "has no currency"),
         ({"subject": Subject.CUSTOMER, "currency": "XXQ"}, "XXQ"),
         ({"estimates": (OWN, OWN)}, "named twice"),
+        ({"estimates": ()}, "estimates nothing"),
     ],
 )
 def test_what_makes_no_sense_is_refused(change: dict[str, Any], words: str) -> None:

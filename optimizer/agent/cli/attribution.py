@@ -63,12 +63,6 @@ def attribution(
         today = house.today() if as_of is None else _day(as_of)
         evidence = crediting.gather(house, table, today)
         currency = house.goals.currency
-    if evidence is None:
-        raise AskMarketer(
-            f"no connector of {config} tells both touches and orders of the {table.days} days before {today}",
-            mend='set touches = "touches.csv" and orders = "orders.csv" of a files connector, or touches_query and '
-            "orders_query of a warehouse; docs/attribution.md says what must stand in them",
-        )
     views = crediting.views(evidence, table, rng)
     interval = _interval(evidence, table, rng)
     if csv is not None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -20,37 +21,48 @@ from optimizer.ports import Store
 _LOG: Final = structlog.get_logger("outlay.daemon")
 _ASKED_AGAIN: Final = timedelta(minutes=10)
 """Whether a fit is due changes by days, and costs reading the priors."""
+_DAY: Final = timedelta(days=1)
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Refits:
-    """Begins `outlay refit` when it is due, and tells how it ended; what it found stands in the store."""
+    """Begins `outlay refit` and `outlay appraise` when they are due, one at a time, and tells how each ended.
+
+    What they found, and so what is due, stands in the store: a restart or new settings lose nothing.
+    """
 
     def __init__(self, config: Path, settings: Settings, store: Store) -> None:
         """Begin nothing yet."""
         self._config, self._settings, self._store = config, settings, store
         self._child: subprocess.Popen[bytes] | None = None
-        self._command, self._next = "", ""
-        self._tried: datetime | None = None
+        self._command = ""
+        self._tried: dict[str, datetime] = {}
         self._asked: datetime | None = None
 
     def look(self, now: datetime) -> None:
-        """Begin a fit that is due, at most once a day; or note that the last one ended."""
+        """Begin what is due, each at most once a day; or note that what ran has ended."""
         if self._child is not None:
             code = self._child.poll()
             if code is not None:
                 _LOG.info(f"{self._command} ended", portfolio=self._settings.portfolio.name, exit_code=code)
-                self._child = self._begin(self._next) if self._next else None
-                self._next = ""
+                self._child, self._asked = None, None
             return
-        if self._settings.daemon.refit == "never" or (self._tried is not None and (now - self._tried).days < 1):
-            return
-        if self._asked is not None and now - self._asked < _ASKED_AGAIN:
+        if self._settings.daemon.refit == "never" or (self._asked is not None and now - self._asked < _ASKED_AGAIN):
             return
         self._asked = now
-        if standing(self._store, now, self._settings.refit.every_days).overdue:
-            self._tried = now
-            self._next = "appraise" if self._settings.appraised else ""
-            self._child = self._begin("refit")
+        due = next((command for command in self._due(now) if now - self._tried.get(command, _LONG_AGO) >= _DAY), None)
+        if due is not None:
+            self._tried[due] = now
+            self._child = self._begin(due)
+
+    def _due(self, now: datetime) -> Iterator[str]:
+        every = self._settings.refit.every_days
+        if standing(self._store, now, every).overdue:
+            yield "refit"
+        made = {each.subject: each.made_at for each in self._store.latest_appraisals(now)}
+        oldest = now - timedelta(days=every)
+        if any(made.get(subject, _LONG_AGO) <= oldest for subject in self._settings.appraised):
+            yield "appraise"
 
     def stop(self) -> None:
         """End a fit that runs; it writes nothing before its end."""

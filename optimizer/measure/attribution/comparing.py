@@ -121,7 +121,7 @@ def moved(spend: Sequence[float], value: Sequence[float]) -> float:
 
 def to_appraisal(
     credit: Credit, log_sd: Floats, claims: Mapping[Place, Claim], made_at: datetime, evidence: str
-) -> Appraisal:
+) -> Appraisal | None:
     """Return what the model credits per conversion that a platform claims.
 
     A channel that no touch names has no estimate: where its touches are not told, that it brought nothing cannot be
@@ -133,6 +133,9 @@ def to_appraisal(
         claims: By channel, and by campaign within it; those with fewer than `FEWEST_CLAIMS` have no estimate.
         made_at: In `datetime.UTC`.
         evidence: Digest of what it was made from.
+
+    Returns:
+        None where no scope has an estimate.
     """
     channels = dict.fromkeys(place.channel for place in credit.places)
     scopes = [Place(name) for name in channels] + [place for place in credit.places if place.campaign is not None]
@@ -142,6 +145,8 @@ def to_appraisal(
         if claim is not None and claim.conversions >= FEWEST_CLAIMS:
             mean = max(credit.of(scope.channel, scope.campaign)[0], _LEAST) / claim.conversions
             estimates.append(Estimate(scope.channel, mean, _spread(credit, log_sd, scope), scope.campaign))
+    if not estimates:
+        return None
     return Appraisal(Subject.CREDIT, f"{credit.name}/1", made_at, evidence, "", tuple(estimates))
 
 
