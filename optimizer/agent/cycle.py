@@ -176,7 +176,7 @@ def propose(house: House, today: date, *, seed: int | None = None) -> Record:
     now = house.clock.now()
     clock_stands(house.store, house.guards, now)
     seen = snapshot(house, today, now)
-    around = _surroundings(house, seen)
+    around = _surroundings(house, seen, _doubts_of_intervals(house, seen))
     decision = asked(house.call, Request(seen, house.goals, house.guards, around, now, seed))
     step = approval.issue(decision, now=now, valid_for=house.valid_for, seed=seed, code_version=house.code_version)
     older = house.store.records(_OPEN, limit=_ALL) if step.record.state is State.PROPOSED else ()
@@ -213,7 +213,7 @@ def edit(
     old = record.recommendation
     fixed = dict(old.fixed) | {key: live[key].amount for key in keep if key in live} | dict(amounts)
     seen = snapshot(house, old.decision.as_of, now)
-    around = _surroundings(house, seen)
+    around = _surroundings(house, seen, ())  # a person decides on it
     decision = decided(seen, house.goals, house.guards, around, now, old.seed, fixed)
     outcome = approval.revise(
         record,
@@ -387,15 +387,19 @@ def _ads(house: House, name: str, connector: Connector) -> Sequence[AdState]:
     return ads
 
 
-def _surroundings(house: House, seen: Snapshot) -> Surroundings:
-    mode = house.autonomy.mode
-    doubts: tuple[Finding, ...] = ()
-    if mode is approval.Mode.AUTOPILOT:
-        # Loaded here: what learns takes long to load, and nothing else of the cycle needs it.
-        from optimizer.agent.foretelling import doubts_of_intervals  # noqa: PLC0415
+def _surroundings(house: House, seen: Snapshot, doubts: tuple[Finding, ...]) -> Surroundings:
+    watches_only = house.autonomy.mode is approval.Mode.OBSERVE
+    return Surroundings(house.rotation, seen.occasions, watches_only, house.hold_back, doubts)
 
-        doubts = doubts_of_intervals(house.store, house.calendar, seen, house.history_days)
-    return Surroundings(house.rotation, seen.occasions, mode is approval.Mode.OBSERVE, house.hold_back, doubts)
+
+def _doubts_of_intervals(house: House, seen: Snapshot) -> tuple[Finding, ...]:
+    """Where the policy may approve: why it should not, by how past intervals held."""
+    if house.autonomy.mode is not approval.Mode.AUTOPILOT:
+        return ()
+    # Loaded here: what learns takes long to load, and nothing else of the cycle needs it.
+    from optimizer.agent.foretelling import doubts_of_intervals  # noqa: PLC0415
+
+    return doubts_of_intervals(house.store, house.calendar, seen, house.history_days)
 
 
 def _with_basis(house: House, step: Transition, around: Surroundings, known_at: datetime) -> Transition:

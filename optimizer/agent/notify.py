@@ -52,7 +52,8 @@ class AppriseNotifier:
         had = self._had.setdefault((title, body), set())
         if not had:
             LogNotifier().tell(title, body, about)
-        text = f"{body}\n{self._link.replace(_PLACE, about)}" if self._link else body
+        linked = bool(self._link) and (bool(about) or _PLACE not in self._link)  # a report is about no recommendation
+        text = f"{body}\n{self._link.replace(_PLACE, about)}" if linked else body
         for number, url in enumerate(self._urls, 1):
             if number not in had and _sent(number, url, title, text, page):
                 had.add(number)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from connectors.errors import AskMarketer
 from optimizer.agent import crediting
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cli.commands import found
@@ -103,24 +104,40 @@ def test_the_chosen_model_appraises_channels_and_campaigns(make: Callable[..., P
     assert _appraised(config) == appraisal
 
 
-def test_claims_as_they_are_need_no_appraisal(make: Callable[..., Path]) -> None:
-    assert _appraised(make("platform")) is None
-
-
 def test_without_touches_there_is_no_appraisal(make: Callable[..., Path]) -> None:
     config = make("linear")
     text = config.read_text(encoding="utf-8").replace('touches = "touches.csv"\n', "")
     config.write_text(text, encoding="utf-8")
-    assert _appraised(config) is None
-    with pytest.raises(Exception, match=r"no connector of .* tells both touches and orders"):
-        _asked(config)
+    for ask in (_appraised, _asked):
+        with pytest.raises(AskMarketer, match="no connector tells both touches and orders of the 30 days before"):
+            ask(config)
 
 
-def _appraised(config: Path) -> Appraisal | None:
+def test_touches_of_other_channels_than_the_platforms_appraise_nothing(make: Callable[..., Path]) -> None:
+    config = make("linear")
+    _pulled(config)
+    clicks = config.parent / "exports" / "touches.csv"
+    clicks.write_text(clicks.read_text(encoding="utf-8").replace(",search,", ",Suche,").replace(",social,", ",Sozial,"))
+    with pytest.raises(AskMarketer, match=r"only platforms have: search, social; only touches: Sozial, Suche"):
+        _appraised(config)
+
+
+def test_two_shops_may_number_their_orders_alike(make: Callable[..., Path]) -> None:
+    config = make("linear")
+    other = config.parent / "other"
+    other.mkdir()
+    (other / "orders.csv").write_text("order_id,customer,at,value\no1,somebody,2026-02-12T00:00:00Z,9\n")
+    shop = '\n[connectors.other]\nkind = "files"\nfolder = "other"\ncurrency = "EUR"\ntime_zone = "UTC"\n'
+    config.write_text(f'{config.read_text(encoding="utf-8")}{shop}pattern = "ads*.csv"\norders = "orders.csv"\n')
+    assert _asked(config)["models"]
+
+
+def _appraised(config: Path) -> Appraisal:
     table = load(config).attribution
+    assert table.chosen is not None
     with open_house(config) as house:
-        found = crediting.appraise(house, table, TODAY, np.random.default_rng(7))
-    return None if found is None else Appraisal(**{**_plain(found), "made_at": datetime(2026, 3, 1, tzinfo=UTC)})
+        found = crediting.appraise(house, table, table.chosen, TODAY, np.random.default_rng(7))
+    return Appraisal(**{**_plain(found), "made_at": datetime(2026, 3, 1, tzinfo=UTC)})
 
 
 def _plain(appraisal: Appraisal) -> dict[str, Any]:
@@ -159,5 +176,5 @@ def test_another_currency_than_the_portfolio_s_is_named(make: Callable[..., Path
     config = make()
     text = config.read_text(encoding="utf-8").replace('[portfolio]\ncurrency = "EUR"', '[portfolio]\ncurrency = "USD"')
     config.write_text(text, encoding="utf-8")
-    with pytest.raises(Exception, match="order 'o1' is in EUR, the portfolio in USD"):
+    with pytest.raises(Exception, match="order 'shop:o1' is in EUR, the portfolio in USD"):
         _asked(config)

@@ -30,10 +30,12 @@ from optimizer.plan.recommendation import Event, Intent, Record, State, from_jso
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import Clock, SnapshotQuery, Store
 
+_Known = tuple[int, datetime | None, int, date]
 _Stand = tuple[tuple[str, int, State], ...]
 """Id, revision and state of each recommendation."""
 
 _KEPT_RECORDS: Final = 64
+_PULLS: Final = 5  # one may run, and a few may have been cut off
 _KEPT_PLANS: Final = 16
 _KEPT_PICTURES: Final = 4  # of 300 budgets each a megabyte or so
 _KEPT_PARTS: Final = 32  # of 300 budgets each a few hundred kilobytes
@@ -133,7 +135,8 @@ class Premises:
         Raises:
             NotFound: There is none.
         """
-        return self._plan(rec_id, revision, self.entries)
+        found = self.record(rec_id, revision).recommendation.revision
+        return self._plan(rec_id, found, self.entries)
 
     def plans(self) -> tuple[Plan, ...]:
         """Return the newest recommendations as they stand, the newest first, each by itself."""
@@ -163,13 +166,11 @@ class Premises:
 
     def seen(self) -> Snapshot:
         """Return what is known of the portfolio; read anew with each step of the history, pull, and ten minutes."""
-        minute = int(self._clock.now().timestamp()) // 60
-        return self._seen((self.entries, self.pulled), minute // _READ_MINUTES, self.house.today())
+        return self._seen(self._known)
 
     def kpis(self) -> tuple[KpiState, ...]:
         """Return how the goals stand; worked out anew as `seen` is read, and after an edit of the settings."""
-        minute = int(self._clock.now().timestamp()) // 60
-        return self._kpis(self.settings.kpis, self.entries, minute // _READ_MINUTES, self.house.today())
+        return self._kpis(self._known, self.settings.kpis, self.house.goals.digest())
 
     def look_ahead(self) -> None:
         """Work out what takes long, so that it is kept: the newest recommendation, what is known now, the scorecard.
@@ -193,16 +194,19 @@ class Premises:
 
     def paces(self) -> tuple[Pace, ...]:
         """Return the flights that run today, as a plan of this moment would see them; read anew like `seen`."""
-        house = self.house
-        if not house.goals.flights:
-            return ()
-        minute = int(self._clock.now().timestamp()) // 60
-        return self._paces(self.entries, minute // _READ_MINUTES, house.today(), house.goals.digest())
+        wanted = self.house.goals
+        return self._paces(self._known, wanted.digest()) if wanted.flights else ()
 
     @property
     def pulled(self) -> datetime | None:
-        """When the agent's newest reading of the platforms ended; None while it runs, or before the first."""
-        return next((run.ended_at for run in self.store.runs("pull", limit=1)), None)
+        """When the agent's newest reading of the platforms that is over ended; None before the first."""
+        return next((run.ended_at for run in self.store.runs("pull", limit=_PULLS) if run.ended_at), None)
+
+    @property
+    def _known(self) -> _Known:
+        """What changes as soon as more is known, or a day begins; and every ten minutes, for pulls of commands."""
+        minute = int(self._clock.now().timestamp()) // 60
+        return self.entries, self.pulled, minute // _READ_MINUTES, self.house.today()
 
     @property
     def entries(self) -> int:
@@ -215,28 +219,25 @@ class Premises:
     def _read_records(self, _entries: int) -> tuple[Record, ...]:
         return self.store.records(limit=_LISTED)
 
-    def _put_together(self, rec_id: str, revision: int | None, _entries: int) -> Plan:
+    def _put_together(self, rec_id: str, revision: int, _entries: int) -> Plan:
         record, newest = self.record(rec_id, revision), self.record(rec_id)
-        is_newest = record.recommendation.revision == newest.recommendation.revision
+        is_newest = revision == newest.recommendation.revision
         return Plan(record, self.pictures(record), self.before(record), is_newest=is_newest)
 
     def _put_side_by_side(self, _entries: int) -> tuple[Plan, ...]:
         return tuple(map(alone, self.records()))
 
-    def _look(self, _known: tuple[int, datetime | None], _tenth: int, today: date) -> Snapshot:
-        house = self.house
-        query = SnapshotQuery(self._clock.now(), today, house.history_days, house.goals.currency, house.time_zone)
-        return self.store.snapshot(query)
+    def _look(self, known: _Known) -> Snapshot:
+        return snapshot(self.house, known[-1])
 
-    def _measure(self, tables: tuple[KpiTable, ...], _entries: int, _tenth: int, today: date) -> tuple[KpiState, ...]:
-        return kpi_states(self.house, tables, self.seen(), today) if tables else ()
+    def _measure(self, known: _Known, tables: tuple[KpiTable, ...], _goals: str) -> tuple[KpiState, ...]:
+        return kpi_states(self.house, tables, self.seen(), known[-1]) if tables else ()
 
     def _keep_score(self, _stand: _Stand, _pulled: datetime | None, _today: date) -> Reading:
         return read(self.house, self.seen())
 
-    def _pace(self, _entries: int, _tenth: int, today: date, _goals: str) -> tuple[Pace, ...]:
-        house = self.house
-        known = snapshot(house, today)
+    def _pace(self, _known: _Known, _goals: str) -> tuple[Pace, ...]:
+        house, known = self.house, self.seen()
         return paces(known, house.goals, house.guards, self._clock.now(), known.occasions)
 
     def _draw(self, _plan_hash: str, rec_id: str, revision: int) -> dict[str, Picture]:

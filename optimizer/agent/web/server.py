@@ -12,11 +12,9 @@ import structlog
 import uvicorn
 
 from optimizer.agent.secrecy import redacted
-from optimizer.agent.settings_errors import SettingsError
 from optimizer.agent.web.app import build
 from optimizer.agent.web.premises import Premises
-from optimizer.goals import GoalsError
-from optimizer.ports import Clock, StoreError
+from optimizer.ports import Clock
 
 _LOG: Final = structlog.get_logger("outlay.web")
 _GRACE_SECONDS: Final = 5
@@ -83,12 +81,22 @@ def _looking_ahead(premises: Sequence[Premises]) -> Iterator[None]:
 
 
 def _look_ahead(premises: Sequence[Premises], ended: Event) -> None:
+    told: dict[str, str] = {}
     while not ended.wait(_LOOK_SECONDS):
         for each in premises:
-            try:
-                each.look_ahead()
-            except (StoreError, SettingsError, GoalsError) as error:  # whoever asks for the page is told
-                _LOG.warning("page not worked out ahead", portfolio=each.slug, error=redacted(str(error)))
+            words = _looked(each)
+            if words and told.get(each.slug) != words:
+                _LOG.warning("page not worked out ahead", portfolio=each.slug, error=words)
+            told[each.slug] = words
+
+
+def _looked(premises: Premises) -> str:
+    """Look ahead, and return what went wrong, empty if all went well: whoever asks for the page is told, too."""
+    try:
+        premises.look_ahead()
+    except Exception as error:  # noqa: BLE001 - a defect of one portfolio must not end it for the others
+        return redacted(f"{type(error).__name__}: {error}")
+    return ""
 
 
 def _run(server: uvicorn.Server, listening: socket.socket) -> None:

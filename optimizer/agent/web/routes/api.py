@@ -12,8 +12,9 @@ from fastapi import APIRouter, Body, Query
 from optimizer.agent.web import acts, readings, score_models
 from optimizer.agent.web import api_models as models
 from optimizer.agent.web.description import PREFIX, described
-from optimizer.agent.web.gate import Approver, Here, Viewer
+from optimizer.agent.web.gate import Approver, Here, Viewer, Visitor
 from optimizer.agent.web.score_models import ScorecardTold
+from optimizer.agent.web.slow import slowly
 from optimizer.plan.recommendation import State
 
 _LARGEST: Final = 2**53 - 1  # what every reader of JSON takes for an integer
@@ -88,9 +89,9 @@ def leaderboards(visitor: Viewer) -> models.Boards:
 
 
 @router.get("/pacing", responses=_READS, operation_id="pacing")
-def pacing(visitor: Viewer) -> models.Pacing:
+async def pacing(visitor: Viewer) -> models.Pacing:
     """Tell the month: planned, spent, and how it would end."""
-    return readings.pacing(visitor.premises)
+    return await slowly(readings.pacing, visitor.premises)
 
 
 @router.get("/kpis", responses=_READS, operation_id="kpis")
@@ -100,9 +101,9 @@ def kpis(visitor: Viewer) -> models.Kpis:
 
 
 @router.get("/scorecard", responses=_READS, operation_id="scorecard")
-def scorecard(visitor: Viewer) -> ScorecardTold:
+async def scorecard(visitor: Viewer) -> ScorecardTold:
     """Tell what advice promised and what came of it, over the last 90 days."""
-    return score_models.scorecard(visitor.premises.scorecard())
+    return score_models.scorecard(await slowly(visitor.premises.scorecard))
 
 
 @router.get("/history", responses=_READS, operation_id="history")
@@ -157,8 +158,12 @@ def revoke(visitor: Approver, rec_id: str, body: Annotated[models.Grounds, Body(
 
 
 @router.post("/recommendations/{rec_id}/edit", responses=_REACHES, operation_id="edit")
-def edit(visitor: Approver, rec_id: str, body: Annotated[models.Edit, Body()]) -> models.Detail:
+async def edit(visitor: Approver, rec_id: str, body: Annotated[models.Edit, Body()]) -> models.Detail:
     """Fix amounts by hand and solve the rest around them: a new revision, to be approved."""
+    return await slowly(_edited, visitor, rec_id, body)
+
+
+def _edited(visitor: Visitor, rec_id: str, body: models.Edit) -> models.Detail:
     record = visitor.premises.store.record(rec_id)
     acts.same_plan(record, body.plan_hash)
     found = [acts.amount_of(record, each.number, each.amount) for each in body.lines]

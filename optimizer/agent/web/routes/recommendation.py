@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from markupsafe import Markup
-from starlette.concurrency import run_in_threadpool
 
 from connectors.contract import BudgetKey
 from connectors.errors import ConnectorError
@@ -22,6 +21,7 @@ from optimizer.agent.web.pages import page, reader
 from optimizer.agent.web.plans import Plan, Row, alone
 from optimizer.agent.web.premises import Premises
 from optimizer.agent.web.sheets import csv_file
+from optimizer.agent.web.slow import slowly
 from optimizer.goals import GoalsError
 from optimizer.plan.recommendation import Line, Record, State
 from optimizer.ports import NotFound, StateConflict
@@ -112,7 +112,7 @@ def revoke(request: Request, visitor: Approver, rec_id: str, reason: Annotated[s
 async def edit(request: Request, visitor: Approver, rec_id: str) -> Response:
     """Fix amounts by hand, and solve the rest around them."""
     typed = {name: str(value) for name, value in (await request.form()).items()}
-    return await run_in_threadpool(_edited, request, visitor, rec_id, typed)
+    return await slowly(_edited, request, visitor, rec_id, typed)
 
 
 @router.post("/{portfolio}/recommendations/{rec_id}/rollback")

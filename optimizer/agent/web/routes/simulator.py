@@ -7,8 +7,9 @@ import math
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse
 
-from optimizer.agent.web.gate import Viewer
+from optimizer.agent.web.gate import Viewer, Visitor
 from optimizer.agent.web.pages import page
+from optimizer.agent.web.slow import slowly
 from optimizer.ports import NotFound
 from simulations.runs.scores import Standing
 
@@ -16,20 +17,28 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/{portfolio}/simulator")
-def simulator(request: Request, visitor: Viewer) -> HTMLResponse:
+async def simulator(request: Request, visitor: Viewer) -> HTMLResponse:
     """Show the newest runs, the newest first."""
-    premises = visitor.premises
-    facts = {"runs": premises.shelf.runs(premises.runs_folder), "folder": premises.settings.web.runs, "known": _known}
-    return page(request, premises, "simulator.html", facts, visitor=visitor)
+    return await slowly(_shown, request, visitor)
 
 
 @router.get("/{portfolio}/simulator/{name}/report")
-def report(visitor: Viewer, name: str) -> FileResponse:
+async def report(visitor: Viewer, name: str) -> FileResponse:
     """Give the page of pictures of a run as a file to keep: its styles stand within it, which no page of ours may have.
 
     Raises:
         NotFound: There is no such run, or no page of it.
     """
+    return await slowly(_file, visitor, name)
+
+
+def _shown(request: Request, visitor: Visitor) -> HTMLResponse:
+    premises = visitor.premises
+    facts = {"runs": premises.shelf.runs(premises.runs_folder), "folder": premises.settings.web.runs, "known": _known}
+    return page(request, premises, "simulator.html", facts, visitor=visitor)
+
+
+def _file(visitor: Visitor, name: str) -> FileResponse:
     premises = visitor.premises
     found = premises.shelf.run(premises.runs_folder, name)
     if found is None or found.report is None:
