@@ -243,8 +243,6 @@ def test_figures_are_normal_and_add_up() -> None:
     assert figure.interval(0.9) == pytest.approx((2 - 1.6449, 2 + 1.6449), abs=1e-4)
     assert figure.holds(3.6, 0.9)
     assert not figure.holds(3.7, 0.9)
-    assert figure.p_gain == pytest.approx(0.97725, abs=1e-5)
-    assert Figure(0.0, 0.0).p_gain == 0.0
     assert together([Figure(1.0, 3.0), Figure(2.0, 4.0)]) == Figure(3.0, 5.0)
     assert promised(Effect(1.0, 0, 2, 1 - 1.959964, 1 + 1.959964, 0.1)).sd == pytest.approx(1.0, abs=1e-6)
 
