@@ -12,8 +12,7 @@ import numpy as np
 from connectors.contract import Series
 from connectors.money import MICROS, Money
 from optimizer.goals import PER_ACTION, Model, Payment
-from optimizer.measure.metrics.maturing import CLICKS, CONVERSIONS, IMPRESSIONS, SPEND, VALUE
-from optimizer.plan.performance import Performance
+from optimizer.plan.performance import CLICKS, CONVERSIONS, IMPRESSIONS, SPEND, VALUE, Performance
 from optimizer.plan.snapshot import IntArray
 
 _MILLE: Final = 1000
