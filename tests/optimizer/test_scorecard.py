@@ -14,17 +14,18 @@ from hypothesis import strategies as st
 from connectors.money import Money
 from optimizer import approval
 from optimizer.decide import decide
-from optimizer.goals import Goals
+from optimizer.forecast import Forecast
+from optimizer.goals import Goals, Model, Payment, Scope, owed
 from optimizer.guardrails import Guardrails
 from optimizer.measure.scorecard import Advice, Figure, Foretold, Scorecard, score, shares, watch
 from optimizer.measure.scorecard.figures import promised, together
-from optimizer.measure.scorecard.lift import came
+from optimizer.measure.scorecard.lift import DRAWS, believed, came
 from optimizer.measure.scorecard.lots import LEAST, Cast, by_lot, credit
 from optimizer.measure.scorecard.marks import ALARM, foretold, kept
 from optimizer.measure.scorecard.spans import WINDOW, on_the_morning, span
 from optimizer.plan.recommendation import Decision, Effect, Objective
 from optimizer.plan.snapshot import DelayTriangle, Snapshot
-from optimizer.response import learn
+from optimizer.response import Belief, learn
 from tests.optimizer.snapshots import NOW, TODAY, snapshot
 
 SEEN = snapshot()
@@ -60,6 +61,12 @@ def advice(decision: Decision = DECIDED, *, left: bool = False, days_ago: int = 
 
 
 THEN = learn(MORNING)
+
+
+def seen_as(belief: Belief, wanted: Goals = GOALS) -> Forecast:
+    return Forecast(belief, wanted, SEEN.current, owed=owed(wanted, SEEN.targets, belief.worth.mean))
+
+
 COMPLETE = learn(KNOWN).maturity(np.arange(KNOWN.panel.days, 0, -1))
 
 
@@ -117,7 +124,7 @@ def test_late_conversions_that_are_in_by_now_are_not_corrected_twice() -> None:
 
 def test_came_is_what_was_observed_less_what_the_old_budgets_would_have_brought() -> None:
     days = span(KNOWN, WRITTEN, LINES, COMPLETE)
-    found = came(KNOWN, THEN, LINES, days, GOALS, np.random.default_rng(1))
+    found = came(KNOWN, seen_as(THEN), LINES, days, np.random.default_rng(1))
     panel = KNOWN.panel.conversions[days.rows, days.start : days.start + len(days.days)]
     by_hand = (days.counted * panel / days.complete).sum(axis=1) / days.measured
     assert found.observed == pytest.approx(by_hand, abs=0.15)  # draws of the noise have a mean of their own
@@ -134,7 +141,7 @@ def test_twice_the_conversions_are_a_gain_of_as_many_again() -> None:
     doubled = KNOWN.panel.conversions.copy()
     doubled[:, -BEFORE:] *= 2
     more = replace(KNOWN, panel=replace(KNOWN.panel, conversions=doubled))
-    plain, twice = (came(each, THEN, LINES, days, GOALS, np.random.default_rng(1)) for each in (KNOWN, more))
+    plain, twice = (came(each, seen_as(THEN), LINES, days, np.random.default_rng(1)) for each in (KNOWN, more))
     assert twice.otherwise == pytest.approx(plain.otherwise)
     assert twice.mean - plain.mean == pytest.approx(plain.observed, abs=0.3)
 
@@ -149,12 +156,58 @@ def test_twice_the_conversions_are_a_gain_of_as_many_again() -> None:
 )
 def test_revenue_and_profit_are_counted_as_their_plans_count_them(wanted: Goals, scale: float, cost: bool) -> None:
     days = span(KNOWN, WRITTEN, LINES, COMPLETE)
-    plain = came(KNOWN, THEN, LINES, days, GOALS, np.random.default_rng(1))
-    found = came(KNOWN, THEN, LINES, days, wanted, np.random.default_rng(1))
+    plain = came(KNOWN, seen_as(THEN), LINES, days, np.random.default_rng(1))
+    found = came(KNOWN, seen_as(THEN, wanted), LINES, days, np.random.default_rng(1))
     spend = KNOWN.panel.spend[days.rows, days.start : days.start + len(days.days)]
     paid = (days.weight * spend).sum(axis=1) if cost else np.zeros(len(LINES))
     assert found.observed + paid == pytest.approx(scale * plain.observed, rel=0.05)
     assert (found.sd > 0.5 * scale * plain.sd).all()
+
+
+PAID = (
+    Payment(Scope.parse("channel:search"), Model.CPA, 12.0),
+    Payment(Scope.parse("channel:social"), Model.REVENUE_SHARE, 0.25),
+)
+"""A conversion of search costs 12, one of social 10: a quarter of what it is worth."""
+
+
+@pytest.mark.parametrize("worth", [None, Money.of("40", "EUR")])
+def test_what_is_paid_by_outcomes_costs_what_came_and_not_what_was_delivered(worth: Money | None) -> None:
+    wanted = Goals("EUR", objective=Objective.PROFIT, margin=0.8, value_per_conversion=worth, payments=PAID)
+    days = span(KNOWN, WRITTEN, LINES, COMPLETE)
+    plain = came(KNOWN, seen_as(THEN), LINES, days, np.random.default_rng(1))
+    found = came(KNOWN, seen_as(THEN, wanted), LINES, days, np.random.default_rng(1))
+    each = np.array([0.8 * 40 - (12.0 if line.channel == "search" else 10.0) for line in LINES])
+    noise = 5 * found.sd / np.sqrt(DRAWS)
+    assert (np.abs(found.observed - each * plain.observed) < noise).all()
+    assert found.otherwise == pytest.approx(each * plain.otherwise, rel=0.02)
+    assert (found.sd >= 0.85 * each * plain.sd).all()  # on top of it, the values of orders differ
+    if worth is not None:
+        assert found.sd == pytest.approx(each * plain.sd)
+
+
+def test_a_promise_and_the_score_have_one_unit_where_outcomes_are_paid() -> None:
+    """The morning's belief says of the days what the plan promised, up to weekdays and draws."""
+    wanted = Goals("EUR", objective=Objective.PROFIT, value_per_conversion=Money.of("40", "EUR"), payments=PAID)
+    decision = decide(MORNING, wanted, Guardrails(freshness_days=1_000), NOW, np.random.default_rng(3))
+    lines = [line for line in decision.lines if line.changes]
+    days = span(at_new_budgets(decision), WRITTEN, lines, COMPLETE)
+    gained = believed(seen_as(THEN, wanted), lines, days, np.random.default_rng(1))
+    promises = np.array([line.effect.mean for line in lines])
+    assert gained.mean(axis=0) == pytest.approx(promises, rel=0.15, abs=1.0)
+
+
+def test_a_card_of_what_is_paid_per_action_counts_each_conversion_less_its_price() -> None:
+    """40 less 10: thirty times the card of conversions, the draws being the same."""
+    paid = (Payment(Scope.parse("all"), Model.CPA, 10.0),)
+    wanted = Goals("EUR", objective=Objective.PROFIT, value_per_conversion=Money.of("40", "EUR"), payments=paid)
+    advised = [advice(), advice(left=True)]
+    plain, card = score(KNOWN, advised), score(KNOWN, [replace(each, wanted=wanted) for each in advised])
+    for one, other in ((plain.scored[0].came, card.scored[0].came), (plain.missed[0].would, card.missed[0].would),
+                       (plain.scored[0].believed, card.scored[0].believed)):  # fmt: skip
+        assert one is not None
+        assert other is not None
+        assert (other.mean, other.sd) == pytest.approx((30 * one.mean, 30 * one.sd))
 
 
 def test_a_score_does_not_depend_on_the_order_of_advice_and_adds_up() -> None:

@@ -11,7 +11,8 @@ import numpy as np
 
 from connectors.contract import BudgetKey
 from optimizer import guardrails
-from optimizer.goals import Goals
+from optimizer.forecast import Forecast
+from optimizer.goals import Goals, owed
 from optimizer.measure.scorecard.figures import Figure, promised, together
 from optimizer.measure.scorecard.lift import believed, came
 from optimizer.measure.scorecard.lots import ByLot, Cast, by_lot
@@ -221,8 +222,9 @@ class _Desk:
         lines = self._of(line for line in decision.lines if line.changes)
         would = None
         if lines and len(lines) == sum(line.changes for line in decision.lines):
+            now = self._forecast(self._today(), advice.wanted)
             ahead = _ahead(self._known, lines, decision.as_of, max(days, 1))
-            drawn = believed(self._today(), lines, ahead, advice.wanted, np.random.default_rng(made.seed)).sum(axis=1)
+            drawn = believed(now, lines, ahead, np.random.default_rng(made.seed)).sum(axis=1)
             would = Figure(float(drawn.mean()), float(drawn.std()))
         whole = None if would is None else would.times(days)
         return Missed(
@@ -263,8 +265,9 @@ class _Desk:
         if not days.counted.any() or advice.written is None:
             nothing = np.full(len(lines), np.nan)
             return nothing, nothing, nothing[None, :]
-        found = came(self._known, self._morning(advice.written), lines, days, advice.wanted, rng)
-        return found.mean, found.sd, believed(self._today(), lines, days, advice.wanted, rng)
+        then, now = (self._forecast(each, advice.wanted) for each in (self._morning(advice.written), self._today()))
+        found = came(self._known, then, lines, days, rng)
+        return found.mean, found.sd, believed(now, lines, days, rng)
 
     def _days_on(self, days: Span, own: Sequence[int], written: date) -> tuple[date | None, date | None]:
         """The days on which the first figure comes, and the last day is in; the second None where it is."""
@@ -291,6 +294,11 @@ class _Desk:
         if self._now is None:
             self._now = learn(self._known)
         return self._now
+
+    def _forecast(self, belief: Belief, wanted: Goals) -> Forecast:
+        """The belief seen through goals, as their plan saw it."""
+        rates = owed(wanted, self._known.targets, belief.worth.mean)
+        return Forecast(belief, wanted, self._known.current, owed=rates)
 
     def _morning(self, day: date) -> Belief:
         if day not in self._then:
