@@ -164,6 +164,18 @@ def test_revenue_and_profit_are_counted_as_their_plans_count_them(wanted: Goals,
     assert (found.sd > 0.5 * scale * plain.sd).all()
 
 
+def test_a_line_that_reports_no_value_counts_what_the_others_are_worth() -> None:
+    silent, revenue = KNOWN.panel.value.copy(), Goals("EUR", objective=Objective.REVENUE)
+    silent[0] = np.nan
+    known, morning = (
+        replace(seen, panel=replace(seen.panel, value=silent[:, : seen.panel.days])) for seen in (KNOWN, MORNING)
+    )
+    days = span(known, WRITTEN, LINES, COMPLETE)
+    then = seen_as(learn(morning), revenue)
+    found, told = (came(seen, then, LINES, days, np.random.default_rng(1)) for seen in (known, KNOWN))
+    assert found.observed == pytest.approx(told.observed, rel=0.02)
+
+
 PAID = (
     Payment(Scope.parse("channel:search"), Model.CPA, 12.0),
     Payment(Scope.parse("channel:social"), Model.REVENUE_SHARE, 0.25),

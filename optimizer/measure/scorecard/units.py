@@ -30,8 +30,14 @@ class Unit:
         return self.forecast.scale * (own if self._by_value else np.ones(len(own)))
 
     def reported(self, panel: Panel) -> FloatArray:
-        """Return what is reported of each day before cost and what it counts, shape (K, T)."""
-        return self.forecast.scale * (panel.value if self._by_value else panel.conversions)
+        """Return what is reported of each day before cost and what it counts, shape (K, T).
+
+        Where a value is asked for and none is told, conversions count what is expected of one, as in plans.
+        """
+        by_number = self.mean[:, None] * panel.conversions
+        if not self._by_value:
+            return by_number
+        return np.where(np.isfinite(panel.value), self.forecast.scale * panel.value, by_number)
 
     def worth(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Draw what a conversion counts before cost and what it counts, shape (n, K)."""
