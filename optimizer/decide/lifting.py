@@ -25,10 +25,11 @@ _MEND: Final = 'Write counts = "incremental" in [goal] to plan by what tests fin
 def under_way(case: Case) -> tuple[Finding, ...]:
     """Tell which budgets a running lift test asks for."""
     return tuple(
-        Finding("lift-test", Severity.INFO, str(target.key), f"{target.budget.name}: {ask.words}; {ask.amount} a day.")
+        Finding(under_test.LIFT_TEST, Severity.INFO, str(target.key),
+                f"{target.budget.name}: {ask.words}; {ask.amount} a day.")
         for k, ask in sorted(under_test.asked(case.snapshot).items())
         for target in (case.snapshot.targets[k],)
-    )
+    )  # fmt: skip
 
 
 def overclaimed(case: Case) -> tuple[Finding, ...]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from connectors.money import Money, total
 from optimizer.plan.lift_tests import Phase, Switchback
 from optimizer.plan.snapshot import Snapshot
+
+LIFT_TEST: Final = "lift-test"
+"""What binds a budget that a test sets, and is told of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,9 @@ def test_a_low_block_takes_the_budget_down_and_gives_others_nothing() -> None:
     told = next(finding for finding in decision.findings if finding.code == "lift-test")
     assert "low, days 1 to 3 of 24" in told.message
     line = next(line for line in decision.lines if line.key == FIRST.key)
-    assert any("lift test brand: low, days 1 to 3 of 24" in why.words for why in line.bindings)
+    assert [why.name for why in line.bindings if "lift test brand: low, days 1 to 3 of 24" in why.words] == [
+        "lift-test"
+    ]
 
 
 def test_the_others_have_the_same_in_low_and_in_high_blocks() -> None:

@@ -23,7 +23,7 @@ from optimizer.measure.scorecard.lift import DRAWS, believed, came
 from optimizer.measure.scorecard.lots import LEAST, Cast, by_lot, credit
 from optimizer.measure.scorecard.marks import ALARM, foretold, kept
 from optimizer.measure.scorecard.spans import WINDOW, on_the_morning, span
-from optimizer.plan.recommendation import Decision, Effect, Objective
+from optimizer.plan.recommendation import Binding, Decision, Effect, Objective
 from optimizer.plan.snapshot import DelayTriangle, Snapshot
 from optimizer.response import Belief, learn
 from tests.optimizer.snapshots import NOW, TODAY, snapshot
@@ -256,6 +256,27 @@ def test_a_score_without_advice_is_empty() -> None:
     card = score(KNOWN, [])
     assert (card.scored, card.missed, card.gained, card.lost, card.by_lot) == ((), (), None, None, None)
     assert card.kept.count == 0
+
+
+def test_what_a_lift_test_moves_is_no_advice() -> None:
+    """A low block loses on purpose; what it loses must be neither promised nor gained, nor missed."""
+    low = (Binding("lift-test", "lift test brand: low", None),)
+    tested, *others = LINES
+    mixed = replace(DECIDED, lines=(replace(tested, bindings=low), *others))
+    card = score(KNOWN, [advice(mixed), advice(mixed, left=True)])
+    (scored,), (missed,) = card.scored, card.missed
+    assert [line.key for line in scored.lines] == [line.key for line in others]
+    assert scored.promised is not None
+    assert scored.promised.mean == pytest.approx(sum(line.effect.mean for line in others))
+    assert missed.promised.mean == pytest.approx(sum(line.effect.mean for line in others))
+    gained = believed(seen_as(learn(KNOWN)), others, span(KNOWN, WRITTEN, others, COMPLETE), np.random.default_rng(1))
+    assert scored.believed is not None
+    assert scored.believed.mean == pytest.approx(gained.sum(axis=1).mean(), abs=0.4)
+    assert missed.would is not None
+    assert missed.would.mean == pytest.approx(gained.sum(axis=1).mean(), abs=0.4)
+    only = replace(DECIDED, lines=tuple(replace(line, bindings=low) for line in DECIDED.lines))
+    none = score(KNOWN, [advice(only), advice(only, left=True)])
+    assert (none.scored, none.missed, none.gained, none.lost) == ((), (), None, None)
 
 
 def test_left_advice_is_missed_until_the_next() -> None:

@@ -18,8 +18,9 @@ from optimizer.measure.scorecard.lift import believed, came
 from optimizer.measure.scorecard.lots import ByLot, Cast, by_lot
 from optimizer.measure.scorecard.marks import Kept, kept
 from optimizer.measure.scorecard.spans import MATURE, WINDOW, Span, on_the_morning, span
-from optimizer.plan.recommendation import Line, Recommendation
+from optimizer.plan.recommendation import Decision, Line, Recommendation
 from optimizer.plan.snapshot import FloatArray, Snapshot
+from optimizer.plan.under_test import LIFT_TEST
 from optimizer.response import Belief, learn
 
 _LAGS: Final = np.arange(1, 121)
@@ -148,6 +149,9 @@ class Scorecard:
 def score(known: Snapshot, advised: Iterable[Advice]) -> Scorecard:
     """Keep score of advice.
 
+    Lines that a lift test moves are no advice: what they bring or cost is the test's. So is a plan that moves nothing
+    else.
+
     Each recommendation's draws have its own seed, so that its figures depend on nothing but the evidence.
 
     Args:
@@ -155,7 +159,8 @@ def score(known: Snapshot, advised: Iterable[Advice]) -> Scorecard:
         advised: What was carried out or left, in any order.
     """
     planned, _ = guardrails.daily(known)
-    newest = sorted(advised, key=lambda advice: advice.made.created_at, reverse=True)
+    ours = (advice for advice in advised if not _only_tested(advice))
+    newest = sorted(ours, key=lambda advice: advice.made.created_at, reverse=True)
     desk = _Desk(planned)
     results = [desk.scored(advice) for advice in newest if advice.written is not None]
     missed = tuple(desk.missed(advice) for advice in newest if advice.written is None)
@@ -196,7 +201,7 @@ class _Desk:
         made, written = advice.made, advice.written
         if written is None:
             raise ValueError(f"{made.rec_id} was not written")
-        lines = self._of(line for line in made.decision.lines if line.key in advice.keys)
+        lines = self._of(line for line in made.decision.lines if line.key in advice.keys and not _tested(line))
         cast = self._of(line for line in made.decision.lines if line.lot is not None)
         both = tuple({line.key: line for line in (*lines, *cast)}.values())
         place = {line.key: n for n, line in enumerate(both)}
@@ -219,17 +224,16 @@ class _Desk:
         made, decision = advice.made, advice.made.decision
         last = min(advice.until or self._known.today, self._known.today)
         days = min(max((last - decision.as_of).days, 0), WINDOW)
-        lines = self._of(line for line in decision.lines if line.changes)
+        moved = [line for line in decision.lines if line.changes and not _tested(line)]
+        lines = self._of(moved)
         would = None
-        if lines and len(lines) == sum(line.changes for line in decision.lines):
+        if lines and len(lines) == len(moved):
             now = self._forecast(self._today(), advice.wanted)
             ahead = _ahead(self._known, lines, decision.as_of, max(days, 1))
             drawn = believed(now, lines, ahead, np.random.default_rng(made.seed)).sum(axis=1)
             would = Figure(float(drawn.mean()), float(drawn.std()))
         whole = None if would is None else would.times(days)
-        return Missed(
-            made.rec_id, made.revision, decision.as_of, decision.unit, promised(decision.total), would, days, whole
-        )
+        return Missed(made.rec_id, made.revision, decision.as_of, decision.unit, _promise(decision), would, days, whole)
 
     def _score(
         self,
@@ -304,6 +308,25 @@ class _Desk:
         if day not in self._then:
             self._then[day] = learn(on_the_morning(self._known, day))
         return self._then[day]
+
+
+def _tested(line: Line) -> bool:
+    """Whether a lift test set the line's budget."""
+    return any(binding.name == LIFT_TEST for binding in line.bindings)
+
+
+def _only_tested(advice: Advice) -> bool:
+    """Whether all that was moved, or was to be, is a lift test's."""
+    written = advice.written is not None
+    moved = [line for line in advice.made.decision.lines if (line.key in advice.keys if written else line.changes)]
+    return bool(moved) and all(_tested(line) for line in moved)
+
+
+def _promise(decision: Decision) -> Figure:
+    """What a plan promised, without what a lift test moves."""
+    if not any(line.changes and _tested(line) for line in decision.lines):
+        return promised(decision.total)
+    return together(promised(line.effect) for line in decision.lines if not _tested(line))
 
 
 def _ahead(known: Snapshot, lines: Sequence[Line], first: date, count: int) -> Span:
