@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.scorecard import Summed, bars
 from connectors.money import Money
 from optimizer import approval
 from optimizer.decide import decide
@@ -322,6 +323,15 @@ def test_the_lot_says_nothing_before_enough_were_held() -> None:
     assert found.low90 < found.mean < found.high90
     with pytest.raises(ValueError, match="between 0 and 1"):
         Cast(True, 1.0, 0.0, 0.0)
+
+
+def test_a_full_benchmark_in_which_no_lot_says_anything_misses_a_bar() -> None:
+    one = Summed(error=0.01, error_se=0.1, true=3.0, covered=0.9, covered_se=0.01, rms=1.0, count=100)
+    found = {"recommendations": one, "whole worlds": one, "lines": one, "before and after": replace(one, rms=2.0)}
+    assert all(bar["holds"] for bar in bars(found, 120, quick=True))
+    missed = [bar["name"] for bar in bars(found, 120, quick=False) if not bar["holds"]]
+    assert missed == ["by lot: worlds of 120 in which it says something"]
+    assert all(bar["holds"] for bar in bars({**found, "by lot": one}, 120, quick=False))
 
 
 def test_figures_are_normal_and_add_up() -> None:
