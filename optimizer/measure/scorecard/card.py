@@ -70,7 +70,7 @@ class Scored:
 
     Attributes:
         unit: Of a day's figures, such as `conversions a day`.
-        lines: Those that were written.
+        lines: Those that were written, without what a lift test moved.
         promised, came: A day, the sums of the lines of which there are days; None without one.
         believed: What today's belief, which knows these days, says of the same; None likewise.
         promised_whole, whole: The same over all days that count.
@@ -103,7 +103,7 @@ class Missed:
     """One recommendation that was rejected or expired.
 
     Attributes:
-        promised: What it said, a day.
+        promised: What it said, a day, without what a lift test was to move.
         would: What today's belief says that it would have brought, a day; None where its budgets are known no more.
         days: Days until the next advice, at most `WINDOW`.
         whole: `would` over those days.
