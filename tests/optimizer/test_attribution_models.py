@@ -257,6 +257,19 @@ def test_sampling_beyond_twelve_channels_tells_its_error() -> None:
     assert spread(paths, Model.SHAPLEY_CHAIN, Knobs(draws=50), 5, rng).shape == (14,)
 
 
+def test_a_campaign_has_its_part_of_the_sampling_error() -> None:
+    """A twentieth of a channel is as unsure, relatively, as the rest: what is sampled is the channel's credit."""
+    names = "ABCDEFGHIJKLMN"
+    paths = paths_of([(names, 1, 0)] * 2000, names)
+    small = (paths.codes == 0) & (paths.persons[paths.owners()] % 20 == 0)
+    split = replace(paths, places=(*paths.places, Place("A", "small")), codes=np.where(small, 14, paths.codes))
+    found = credit(split, Model.SHAPLEY_CHAIN, Knobs(draws=50), np.random.default_rng(1))
+    assert found.errors is not None
+    assert found.errors[0] > 5 * found.orders[14] / MICRO
+    sure = spread(split, Model.SHAPLEY_CHAIN, Knobs(draws=50), 50, np.random.default_rng(1))
+    assert sure[14] == pytest.approx(sure[0], rel=0.1)
+
+
 # How sure
 
 

@@ -140,7 +140,7 @@ def spread(paths: Paths, model: Model, knobs: Knobs, replicates: int, rng: np.ra
     Persons are dealt into up to 500 groups of one size, and groups are drawn again with replacement: what a model
     counts is counted once by group, so that a replicate costs no walk over the paths. The spread is that of a
     log-normal with the replicates' mean and variance. Where the Shapley value is sampled, all replicates see the same
-    few orders of joining, and the sampling's own variance is added.
+    few orders of joining, and the sampling's own variance is added: of a campaign its part of the channel's error.
 
     Args:
         paths: What persons met.
@@ -164,11 +164,20 @@ def spread(paths: Paths, model: Model, knobs: Knobs, replicates: int, rng: np.ra
     for number in range(replicates):
         weights = rng.multinomial(count, np.full(count, 1 / count)).astype(np.float64)
         drawn[number] = tally.shared(weights)[:, 0]
-    sampling = 0.0 if found.errors is None else found.errors[paths.channel_codes()] ** 2
-    mean, variance = drawn.mean(axis=0), drawn.var(axis=0, ddof=1) + sampling
+    mean, variance = drawn.mean(axis=0), drawn.var(axis=0, ddof=1) + _sampling_errors(found, paths) ** 2
     known = (mean > 0) & (variance > 0)
     ratio = np.divide(variance, mean**2, out=np.zeros(len(mean)), where=known)
     return np.where(known, np.sqrt(np.log1p(ratio)), counting)
+
+
+def _sampling_errors(found: Credit, paths: Paths) -> Floats:
+    """Standard errors of sampling by place: a campaign has of its channel's what it has of its orders."""
+    if found.errors is None:
+        return np.zeros(len(paths.places))
+    codes = paths.channel_codes()
+    whole = np.bincount(codes, found.orders)[codes]
+    parts = np.divide(found.orders, whole, out=np.zeros(len(codes)), where=whole > 0)
+    return np.asarray(found.errors[codes] * parts)
 
 
 def settle(shares: Floats, total: int) -> Int64:
