@@ -21,11 +21,10 @@ from optimizer.agent.cli.answers import Answer, Exit
 from optimizer.agent.cli.screen import progress
 from optimizer.agent.cli.stopping import stoppable
 from optimizer.agent.cli.tables import clean, figures_table
-from optimizer.explain import figure
+from optimizer.explain import EIGHTY, figure
 from optimizer.plan.appraisal import Appraisal, Estimate, Subject
 from optimizer.plan.recommendation import adapter
 
-_EIGHTY: Final = 1.2815515655446004  # half-width of a central 80% interval, in standard deviations of a normal
 _STOPPED: Final = "Stopped. What was appraised before stands."
 _TITLES: Final = {
     Subject.CREDIT: "Credited conversions per conversion that platforms claim",
@@ -109,5 +108,5 @@ def _table(made: Appraisal) -> RenderableType:
 
 def _interval(each: Estimate) -> str:
     middle = math.log(each.mean) - 0.5 * each.log_sd**2
-    low, high = (figure(math.exp(middle + side * _EIGHTY * each.log_sd)) for side in (-1.0, 1.0))
+    low, high = (figure(math.exp(middle + side * EIGHTY * each.log_sd)) for side in (-1.0, 1.0))
     return f"{low} to {high}"

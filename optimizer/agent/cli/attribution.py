@@ -26,14 +26,12 @@ from optimizer.agent.cli.render import bullet, section
 from optimizer.agent.cli.tables import clean, figures_table
 from optimizer.agent.crediting import Evidence
 from optimizer.agent.settings_attribution import PLATFORM, AttributionTable
-from optimizer.explain import figure
+from optimizer.explain import EIGHTY, figure
 from optimizer.measure.attribution.building import Treated
 from optimizer.measure.attribution.comparing import Row, View
-from optimizer.measure.attribution.paths import MICRO
 from simulations.disk import write_whole
 
 _COMMAND: Final = "outlay attribution"
-_EIGHTY: Final = 1.2815515655446004  # half-width of a central 80% interval, in standard deviations of a normal
 _NONE: Final = "-"
 _SUM: Final = "all but direct"
 _LIMITS: Final = (
@@ -102,10 +100,10 @@ def _interval(evidence: Evidence, table: AttributionTable, rng: np.random.Genera
     if table.chosen is None:
         return {}
     found, log_sd = crediting.sure(evidence, table, table.chosen, rng)
-    orders = np.maximum(found.orders / MICRO, 0.0)
+    orders = np.maximum(found.orders / MICROS, 0.0)
     # The median of a log-normal stands below its mean.
     middle = orders * np.exp(-(log_sd**2) / 2)
-    ends = (middle * np.exp(-_EIGHTY * log_sd), middle * np.exp(_EIGHTY * log_sd))
+    ends = (middle * np.exp(-EIGHTY * log_sd), middle * np.exp(EIGHTY * log_sd))
     return {place.channel: (float(low), float(high)) for place, low, high in zip(found.places, *ends, strict=True)}
 
 
