@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 import secrets
 from contextlib import nullcontext
-from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from connectors.errors import AskMarketer, BadInput
+from connectors.errors import AskMarketer
 from optimizer.agent import appraising
 from optimizer.agent import settings as configuration
 from optimizer.agent.appraising import Appraised
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cli.answers import Answer, Exit
+from optimizer.agent.cli.days import day_until
 from optimizer.agent.cli.screen import progress
 from optimizer.agent.cli.stopping import stoppable
 from optimizer.agent.cli.tables import clean, figures_table
@@ -35,8 +35,10 @@ _TITLES: Final = {
 def appraise(config: Path, as_of: str | None, seed: int | None, dry_run: bool, quiet: bool) -> Answer:
     """Appraise what the settings ask for, and keep it; exit 4 where something could not be, and that of before stands.
 
+    An appraisal of a past day is a dry run while one stands: it must not take the place of a fresher one.
+
     Raises:
-        BadInput: The day is none.
+        BadInput: The day is none, or still to come.
         AskMarketer: The settings ask for nothing.
     """
     settings = configuration.load(config)
@@ -54,7 +56,7 @@ def appraise(config: Path, as_of: str | None, seed: int | None, dry_run: bool, q
             if tell is not None:
                 tell(done, of, "sampling")
 
-        today = house.today() if as_of is None else _day(as_of)
+        today = day_until(as_of, house.today(), "outlay appraise", "--as-of")
         late = today < house.today() and bool(house.store.latest_appraisals(house.clock.now()))
         found = []
         for subject in subjects:
@@ -63,14 +65,6 @@ def appraise(config: Path, as_of: str | None, seed: int | None, dry_run: bool, q
                 house.store.record_appraisal(one.made)
             found.append(one)
     return _answer(found, seed, kept=not (dry_run or late))
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        mend = "write it as YYYY-MM-DD."
-        raise BadInput(f"{text!r} is not a day", where="outlay appraise", field="--as-of", mend=mend) from None
 
 
 def _answer(found: list[Appraised], seed: int, kept: bool) -> Answer:

@@ -7,7 +7,6 @@ import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from optimizer.agent import crediting
 from optimizer.agent import settings as configuration
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cli.answers import Answer
+from optimizer.agent.cli.days import day_until
 from optimizer.agent.cli.render import bullet, section
 from optimizer.agent.cli.tables import clean, figures_table
 from optimizer.agent.crediting import Evidence
@@ -58,7 +58,7 @@ def attribution(
     table = _asked(configuration.load(config).attribution, model, window_clicks)
     rng = np.random.default_rng(seed)
     with open_house(config) as house:
-        today = house.today() if as_of is None else _day(as_of)
+        today = day_until(as_of, house.today(), _COMMAND, "--as-of")
         evidence = crediting.gather(house, table, today)
         currency = house.goals.currency
     views = crediting.views(evidence, table, rng)
@@ -86,13 +86,6 @@ def _days(text: str) -> float:
     except ValueError:
         words = f"{text!r} is no number of days"
         raise BadInput(words, where=_COMMAND, field="--window-clicks", mend="write it as 30d.") from None
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"{text!r} is not a day", where=_COMMAND, field="--as-of", mend="write YYYY-MM-DD.") from None
 
 
 def _interval(evidence: Evidence, table: AttributionTable, rng: np.random.Generator) -> Interval:

@@ -22,6 +22,7 @@ from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cells import harmless
 from optimizer.agent.cli import priors
 from optimizer.agent.cli.answers import Answer, Exit, finite
+from optimizer.agent.cli.days import day_until
 from optimizer.agent.cli.render import bullet, section
 from optimizer.agent.cli.screen import progress
 from optimizer.agent.cli.stopping import stoppable
@@ -54,14 +55,14 @@ def lifetime(config: Path, by: str, as_of: str | None, seed: int | None, csv: Pa
     """Fit the model of customers to the books; exit 4 when a check fails and no value is given.
 
     Raises:
-        BadInput: The day or the group is none.
+        BadInput: The day or the group is none, or the day is still to come.
         AskMarketer: No connector told an order, orders are in another currency, or the table cannot be written.
     """
     group = _group(by)
     settings = configuration.load(config)
     chosen = secrets.randbits(32) if seed is None else seed
     with open_house(config) as house:
-        today = house.today() if as_of is None else _day(as_of)
+        today = day_until(as_of, house.today(), _COMMAND, "--as-of")
         valuation = _valued(house, today, settings.lifetime, (group, chosen), quiet)
         costs = books.costs(house, today, valuation.customers) if group is By.CHANNEL else {}
     rows = [_row(valuation, place, costs) for place in range(len(valuation.groups))]
@@ -91,14 +92,6 @@ def _group(text: str) -> By:
     except ValueError:
         mend = f"write {' or '.join(By)}."
         raise BadInput(f"{text!r} is no group of customers", where=_COMMAND, field="--by", mend=mend) from None
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        mend = "write it as YYYY-MM-DD."
-        raise BadInput(f"{text!r} is not a day", where=_COMMAND, field="--as-of", mend=mend) from None
 
 
 def _row(valuation: Valuation, place: int, costs: Mapping[str, Cost]) -> Row:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from connectors.errors import BadInput
 from optimizer.agent import cycle
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cli.answers import Answer, finite
+from optimizer.agent.cli.days import day
 from optimizer.agent.cli.render import bullet, section
 from optimizer.agent.cli.tables import figures_table, interval
 from optimizer.agent.scoring import Reading, read
@@ -41,20 +40,12 @@ _LIMITS: Final = (
 
 def scorecard(config: Path, since: str | None, as_csv: bool) -> Answer:
     """Keep score of the advice since a day."""
-    first = _day(since)
+    first = None if since is None else day(since, _COMMAND, "--since")
     with open_house(config) as house:
         found = read(house, cycle.snapshot(house, house.today()), first)
     if as_csv:
         return Answer(Text(_csv(found).rstrip("\n"), no_wrap=True, overflow="ignore"), _data(found))
     return Answer(_shown(found), _data(found))
-
-
-def _day(text: str | None) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"{text!r} is no day", where=_COMMAND, field="--since",
-                       mend="write it as 2026-03-01.") from None  # fmt: skip
 
 
 def _data(found: Reading) -> Any:
