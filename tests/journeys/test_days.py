@@ -52,6 +52,12 @@ def test_what_is_read_of_the_past_has_no_day_to_come(tmp_path: Path, command: st
     assert f"outlay {command}, field '--as-of': 9999-01-01 is still to come. Mend: write a day up to" in answer.output
 
 
+@pytest.mark.parametrize("command", ["refit", "appraise", "attribution", "lifetime"])
+def test_the_help_says_which_days_count(command: str) -> None:
+    told = " ".join(CliRunner().invoke(app, [command, "--help"]).output.split())
+    assert "Only days before this one (YYYY-MM-DD) count; by default, today." in told
+
+
 def test_a_day_is_the_one_that_is_named() -> None:
     assert day("2026-02-28", "outlay plan", "--as-of") == date(2026, 2, 28)
     assert day_until("2026-03-01", TODAY, "outlay lifetime", "--as-of") == TODAY

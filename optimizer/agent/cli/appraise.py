@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 from contextlib import nullcontext
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,10 +65,10 @@ def appraise(config: Path, as_of: str | None, seed: int | None, dry_run: bool, q
             if one.made is not None and not (dry_run or late):
                 house.store.record_appraisal(one.made)
             found.append(one)
-    return _answer(found, seed, kept=not (dry_run or late))
+    return _answer(found, seed, kept=not (dry_run or late), past=today if late else None)
 
 
-def _answer(found: list[Appraised], seed: int, kept: bool) -> Answer:
+def _answer(found: list[Appraised], seed: int, *, kept: bool, past: date | None) -> Answer:
     parts: list[RenderableType] = []
     for one in found:
         title = _TITLES[one.subject]
@@ -76,9 +77,11 @@ def _answer(found: list[Appraised], seed: int, kept: bool) -> Answer:
         else:
             unit = f", {one.made.currency}" if one.made.currency else ""
             parts += [Text(f"{title}{unit}, by {one.made.model}", style="bold"), _table(one.made), Text()]
-    made = any(one.made is not None for one in found)
-    parts.append(Text("From now on, plans count by it." if made and kept else "Nothing was written.", style="bold"))
-    data = {"seed": seed, "recorded": made and kept, "appraisals": [_plain(one) for one in found]}
+    recorded = kept and any(one.made is not None for one in found)
+    if past is not None:
+        parts.append(Text(f"One of a past day, {past}, does not replace an appraisal that stands: this was a dry run."))
+    parts.append(Text("From now on, plans count by it." if recorded else "Nothing was written.", style="bold"))
+    data = {"seed": seed, "recorded": recorded, "appraisals": [_plain(one) for one in found]}
     missing = any(one.made is None for one in found)
     return Answer(Group(*parts), data, Exit.BLOCKED if missing else Exit.FINE)
 
