@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv as csvlib
-import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -15,11 +13,12 @@ from pydantic import ValidationError
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from connectors.errors import AskMarketer, BadInput
+from connectors.errors import BadInput
 from connectors.money import MICROS
 from optimizer.agent import crediting
 from optimizer.agent import settings as configuration
 from optimizer.agent.bootstrap import open_house
+from optimizer.agent.cells import write_csv
 from optimizer.agent.cli.answers import Answer
 from optimizer.agent.cli.days import day_until
 from optimizer.agent.cli.render import bullet, section
@@ -29,9 +28,9 @@ from optimizer.agent.settings_attribution import PLATFORM, AttributionTable
 from optimizer.explain import EIGHTY, figure
 from optimizer.measure.attribution.building import Treated
 from optimizer.measure.attribution.comparing import Row, View
-from simulations.disk import write_whole
 
 _COMMAND: Final = "outlay attribution"
+_HEAD: Final = ("model", "channel", "conversions", "value", "currency", "cpa", "roas", "share")
 _NONE: Final = "-"
 _SUM: Final = "all but direct"
 _LIMITS: Final = (
@@ -64,7 +63,7 @@ def attribution(
     views = crediting.views(evidence, table, rng)
     interval = _interval(evidence, table, rng)
     if csv is not None:
-        _write(csv, views, currency)
+        write_csv(csv, _HEAD, _cells(views, currency))
     shown = _shown(evidence, table, views, interval, currency)
     return Answer(shown, _data(evidence, table, views, interval, currency, seed))
 
@@ -228,17 +227,8 @@ def _row_data(row: Row) -> dict[str, Any]:
     }
 
 
-def _write(path: Path, views: Sequence[View], currency: str) -> None:
-    lines = io.StringIO(newline="")
-    out = csvlib.writer(lines, lineterminator="\n")
-    out.writerow(["model", "channel", "conversions", "value", "currency", "cpa", "roas", "share"])
+def _cells(views: Sequence[View], currency: str) -> Iterator[tuple[object, ...]]:
     for view in views:
         for row in view.rows:
-            cells = (row.conversions, row.value / MICROS, currency, None if row.cpa is None else row.cpa / MICROS)
-            out.writerow([view.name, row.channel, *cells, row.roas, row.share])
-    try:
-        write_whole(path, lines.getvalue())
-    except OSError as error:
-        raise AskMarketer(
-            f"{path} cannot be written: {error.strerror}", mend="choose another place with --csv"
-        ) from None
+            cpa = None if row.cpa is None else row.cpa / MICROS
+            yield view.name, row.channel, row.conversions, row.value / MICROS, currency, cpa, row.roas, row.share
