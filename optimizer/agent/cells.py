@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -21,11 +22,14 @@ def harmless(cell: object) -> object:
 
 def csv_text(head: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
     """Return a table as CSV, its cells `harmless`; None becomes an empty cell."""
+    return "".join(_line(row) for row in chain([head], rows))
+
+
+def _line(row: Iterable[object]) -> str:
     out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows([harmless(cell) for cell in row] for row in rows)
-    return out.getvalue()
+    # A writer quotes only the ends of lines that are its own: with \n alone, a \r within a name would begin a row.
+    csv.writer(out, lineterminator="\r\n").writerow([harmless(cell) for cell in row])
+    return out.getvalue().removesuffix("\r\n") + "\n"
 
 
 def write_csv(path: Path, head: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
