@@ -11,7 +11,8 @@ import numpy as np
 
 from connectors.contract import BudgetKey
 from connectors.money import Money
-from optimizer import guardrails, pacing
+from optimizer import checks, guardrails, pacing
+from optimizer.decide.holds import holds
 from optimizer.forecast import Forecast
 from optimizer.goals import Goals, indices
 from optimizer.guardrails import Guardrails, Hold
@@ -42,7 +43,7 @@ def paces(
         return ()
     belief = learn(known)
     proof = guardrails.evidence(belief.evidence_days, belief.conversions_28, belief.spend_28, guards)
-    return paced(known, wanted, belief, guardrails.holds(known, proof, guards, now), {}, (guards, now))
+    return paced(known, wanted, belief, holds(known, proof, guards, now, checks.blocking(known)), {}, (guards, now))
 
 
 def paced(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from connectors.money import Money
-from optimizer import approval, goals
+from optimizer import approval, checks, goals
 from optimizer.approval import Code, Refusal
 from optimizer.decide import decide, paces
 from optimizer.goals import Flight, Goals, GoalsError, Limit, Scope
@@ -88,6 +88,18 @@ def test_the_page_is_told_what_the_decision_was() -> None:
     wanted = asked(month(17_000))
     (pace,) = paces(SEEN, wanted, GUARDS, NOW, ())
     assert (pace.day,) == decided(wanted).flights
+
+
+def test_the_page_is_told_of_budgets_that_a_check_froze_too() -> None:
+    panel = SEEN.panel
+    grids = {name: getattr(panel, name).copy() for name in ("spend", "conversions", "clicks", "impressions")}
+    for grid in grids.values():
+        grid[0, -4:] = grid[0, -4]
+    seen = replace(SEEN, panel=replace(panel, **grids))
+    assert [finding.subject for finding in checks.blocking(seen)] == [str(SEEN.targets[0].key)]
+    wanted = asked(month(40_000))  # more than the steps allow, so that the day rests on what may move
+    (pace,) = paces(seen, wanted, GUARDS, NOW, ())
+    assert (pace.day,) == decide(seen, wanted, GUARDS, NOW, np.random.default_rng(1)).flights
 
 
 def test_a_flight_that_is_over_or_covers_nothing_is_not_planned() -> None:
