@@ -14,7 +14,7 @@ from connectors.money import Money
 from optimizer import checks, guardrails, pacing
 from optimizer.decide.holds import holds
 from optimizer.forecast import Forecast
-from optimizer.goals import Goals, indices
+from optimizer.goals import Goals, check_flights, indices
 from optimizer.guardrails import Guardrails, Hold
 from optimizer.pacing import Curve, Pace, Reach
 from optimizer.plan.calendar import Occasion
@@ -37,6 +37,9 @@ def paces(
         guards: The written limits of the agent.
         now: Aware UTC.
         occasions: Known events.
+
+    Raises:
+        GoalsError: A flight covers a budget that is paid by outcomes, or limits of a budget contradict each other.
     """
     known, _ = guardrails.daily(replace(snapshot, occasions=occasions))
     if not (wanted.flights and known.targets):
@@ -63,7 +66,11 @@ def paced(
         held: By target, why it must not move.
         fixed: Lines that a person set.
         limits: The written limits of the agent, and the moment that they are judged at.
+
+    Raises:
+        GoalsError: A flight covers a budget that is paid by outcomes.
     """
+    check_flights(wanted, snapshot.targets, snapshot.today)
     found = []
     for flight in wanted.flights:
         members, span = indices(flight.scope, snapshot.targets), flight.span(snapshot.today)

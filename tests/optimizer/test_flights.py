@@ -12,7 +12,7 @@ from connectors.money import Money
 from optimizer import approval, checks, goals
 from optimizer.approval import Code, Refusal
 from optimizer.decide import decide, paces
-from optimizer.goals import Flight, Goals, GoalsError, Limit, Scope
+from optimizer.goals import Flight, Goals, GoalsError, Limit, Model, Payment, Scope
 from optimizer.guardrails import Guardrails
 from optimizer.plan.flights import DayOfFlight
 from optimizer.plan.recommendation import Decision, from_json, to_json
@@ -117,6 +117,28 @@ def test_cuts_beyond_the_steps_are_made_only_where_they_are_allowed_and_needed()
     assert summed(free) == pytest.approx(free.flights[0].due.micros / 1e6, rel=0.01)
     calm = decided(asked(month(17_000), largest_cut=1.0))
     assert min(line.proposed.micros / line.current.micros for line in calm.lines) >= 0.7 - 1e-9
+
+
+# Beside other limits
+
+
+PAID = Payment(Scope.parse("channel:social"), Model.CPA, 10.0)
+
+
+@pytest.mark.parametrize("scope", ["all", "channel:social", "campaign:retargeting"])
+@pytest.mark.parametrize("payment", [PAID, replace(PAID, model=Model.REVENUE_SHARE, rate=0.1)])
+def test_a_flight_of_what_is_paid_by_outcomes_is_refused(scope: str, payment: Payment) -> None:
+    wanted = asked(month(9_000, scope), payments=(payment,))
+    for ask in (lambda: decided(wanted), lambda: paces(SEEN, wanted, GUARDS, NOW, ())):
+        with pytest.raises(GoalsError, match=r"flight 'month' \(.*which \[\[payments\]\] of channel:social pay.*Mend:"):
+            ask()
+
+
+def test_a_flight_beside_it_or_of_what_is_paid_by_clicks_is_not() -> None:
+    assert decided(asked(month(9_000, "channel:search"), payments=(PAID,))).flights
+    assert decided(asked(month(17_000), payments=(replace(PAID, model=Model.CPC),))).flights
+    over = month(9_000, first_day=date(2026, 1, 1), last_day=date(2026, 1, 31))
+    assert decided(asked(over, payments=(PAID,))).flights == ()
 
 
 # As goals of the day
