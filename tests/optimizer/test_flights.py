@@ -152,15 +152,15 @@ def day(scope: str, due: Money) -> DayOfFlight:
 def test_a_ceiling_of_its_own_stands_where_it_is_lower() -> None:
     scope = Scope.parse("channel:search")
     wanted = replace(asked(), limits=(Limit(scope, ceiling=eur(200), roas_floor=1.0),))
-    (limit,) = goals.of_day(wanted, [day("channel:search", eur(300))], SEEN.targets).limits
+    (limit,) = goals.of_day(wanted, [day("channel:search", eur(300))], SEEN).limits
     assert (limit.ceiling, limit.floor, limit.roas_floor) == (eur(200), eur(194), 1.0)
 
 
 def test_a_budget_under_two_flights_counts_once() -> None:
     # Search is brand (200) and generic (100); social is 270, and keeps that.
     both = [day("channel:search", eur(330)), day("campaign:brand", eur(220))]
-    assert goals.of_day(asked(), both, SEEN.targets).total == eur(600)
-    assert goals.of_day(asked(), [day("all", eur(500)), *both], SEEN.targets).total == eur(500)
+    assert goals.of_day(asked(), both, SEEN).total == eur(600)
+    assert goals.of_day(asked(), [day("all", eur(500)), *both], SEEN).total == eur(500)
 
 
 @pytest.mark.parametrize(
