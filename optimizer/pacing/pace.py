@@ -208,7 +208,7 @@ class Morning:
         if reach.low - _CENT <= asked <= reach.high + _CENT:
             return asked, ""
         nearest = min(max(asked, reach.low), reach.high)
-        return nearest, f"as near as the steps and holds of today allow to the plan's {asked:,.2f}"
+        return nearest, f"as near as the steps, limits and holds of today allow to the plan's {asked:,.2f}"
 
 
 def _step(high: float, before: float) -> float:

@@ -12,10 +12,10 @@ from connectors.money import Money
 from optimizer import approval, checks, goals
 from optimizer.approval import Code, Refusal
 from optimizer.decide import decide, paces
-from optimizer.goals import Flight, Goals, GoalsError, Limit, Model, Payment, Scope
+from optimizer.goals import Flight, Goals, GoalsError, Limit, Model, Payment, Pin, Scope
 from optimizer.guardrails import Guardrails
 from optimizer.plan.flights import DayOfFlight
-from optimizer.plan.recommendation import Decision, from_json, to_json
+from optimizer.plan.recommendation import Decision, Severity, from_json, to_json
 from tests.optimizer.approval_world import approved, begun, decision, envelope, usd
 from tests.optimizer.snapshots import NOW, TODAY, snapshot
 from tests.optimizer.test_approval_recheck import RISE, judged
@@ -119,7 +119,84 @@ def test_cuts_beyond_the_steps_are_made_only_where_they_are_allowed_and_needed()
     assert min(line.proposed.micros / line.current.micros for line in calm.lines) >= 0.7 - 1e-9
 
 
+HELD = tuple(Pin(Scope.parse(f"campaign:{name}"), "ann", "no") for name in ("brand", "retargeting"))
+
+
+@pytest.mark.parametrize(("pins", "guards"), [(HELD, GUARDS), ((), replace(GUARDS, largest_step_24h=0.1))])
+def test_a_flight_gets_the_cuts_that_it_counts_on_whatever_keeps_budgets(
+    pins: tuple[Pin, ...], guards: Guardrails
+) -> None:
+    """450 is more than 70% of 570, but less than 350 that are pinned and 70% of 220, and less than 90% of 570."""
+    ending = month(450, first_day=TODAY, last_day=TODAY, daily_slack=1.0)
+    wanted = asked(ending, largest_cut=1.0, pins=pins)
+    made = decide(SEEN, wanted, guards, NOW, np.random.default_rng(1))
+    (given,) = made.flights
+    assert (given.due, given.beyond) == (eur(450), True)
+    assert summed(made) == pytest.approx(450, abs=0.05)
+    assert from_json(Decision, to_json(made)) == made
+
+
+def test_a_day_without_a_flight_has_no_cuts_beyond_the_steps() -> None:
+    assert goals.of_day(asked(month(9_000), largest_cut=1.0), [], SEEN) == Goals("EUR")
+    calm, needed = (replace(day("all", eur(500)), least=eur(least)) for least in (500, 501))
+    wanted = asked(month(9_000), largest_cut=0.9)
+    assert goals.of_day(wanted, [calm], SEEN).largest_cut is None
+    assert goals.of_day(wanted, [needed], SEEN).largest_cut == 0.9
+
+
 # Beside other limits
+
+PINNED = tuple(Pin(Scope.parse(f"campaign:{name}"), "ann", "no") for name in ("generic", "retargeting", "prospecting"))
+
+
+def blocked(made: Decision) -> list[str]:
+    return [finding.message for finding in made.findings if finding.severity is Severity.BLOCK]
+
+
+def test_a_flight_gets_no_more_than_the_total_leaves_it() -> None:
+    made = decided(asked(month(20_000, "campaign:brand"), total=eur(580), pins=PINNED))
+    assert blocked(made) == []
+    assert made.flights[0].due == eur(210)  # of 580, 370 are pinned
+    assert 0.97 * 210 <= summed(made, "brand") <= 210
+
+
+@pytest.mark.parametrize(("wide", "narrow"), [(8_000, 20_000), (20_000, 3_000)])
+def test_a_flight_within_another_one_goes_within_what_that_gives(wide: float, narrow: float) -> None:
+    inner, outer = (
+        month(amount, scope, daily_slack=1.0)
+        for amount, scope in ((narrow, "campaign:brand"), (wide, "channel:search"))
+    )
+    made = decided(asked(replace(inner, name="brand"), outer, pins=PINNED[:1]))
+    assert blocked(made) == []
+    first, search = (each.due.micros / 1e6 for each in made.flights)
+    assert [each.name for each in made.flights] == ["brand", "month"]
+    assert 0.97 * search <= first + 100 + 0.02  # generic is pinned at 100
+    assert first + 100 <= search + 0.02
+    assert 0.97 * search - 0.02 <= summed(made, "brand", "generic") <= search
+
+
+def test_a_flight_gets_no_more_than_a_ceiling_around_it_allows() -> None:
+    limit = Limit(Scope.parse("channel:search"), ceiling=eur(310))
+    made = decided(asked(month(20_000, "campaign:brand"), limits=(limit,), pins=PINNED[:1]))
+    assert blocked(made) == []
+    assert made.flights[0].due == eur(210)
+
+
+def test_a_total_that_the_steps_cannot_reach_yet_is_approached() -> None:
+    made = decided(asked(month(20_000, "campaign:brand"), total=eur(200)))
+    assert blocked(made) == []
+    assert made.flights[0].due == eur(140)  # 70% of 200
+    assert summed(made) == pytest.approx(0.7 * 570, abs=0.05)
+
+
+def test_a_flight_does_not_block_what_takes_several_days() -> None:
+    """Of 227 for social 150 are pinned; prospecting stands at 120, and may come down to 84 today."""
+    limit = Limit(Scope.parse("channel:social"), ceiling=eur(227))
+    pin = Pin(Scope.parse("campaign:retargeting"), "ann", "no")
+    made = decided(asked(month(5_000, "campaign:prospecting"), limits=(limit,), pins=(pin,)))
+    assert blocked(made) == []
+    assert "out-of-reach" in [finding.code for finding in made.findings]
+    assert summed(made, "prospecting") == 84
 
 
 PAID = Payment(Scope.parse("channel:social"), Model.CPA, 10.0)
