@@ -55,7 +55,7 @@ def check_flights(goals: Goals, targets: Sequence[Target], today: date) -> None:
                 raise GoalsError(
                     f"flight {flight.name!r} ({flight.scope}) covers {target.budget.name}, which [[payments]] of "
                     f"{payment.scope} pay by {payment.model}: it costs what comes of it, whatever its budget is. "
-                    "Mend: write [[flights]] of scopes without it, and amounts for these alone"
+                    "Mend: write [[flights]] of scopes without it, with amounts for these alone"
                 )
 
 
