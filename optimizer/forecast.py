@@ -16,6 +16,7 @@ from optimizer.plan.problem import Outcome
 from optimizer.plan.recommendation import Objective
 from optimizer.plan.snapshot import FloatArray
 from optimizer.response import Belief
+from optimizer.response.belief import Drawn
 from optimizer.response.counts import Counts
 
 BoolArray = npt.NDArray[np.bool_]
@@ -66,15 +67,22 @@ class Forecast:
 
     def draws(self, budget: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
         """Return posterior draws of the objective per day, shape (n, K, P); one draw is one whole curve per target."""
-        drawn = self.belief.draws(budget, self._outcome, n, rng)
+        return self.sample(n, rng).at(budget)
+
+    def sample(self, n: int, rng: np.random.Generator) -> Draws:
+        """Draw n worlds, to be asked about any budgets."""
+        curves = self.belief.sample(self._outcome, n, rng)
+        factors = [counts.draws(n, rng) for counts in self.counted]
+        return Draws(self, curves, np.prod(factors, axis=0) if factors else np.ones(()))
+
+    def net(self, drawn: FloatArray, counts: FloatArray, budget: FloatArray) -> FloatArray:
+        """Return the objective of drawn outcomes (n, K, P) that count so much each, (n, K) or (), less its cost."""
         cost = self.cost(budget)
         if self._by_outcome.any():
             mean = self.belief.moments(budget, self._outcome)[0]
             part = np.divide(drawn, mean, out=np.ones_like(drawn), where=mean > 0.0)
             cost = cost * np.where(self._by_outcome, part, 1.0)
-        for counts in self.counted:
-            drawn = drawn * counts.draws(n, rng)[..., None]
-        return self._scale * drawn - cost
+        return self._scale * drawn * counts[..., None] - cost
 
     def brought(self, budget: FloatArray) -> FloatArray:
         """Return the expected objective per day before its cost, shape (K, P)."""
@@ -241,3 +249,27 @@ class Forecast:
         owed = np.full(len(self.current), np.nan) if self.owed is None or not profit else self.owed
         found: BoolArray = np.isfinite(owed)[:, None]
         return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draws:
+    """The objective in n drawn worlds: whatever is asked of them, they are the same ones.
+
+    Attributes:
+        forecast: Whose posterior they are drawn from.
+        curves: What each world's budgets bring, by delivered spend.
+        counts: What a conversion counts in each world, shape (n, K), or 1.
+    """
+
+    forecast: Forecast
+    curves: Drawn
+    counts: FloatArray
+
+    def at(self, budget: FloatArray) -> FloatArray:
+        """Return the objective a day at budgets (K, P), shape (n, K, P)."""
+        return self.forecast.net(self.curves.at(self.forecast.belief.delivered(budget)), self.counts, budget)
+
+    def change(self, pair: FloatArray) -> FloatArray:
+        """Return by how much more the second of two budgets brings, (K, 2) to (n, K); exactly 0 where equal."""
+        brought = self.at(pair)
+        return np.where(pair[:, 0] == pair[:, 1], 0.0, brought[..., 1] - brought[..., 0])

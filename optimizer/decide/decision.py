@@ -24,7 +24,7 @@ from optimizer.decide.report import report
 from optimizer.decide.search import Plan, search
 from optimizer.decide.tested import calibration
 from optimizer.decide.trying import daily_worth, told
-from optimizer.forecast import Forecast
+from optimizer.forecast import Draws, Forecast
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails, Hold
 from optimizer.plan import under_test
@@ -49,12 +49,14 @@ class Choice:
         plan: What was searched; None if something forbade it.
         proposed: One amount per target, length K.
         findings: What was noticed on the way.
+        worlds: What budgets bring in each of the posterior's draws, the same for all that is told; None with no plan.
     """
 
     case: Case
     plan: Plan | None
     proposed: tuple[Money, ...]
     findings: tuple[Finding, ...]
+    worlds: Draws | None
 
 
 def decide(
@@ -87,7 +89,7 @@ def decide(
 
 def tell(choice: Choice, rng: np.random.Generator) -> Decision:
     """Tell what a choice should bring and how sure that is, the second half of `decide` (which see)."""
-    return report(choice.case, choice.plan, choice.proposed, choice.findings, rng)
+    return report(choice.case, choice.plan, choice.proposed, choice.findings, choice.worlds, rng)
 
 
 def choose(
@@ -118,19 +120,20 @@ def choose(
         *left_out,
     )
     if any(finding.severity is Severity.BLOCK and finding.subject == "portfolio" for finding in noticed):
-        return Choice(case, None, case.stay, noticed)
+        return Choice(case, None, case.stay, noticed, None)
     plan = search(case, rng)
     if isinstance(plan, Finding):
-        return Choice(case, None, case.stay, (*noticed, plan))
+        return Choice(case, None, case.stay, (*noticed, plan), None)
     proposed = goals.to_quantum(plan.budget, planned.targets, plan.box, case.rows)
     still = case.still(proposed)
-    doubt = _too_little(case, plan, (still, proposed), rng)
+    worlds = case.forecast.sample(case.draw_count, rng)
+    doubt = _too_little(case, plan, (still, proposed), worlds, rng)
     if doubt:
         staying = told(case, plan.trials, units(still))
-        return Choice(case, plan, still, (*noticed, *plan.findings, *doubt, *staying))
+        return Choice(case, plan, still, (*noticed, *plan.findings, *doubt, *staying), worlds)
     if hold_back > 0.0 and not _broken(case, plan, units(still), units(proposed), rng):
         case, plan, proposed = holding_back(case, plan, proposed, hold_back, rng)
-    return Choice(case, plan, proposed, (*noticed, *plan.findings, *told(case, plan.trials, units(proposed))))
+    return Choice(case, plan, proposed, (*noticed, *plan.findings, *told(case, plan.trials, units(proposed))), worlds)
 
 
 def _without_value(case: Case) -> tuple[Finding, ...]:
@@ -214,7 +217,11 @@ def _broken(case: Case, plan: Plan, current: FloatArray, proposed: FloatArray, r
 
 
 def _too_little(
-    case: Case, plan: Plan, choices: tuple[tuple[Money, ...], tuple[Money, ...]], rng: np.random.Generator
+    case: Case,
+    plan: Plan,
+    choices: tuple[tuple[Money, ...], tuple[Money, ...]],
+    worlds: Draws,
+    rng: np.random.Generator,
 ) -> tuple[Finding, ...]:
     """Whether the gain is too small or too unlikely to disturb what runs.
 
@@ -225,7 +232,8 @@ def _too_little(
         case: What is decided on.
         plan: What was searched.
         choices: The budgets if nothing is shifted, and as they are proposed.
-        rng: For posterior draws.
+        worlds: What budgets bring in each of the posterior's draws.
+        rng: For further draws.
     """
     still, proposed = choices
     if proposed == still:
@@ -234,8 +242,7 @@ def _too_little(
     if nothing_asked or case.fixed or _broken(case, plan, units(still), units(proposed), rng):
         return ()
     pair = np.stack([units(still), units(proposed)], axis=1)
-    draws = case.forecast.draws(pair, case.draw_count, rng)
-    gain = (draws[..., 1] - draws[..., 0]).sum(axis=1) + daily_worth(plan.trials)
+    gain = worlds.change(pair).sum(axis=1) + daily_worth(plan.trials)
     needed = case.guards.min_gain_share * abs(float(case.forecast.moments(pair)[0][:, 0].sum()))
     sure = float(((gain >= needed) & (gain > 0)).mean())
     if sure >= case.guards.min_gain_probability:
