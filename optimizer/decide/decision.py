@@ -16,6 +16,7 @@ from optimizer import checks, goals, guardrails
 from optimizer.decide.calendar import known_days
 from optimizer.decide.case import Case, units
 from optimizer.decide.holding import holding_back
+from optimizer.decide.holds import holds
 from optimizer.decide.lifting import overclaimed, under_way
 from optimizer.decide.paced import asks_for_more, findings, paced
 from optimizer.decide.promises import probability, uncertain_rows
@@ -180,10 +181,12 @@ def _case(
 ) -> Case:
     belief = learn(snapshot)
     proof = guardrails.evidence(belief.evidence_days, belief.conversions_28, belief.spend_28, guards)
-    held = _held(snapshot, guardrails.holds(snapshot, proof, guards, now), failed)
+    held = holds(snapshot, proof, guards, now, failed)
     flights = paced(snapshot, wanted, belief, held, fixed, (guards, now))
-    daily = goals.of_day(wanted, [pace.day for pace in flights], snapshot.targets)
-    ceiling = under_test.ceiling(snapshot, daily.total)
+    daily = goals.of_day(wanted, [pace.day for pace in flights], snapshot)
+    # What flights give is reckoned with what tests ask for today; a total that is asked for is not.
+    flown = daily.total if wanted.total is None else None
+    ceiling = under_test.ceiling(snapshot, wanted.total) if flown is None else flown
     return Case(
         snapshot=snapshot,
         goals=daily,
@@ -198,19 +201,6 @@ def _case(
         paces=flights,
         digest=wanted.digest(),
     )
-
-
-def _held(snapshot: Snapshot, guarded: tuple[Hold | None, ...], failed: tuple[Finding, ...]) -> tuple[Hold | None, ...]:
-    """The holds of the guards, and of the checks that a budget failed."""
-    checked = {finding.subject: finding for finding in failed}
-    found = []
-    for target, hold in zip(snapshot.targets, guarded, strict=True):
-        finding = checked.get(str(target.key))
-        if hold is None and finding is not None:
-            words = finding.message.removeprefix(f"{target.budget.name}: ").removesuffix(".")
-            hold = Hold(finding.code, words, finding.severity, finding.mend)  # noqa: PLW2901
-        found.append(hold)
-    return tuple(found)
 
 
 def _broken(case: Case, plan: Plan, current: FloatArray, proposed: FloatArray, rng: np.random.Generator) -> bool:
