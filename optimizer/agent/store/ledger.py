@@ -148,27 +148,17 @@ def open_intents(connection: Connection) -> tuple[Intent, ...]:
     return tuple(sorted(map(_intent, connection.execute(_OPEN)), key=attrgetter("idempotency_key")))
 
 
-def moves(connection: Connection, since: int, until: int) -> list[BudgetMove]:
-    """Return the budgets' changes that a platform acknowledged within a span of instants, both ends included."""
-    return [
-        BudgetMove(intent.key, at, intent.base, intent.target)
-        for intent, at in _confirmed(connection, since, until)
-        if isinstance(intent, BudgetIntent)
-    ]
-
-
-def switches(connection: Connection, since: int, until: int) -> list[AdSwitch]:
-    """Return the pauses and resumes that a platform acknowledged within a span of instants, both ends included."""
-    return [
-        AdSwitch(intent.key, at, intent.base, intent.target)
-        for intent, at in _confirmed(connection, since, until)
-        if isinstance(intent, AdIntent)
-    ]
-
-
-def _confirmed(connection: Connection, since: int, until: int) -> list[tuple[Intent, datetime]]:
-    rows = connection.execute(_CONFIRMED, {"since": since, "until": until})
-    return [(_intent(row), from_instant(row.acknowledged_at)) for row in rows]
+def confirmed(connection: Connection, since: int, until: int) -> tuple[list[BudgetMove], list[AdSwitch]]:
+    """Return what of budgets and of ads a platform acknowledged within a span of instants, both ends included."""
+    moves: list[BudgetMove] = []
+    switches: list[AdSwitch] = []
+    for row in connection.execute(_CONFIRMED, {"since": since, "until": until}):
+        intent, at = _intent(row), from_instant(row.acknowledged_at)
+        if isinstance(intent, BudgetIntent):
+            moves.append(BudgetMove(intent.key, at, intent.base, intent.target))
+        else:
+            switches.append(AdSwitch(intent.key, at, intent.base, intent.target))
+    return moves, switches
 
 
 def _find(connection: Connection, rec_id: str, revision: int | None) -> Row[Any] | None:
