@@ -199,7 +199,7 @@ def _enter(
     ]
     insert = _insert(connection)
     connection.execute(insert(_BUDGET).on_conflict_do_nothing(), identities)
-    rows = connection.execute(_BUDGET_NUMBERS_OF, {"accounts": list(set(owners))})
+    rows = connection.execute(_BUDGET_NUMBERS_OF, {"accounts": list(set(owners))}).all()
     numbers = {(row.account, row.budget_id): row.id for row in rows}
     statement = insert(_READING)
     told = tuple(changed[0][1])
@@ -245,7 +245,7 @@ def read_entities(connection: Connection, known_at: int, *, first: bool = False)
     The latter as it was read first: rows may carry the time at which they were learnt where names do not.
     """
     accounts = all_accounts(connection)
-    rows = connection.execute(_NAMES_THEN_OR_FIRST if first else _NAMES_THEN, {"known_at": known_at})
+    rows = connection.execute(_NAMES_THEN_OR_FIRST if first else _NAMES_THEN, {"known_at": known_at}).all()
     return {_identity(entity): entity for entity in (_entity(row, accounts[row.account]) for row in rows)}
 
 
@@ -256,7 +256,7 @@ def _identity(entity: Entity) -> EntityKey:
 def read_budgets(connection: Connection, known_at: int) -> dict[BudgetKey, BudgetTarget]:
     """Return each budget as read last at or before an instant, less those that had left their platform."""
     accounts = all_accounts(connection)
-    rows = connection.execute(_BUDGETS, {"known_at": known_at})
+    rows = connection.execute(_BUDGETS, {"known_at": known_at}).all()
     found = (_budget(row, accounts[account]) for account, *row in rows)
     return {budget.key: budget for budget in found}
 
@@ -268,7 +268,7 @@ def read_amounts(connection: Connection, known_at: int) -> dict[BudgetKey, list[
         number: BudgetKey(accounts[account].connector, accounts[account].account_id, budget_id)
         for number, account, budget_id in connection.execute(_BUDGET_NUMBERS)
     }
-    rows = connection.execute(_AMOUNTS, {"known_at": known_at})
+    rows = connection.execute(_AMOUNTS, {"known_at": known_at}).all()
     return {
         keys[budget]: [(read_at, amount) for _, read_at, amount in readings]
         for budget, readings in groupby(rows, key=itemgetter(0))
@@ -290,7 +290,7 @@ def all_accounts(connection: Connection) -> dict[int, Account]:
 
 def _series_numbers(connection: Connection, accounts: set[int]) -> dict[tuple[Any, ...], tuple[int, str]]:
     """The number and the channel of each stored series by its natural key."""
-    rows = connection.execute(_NUMBERS, {"accounts": list(accounts)})
+    rows = connection.execute(_NUMBERS, {"accounts": list(accounts)}).all()
     return {tuple(key): (number, channel) for number, channel, *key in rows}
 
 
