@@ -38,7 +38,7 @@ from optimizer.plan.recommendation import (
     to_json,
 )
 from optimizer.plan.snapshot import AdSwitch, BudgetMove
-from optimizer.ports import StoreError
+from optimizer.ports import LONG_AGO, StoreError
 
 _RECORDS: Final = t.core(t.Recommendation)
 _INTENTS: Final = t.core(t.Intent)
@@ -59,6 +59,7 @@ _NEWEST: Final = (
     .where(
         ~exists().where(_NEWER.c.rec_id == _RECORDS.c.rec_id, _NEWER.c.revision > _RECORDS.c.revision),
         _RECORDS.c.state.in_(bindparam("states", expanding=True)),
+        _RECORDS.c.created_at >= bindparam("since"),
     )
     .order_by(_RECORDS.c.created_at.desc(), _RECORDS.c.id.desc())
     .limit(bindparam("most"))
@@ -120,10 +121,13 @@ def record(connection: Connection, rec_id: str, revision: int | None) -> Record:
     return _record(found)
 
 
-def records(connection: Connection, states: frozenset[State] | None, limit: int) -> tuple[Record, ...]:
+def records(
+    connection: Connection, states: frozenset[State] | None, limit: int, since: datetime | None
+) -> tuple[Record, ...]:
     """Return the latest revisions, newest first; see `Store.records`."""
     wanted = [state.value for state in (State if states is None else states)]
-    return tuple(map(_record, connection.execute(_NEWEST, {"states": wanted, "most": limit})))
+    first = to_instant(LONG_AGO if since is None else since)
+    return tuple(map(_record, connection.execute(_NEWEST, {"states": wanted, "since": first, "most": limit})))
 
 
 def basis(connection: Connection, rec_id: str, revision: int) -> Basis | None:
