@@ -26,13 +26,13 @@ import pyarrow as pa
 sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where bandits.py hides the package
 
 from benchmarks._bars import Bar, above, below, ended, none
-from connectors.money import Money
+from connectors.money import MICROS, Money
 from connectors.orders import Order
 from connectors.touches import SCHEMA
 from optimizer.measure.attribution import markov
 from optimizer.measure.attribution.building import Windows, build
 from optimizer.measure.attribution.credit import Knobs, Model, credit, spread
-from optimizer.measure.attribution.paths import MICRO, Paths, Place
+from optimizer.measure.attribution.paths import Paths, Place
 from simulations.journeys import drawn, live
 from simulations.journeys.walk import START
 
@@ -105,7 +105,7 @@ def scale(quick: bool, rng: np.random.Generator) -> list[Bar]:
         began = time.process_time()
         found = credit(paths, model, knobs, rng)
         seconds[found.name] = time.process_time() - began
-        if (found.orders.sum(), found.values.sum()) != (paths.orders.sum() * MICRO, paths.values.sum()):
+        if (found.orders.sum(), found.values.sum()) != (paths.orders.sum() * MICROS, paths.values.sum()):
             unequal.append(found.name)
         print(f"  {found.name:15s} {seconds[found.name]:7.2f} s")
     began = time.process_time()

@@ -233,12 +233,14 @@ def _ratio(groups: Sequence[FloatArray]) -> tuple[float, float]:
     return mean, float(np.sqrt(spread) / number.sum())
 
 
-def bars(all_of: Mapping[str, Summed], *, quick: bool) -> list[_bars.Bar]:
+def bars(all_of: Mapping[str, Summed], worlds: int, *, quick: bool) -> list[_bars.Bar]:
     """The bars of the figures that a person reads as what came of it; the quick form allows for its few worlds."""
     made = []
-    for kind in ("recommendations", "whole worlds", "lines", "by lot"):
-        if kind not in all_of:  # by lot: too few were held back in each of a few worlds
-            continue
+    lots = all_of.get("by lot")
+    if not quick:  # in each of a few worlds too few lines may be held back
+        known = 0 if lots is None else lots.count
+        made.append(_bars.least(f"by lot: worlds of {worlds} in which it says something", known, worlds // 2))
+    for kind in ("recommendations", "whole worlds", "lines", *(() if lots is None else ("by lot",))):
         told = all_of[kind]
         name = f"{kind}: mean error {told.error:+.3f}, in its standard errors"
         made.append(_bars.below(name, abs(told.error) / told.error_se, 3.0 if quick else 2.0))
@@ -281,7 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for kind, s in told.items():
         print(f"{kind:<18}{s.true:>9.2f}{s.error:>+9.3f}{s.error_se:>8.3f}{s.rms:>9.2f}"
               f"{s.covered:>9.3f}{s.covered_se:>7.3f}{s.count:>7,}")  # fmt: skip
-    sys.exit(_bars.ended(bars(told, quick=asked.quick)))
+    sys.exit(_bars.ended(bars(told, worlds, quick=asked.quick)))
 
 
 if __name__ == "__main__":

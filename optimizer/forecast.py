@@ -16,6 +16,7 @@ from optimizer.plan.problem import Outcome
 from optimizer.plan.recommendation import Objective
 from optimizer.plan.snapshot import FloatArray
 from optimizer.response import Belief
+from optimizer.response.belief import Drawn
 from optimizer.response.counts import Counts
 
 BoolArray = npt.NDArray[np.bool_]
@@ -59,26 +60,33 @@ class Forecast:
     def moments(self, budget: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return posterior mean and standard deviation of the objective per day, each (K, P)."""
         mean, sd = self._of(budget)
-        brought, cost = self._scale * mean, self.cost(budget)
+        brought, cost = self.scale * mean, self.cost(budget)
         left = np.divide(brought - cost, brought, out=np.zeros_like(brought), where=brought > 0.0)
         # What is paid by outcomes varies with them, and so takes its part off what is uncertain, too.
-        return brought - cost, self._scale * sd * np.where(self._by_outcome, np.abs(left), 1.0)
+        return brought - cost, self.scale * sd * np.where(self.by_outcome, np.abs(left), 1.0)
 
     def draws(self, budget: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
         """Return posterior draws of the objective per day, shape (n, K, P); one draw is one whole curve per target."""
-        drawn = self.belief.draws(budget, self._outcome, n, rng)
+        return self.sample(n, rng).at(budget)
+
+    def sample(self, n: int, rng: np.random.Generator) -> Draws:
+        """Draw n worlds, to be asked about any budgets."""
+        curves = self.belief.sample(self.outcome, n, rng)
+        factors = [counts.draws(n, rng) for counts in self.counted]
+        return Draws(self, curves, np.prod(factors, axis=0) if factors else np.ones(()))
+
+    def net(self, drawn: FloatArray, counts: FloatArray, budget: FloatArray) -> FloatArray:
+        """Return the objective of drawn outcomes (n, K, P) that count so much each, (n, K) or (), less its cost."""
         cost = self.cost(budget)
-        if self._by_outcome.any():
-            mean = self.belief.moments(budget, self._outcome)[0]
+        if self.by_outcome.any():
+            mean = self.belief.moments(budget, self.outcome)[0]
             part = np.divide(drawn, mean, out=np.ones_like(drawn), where=mean > 0.0)
-            cost = cost * np.where(self._by_outcome, part, 1.0)
-        for counts in self.counted:
-            drawn = drawn * counts.draws(n, rng)[..., None]
-        return self._scale * drawn - cost
+            cost = cost * np.where(self.by_outcome, part, 1.0)
+        return self.scale * drawn * counts[..., None] - cost
 
     def brought(self, budget: FloatArray) -> FloatArray:
         """Return the expected objective per day before its cost, shape (K, P)."""
-        value: FloatArray = self._scale * self._of(budget)[0]
+        value: FloatArray = self.scale * self._of(budget)[0]
         return value
 
     @property
@@ -181,7 +189,8 @@ class Forecast:
                 return mean if self.customers is None else mean * self.customers.expected[:, None]
 
     @property
-    def _outcome(self) -> Outcome:
+    def outcome(self) -> Outcome:
+        """What of the belief the objective is reckoned from."""
         return Outcome.CONVERSIONS if self.goals.objective is Objective.CONVERSIONS else self._value_outcome
 
     @property
@@ -195,7 +204,8 @@ class Forecast:
         return 1.0 if fixed is None or self.customers is not None else fixed.micros / 1e6
 
     @property
-    def _scale(self) -> float:
+    def scale(self) -> float:
+        """What one unit of `outcome` counts before cost and `counted`."""
         match self.goals.objective:
             case Objective.CONVERSIONS:
                 return 1.0
@@ -205,7 +215,7 @@ class Forecast:
                 return self._value_scale * self.goals.margin
 
     def _of(self, budget: FloatArray) -> tuple[FloatArray, FloatArray]:
-        mean, sd = self.belief.moments(budget, self._outcome)
+        mean, sd = self.belief.moments(budget, self.outcome)
         for counts in self.counted:
             square = (mean**2 + sd**2) * counts.square[:, None]
             mean = mean * counts.expected[:, None]
@@ -235,9 +245,33 @@ class Forecast:
         return spent
 
     @property
-    def _by_outcome(self) -> BoolArray:
+    def by_outcome(self) -> BoolArray:
         """Which targets the objective takes off what is owed for outcomes, shape (K, 1)."""
         profit = self.goals.objective is Objective.PROFIT
         owed = np.full(len(self.current), np.nan) if self.owed is None or not profit else self.owed
         found: BoolArray = np.isfinite(owed)[:, None]
         return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draws:
+    """The objective in n drawn worlds: whatever is asked of them, they are the same ones.
+
+    Attributes:
+        forecast: Whose posterior they are drawn from.
+        curves: What each world's budgets bring, by delivered spend.
+        counts: What a conversion counts in each world, shape (n, K), or 1.
+    """
+
+    forecast: Forecast
+    curves: Drawn
+    counts: FloatArray
+
+    def at(self, budget: FloatArray) -> FloatArray:
+        """Return the objective a day at budgets (K, P), shape (n, K, P)."""
+        return self.forecast.net(self.curves.at(self.forecast.belief.delivered(budget)), self.counts, budget)
+
+    def change(self, pair: FloatArray) -> FloatArray:
+        """Return by how much more the second of two budgets brings, (K, 2) to (n, K); exactly 0 where equal."""
+        brought = self.at(pair)
+        return np.where(pair[:, 0] == pair[:, 1], 0.0, brought[..., 1] - brought[..., 0])

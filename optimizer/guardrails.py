@@ -268,7 +268,7 @@ def _under_test(box: Box, snapshot: Snapshot) -> Box:
         quantum = snapshot.targets[k].budget.quantum_micros
         low, high = (Money(round(1e6 * float(side[k])), snapshot.currency) for side in (box.lower, box.upper))
         amount = min(max(ask.amount, low.quantize(quantum, "up")), max(low, high.quantize(quantum, "down")))
-        at[k] = (amount.micros / 1e6, Because("lift-test", ask.words))
+        at[k] = (amount.micros / 1e6, Because(under_test.LIFT_TEST, ask.words))
     return box.closed(at) if at else box
 
 

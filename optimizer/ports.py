@@ -391,8 +391,16 @@ class Store(Office, People, Protocol):
         """
         ...
 
-    def records(self, states: frozenset[State] | None = None, limit: int = 50) -> tuple[Record, ...]:
-        """Return the latest revisions, newest first, of recommendations in these states (all by default)."""
+    def records(
+        self, states: frozenset[State] | None = None, limit: int = 50, since: datetime | None = None
+    ) -> tuple[Record, ...]:
+        """Return the latest revisions, newest first.
+
+        Args:
+            states: Only recommendations in these states; all by default.
+            limit: The newest so many.
+            since: Only revisions that were made then or later; aware. All by default.
+        """
         ...
 
     def intents(self, rec_id: str, revision: int) -> tuple[Intent, ...]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import date
 from itertools import repeat
 
 import numpy as np
 
-from connectors.contract import zone
 from connectors.files.cells import MISSING, Fault, IntArray, micros
-from connectors.files.instants import instants, moments
+from connectors.files.instants import instants, moments, span
 from connectors.files.options import Options
 from connectors.files.told import Rows
 from connectors.money import Money, exponent
@@ -30,10 +29,7 @@ def orders(rows: Iterable[Rows], options: Options, since: date, until: date) -> 
         BadInput: A cell cannot be read as it stands, an id is told of two customers, or more was paid back than was
             paid.
     """
-    place = zone(options.time_zone or "UTC")
-    first = datetime(since.year, since.month, since.day, tzinfo=place)
-    after = until + timedelta(days=1)
-    last = datetime(after.year, after.month, after.day, tzinfo=place)
+    first, last = moments(np.array(span(since, until, options.time_zone)))
     told: dict[str, Order] = {}
     for each in rows:
         for index, order in enumerate(_orders(each, options)):

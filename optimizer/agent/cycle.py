@@ -169,6 +169,7 @@ def propose(house: House, today: date, *, seed: int | None = None) -> Record:
 
     Raises:
         Fenced: This process led, and another one does by now: it proposes nothing.
+        GoalsError: The goals cannot hold with the budgets as they are.
         CallRaised, CallLost: The plan could not be worked out where `house.call` has it worked out.
         ClockWentBack: The clock says an earlier time than what was written last.
     """

@@ -11,7 +11,7 @@ import numpy as np
 
 from connectors.contract import BudgetKey
 from connectors.money import Money
-from optimizer.goals import Goals
+from optimizer.goals import Goals, GoalsError
 from optimizer.guardrails import Guardrails
 from optimizer.plan.calendar import Occasion
 from optimizer.plan.recommendation import Decision, Finding, Severity, from_json, to_json
@@ -65,18 +65,26 @@ class Request:
     seed: int
 
 
-def answer(request: Request) -> str:
-    """Decide, and return the decision as canonical JSON: what a worker is sent for, and what comes back of it."""
-    return to_json(decided(request.seen, request.wanted, request.guards, request.around, request.now, request.seed, {}))
+def answer(request: Request) -> tuple[str, str]:
+    """Decide, and return what comes back of a worker: the decision as canonical JSON, or why the goals cannot hold."""
+    try:
+        made = decided(request.seen, request.wanted, request.guards, request.around, request.now, request.seed, {})
+    except GoalsError as error:
+        return "", str(error)
+    return to_json(made), ""
 
 
 def asked(call: Call, request: Request) -> Decision:
     """Have a decision made wherever calls are made.
 
     Raises:
+        GoalsError: The goals cannot hold with these budgets.
         CallRaised, CallLost: It was not made.
     """
-    return from_json(Decision, call(answer, request))
+    made, refused = call(answer, request)
+    if refused:
+        raise GoalsError(refused)
+    return from_json(Decision, made)
 
 
 def decided(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Final
 
 import numpy as np
@@ -38,7 +38,7 @@ from optimizer.plan.snapshot import IntArray, Snapshot, Target
 from optimizer.response import learn
 
 _DAY: Final = timedelta(days=1)
-_MOST_ADVICE: Final = 1_000
+_ALL: Final = 1_000_000
 _WRITTEN: Final = frozenset({IntentState.ACKNOWLEDGED, IntentState.VERIFIED})
 
 
@@ -198,9 +198,10 @@ def _campaign_name(series: Series, told: Performance) -> str | None:
 def _advice(house: House, period: Period) -> tuple[Advice, ...]:
     """What was recommended for days of the period, by the newest revision of each."""
     found = []
-    for record in house.store.records(limit=_MOST_ADVICE):
+    where = zone(house.time_zone)
+    for record in house.store.records(limit=_ALL, since=datetime.combine(period.since, time.min, where)):
         made = record.recommendation
-        if period.holds(made.created_at.astimezone(zone(house.time_zone)).date()):
+        if period.holds(made.created_at.astimezone(where).date()):
             intents = house.store.intents(made.rec_id, made.revision)
             written = sum(intent.state in _WRITTEN for intent in intents)
             found.append(Advice(made.decision.as_of, record, written))

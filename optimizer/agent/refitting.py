@@ -138,7 +138,7 @@ def ageing_of(tests: Sequence[LiftTest], today: date, ageing: Ageing) -> tuple[t
         now = aged(test, today, ageing)
         if now is None:
             name = f"The lift test of {test.campaign or test.channel!r} from {test.first_day}"
-            expired.append(f"{name} is left out: it ended more than {ageing.expire_days} days ago.")
+            expired.append(f"{name} is left out: it ended {ageing.expire_days} days ago or earlier.")
         else:
             counted.append(now)
     return tuple(counted), tuple(expired)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Final
 
 from connectors.contract import BudgetKey, zone
@@ -63,7 +63,8 @@ def advised(house: House, since: date) -> Iterator[Advice]:
     Rollbacks, which nobody decided, are left out, and so are revisions of which it was not kept what they were decided
     from; what a rollback undid counts until then.
     """
-    records = house.store.records(limit=_ALL)
+    # Edits keep the day of the plan that they edit, so that none was made before its day.
+    records = house.store.records(limit=_ALL, since=datetime.combine(since, time.min, zone(house.time_zone)))
     for record in records:
         made = record.recommendation
         if made.decision.as_of < since or record.state not in _CARRIED_OUT | _LEFT:

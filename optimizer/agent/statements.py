@@ -6,15 +6,13 @@ plain values and an empty cell in CSV, never a number.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any, Final
 
 from connectors.money import MICROS
-from optimizer.agent.cells import harmless
+from optimizer.agent.cells import csv_text
 from optimizer.agent.measuring import Advice, KpiState, Statement
 from optimizer.measure.metrics import Cut, Figure, Metric, Part, Row, Table
 
@@ -59,12 +57,7 @@ def plain_kpi(told: KpiState) -> dict[str, Any]:
 
 def as_csv(table: Table) -> str:
     """Return the rows of a table as CSV with a head; where it is not split, its total as the only row."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_head(table))
-    for row in table.rows if table.cuts else (table.total,):
-        writer.writerow([harmless(cell) for cell in _cells(table, row)])
-    return out.getvalue()
+    return csv_text(_head(table), (_cells(table, row) for row in (table.rows if table.cuts else (table.total,))))
 
 
 def figure_columns(metric: Metric) -> tuple[str, ...]:

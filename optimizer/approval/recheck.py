@@ -62,7 +62,8 @@ def recheck(
     changed = _changed_flights(record, wanted, start)
     if changed is not None:
         return changed
-    wanted = goals.of_day(wanted, record.recommendation.decision.flights, start.targets)
+    decision = record.recommendation.decision
+    wanted = goals.of_day(wanted, decision.flights, replace(start, today=decision.as_of))
     known = _levels(start)
     end = known | {i.key: i.target.micros for i in current if i.state is not IntentState.DRIFT}
     gone = sorted(intent.key for intent in ahead if intent.key not in known)

@@ -7,11 +7,10 @@ from typing import Final
 import numpy as np
 
 from optimizer.decide.case import Case
-from optimizer.explain import figure
+from optimizer.explain import EIGHTY, figure
 from optimizer.plan.calendar import Occasion
 from optimizer.plan.recommendation import Finding, Severity
 
-_REACH: Final = 1.2816  # standard deviations of an 80% interval
 _PLAIN: Final = 0.02
 
 
@@ -28,7 +27,7 @@ def known_days(case: Case) -> tuple[Finding, ...]:
         share = weight[rows] / weight[rows].sum()
         mean = float(share @ factor.expected[rows])
         spread = float(np.sqrt(factor.common[rows].max() + (share**2 * factor.own[rows]).sum()))
-        low, high = (mean * np.exp(side * _REACH * spread) for side in (-1.0, 1.0))
+        low, high = (mean * np.exp(side * EIGHTY * spread) for side in (-1.0, 1.0))
         occasion = belief.events.schedule.occasions[int(i)]
         words = _words(occasion, int(rows.sum()), len(rows), (mean, float(low), float(high)))
         learnt = _learnt(occasion, int(belief.events.seen[i]), begun=occasion.first_day < case.snapshot.today)

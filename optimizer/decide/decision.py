@@ -16,6 +16,7 @@ from optimizer import checks, goals, guardrails
 from optimizer.decide.calendar import known_days
 from optimizer.decide.case import Case, units
 from optimizer.decide.holding import holding_back
+from optimizer.decide.holds import holds
 from optimizer.decide.lifting import overclaimed, under_way
 from optimizer.decide.paced import asks_for_more, findings, paced
 from optimizer.decide.promises import probability, uncertain_rows
@@ -23,7 +24,7 @@ from optimizer.decide.report import report
 from optimizer.decide.search import Plan, search
 from optimizer.decide.tested import calibration
 from optimizer.decide.trying import daily_worth, told
-from optimizer.forecast import Forecast
+from optimizer.forecast import Draws, Forecast
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails, Hold
 from optimizer.plan import under_test
@@ -48,12 +49,14 @@ class Choice:
         plan: What was searched; None if something forbade it.
         proposed: One amount per target, length K.
         findings: What was noticed on the way.
+        worlds: What budgets bring in each of the posterior's draws, the same for all that is told; None with no plan.
     """
 
     case: Case
     plan: Plan | None
     proposed: tuple[Money, ...]
     findings: tuple[Finding, ...]
+    worlds: Draws | None
 
 
 def decide(
@@ -86,7 +89,7 @@ def decide(
 
 def tell(choice: Choice, rng: np.random.Generator) -> Decision:
     """Tell what a choice should bring and how sure that is, the second half of `decide` (which see)."""
-    return report(choice.case, choice.plan, choice.proposed, choice.findings, rng)
+    return report(choice.case, choice.plan, choice.proposed, choice.findings, choice.worlds, rng)
 
 
 def choose(
@@ -117,19 +120,20 @@ def choose(
         *left_out,
     )
     if any(finding.severity is Severity.BLOCK and finding.subject == "portfolio" for finding in noticed):
-        return Choice(case, None, case.stay, noticed)
+        return Choice(case, None, case.stay, noticed, None)
     plan = search(case, rng)
     if isinstance(plan, Finding):
-        return Choice(case, None, case.stay, (*noticed, plan))
+        return Choice(case, None, case.stay, (*noticed, plan), None)
     proposed = goals.to_quantum(plan.budget, planned.targets, plan.box, case.rows)
     still = case.still(proposed)
-    doubt = _too_little(case, plan, (still, proposed), rng)
+    worlds = case.forecast.sample(case.draw_count, rng)
+    doubt = _too_little(case, plan, (still, proposed), worlds, rng)
     if doubt:
         staying = told(case, plan.trials, units(still))
-        return Choice(case, plan, still, (*noticed, *plan.findings, *doubt, *staying))
+        return Choice(case, plan, still, (*noticed, *plan.findings, *doubt, *staying), worlds)
     if hold_back > 0.0 and not _broken(case, plan, units(still), units(proposed), rng):
         case, plan, proposed = holding_back(case, plan, proposed, hold_back, rng)
-    return Choice(case, plan, proposed, (*noticed, *plan.findings, *told(case, plan.trials, units(proposed))))
+    return Choice(case, plan, proposed, (*noticed, *plan.findings, *told(case, plan.trials, units(proposed))), worlds)
 
 
 def _without_value(case: Case) -> tuple[Finding, ...]:
@@ -177,10 +181,12 @@ def _case(
 ) -> Case:
     belief = learn(snapshot)
     proof = guardrails.evidence(belief.evidence_days, belief.conversions_28, belief.spend_28, guards)
-    held = _held(snapshot, guardrails.holds(snapshot, proof, guards, now), failed)
+    held = holds(snapshot, proof, guards, now, failed)
     flights = paced(snapshot, wanted, belief, held, fixed, (guards, now))
-    daily = goals.of_day(wanted, [pace.day for pace in flights], snapshot.targets)
-    ceiling = under_test.ceiling(snapshot, daily.total)
+    daily = goals.of_day(wanted, [pace.day for pace in flights], snapshot)
+    # What flights give is reckoned with what tests ask for today; a total that is asked for is not.
+    flown = daily.total if wanted.total is None else None
+    ceiling = under_test.ceiling(snapshot, wanted.total) if flown is None else flown
     return Case(
         snapshot=snapshot,
         goals=daily,
@@ -197,19 +203,6 @@ def _case(
     )
 
 
-def _held(snapshot: Snapshot, guarded: tuple[Hold | None, ...], failed: tuple[Finding, ...]) -> tuple[Hold | None, ...]:
-    """The holds of the guards, and of the checks that a budget failed."""
-    checked = {finding.subject: finding for finding in failed}
-    found = []
-    for target, hold in zip(snapshot.targets, guarded, strict=True):
-        finding = checked.get(str(target.key))
-        if hold is None and finding is not None:
-            words = finding.message.removeprefix(f"{target.budget.name}: ").removesuffix(".")
-            hold = Hold(finding.code, words, finding.severity, finding.mend)  # noqa: PLW2901
-        found.append(hold)
-    return tuple(found)
-
-
 def _broken(case: Case, plan: Plan, current: FloatArray, proposed: FloatArray, rng: np.random.Generator) -> bool:
     """Whether budgets that stay break a limit that the plan mends, or leave a flight short: that goes before gain."""
     if plan.outside or asks_for_more(case.paces, current, case.guards.smallest_step):
@@ -224,7 +217,11 @@ def _broken(case: Case, plan: Plan, current: FloatArray, proposed: FloatArray, r
 
 
 def _too_little(
-    case: Case, plan: Plan, choices: tuple[tuple[Money, ...], tuple[Money, ...]], rng: np.random.Generator
+    case: Case,
+    plan: Plan,
+    choices: tuple[tuple[Money, ...], tuple[Money, ...]],
+    worlds: Draws,
+    rng: np.random.Generator,
 ) -> tuple[Finding, ...]:
     """Whether the gain is too small or too unlikely to disturb what runs.
 
@@ -235,7 +232,8 @@ def _too_little(
         case: What is decided on.
         plan: What was searched.
         choices: The budgets if nothing is shifted, and as they are proposed.
-        rng: For posterior draws.
+        worlds: What budgets bring in each of the posterior's draws.
+        rng: For further draws.
     """
     still, proposed = choices
     if proposed == still:
@@ -244,8 +242,7 @@ def _too_little(
     if nothing_asked or case.fixed or _broken(case, plan, units(still), units(proposed), rng):
         return ()
     pair = np.stack([units(still), units(proposed)], axis=1)
-    draws = case.forecast.draws(pair, case.draw_count, rng)
-    gain = (draws[..., 1] - draws[..., 0]).sum(axis=1) + daily_worth(plan.trials)
+    gain = worlds.change(pair).sum(axis=1) + daily_worth(plan.trials)
     needed = case.guards.min_gain_share * abs(float(case.forecast.moments(pair)[0][:, 0].sum()))
     sure = float(((gain >= needed) & (gain > 0)).mean())
     if sure >= case.guards.min_gain_probability:

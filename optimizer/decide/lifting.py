@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final
 
+from connectors.money import Money, total
 from optimizer.decide.case import Case
 from optimizer.explain import figure
 from optimizer.plan import under_test
@@ -42,12 +43,22 @@ class Overclaim:
 
 
 def under_way(case: Case) -> tuple[Finding, ...]:
-    """Tell which budgets a running lift test asks for."""
-    return tuple(
-        Finding("lift-test", Severity.INFO, str(target.key), f"{target.budget.name}: {ask.words}; {ask.amount} a day.")
-        for k, ask in sorted(under_test.asked(case.snapshot).items())
+    """Tell which budgets a running lift test asks for, and where that is more than all budgets may be."""
+    tests = under_test.asked(case.snapshot)
+    told = tuple(
+        Finding(under_test.LIFT_TEST, Severity.INFO, str(target.key),
+                f"{target.budget.name}: {ask.words}; {ask.amount} a day.")
+        for k, ask in sorted(tests.items())
         for target in (case.snapshot.targets[k],)
-    )
+    )  # fmt: skip
+    asked = total([ask.amount for ask in tests.values()], case.snapshot.currency)
+    return told if asked <= case.ceiling else (*told, _too_much(asked, case.ceiling))
+
+
+def _too_much(asked: Money, ceiling: Money) -> Finding:
+    words = f"Lift tests ask for budgets of {asked}, and all budgets together may be no more than {ceiling}."
+    return Finding("lift-test-total", Severity.WARNING, "portfolio", words,
+                   "Stop the test with `outlay lift stop`, or raise the total.")  # fmt: skip
 
 
 def overclaimed(case: Case) -> tuple[Finding, ...]:

@@ -11,18 +11,19 @@ import numpy as np
 
 from connectors.contract import BudgetKey
 from connectors.money import Money
-from optimizer import guardrails, pacing
+from optimizer import checks, guardrails, pacing
+from optimizer.decide.holds import holds
+from optimizer.decide.reaching import reached
 from optimizer.forecast import Forecast
-from optimizer.goals import Goals, indices
+from optimizer.goals import Goals, check_flights, indices
 from optimizer.guardrails import Guardrails, Hold
-from optimizer.pacing import Curve, Pace, Reach
+from optimizer.pacing import Curve, Pace
 from optimizer.plan.calendar import Occasion
 from optimizer.plan.recommendation import Finding, Severity
 from optimizer.plan.snapshot import FloatArray, Snapshot
 from optimizer.response import Belief, learn
 
 _SCALES: Final = np.geomspace(0.02, 6.0, 40)
-_PROBED: Final = 6.0
 
 
 def paces(
@@ -36,13 +37,16 @@ def paces(
         guards: The written limits of the agent.
         now: Aware UTC.
         occasions: Known events.
+
+    Raises:
+        GoalsError: A flight covers a budget that is paid by outcomes, or limits of a budget contradict each other.
     """
     known, _ = guardrails.daily(replace(snapshot, occasions=occasions))
     if not (wanted.flights and known.targets):
         return ()
     belief = learn(known)
     proof = guardrails.evidence(belief.evidence_days, belief.conversions_28, belief.spend_28, guards)
-    return paced(known, wanted, belief, guardrails.holds(known, proof, guards, now), {}, (guards, now))
+    return paced(known, wanted, belief, holds(known, proof, guards, now, checks.blocking(known)), {}, (guards, now))
 
 
 def paced(
@@ -62,20 +66,28 @@ def paced(
         held: By target, why it must not move.
         fixed: Lines that a person set.
         limits: The written limits of the agent, and the moment that they are judged at.
+
+    Raises:
+        GoalsError: A flight covers a budget that is paid by outcomes.
     """
-    found = []
-    for flight in wanted.flights:
+    check_flights(wanted, snapshot.targets, snapshot.today)
+    running = {}
+    for n, flight in enumerate(wanted.flights):
         members, span = indices(flight.scope, snapshot.targets), flight.span(snapshot.today)
-        if not members or span is None:
-            continue
+        if members and span is not None:
+            running[n] = members, _days(span)
+    shut = _shut(snapshot, held, fixed)
+    found: dict[int, Pace] = {}
+    # The widest first: a flight within another one goes within what that gives the day.
+    for n, (members, days) in sorted(running.items(), key=lambda each: -len(each[1][0])):
         curve, weight = _curve(snapshot, wanted, belief, members)
-        factor = belief.factor(_days(span))[:, list(members)] @ weight
-        reach = _reach(snapshot, wanted, held, fixed, limits, members)
+        factor = belief.factor(days)[:, list(members)] @ weight
+        reach, least = reached(snapshot, wanted, [pace.day for pace in found.values()], shut, limits, members)
         rng = np.random.default_rng(snapshot.today.toordinal())  # the same all day long
-        told = pacing.pace(flight, snapshot, members, curve, np.maximum(factor, 1e-3), reach, rng)
+        told = pacing.pace(wanted.flights[n], snapshot, members, curve, np.maximum(factor, 1e-3), reach, rng)
         if told is not None:
-            found.append(told)
-    return tuple(found)
+            found[n] = replace(told, day=replace(told.day, least=least))
+    return tuple(found[n] for n in sorted(found))
 
 
 def findings(found: Sequence[Pace]) -> tuple[Finding, ...]:
@@ -105,26 +117,13 @@ def _curve(snapshot: Snapshot, wanted: Goals, belief: Belief, members: tuple[int
     return Curve(usual * _SCALES, value.sum(axis=0)), now / now.sum()
 
 
-def _reach(
-    snapshot: Snapshot,
-    wanted: Goals,
-    held: Sequence[Hold | None],
-    fixed: Mapping[BudgetKey, Money],
-    limits: tuple[Guardrails, datetime],
-    members: tuple[int, ...],
-) -> Reach:
-    """What the budgets may sum to today: their room, but for those that are held or set by hand."""
-    guards, now = limits
-    # The total is what is asked for: it must not be what bounds the room in which it is looked for.
-    wide = Money(round(_PROBED * float(snapshot.current.sum()) * 1e6), wanted.currency)
-    probe = replace(wanted, total=wide if wide.micros > 0 else None, flights=())
-    room = guardrails.room(snapshot, probe, guards, now)
-    low, high = np.where(room.pausable, 0.0, room.lower), room.upper.copy()
+def _shut(snapshot: Snapshot, held: Sequence[Hold | None], fixed: Mapping[BudgetKey, Money]) -> Mapping[int, float]:
+    """The budgets, by index, that are held or set by hand, and where; currency units."""
+    found = {}
     for k, target in enumerate(snapshot.targets):
         amount = fixed.get(target.key)
         if amount is not None:
-            low[k] = high[k] = amount.micros / 1e6
+            found[k] = amount.micros / 1e6
         elif held[k] is not None:
-            low[k] = high[k] = snapshot.current[k]
-    keep = list(members)
-    return Reach(float(low[keep].sum()), float(high[keep].sum()), guards.smallest_step)
+            found[k] = float(snapshot.current[k])
+    return found

@@ -14,6 +14,7 @@ from optimizer.decide.case import Case, units
 from optimizer.decide.promises import uncertain_rows
 from optimizer.decide.search import Plan
 from optimizer.explain import Counts, Move, Moves, Rates
+from optimizer.forecast import Draws
 from optimizer.guardrails import BoolArray
 from optimizer.plan.problem import Idle, Outcome, Problem
 from optimizer.plan.recommendation import Declined, Effect, Explanation, More, Turn, Unspent
@@ -69,7 +70,7 @@ def explanation(
     proposed: tuple[Money, ...],
     mean: FloatArray,
     change: FloatArray,
-    rng: np.random.Generator,
+    worlds: Draws | None,
 ) -> Explanation:
     """Explain the plan as a whole.
 
@@ -79,9 +80,9 @@ def explanation(
         proposed: One amount per target.
         mean: Expected change of the objective of each line, shape (K,).
         change: Posterior draws of it, shape (n, K).
-        rng: For further draws.
+        worlds: What budgets bring in each of those draws; None with no plan.
     """
-    if plan is None:
+    if plan is None or worlds is None:
         return Explanation()
     budget, counted = units(proposed), case.counted
     moved = budget - case.snapshot.current
@@ -89,8 +90,8 @@ def explanation(
     return Explanation(
         shifts=explain.shifts(moves),
         unspent=_unspent(case, plan, budget),
-        more=_more(case, plan, budget, counted, rng) if is_spent(case, budget) else None,
-        declined=None if moved.any() else _declined(case, plan, counted, rng),
+        more=_more(case, plan, budget, counted, worlds) if is_spent(case, budget) else None,
+        declined=None if moved.any() else _declined(case, plan, counted, worlds),
     )
 
 
@@ -132,7 +133,7 @@ def _expects_more(case: Case, aim: FloatArray) -> bool:
     return bool((free & (beyond - here > _NOTHING * np.abs(here).max(initial=0.0))).any())
 
 
-def _more(case: Case, plan: Plan, budget: FloatArray, counted: str, rng: np.random.Generator) -> More | None:
+def _more(case: Case, plan: Plan, budget: FloatArray, counted: str, worlds: Draws) -> More | None:
     """Place a tenth more of the total within today's room by the expected curves; None where nothing more fits.
 
     Promises of ROAS or cost per conversion would ask for the careful search once more; nothing is said of those plans.
@@ -147,7 +148,7 @@ def _more(case: Case, plan: Plan, budget: FloatArray, counted: str, rng: np.rand
     taken = answer.spend - budget
     if answer.collision is not None or float(taken.sum()) < 0.01 * extra.micros / 1e6:
         return None
-    return explain.more(extra, case.snapshot.targets, taken, _gain(case, budget, answer.spend, rng), counted)
+    return explain.more(extra, case.snapshot.targets, taken, _gain(worlds, budget, answer.spend), counted)
 
 
 def _beyond(plan: Plan, budget: FloatArray, most: FloatArray) -> tuple[FloatArray, BoolArray]:
@@ -168,14 +169,14 @@ def _round(total: Money) -> Money:
     return Money(max(round(tenth / unit) * unit, unit), total.currency)
 
 
-def _declined(case: Case, plan: Plan, counted: str, rng: np.random.Generator) -> Declined | None:
+def _declined(case: Case, plan: Plan, counted: str, worlds: Draws) -> Declined | None:
     """The best shift that was found, or how little the budgets differ; None where less than two may move."""
     wanted = goals.to_quantum(plan.budget, case.snapshot.targets, plan.box, case.rows)
     current, best = case.snapshot.current, units(wanted)
     if (best != current).any():
         moved = max(float((best - current).clip(min=0).sum()), float((current - best).clip(min=0).sum()))
         needed = case.guards.min_gain_share * abs(float(case.forecast.moments(current[:, None])[0].sum()))
-        gain = _gain(case, current, best, rng)
+        gain = _gain(worlds, current, best)
         money = Money(round(moved * 1e6), case.snapshot.currency)
         return explain.declined(money, gain, needed, case.guards.min_gain_probability, counted)
     free = _free(case)
@@ -196,8 +197,8 @@ def _free(case: Case) -> IntArray:
     return free
 
 
-def _gain(case: Case, before: FloatArray, after: FloatArray, rng: np.random.Generator) -> Effect:
+def _gain(worlds: Draws, before: FloatArray, after: FloatArray) -> Effect:
     """What it brings to go from budgets to others, each of shape (K,)."""
     pair = np.stack([before, after], axis=1)
-    draws, mean = case.forecast.draws(pair, case.draw_count, rng), case.forecast.moments(pair)[0]
-    return explain.effect((draws[..., 1] - draws[..., 0]).sum(axis=1), float((mean[:, 1] - mean[:, 0]).sum()))
+    mean = worlds.forecast.moments(pair)[0]
+    return explain.effect(worlds.change(pair).sum(axis=1), float((mean[:, 1] - mean[:, 0]).sum()))

@@ -15,6 +15,7 @@ from optimizer.decide.promises import probability, uncertain_rows
 from optimizer.decide.reasons import explanation, is_spent, turns
 from optimizer.decide.search import Plan
 from optimizer.explain import LineFacts, Reach, Side
+from optimizer.forecast import Draws
 from optimizer.guardrails import GUARDRAIL_VERSION
 from optimizer.plan.problem import Outcome
 from optimizer.plan.recommendation import (
@@ -38,14 +39,28 @@ _WORST_FIRST: Final = (Severity.BLOCK, Severity.WARNING, Severity.INFO)
 
 
 def report(
-    case: Case, plan: Plan | None, proposed: tuple[Money, ...], findings: tuple[Finding, ...], rng: np.random.Generator
+    case: Case,
+    plan: Plan | None,
+    proposed: tuple[Money, ...],
+    findings: tuple[Finding, ...],
+    worlds: Draws | None,
+    rng: np.random.Generator,
 ) -> Decision:
-    """Put the proposed budgets, one per target, into a decision; `plan` is None if nothing was searched."""
+    """Put the proposed budgets, one per target, into a decision.
+
+    Args:
+        case: What was decided on.
+        plan: What was searched; None if nothing was, and then nothing moves.
+        proposed: One amount per target.
+        findings: What was noticed so far.
+        worlds: What budgets bring in each of the posterior's draws; None with no plan.
+        rng: For further draws.
+    """
     wanted, snapshot = case.goals, case.snapshot
     counted = case.counted
     pair = np.stack([snapshot.current, units(proposed)], axis=1)
     mean = case.forecast.moments(pair)[0]
-    change = _changes(case, pair, proposed, rng)
+    change = np.zeros((1, len(pair))) if worlds is None else worlds.change(pair)
     days = checks.read(snapshot, case.mature)
     delivered = case.forecast.belief.delivered(pair)[:, 1]
     noticed = (*findings, *checks.examine(days, snapshot, units(proposed), delivered), *standing_aside(snapshot))
@@ -74,7 +89,7 @@ def report(
         flights=tuple(pace.day for pace in case.paces),
     )
     switched = () if made.blocked else _ads(case, made.arms, units(proposed))
-    return replace(made, explanation=explanation(case, plan, proposed, gain, change, rng), ads=switched)
+    return replace(made, explanation=explanation(case, plan, proposed, gain, change, worlds), ads=switched)
 
 
 def _ads(case: Case, shares: tuple[ArmShare, ...], budget: FloatArray) -> tuple[AdLine, ...]:
@@ -88,13 +103,6 @@ def _ads(case: Case, shares: tuple[ArmShare, ...], budget: FloatArray) -> tuple[
     brought = case.forecast.brought(budget[:, None])[:, 0]
     tested = ads_in_experiments(case.snapshot)
     return rotate(case.snapshot, shares, brought, doubtful, tested, case.goals, case.rotation, case.now)
-
-
-def _changes(case: Case, pair: FloatArray, proposed: tuple[Money, ...], rng: np.random.Generator) -> FloatArray:
-    """Posterior draws of each line's change, shape (n, K); exactly zero for a line that stays."""
-    draws = case.forecast.draws(pair, case.draw_count, rng)
-    moving = np.array([now != then for now, then in zip(case.stay, proposed, strict=True)], dtype=np.bool_)
-    return np.where(moving, draws[..., 1] - draws[..., 0], 0.0)
 
 
 def _lines(

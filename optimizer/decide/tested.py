@@ -7,13 +7,12 @@ from typing import Final
 import numpy as np
 
 from optimizer.decide.case import Case
-from optimizer.explain import figure
+from optimizer.explain import EIGHTY, figure
 from optimizer.goals import Counting, Valuing
 from optimizer.plan.appraisal import Subject
 from optimizer.plan.recommendation import Finding, Severity
 from optimizer.response.counts import Counts
 
-_REACH: Final = 1.2816  # standard deviations of an 80% interval
 _TEST: Final = "Test a channel (`outlay lift`, or a [[lift_tests]] table), and run `outlay refit`."
 _CREDIT: Final = "Name a model in [attribution], and run `outlay appraise` where touches and orders are read."
 _CUSTOMERS: Final = "Run `outlay appraise` with a connector that reads orders."
@@ -92,7 +91,7 @@ def _each(counts: Counts, words: str, times: float) -> str:
     parts = []
     for c in np.flatnonzero(counts.told):
         middle, low, high = (
-            figure(times * float(np.exp(counts.mean[c] + side * _REACH * counts.sd[c]))) for side in (0.0, -1.0, 1.0)
+            figure(times * float(np.exp(counts.mean[c] + side * EIGHTY * counts.sd[c]))) for side in (0.0, -1.0, 1.0)
         )
         parts.append(words.format(name=counts.names[c], middle=middle, low=low, high=high))
     return ", ".join(parts)

@@ -1,6 +1,6 @@
 """Words and figures for a person: why a line or a plan is what it is, how sure that is, and what would change it."""
 
-from optimizer.explain.figures import figure
+from optimizer.explain.figures import EIGHTY, figure
 from optimizer.explain.lines import (
     LineFacts,
     Rates,
@@ -17,6 +17,7 @@ from optimizer.explain.turns import Counts, Move, days_to_tell, turn
 from optimizer.explain.whole import MOST_SHIFTS, Moves, declined, more, nothing_found, shifts, unspent
 
 __all__ = [
+    "EIGHTY",
     "MOST_SHIFTS",
     "Counts",
     "LineFacts",

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
+from typing import Final
+
+EIGHTY: Final = NormalDist().inv_cdf(0.9)
+"""Half of a central 80% interval of a normal distribution, in standard deviations."""
 
 
 def figure(value: float) -> str:

@@ -2,7 +2,7 @@
 
 from optimizer.goals.constraints import envelopes, rows, unmatched
 from optimizer.goals.flown import of_day
-from optimizer.goals.payments import owed
+from optimizer.goals.payments import check_flights, owed
 from optimizer.goals.room import Because, Box, box, wide_box
 from optimizer.goals.rounding import to_quantum
 from optimizer.goals.wishes import (
@@ -43,6 +43,7 @@ __all__ = [
     "Sharing",
     "Valuing",
     "box",
+    "check_flights",
     "envelopes",
     "indices",
     "of_day",

@@ -9,64 +9,67 @@ from typing import Final
 from connectors.money import Money, minor_unit_micros
 from connectors.money import total as summed
 from optimizer.goals.wishes import Goals, Limit, Scope, ScopeKind, indices
+from optimizer.plan import under_test
 from optimizer.plan.flights import DayOfFlight
-from optimizer.plan.snapshot import Target
+from optimizer.plan.snapshot import Snapshot
 
 _LEAST: Final = 0.97
 """The part of its amount that a scope's budgets are held to: what is meant for them must not go to others."""
 
 
-def of_day(wanted: Goals, flights: Sequence[DayOfFlight], targets: tuple[Target, ...]) -> Goals:
+def of_day(wanted: Goals, flights: Sequence[DayOfFlight], snapshot: Snapshot) -> Goals:
     """Return the goals with each flight's amount of the day as the total, or as ceiling and floor of its scope.
 
     Where no total is asked for and no flight is on all, the total is what the flights give and what the budgets
-    outside of them are now.
+    outside of them are now, or what a running lift test asks of them. Cuts beyond the steps are allowed where a flight
+    counts on them.
 
     Args:
         wanted: The goals as written.
         flights: What the flights that run give the day.
-        targets: The budgets of the portfolio.
+        snapshot: The budgets of the portfolio, and the lift tests; its history is not read.
     """
     if not flights:
-        return wanted
-    scoped = [(Scope.parse(day.scope), day.due) for day in flights]
-    whole = next((due for scope, due in scoped if scope.kind is ScopeKind.ALL), wanted.total)
-    parts = [(scope, due) for scope, due in scoped if scope.kind is not ScopeKind.ALL]
+        return replace(wanted, flights=(), largest_cut=None)
+    scoped = [(Scope.parse(day.scope), day) for day in flights]
+    whole = next((day.due for scope, day in scoped if scope.kind is ScopeKind.ALL), wanted.total)
+    parts = [(scope, day) for scope, day in scoped if scope.kind is not ScopeKind.ALL]
     limits = list(wanted.limits)
-    for scope, due in parts:
+    for scope, day in parts:
         place = next((n for n, limit in enumerate(limits) if limit.scope == scope), None)
-        old = Limit(scope, ceiling=due) if place is None else limits.pop(place)
-        limits.append(_bounded(old, due))
-    total = _with_others(parts, targets, wanted.currency) if whole is None else whole
-    cut = wanted.largest_cut if _beyond_steps(wanted, scoped, targets) else None
+        old = Limit(scope, ceiling=day.due) if place is None else limits.pop(place)
+        limits.append(_bounded(old, day))
+    total = _with_others(parts, snapshot) if whole is None else whole
+    cut = wanted.largest_cut if any(day.beyond for day in flights) else None
     return replace(wanted, total=total, limits=tuple(limits), flights=(), largest_cut=cut)
 
 
-def _beyond_steps(wanted: Goals, scoped: Sequence[tuple[Scope, Money]], targets: tuple[Target, ...]) -> bool:
-    """Whether some flight gives the day less than its budgets could come down to by the largest step."""
-    present = [sum(targets[k].budget.amount.micros for k in indices(scope, targets)) for scope, _ in scoped]
-    keep = max(1.0 - wanted.largest_step, 0.0)
-    return any(due.micros < keep * now for now, (_, due) in zip(present, scoped, strict=True))
+def _bounded(limit: Limit, day: DayOfFlight) -> Limit:
+    """The limit with an amount as its ceiling, and most of it as its floor; a lower ceiling of its own stands.
 
-
-def _bounded(limit: Limit, due: Money) -> Limit:
-    """The limit with an amount as its ceiling, and most of it as its floor; a lower ceiling of its own stands."""
-    ceiling = due if limit.ceiling is None else min(limit.ceiling, due)
-    least = Money(int(ceiling.micros * _LEAST), due.currency).quantize(minor_unit_micros(due.currency), "down")
+    Budgets that can come down no further today need no floor: it would keep the aim from limits that take several days.
+    """
+    ceiling = day.due if limit.ceiling is None else min(limit.ceiling, day.due)
+    if day.due == day.least:
+        return replace(limit, ceiling=ceiling, floor=None if limit.floor is None else min(limit.floor, ceiling))
+    least = Money(int(ceiling.micros * _LEAST), ceiling.currency).quantize(minor_unit_micros(ceiling.currency), "down")
     floor = least if limit.floor is None else min(max(limit.floor, least), ceiling)
     return replace(limit, ceiling=ceiling, floor=floor)
 
 
-def _with_others(parts: Sequence[tuple[Scope, Money]], targets: tuple[Target, ...], currency: str) -> Money:
-    """What scopes are given, each budget counted with the widest one, and what all others are now."""
+def _with_others(parts: Sequence[tuple[Scope, DayOfFlight]], snapshot: Snapshot) -> Money:
+    """What scopes are given, each budget counted with the widest one, and what all others are to be without them."""
+    targets, currency = snapshot.targets, snapshot.currency
     left = {k: target.budget.amount for k, target in enumerate(targets)}
+    left |= {k: each.amount for k, each in under_test.asked(snapshot).items()}
+    present = dict(left)
     found = Money(0, currency)
-    for scope, due in sorted(parts, key=lambda part: -len(indices(part[0], targets))):
+    for scope, day in sorted(parts, key=lambda part: -len(indices(part[0], targets))):
         own = indices(scope, targets)
         free = [left.pop(k) for k in own if k in left]
         if not free:
             continue
-        present = sum(targets[k].budget.amount.micros for k in own)
-        part = summed(free, currency).micros / present if present else len(free) / len(own)
-        found += due if len(free) == len(own) else Money(round(due.micros * part), currency)
+        whole = sum(present[k].micros for k in own)
+        part = summed(free, currency).micros / whole if whole else len(free) / len(own)
+        found += day.due if len(free) == len(own) else Money(round(day.due.micros * part), currency)
     return found + summed(list(left.values()), currency)

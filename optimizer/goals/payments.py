@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 import numpy as np
 
-from optimizer.goals.wishes import PER_ACTION, Goals, Model, Payment
+from optimizer.goals.wishes import PER_ACTION, Goals, GoalsError, Model, Payment
 from optimizer.plan.snapshot import FloatArray, Target
 
 
@@ -28,10 +29,38 @@ def owed(goals: Goals, targets: Sequence[Target], worth: FloatArray) -> FloatArr
     value = worth if fixed is None else np.full(len(targets), fixed.micros / 1e6)
     found = np.full(len(targets), np.nan)
     for place, target in enumerate(targets):
-        payment = next((each for each in goals.payments if each.scope.covers(target)), None)
+        payment = _payment(goals, target)
         if payment is not None:
             found[place] = _per_conversion(payment, float(value[place]))
     return found if np.isfinite(found).any() else None
+
+
+def check_flights(goals: Goals, targets: Sequence[Target], today: date) -> None:
+    """Refuse flights of budgets that are paid by outcomes: what these cost is no share of what they are set to.
+
+    Args:
+        goals: With the flights and payments.
+        targets: Daily budgets.
+        today: Flights that ended before it are passed over.
+
+    Raises:
+        GoalsError: A flight covers such a budget; the message names both.
+    """
+    for flight in goals.flights:
+        if flight.last_day is not None and flight.last_day < today:
+            continue
+        for target in targets:
+            payment = _payment(goals, target) if flight.scope.covers(target) else None
+            if payment is not None and payment.model in (*PER_ACTION, Model.REVENUE_SHARE):
+                raise GoalsError(
+                    f"flight {flight.name!r} ({flight.scope}) covers {target.budget.name}, which [[payments]] of "
+                    f"{payment.scope} pay by {payment.model}: it costs what comes of it, whatever its budget is. "
+                    "Mend: write [[flights]] of scopes without it, with amounts for these alone"
+                )
+
+
+def _payment(goals: Goals, target: Target) -> Payment | None:
+    return next((each for each in goals.payments if each.scope.covers(target)), None)
 
 
 def _per_conversion(payment: Payment, value: float) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pydantic import Field
 from bandits.policy import Rule
 from connectors.contract import AdKey
 from connectors.money import Money, exponent
+from optimizer.plan.periods import month_of
 from optimizer.plan.recommendation import Objective, content_hash
 from optimizer.plan.snapshot import Target
 
@@ -296,11 +296,12 @@ class Flight:
         """The first and last day of the span that a day lies in; None if it lies in none."""
         if self.first_day is not None and self.last_day is not None:
             return (self.first_day, self.last_day) if self.first_day <= day <= self.last_day else None
-        return day.replace(day=1), month_end(day)
+        month = month_of(day)
+        return month.since, month.until
 
     def slack(self, day: date) -> float:
         """The largest multiple of its budget that may be spent on a day."""
-        return self.month_end_slack if day == month_end(day) else self.daily_slack
+        return self.month_end_slack if day == month_of(day).until else self.daily_slack
 
     def meets(self, other: Flight) -> bool:
         """Whether two flights would both set what one scope may spend on some day."""
@@ -310,11 +311,6 @@ class Flight:
 
 
 _MOST_SLACK = 10.0
-
-
-def month_end(day: date) -> date:
-    """The last day of a day's calendar month."""
-    return day.replace(day=calendar.monthrange(day.year, day.month)[1])
 
 
 def _check_flights(flights: Sequence[Flight], total: Money | None) -> None:

@@ -9,11 +9,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 
+from optimizer.explain import EIGHTY
 from optimizer.goals import Counting, Goals, Valuing
 from optimizer.measure.attribution.comparing import moved
 from optimizer.plan.snapshot import FloatArray, Snapshot
@@ -22,8 +22,6 @@ from optimizer.response.history import BoolArray
 
 DAYS: Final = 28
 """Days whose claims are laid side by side, the latest ones."""
-
-_EIGHTY: Final = NormalDist().inv_cdf(0.9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +39,12 @@ class Span:
     @property
     def low(self) -> float:
         """The lower end of its central 80% interval."""
-        return self._at(-_EIGHTY)
+        return self._at(-EIGHTY)
 
     @property
     def high(self) -> float:
         """The upper end of it."""
-        return self._at(_EIGHTY)
+        return self._at(EIGHTY)
 
     def times(self, factor: float) -> Span:
         """The same in another unit; the factor is above zero."""

@@ -164,7 +164,8 @@ def _value(measure: Indicator, sums: FloatArray, margin: float) -> FloatArray:
     """Return a measure of sums (..., C); nan where it is not defined."""
     at = dict(zip(_NAMES, np.moveaxis(sums, -1, 0), strict=True))
     if measure is Indicator.PROFIT:
-        return np.asarray(margin * at["value"] - at["spend"])
+        told = np.isclose(at["spend_valued"], at["spend"])
+        return np.where(told, margin * at["value"] - at["spend"], np.nan)
     if measure in _SUMS:
         return np.asarray(at[_SUMS[measure]])
     over, under, scale = _RATIOS[measure]

@@ -16,7 +16,7 @@ _USUAL_WIDTH: Final = 0.06
 _PRIOR_DAYS: Final = 3.0
 _HALF_LIFE_DAYS: Final = 10.0
 _LEAST, _MOST, _WILD = 0.05, 1.5, 10.0
-_ONE_IN_A_HUNDRED: Final = 2.3263478740408408
+_ONE_IN_A_HUNDRED: Final = NormalDist().inv_cdf(0.99)
 
 
 @dataclass(frozen=True, slots=True)

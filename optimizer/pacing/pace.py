@@ -15,9 +15,11 @@ from optimizer.pacing.curve import Curve
 from optimizer.pacing.fan import Fan, fan
 from optimizer.pacing.ledger import Ledger, ledger
 from optimizer.pacing.spread import Course, Spread, spread
+from optimizer.plan import under_test
 from optimizer.plan.flights import DayOfFlight
 from optimizer.plan.recommendation import Finding, Severity
 from optimizer.plan.snapshot import FloatArray, Snapshot
+from optimizer.plan.under_test import Withheld
 
 _CENT: Final = 0.005
 _LEAST_STEP: Final = 0.03
@@ -92,7 +94,7 @@ def pace(
     if morning is None:
         return None
     course, book = morning.course, morning.book
-    plan = spread(course)
+    plan = morning.plan()
     due, why = morning.due(plan)
     seen = fan(course, plan, book, due, rng)
     day = _told(morning, due, why)
@@ -113,6 +115,7 @@ class Morning:
         span: The flight's first and last day.
         book: The days before.
         whole, course: All of its days as if none had passed, and those from today on.
+        withheld: What running lift tests take from its budgets.
     """
 
     flight: Flight
@@ -122,6 +125,7 @@ class Morning:
     book: Ledger
     whole: Course
     course: Course
+    withheld: Withheld
 
     @classmethod
     def of(
@@ -157,38 +161,72 @@ class Morning:
             factor=whole.factor[ahead:],
             slack=whole.slack[ahead:],
             before=book.current,
-            step=max(reach.high / book.current - 1.0, _LEAST_STEP) if book.current > 0 else np.inf,
-            cut=1.0 - reach.low / book.current if book.current > 0 else 1.0,
+            step=_step(reach.high, book.current),
+            cut=_cut(reach.low, book.current),
             untold=book.doubt[len(book.doubt) - book.behind :],
             restated=book.restated,
         )
-        return cls(flight, reach, snapshot.today, span, book, whole, course)
+        withheld = under_test.withheld(snapshot, frozenset(members), len(course.factor))
+        return cls(flight, reach, snapshot.today, span, book, whole, course, withheld)
+
+    def plan(self) -> Spread:
+        """Return how what is left is spread.
+
+        What a lift test takes on a day is spent on all days, not by the other budgets of that day: these would follow
+        its lot. So days are planned with the test's budgets at their most on each, and with so much more to spend.
+        """
+        course, reach, less = self.course, self.reach, self.withheld.days
+        if not less.any():
+            return spread(course)
+        share = course.delivery.mean
+        more, before = share * float(less.sum()), course.before + self.withheld.now
+        even = replace(
+            course,
+            left=course.left + more,
+            sure=course.sure + more,
+            before=before,
+            step=_step(reach.high + less[0], before),
+            cut=_cut(reach.low + less[0], before),
+        )
+        plan = spread(even)
+        budget = np.maximum(plan.budget - less, 0.0)
+        budget[0] = min(budget[0], max(course.sure, 0.0) / course.slack[0])
+        return replace(plan, budget=budget, spend=share * budget, over=course.left - share * float(budget.sum()))
 
     def due(self, plan: Spread) -> tuple[float, str]:
         """Return what the budgets are to sum to today, and what sets it beside the plan, if anything.
 
-        They stay as they are where the change is not worth making and what is left is safe; but for the last days, on
-        which every day's amount is what the next ones rest on.
+        They stay as they are, but for those that a lift test asks for, where the change is not worth making and what is
+        left is safe; but for the last days, on which every day's amount is what the next ones rest on.
         """
-        course, reach = self.course, self.reach
-        asked, current = float(plan.budget[0]), course.before
-        safe = course.slack[0] * current <= course.sure and current <= course.most
-        if abs(asked - current) <= reach.band * current and len(plan.budget) > _LAST_DAYS and safe:
-            return current, f"as now, since the plan's {asked:,.2f} differ too little for a change"
-        if asked > reach.high + _CENT:
-            return reach.high, f"as near as the steps and holds of today allow to the plan's {asked:,.2f}"
-        if asked < reach.low - _CENT:
-            return reach.low, f"as near as the steps and holds of today allow to the plan's {asked:,.2f}"
-        return asked, ""
+        course, reach, asked = self.course, self.reach, float(plan.budget[0])
+        still = course.before + self.withheld.now - float(self.withheld.days[0])
+        safe = course.slack[0] * still <= course.sure and still <= course.most
+        safe &= reach.low - _CENT <= still <= reach.high + _CENT
+        if abs(asked - still) <= reach.band * still and len(plan.budget) > _LAST_DAYS and safe:
+            return still, f"as now, since the plan's {asked:,.2f} differ too little for a change"
+        if reach.low - _CENT <= asked <= reach.high + _CENT:
+            return asked, ""
+        nearest = min(max(asked, reach.low), reach.high)
+        return nearest, f"as near as the steps, limits and holds of today allow to the plan's {asked:,.2f}"
+
+
+def _step(high: float, before: float) -> float:
+    return max(high / before - 1.0, _LEAST_STEP) if before > 0 else np.inf
+
+
+def _cut(low: float, before: float) -> float:
+    return 1.0 - low / before if before > 0 else 1.0
 
 
 def _told(morning: Morning, due: float, why: str) -> DayOfFlight:
     flight, course = morning.flight, morning.course
     currency = flight.amount.currency
     left, given = (Money(round(value * 1e6), currency) for value in (course.left, due))
-    given = given.quantize(minor_unit_micros(currency), "down")
+    # What is a cent below what budgets must have would collide with it.
+    given = given.quantize(minor_unit_micros(currency), "up" if due < morning.reach.low + _CENT else "down")
     days = len(course.factor)
-    reasons = [reason for reason in (why, *_reasons(course, due)) if reason]
+    reasons = [reason for reason in (why, *_reasons(morning, due)) if reason]
     because = f": {'; '.join(reasons)}" if reasons else ""
     words = (
         f"Of {flight.amount} for {_span_words(flight, morning.span)} ({flight.scope}) {left} are left for {days} "
@@ -201,15 +239,18 @@ def _span_words(flight: Flight, span: tuple[date, date]) -> str:
     return f"{span[0]:%B %Y}" if flight.first_day is None else f"{flight.name}, {span[0]} to {span[1]}"
 
 
-def _reasons(course: Course, due: float) -> list[str]:
+def _reasons(morning: Morning, due: float) -> list[str]:
     """What makes today's amount another one than an equal part of what is left."""
-    found = []
+    course, found = morning.course, []
     relative = float(course.factor[0] / course.factor.mean())
     if len(course.factor) > 1 and abs(relative - 1.0) > _PLAIN:
         found.append(f"the day should bring {relative:.2f} times the mean of the days left")
     share = course.delivery.mean
     if abs(share - 1.0) > _PLAIN:
         found.append(f"platforms have spent {share:.0%} of budgets of late")
+    less = float(morning.withheld.days[0])
+    if less > _CENT:
+        found.append(f"a lift test takes {less:,.2f}, which all days left make up for")
     if due * course.slack[0] >= 0.99 * course.sure > 0 and course.slack[0] > 1:
         found.append(f"a platform may spend {course.slack[0]:g} times a day's budget, and no more than is left")
     return found

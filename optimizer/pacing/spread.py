@@ -23,7 +23,6 @@ from typing import Final
 
 import numpy as np
 
-from connectors.money import Money
 from optimizer.pacing.curve import Curve
 from optimizer.pacing.delivery import Delivery
 from optimizer.plan.snapshot import FloatArray
@@ -100,17 +99,6 @@ class Spread:
     over: float
     reaches: bool
     price: float
-
-    def in_money(self, left: Money, quantum_micros: int) -> tuple[tuple[Money, ...], Money]:
-        """Return the days' spends in multiples of a quantum, and what stays unspent; together they are what is left.
-
-        Each day is rounded so that the running sum is off by less than a quantum, and never above what is left.
-        """
-        whole = max(left.micros, 0) // quantum_micros
-        running = np.minimum(np.floor(np.cumsum(self.spend) * 1e6 / quantum_micros + 1e-9), whole).astype(np.int64)
-        days = [Money(int(part) * quantum_micros, left.currency) for part in np.diff(running, prepend=0)]
-        spent = int(running[-1]) * quantum_micros
-        return tuple(days), Money(left.micros - spent, left.currency)
 
 
 def spread(course: Course) -> Spread:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Annotated
+
+from pydantic import Field
 
 from connectors.money import Money
+
+
+def _untold(value: object) -> bool:
+    return value is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +26,7 @@ class DayOfFlight:
         left: What is expected to be left of it before the day.
         due: What the budgets may sum to on the day, and should.
         words: What that rests on, in sentences.
+        least: What the budgets can come down to on the day without `Goals.largest_cut`; None where that is not known.
     """
 
     name: str
@@ -29,3 +37,9 @@ class DayOfFlight:
     left: Money
     due: Money
     words: str
+    least: Annotated[Money | None, Field(exclude_if=_untold)] = None
+
+    @property
+    def beyond(self) -> bool:
+        """Whether the day counts on cuts beyond the steps."""
+        return self.least is not None and self.due < self.least

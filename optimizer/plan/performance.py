@@ -18,6 +18,9 @@ BoolArray = npt.NDArray[np.bool_]
 MEASURES: Final = ("spend", "conversions", "value", "impressions", "clicks")
 """The columns of `Performance.micros`, in their order."""
 
+SPEND, CONVERSIONS, VALUE, IMPRESSIONS, CLICKS = range(len(MEASURES))
+"""Their places."""
+
 EntityId = tuple[str, str, EntityKind, str]
 """Connector, account, kind and id."""
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+import numpy as np
 
 from connectors.money import Money, total
 from optimizer.plan.lift_tests import Phase, Switchback
-from optimizer.plan.snapshot import Snapshot
+from optimizer.plan.snapshot import FloatArray, Snapshot
+
+LIFT_TEST: Final = "lift-test"
+"""What binds a budget that a test sets, and is told of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +34,41 @@ class Asked:
 
 def asked(snapshot: Snapshot) -> dict[int, Asked]:
     """Return what lift tests ask of budgets today, by index of the target."""
+    return _asked(snapshot, snapshot.today, _index(snapshot))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Withheld:
+    """By how much lift tests ask for less of some budgets than they do at most; currency units.
+
+    Attributes:
+        now: By how much the budgets that are tested today are below it.
+        days: By how much they are asked to be on each day from today on, shape (T,); 0 on days without a test.
+    """
+
+    now: float
+    days: FloatArray
+
+
+def withheld(snapshot: Snapshot, members: Collection[int], days: int) -> Withheld:
+    """Return what lift tests withhold from the budgets with the indices `members`, today and on the days after it."""
+    index, found, now = _index(snapshot), np.zeros(days), 0
+    for ahead in range(days if snapshot.lift_tests else 0):
+        tests = _asked(snapshot, snapshot.today + timedelta(days=ahead), index)
+        most = {k: each.most for k, each in tests.items() if k in members}
+        if not ahead:
+            now = sum(amount.micros - snapshot.targets[k].budget.amount.micros for k, amount in most.items())
+        found[ahead] = sum(amount.micros - tests[k].amount.micros for k, amount in most.items()) / 1e6
+    return Withheld(now / 1e6, found)
+
+
+def _index(snapshot: Snapshot) -> dict[str, int]:
+    return {str(target.key): k for k, target in enumerate(snapshot.targets)}
+
+
+def _asked(snapshot: Snapshot, day: date, index: dict[str, int]) -> dict[int, Asked]:
     found = {}
-    index = {str(target.key): k for k, target in enumerate(snapshot.targets)}
-    for plan, phase in _running(snapshot):
+    for plan, phase in _running(snapshot, day):
         for base in plan.bases:
             k = index.get(base.key)
             if k is None or base.amount.currency != snapshot.currency:
@@ -46,7 +85,7 @@ def ceiling(snapshot: Snapshot, wanted: Money | None) -> Money:
 
     What a test takes from its budgets is not given to others, and what it gives them is not taken from others: else
     these would follow the lot, and be read with it. So the others have the total less what the test takes at most;
-    where no total is set, they have what they have.
+    where no total is set, they have what they have. The total stands, even where the tests alone ask for more.
 
     Args:
         snapshot: What is known.
@@ -60,13 +99,13 @@ def ceiling(snapshot: Snapshot, wanted: Money | None) -> Money:
     if wanted is None:
         return today + total([amount for k, amount in enumerate(present) if k not in tests], snapshot.currency)
     most = total([each.most for each in tests.values()], snapshot.currency)
-    return max(wanted - most, Money(0, snapshot.currency)) + today
+    return min(max(wanted - most, Money(0, snapshot.currency)) + today, wanted)
 
 
-def _running(snapshot: Snapshot) -> Iterator[tuple[Switchback, Phase]]:
+def _running(snapshot: Snapshot, day: date) -> Iterator[tuple[Switchback, Phase]]:
     for record in snapshot.lift_tests:
         if isinstance(record.plan, Switchback):
-            phase = record.plan.phase(snapshot.today, None if record.end is None else record.end.day)
+            phase = record.plan.phase(day, None if record.end is None else record.end.day)
             if phase is not None:
                 yield record.plan, phase
 

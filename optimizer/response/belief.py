@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
@@ -85,8 +85,8 @@ class CurvePosterior:
         # The deviation over the mean is smooth; straight lines of the second moment would swell between the knots.
         return first, first**2 * (1.0 + _between(self.variation, left, share) ** 2)
 
-    def draws(self, spend: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
-        """Return n whole curves of conversions a day at spends (K, P), shape (n, K, P)."""
+    def sample(self, n: int, rng: np.random.Generator) -> Drawn:
+        """Draw n whole curves of each target."""
         cell = choose(self.weights, n, rng)
         rows = np.arange(len(self.reference))
         level = rng.standard_gamma(self.alpha, (n, rows.size)) / self.beta[rows, cell]
@@ -94,15 +94,11 @@ class CurvePosterior:
         for rate in self.rates:
             drawn, elasticity = rate.draws(n, rng)
             level, exponent = level * drawn, exponent - elasticity
-        log_u = relative(spend, self.reference)
-        exponent = np.clip(exponent, 1.0 - _SUMS[-1], 1.0 - _SUMS[0])
-        curves = np.empty((n, *spend.shape))
-        for part in blocks(rows.size):
-            shape = self.cells.drawn(log_u[part], cell[:, part])
-            shape *= exponent[:, part, None]
-            np.multiply(np.exp(shape, out=shape), level[:, part, None], out=curves[:, part])
-        curves[:, ~(spend > 0)] = 0.0
-        return curves
+        return Drawn(self.cells, self.reference, cell, level, np.clip(exponent, 1.0 - _SUMS[-1], 1.0 - _SUMS[0]))
+
+    def draws(self, spend: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
+        """Return n whole curves of conversions a day at spends (K, P), shape (n, K, P)."""
+        return self.sample(n, rng).at(spend)
 
     def likeliest(self, spend: FloatArray, cells: int) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return what the likeliest cells of each target bring, how likely they are, and the volume to be expected.
@@ -128,6 +124,40 @@ class CurvePosterior:
         exponent = np.clip(exponent, 1.0 - _SUMS[-1], 1.0 - _SUMS[0])
         curves = (scale[:, None] * level)[:, None, :] * np.exp(exponent[:, None, None] * log_g)
         return curves, chance, volume
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """n drawn curves of each of K targets, to be read at any spends: level g(x / x_ref)^exponent.
+
+    Attributes:
+        cells: The grid of shapes.
+        reference: x_ref, shape (K,).
+        cell: Each curve's shape, shape (n, K).
+        level: What each brings at the reference spend, shape (n, K).
+        exponent: 1 less the elasticities of the rates, shape (n, K).
+    """
+
+    cells: Cells
+    reference: FloatArray
+    cell: IntArray
+    level: FloatArray
+    exponent: FloatArray
+
+    def times(self, factor: FloatArray) -> Drawn:
+        """Return the curves, each a multiple of itself, shape (n, K)."""
+        return replace(self, level=self.level * factor)
+
+    def at(self, spend: FloatArray) -> FloatArray:
+        """Return what the curves bring at spends (K, P), shape (n, K, P)."""
+        log_u = relative(spend, self.reference)
+        curves = np.empty((len(self.level), *spend.shape))
+        for part in blocks(len(self.reference)):
+            shape = self.cells.drawn(log_u[part], self.cell[:, part])
+            shape *= self.exponent[:, part, None]
+            np.multiply(np.exp(shape, out=shape), self.level[:, part, None], out=curves[:, part])
+        curves[:, ~(spend > 0)] = 0.0
+        return curves
 
 
 def _between(table: FloatArray, left: IntArray, share: FloatArray) -> FloatArray:
@@ -285,16 +315,19 @@ class Belief:
         Returns:
             Shape (n, K, P), independent between targets.
         """
-        curves = self.curves.draws(self.delivered(budget), n, rng)
+        return self.sample(outcome, n, rng).at(self.delivered(budget))
+
+    def sample(self, outcome: Outcome, n: int, rng: np.random.Generator) -> Drawn:
+        """Draw n whole curves of the expected outcome a day, by the spend that is delivered; independent by target."""
+        curves = self.curves.sample(n, rng)
         if (event := self.event) is not None:
-            curves = curves * event.draws(n, rng)[..., None]
+            curves = curves.times(event.draws(n, rng))
         match outcome:
             case Outcome.CONVERSIONS:
                 return curves
             case Outcome.VALUE:
                 sd = self.worth.sd
-                worth = self.worth.mean * np.exp(sd * rng.standard_normal((n, len(sd))) - 0.5 * sd**2)
-                return curves * worth[..., None]
+                return curves.times(self.worth.mean * np.exp(sd * rng.standard_normal((n, len(sd))) - 0.5 * sd**2))
 
     def likeliest(self, budget: FloatArray, cells: int) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return conversions a day by the likeliest shapes, their probabilities, and the noise of a day's look.

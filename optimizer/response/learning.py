@@ -27,7 +27,7 @@ from optimizer.response.scales import Basis, Days, Dynamics, drift, start, weigh
 from optimizer.response.season import ELASTICITY, Local, excess_variance, shared_weekdays, weekday_factors
 from optimizer.response.worth import learn_worth
 
-MODEL_VERSION: Final = "funnel-filter/5"
+MODEL_VERSION: Final = "funnel-filter/6"
 RECENT: Final = 28
 
 VOLUME: Final = Dynamics(drift=4e-4, fade=0.999, break_chance=4e-3)

@@ -5,7 +5,13 @@ For a step with exposures e, counts y and a volume g (of the curve, one at the r
     y ~ NegBin(mean = r g^-epsilon e F, size R)
 
 with r a Gamma scale in each cell of a grid of elasticities epsilon, folded by the same filter as the curve. Reach has
-diminishing quality: the first people that a campaign finds are the likeliest to click and to buy.
+diminishing quality: the first people that a campaign finds are the likeliest to click and to buy. How much so hangs on
+what is sold, and is alike in all campaigns of an account more than their own days could tell:
+
+    epsilon_k ~ N(m, tau^2),    m ~ N(.05, .18^2),    tau = .05 or .15
+
+with m and tau summed out on a grid, each target by what all others say of them (a hierarchical model: Gelman et al.,
+Bayesian Data Analysis, 2013, chapter 5).
 """
 
 from __future__ import annotations
@@ -23,10 +29,24 @@ from optimizer.response.history import BoolArray, blocks
 from optimizer.response.scales import Basis, Days, Dynamics, drift, start, weights
 
 ELASTICITIES: Final = np.array([-0.1, 0.0, 0.1, 0.2, 0.3, 0.45, 0.6])
-"""epsilon, prior N(.05, .2^2) on these points."""
+"""epsilon."""
 
-_LOG_PRIOR: Final = -0.5 * ((ELASTICITIES - 0.05) / 0.2) ** 2
-BASIS: Final = Basis.of(-ELASTICITIES * GRID[:, None], _LOG_PRIOR - np.log(np.exp(_LOG_PRIOR).sum()))
+_WIDTHS: Final = np.gradient(ELASTICITIES)
+_MEANS: Final = np.linspace(-0.1, 0.6, 15)
+_SPREADS: Final = (0.05, 0.15)
+
+
+def _hyperpriors() -> tuple[FloatArray, FloatArray]:
+    """The prior of each pair of m and tau, (H,), and that of epsilon under each, (H, E)."""
+    tau, mean = (grid.ravel()[:, None] for grid in np.meshgrid(_SPREADS, _MEANS, indexing="ij"))
+    within = _WIDTHS * np.exp(-0.5 * ((ELASTICITIES - mean) / tau) ** 2)
+    among = np.exp(-0.5 * ((mean[:, 0] - 0.05) / 0.18) ** 2)
+    return among / among.sum(), within / within.sum(axis=1, keepdims=True)
+
+
+_AMONG, _WITHIN = _hyperpriors()
+BASIS: Final = Basis.of(-ELASTICITIES * GRID[:, None], np.log(_AMONG @ _WITHIN))
+"""g^-epsilon, and epsilon's prior where nothing was seen of any target."""
 
 CLICKS: Final = Dynamics(drift=1e-3, fade=0.9995, break_chance=2e-3)
 """Creatives tire over weeks and are replaced overnight."""
@@ -112,11 +132,28 @@ def learn_rate(
     exact = (ELASTICITIES == 0.0).astype(np.float64)
     return RatePosterior(
         elasticity=ELASTICITIES,
-        weights=np.where(known[:, None], weights(state.evidence, BASIS.log_prior), exact),
+        weights=np.where(known[:, None], weights(state.evidence, _falls(state.evidence, measure, known)), exact),
         alpha=np.where(known, state.alpha, _EXACT),
         beta=np.where(known[:, None], state.beta, _EXACT),
         excess=np.where(known, excess, 0.0),
     )
+
+
+def _falls(evidence: FloatArray, measure: IntArray, known: BoolArray) -> FloatArray:
+    """Return each target's log prior of epsilon by what the others of its measure say, shape (K, E).
+
+    p(epsilon | others) = sum_h p(h | others) p(epsilon | h), with p(h | others) in proportion to the prior of h times
+    the others' marginal likelihoods under it.
+    """
+    prior = np.tile(BASIS.log_prior, (len(evidence), 1))
+    likelihood = np.exp(evidence - evidence.max(axis=1, keepdims=True))
+    for kind in np.unique(measure[known]):
+        rows = known & (measure == kind)
+        under = np.log(likelihood[rows] @ _WITHIN.T)
+        others = np.log(_AMONG) + under.sum(axis=0) - under
+        others = np.exp(others - others.max(axis=1, keepdims=True))
+        prior[rows] = np.log(others / others.sum(axis=1, keepdims=True) @ _WITHIN)
+    return prior
 
 
 def _pooled(

@@ -62,9 +62,14 @@ def test_a_dry_run_keeps_nothing_and_says_what_it_would(tmp_path: Path) -> None:
 
 def test_a_past_day_does_not_replace_what_stands(tmp_path: Path) -> None:
     config = pulled(shop_of_paths(tmp_path))
-    asked = ("appraise", "-c", str(config), "--as-of", TODAY.isoformat(), "--json")
-    assert outlay(*asked)[1]["recorded"]
-    assert not outlay(*asked)[1]["recorded"]
+    asked = ("appraise", "-c", str(config), "--as-of", TODAY.isoformat())
+    code, _, shown = outlay(*asked)
+    assert (code, "past day" in shown) == (Exit.FINE, False)
+    assert "From now on, plans count by it." in shown
+    assert not outlay(*asked, "--json")[1]["recorded"]
+    shown = " ".join(outlay(*asked)[2].split())
+    assert f"One of a past day, {TODAY}, does not replace an appraisal that stands" in shown
+    assert "Nothing was written." in shown
     assert kept(config) == [Subject.CREDIT]
 
 

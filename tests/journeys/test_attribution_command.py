@@ -122,6 +122,14 @@ def test_touches_of_other_channels_than_the_platforms_appraise_nothing(make: Cal
         _appraised(config)
 
 
+def test_no_channel_is_a_formula_in_a_table(make: Callable[..., Path], tmp_path: Path) -> None:
+    config = make(touches="p1,2026-02-10T08:00:00Z,=1+1,f1")
+    _asked(config, csv=tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(newline="") as lines:
+        channels = {row["channel"] for row in csv.DictReader(lines)}
+    assert channels == {"'=1+1", "search", "social"}
+
+
 def test_two_shops_may_number_their_orders_alike(make: Callable[..., Path]) -> None:
     config = make("linear")
     other = config.parent / "other"

@@ -158,3 +158,14 @@ def test_init_overwrites_nothing_and_maps_what_it_can(outlay: Outlay, shop: Shop
     odd = outlay("init", tmp_path / "odd", "--files", shop.folder / "data", "--currency", "EURO")
     assert odd.code == ERROR
     assert not (tmp_path / "odd" / "config.toml").exists()
+
+
+PAID = '[[payments]]\nscope = "all"\nmodel = "cpa"\nrate = 12.5\n'
+
+
+def test_goals_that_cannot_hold_with_the_budgets_are_told_with_the_mend(outlay: Outlay, shop: Shop) -> None:
+    shop.append(f'[[flights]]\nname = "launch"\namount = 9000\n{PAID}')
+    answer = outlay("plan", "-c", shop.config, "--as-of", shop.today)
+    assert answer.code == BLOCKED
+    assert answer.err.startswith("Error: flight 'launch' (all) covers ")
+    assert "Mend: write [[flights]] of scopes without it" in answer.err

@@ -9,16 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.money import MICROS
 from optimizer.measure.attribution.comparing import Claim, claimed, credited, deduplicated, moved, to_appraisal
 from optimizer.measure.attribution.credit import Credit
-from optimizer.measure.attribution.paths import MICRO, Place
+from optimizer.measure.attribution.paths import Place
 from optimizer.plan.appraisal import Estimate
 
 CLAIMS = {"search": Claim(200, 20.0, 400), "social": Claim(100, 20.0, 100)}
 CREDIT = Credit(
     "linear",
     (Place("search", "b"), Place("search", "g"), Place("email")),
-    np.array([6, 2, 4]) * MICRO,
+    np.array([6, 2, 4]) * MICROS,
     np.array([240, 60, 90]),
     0,
     0,

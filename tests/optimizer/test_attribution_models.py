@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.money import MICROS
 from optimizer.measure.attribution import markov, shapley
 from optimizer.measure.attribution.credit import Credit, Knobs, Model, credit, settle, spread
-from optimizer.measure.attribution.paths import MICRO, Floats, Paths, Place
+from optimizer.measure.attribution.paths import Floats, Paths, Place
 from tests.optimizer.told_paths import Told, paths_of
 
 EVERY = [(model, Knobs(order=order)) for model in Model for order in ((1, 2, 3) if model is Model.MARKOV else (1,))]
@@ -29,7 +30,7 @@ def _credit(told: Sequence[Told], model: Model, channels: str = "ABC", **knobs: 
 
 
 def _orders(told: Sequence[Told], model: Model, channels: str = "ABC", **knobs: float) -> list[float]:
-    return [float(each) for each in _credit(told, model, channels, **knobs).orders / MICRO]
+    return [float(each) for each in _credit(told, model, channels, **knobs).orders / MICROS]
 
 
 def _whole(paths: Paths) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -61,7 +62,7 @@ def test_time_decay_by_hand() -> None:
 def test_time_decay_of_an_old_path_is_still_shared_out() -> None:
     paths = paths_of([("AB", 1, 0)])
     old = replace(paths, ages=paths.ages + np.float32(100_000))
-    found = credit(old, Model.DECAY, Knobs(half_life_days=1.0), np.random.default_rng(7)).orders / MICRO
+    found = credit(old, Model.DECAY, Knobs(half_life_days=1.0), np.random.default_rng(7)).orders / MICROS
     assert list(found) == pytest.approx([1 / 3, 2 / 3, 0], abs=1e-6)
 
 
@@ -75,7 +76,7 @@ def test_clicks_go_before_views_where_one_touch_is_picked() -> None:
 def test_a_view_counts_its_weight_where_touches_are_weighed() -> None:
     paths = paths_of([("aB", 1, 0)], view_weight=0.25)
     for model in (Model.LINEAR, Model.POSITION):
-        found = credit(paths, model, Knobs(), np.random.default_rng(7)).orders / MICRO
+        found = credit(paths, model, Knobs(), np.random.default_rng(7)).orders / MICROS
         assert list(found) == pytest.approx([0.2, 0.8, 0.0], abs=1e-6)
 
 
@@ -105,8 +106,8 @@ def test_a_longer_memory_tells_apart_what_a_shorter_mixes() -> None:
 def test_orders_that_nothing_led_to_are_direct_under_every_model() -> None:
     for model, knobs in EVERY:
         found = credit(paths_of([("", 2, 7), ("AB", 1, 5)]), model, knobs, np.random.default_rng(7))
-        assert (found.direct_orders, found.direct_value) == (2 * MICRO, 7)
-        assert (found.orders.sum(), found.values.sum()) == (MICRO, 5)
+        assert (found.direct_orders, found.direct_value) == (2 * MICROS, 7)
+        assert (found.orders.sum(), found.values.sum()) == (MICROS, 5)
 
 
 # Published examples
@@ -151,7 +152,7 @@ def test_credits_sum_exactly_to_all_orders_and_value(told: list[Told]) -> None:
     paths = paths_of(told)
     for model, knobs in EVERY:
         found = credit(paths, model, knobs, np.random.default_rng(7))
-        assert found.orders.sum() + found.direct_orders == paths.orders.sum() * MICRO
+        assert found.orders.sum() + found.direct_orders == paths.orders.sum() * MICROS
         assert found.values.sum() + found.direct_value == paths.values.sum()
 
 
@@ -255,6 +256,19 @@ def test_sampling_beyond_twelve_channels_tells_its_error() -> None:
     assert found.errors is not None
     assert found.errors.shape == (14,)
     assert spread(paths, Model.SHAPLEY_CHAIN, Knobs(draws=50), 5, rng).shape == (14,)
+
+
+def test_a_campaign_has_its_part_of_the_sampling_error() -> None:
+    """A twentieth of a channel is as unsure, relatively, as the rest: what is sampled is the channel's credit."""
+    names = "ABCDEFGHIJKLMN"
+    paths = paths_of([(names, 1, 0)] * 2000, names)
+    small = (paths.codes == 0) & (paths.persons[paths.owners()] % 20 == 0)
+    split = replace(paths, places=(*paths.places, Place("A", "small")), codes=np.where(small, 14, paths.codes))
+    found = credit(split, Model.SHAPLEY_CHAIN, Knobs(draws=50), np.random.default_rng(1))
+    assert found.errors is not None
+    assert found.errors[0] > 5 * found.orders[14] / MICROS
+    sure = spread(split, Model.SHAPLEY_CHAIN, Knobs(draws=50), 50, np.random.default_rng(1))
+    assert sure[14] == pytest.approx(sure[0], rel=0.1)
 
 
 # How sure

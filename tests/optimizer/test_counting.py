@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.money import Money
+from optimizer.explain import EIGHTY
 from optimizer.goals import Counting, Goals, Valuing
 from optimizer.measure.counting import DAYS, Row, Span, compare
 from optimizer.plan.appraisal import Appraisal, Estimate, Subject
@@ -23,7 +24,6 @@ from tests.optimizer.snapshots import CHANNELS, CURVES, NOW, TODAY, snapshot
 NAMES = sorted(CURVES)  # brand, generic, prospecting, retargeting
 GOALS = Goals("EUR")
 CREDIT, LIFT, CLAIMS = Counting.CREDITED, Counting.INCREMENTAL, Counting.ATTRIBUTED
-EIGHTY = 1.2815515655446004
 
 
 def daily(spend: float, conversions: float, value: float, *appraisals: Appraisal) -> Snapshot:

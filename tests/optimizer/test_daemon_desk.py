@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -502,7 +502,9 @@ def test_old_runs_are_forgotten_though_no_daily_job_is_ever_due(tmp_path: Path) 
 class Crowded(MemoryStore):
     """A store in which more wait, are approved and were written than anybody looks through, the oldest begun."""
 
-    def records(self, states: frozenset[State] | None = None, limit: int = 50) -> tuple[cycle.Record, ...]:
+    def records(
+        self, states: frozenset[State] | None = None, limit: int = 50, since: datetime | None = None
+    ) -> tuple[cycle.Record, ...]:
         record = approved(decision({"a": (100, 90), "b": (100, 110)}))
         whole = [replace(record, state=state) for state in (State.PROPOSED, State.APPROVED, State.APPLIED)] * 25
         found = [

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from connectors.money import Money
-from optimizer.decide import choose, decide, search, trying
+from optimizer.decide import choose, decide, search, tell, trying
 from optimizer.goals import Explore, Goals, GoalsError, Limit, Pin, Scope
 from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import Decision, Finding, Objective, Severity, from_json, to_json
@@ -48,6 +48,26 @@ def test_money_goes_where_the_next_unit_brings_more() -> None:
     assert decision.total.mean > 0
     assert decision.total.p_worse < 0.1
     assert decision.expected_then - decision.expected_now == pytest.approx(decision.total.mean)
+
+
+@pytest.mark.parametrize("objective", list(Objective))
+def test_all_that_is_told_of_a_plan_is_told_of_the_same_worlds(objective: Objective) -> None:
+    wanted = Goals("EUR", objective=objective, margin=0.5)
+    choice = choose(SEEN, wanted, GUARDS, NOW, np.random.default_rng(1))
+    assert choice.worlds is not None
+    forecast, now = choice.case.forecast, choice.case.snapshot.current
+    between, then = 1.1 * now, 1.3 * now
+    first, second, both = (
+        choice.worlds.change(np.stack(pair, axis=1)) for pair in ((now, between), (between, then), (now, then))
+    )
+    assert first + second == pytest.approx(both)
+    assert not choice.worlds.change(np.stack([then, then], axis=1)).any()
+    pair = np.stack([now, then], axis=1)
+    anew = forecast.draws(pair, choice.case.draw_count, np.random.default_rng(2))
+    assert np.array_equal(anew, forecast.sample(choice.case.draw_count, np.random.default_rng(2)).at(pair))
+    proposed = np.array([amount.micros / 1e6 for amount in choice.proposed])
+    worse = (choice.worlds.change(np.stack([now, proposed], axis=1)).sum(axis=1) < 0).mean()
+    assert tell(choice, np.random.default_rng(3)).total.p_worse == pytest.approx(worse)
 
 
 def test_intervals_nest_and_lines_add_up() -> None:

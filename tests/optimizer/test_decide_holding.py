@@ -68,6 +68,17 @@ def test_pins_hands_and_broken_limits_have_no_lot() -> None:
     assert all(line.lot is None for line in lotted(1, goals=forced).lines)
 
 
+def test_whether_a_lot_is_told_of_does_not_depend_on_how_it_falls() -> None:
+    """Around some of the lines no plan keeps this ceiling, around others one does: there must be no lot at all."""
+    tight = replace(GOALS, cpa_ceiling=Money.of("14.4", "EUR"), confidence=0.6)
+    assert sum(line.changes for line in lotted(1, 0.0, tight).lines) == 4
+    for seed in range(6):
+        assert all(line.lot is None for line in lotted(seed, goals=tight).lines)
+    wide = replace(tight, cpa_ceiling=Money.of("14.7", "EUR"))
+    for seed in range(6):
+        assert sum(line.lot is not None for line in lotted(seed, goals=wide).lines) == 4
+
+
 def test_an_edit_ends_the_lot_and_what_was_noticed_is_told() -> None:
     doubt = Finding("intervals-too-narrow", Severity.WARNING, "portfolio", "Only 70% held.")
     around = Surroundings(hold_back=0.4, noticed=(doubt,))

@@ -10,10 +10,12 @@ import pytest
 
 from connectors.money import Money
 from optimizer import guardrails
-from optimizer.decide import decide
-from optimizer.goals import Goals, Limit, Pin, Scope
+from optimizer.decide import decide, paces
+from optimizer.goals import Flight, Goals, Limit, Pin, Scope
+from optimizer.goals import of_day as goals_of_day
 from optimizer.guardrails import Guardrails
 from optimizer.plan import under_test
+from optimizer.plan.flights import DayOfFlight
 from optimizer.plan.lift_tests import Base, LiftEnd, LiftReading, LiftRecord, Switchback
 from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
 from optimizer.plan.recommendation import Decision, content_hash
@@ -66,7 +68,9 @@ def test_a_low_block_takes_the_budget_down_and_gives_others_nothing() -> None:
     told = next(finding for finding in decision.findings if finding.code == "lift-test")
     assert "low, days 1 to 3 of 24" in told.message
     line = next(line for line in decision.lines if line.key == FIRST.key)
-    assert any("lift test brand: low, days 1 to 3 of 24" in why.words for why in line.bindings)
+    assert [why.name for why in line.bindings if "lift test brand: low, days 1 to 3 of 24" in why.words] == [
+        "lift-test"
+    ]
 
 
 def test_the_others_have_the_same_in_low_and_in_high_blocks() -> None:
@@ -117,6 +121,107 @@ def test_a_total_leaves_room_for_the_high_blocks() -> None:
     assert under_test.ceiling(with_tests(record(TODAY - timedelta(days=3))), whole) == whole
     assert under_test.ceiling(with_tests(record()), None) == low
     assert under_test.ceiling(KNOWN, whole) == whole
+
+
+def test_a_total_below_what_tests_ask_for_stands_and_is_told() -> None:
+    small = Money.of(150, "EUR")  # the low block asks for 160
+    assert under_test.ceiling(with_tests(record()), small) == small
+    made = decided(with_tests(record()), Goals("EUR", total=small))
+    (finding,) = [each for each in made.findings if each.code == "lift-test-total"]
+    assert "160.00 EUR, and all budgets together may be no more than 150.00 EUR" in finding.message
+    assert "lift-test-total" not in [each.code for each in decided(with_tests(record())).findings]
+
+
+# Beside flights
+
+
+def test_what_a_test_withholds_is_known_for_the_days_to_come() -> None:
+    """On day 2: days 2 and 3 are low, 4 to 6 high, 7 low again; somebody has set 150 of 200, and 160 is asked for."""
+    known = with_tests(record(TODAY - timedelta(days=1)), amount=Money.of(150, "EUR"))
+    found = under_test.withheld(known, {0, 1}, 6)
+    assert found.now == 50.0
+    assert found.days.tolist() == [40.0, 40.0, 0.0, 0.0, 0.0, 40.0]
+    assert not under_test.withheld(known, {1}, 6).days.any()
+    assert not under_test.withheld(KNOWN, {0}, 6).days.any()
+
+
+def flown(scope: str, amount: float, **more: object) -> Goals:
+    """Goals of one flight that may be spent evenly: no platform spends more than a budget, and any may be cut."""
+    flight = Flight(
+        "month", Scope.parse(scope), Money.of(str(amount), "EUR"), daily_slack=1.0, month_end_slack=1.0, **more
+    )  # type: ignore[arg-type]
+    return Goals("EUR", flights=(flight,), largest_cut=1.0)
+
+
+def days_of(goals: Goals, count: int) -> list[Decision]:
+    """The plans of the first days of the test, each from the budgets of the one before."""
+    made: list[Decision] = []
+    known = with_tests(record())
+    for ahead in range(count):
+        known = replace(known, lift_tests=(record(TODAY - timedelta(days=ahead)),))
+        made.append(decided(known, goals))
+        proposed = {line.key: line.proposed for line in made[-1].lines}
+        targets = tuple(
+            replace(target, budget=replace(target.budget, amount=proposed[target.key])) for target in known.targets
+        )
+        known = replace(known, targets=targets)
+    return made
+
+
+def others(decision: Decision, *names: str) -> float:
+    return sum(line.proposed.micros for line in decision.lines if line.name in names) / 1e6
+
+
+def test_low_days_beside_a_flight_of_others_take_nothing_from_the_rest() -> None:
+    """Days 1 to 3 are low, day 4 is high; prospecting and retargeting are in no flight, and have 270."""
+    made = days_of(flown("campaign:generic", 3_100.0), 4)
+    assert [of_first(day) for day in made] == [times(0.8)] * 3 + [FIRST.budget.amount]
+    # Up to 3% of the flight's 110 a day may go to others.
+    assert all(270 - 0.05 <= others(day, "prospecting", "retargeting") <= 274 for day in made)
+
+
+@pytest.mark.parametrize("first_day", [TODAY, TODAY - timedelta(days=3)])
+def test_the_total_beside_a_flight_of_others_has_what_the_test_asks_for(first_day: date) -> None:
+    given = DayOfFlight("m", "campaign:generic", TODAY, TODAY, times(1), times(1), Money.of(130, "EUR"), "")
+    known = with_tests(record(first_day), amount=times(0.8))
+    daily = goals_of_day(GOALS, [given], known)
+    assert daily.total == Money.of(130 + 270, "EUR") + (times(0.8) if first_day == TODAY else times(1.0))
+
+
+def test_a_flight_of_all_gives_others_the_same_in_low_and_in_high_blocks() -> None:
+    goals = flown("all", 17_000.0)
+    pair = [
+        decided(with_tests(record(first_day), amount=amount), goals)
+        for first_day, amount in ((TODAY, None), (TODAY - timedelta(days=3), times(0.8)))
+    ]
+    assert [of_first(decision) for decision in pair] == [times(0.8), times(1.0)]
+    low, high = (others(decision, "generic", "prospecting", "retargeting") for decision in pair)
+    # Three low days that are over withhold nothing any more: the days left have 120 / 30 less each.
+    assert high == pytest.approx(low - 4.0, abs=1.0)
+    for decision in pair:
+        (day,) = decision.flights
+        assert decision.envelopes[0].ceiling == day.due
+        assert sum(line.proposed.micros for line in decision.lines) == pytest.approx(day.due.micros, rel=0.01)
+
+
+def test_a_flight_of_all_that_ends_in_a_low_block_is_spent_by_the_days_before() -> None:
+    """Days 1 to 3 are low, days 4 to 6 high, days 7 to 9 low; on a low day 40 less is asked of the tested budget."""
+    wanted = flown("all", 4_500.0, first_day=TODAY, last_day=TODAY + timedelta(days=8))
+    (pace,), (plain,) = (paces(known, wanted, GUARDS, NOW, ()) for known in (with_tests(record()), KNOWN))
+    assert pace.plan.reaches
+    assert pace.plan.spend.sum() + pace.plan.over == pytest.approx(4_500.0, rel=1e-6)
+    withheld = np.array([1, 1, 1, 0, 0, 0, 1, 1, 1]) * 40.0
+    # All days together have what the low ones leave; the last two are held back by what must not be overspent.
+    assert (plain.plan.budget - pace.plan.budget)[:7] == pytest.approx((withheld - withheld.mean())[:7], abs=3.0)
+    assert "a lift test takes 40.00, which all days left make up for" in pace.day.words
+
+
+def test_a_low_block_is_not_what_a_flight_asks_more_for() -> None:
+    goals = flown("all", 17_000.0)
+    settled = days_of(goals, 2)[-1]
+    due = settled.flights[0].due.micros / 1e6
+    now = sum(line.current.micros for line in settled.lines) / 1e6
+    assert due <= (1.0 + GUARDS.smallest_step) * now
 
 
 def test_the_same_snapshot_gives_the_same_plan_and_another_test_another_digest() -> None:

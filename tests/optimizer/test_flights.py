@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from connectors.money import Money
-from optimizer import approval, goals
+from optimizer import approval, checks, goals
 from optimizer.approval import Code, Refusal
 from optimizer.decide import decide, paces
-from optimizer.goals import Flight, Goals, GoalsError, Limit, Scope
+from optimizer.goals import Flight, Goals, GoalsError, Limit, Model, Payment, Pin, Scope
 from optimizer.guardrails import Guardrails
 from optimizer.plan.flights import DayOfFlight
-from optimizer.plan.recommendation import Decision, from_json, to_json
+from optimizer.plan.recommendation import Decision, Severity, from_json, to_json
 from tests.optimizer.approval_world import approved, begun, decision, envelope, usd
 from tests.optimizer.snapshots import NOW, TODAY, snapshot
 from tests.optimizer.test_approval_recheck import RISE, judged
@@ -90,6 +90,18 @@ def test_the_page_is_told_what_the_decision_was() -> None:
     assert (pace.day,) == decided(wanted).flights
 
 
+def test_the_page_is_told_of_budgets_that_a_check_froze_too() -> None:
+    panel = SEEN.panel
+    grids = {name: getattr(panel, name).copy() for name in ("spend", "conversions", "clicks", "impressions")}
+    for grid in grids.values():
+        grid[0, -4:] = grid[0, -4]
+    seen = replace(SEEN, panel=replace(panel, **grids))
+    assert [finding.subject for finding in checks.blocking(seen)] == [str(SEEN.targets[0].key)]
+    wanted = asked(month(40_000))  # more than the steps allow, so that the day rests on what may move
+    (pace,) = paces(seen, wanted, GUARDS, NOW, ())
+    assert (pace.day,) == decide(seen, wanted, GUARDS, NOW, np.random.default_rng(1)).flights
+
+
 def test_a_flight_that_is_over_or_covers_nothing_is_not_planned() -> None:
     over = month(900, first_day=date(2026, 1, 1), last_day=date(2026, 1, 31))
     made = decided(asked(over, replace(month(9_000, "channel:tv"), name="tv")))
@@ -107,6 +119,105 @@ def test_cuts_beyond_the_steps_are_made_only_where_they_are_allowed_and_needed()
     assert min(line.proposed.micros / line.current.micros for line in calm.lines) >= 0.7 - 1e-9
 
 
+HELD = tuple(Pin(Scope.parse(f"campaign:{name}"), "ann", "no") for name in ("brand", "retargeting"))
+
+
+@pytest.mark.parametrize(("pins", "guards"), [(HELD, GUARDS), ((), replace(GUARDS, largest_step_24h=0.1))])
+def test_a_flight_gets_the_cuts_that_it_counts_on_whatever_keeps_budgets(
+    pins: tuple[Pin, ...], guards: Guardrails
+) -> None:
+    """450 is more than 70% of 570, but less than 350 that are pinned and 70% of 220, and less than 90% of 570."""
+    ending = month(450, first_day=TODAY, last_day=TODAY, daily_slack=1.0)
+    wanted = asked(ending, largest_cut=1.0, pins=pins)
+    made = decide(SEEN, wanted, guards, NOW, np.random.default_rng(1))
+    (given,) = made.flights
+    assert (given.due, given.beyond) == (eur(450), True)
+    assert summed(made) == pytest.approx(450, abs=0.05)
+    assert from_json(Decision, to_json(made)) == made
+
+
+def test_a_day_without_a_flight_has_no_cuts_beyond_the_steps() -> None:
+    assert goals.of_day(asked(month(9_000), largest_cut=1.0), [], SEEN) == Goals("EUR")
+    calm, needed = (replace(day("all", eur(500)), least=eur(least)) for least in (500, 501))
+    wanted = asked(month(9_000), largest_cut=0.9)
+    assert goals.of_day(wanted, [calm], SEEN).largest_cut is None
+    assert goals.of_day(wanted, [needed], SEEN).largest_cut == 0.9
+
+
+# Beside other limits
+
+PINNED = tuple(Pin(Scope.parse(f"campaign:{name}"), "ann", "no") for name in ("generic", "retargeting", "prospecting"))
+
+
+def blocked(made: Decision) -> list[str]:
+    return [finding.message for finding in made.findings if finding.severity is Severity.BLOCK]
+
+
+def test_a_flight_gets_no_more_than_the_total_leaves_it() -> None:
+    made = decided(asked(month(20_000, "campaign:brand"), total=eur(580), pins=PINNED))
+    assert blocked(made) == []
+    assert made.flights[0].due == eur(210)  # of 580, 370 are pinned
+    assert 0.97 * 210 <= summed(made, "brand") <= 210
+
+
+@pytest.mark.parametrize(("wide", "narrow"), [(8_000, 20_000), (20_000, 3_000)])
+def test_a_flight_within_another_one_goes_within_what_that_gives(wide: float, narrow: float) -> None:
+    inner, outer = (
+        month(amount, scope, daily_slack=1.0)
+        for amount, scope in ((narrow, "campaign:brand"), (wide, "channel:search"))
+    )
+    made = decided(asked(replace(inner, name="brand"), outer, pins=PINNED[:1]))
+    assert blocked(made) == []
+    first, search = (each.due.micros / 1e6 for each in made.flights)
+    assert [each.name for each in made.flights] == ["brand", "month"]
+    assert 0.97 * search <= first + 100 + 0.02  # generic is pinned at 100
+    assert first + 100 <= search + 0.02
+    assert 0.97 * search - 0.02 <= summed(made, "brand", "generic") <= search
+
+
+def test_a_flight_gets_no_more_than_a_ceiling_around_it_allows() -> None:
+    limit = Limit(Scope.parse("channel:search"), ceiling=eur(310))
+    made = decided(asked(month(20_000, "campaign:brand"), limits=(limit,), pins=PINNED[:1]))
+    assert blocked(made) == []
+    assert made.flights[0].due == eur(210)
+
+
+def test_a_total_that_the_steps_cannot_reach_yet_is_approached() -> None:
+    made = decided(asked(month(20_000, "campaign:brand"), total=eur(200)))
+    assert blocked(made) == []
+    assert made.flights[0].due == eur(140)  # 70% of 200
+    assert summed(made) == pytest.approx(0.7 * 570, abs=0.05)
+
+
+def test_a_flight_does_not_block_what_takes_several_days() -> None:
+    """Of 227 for social 150 are pinned; prospecting stands at 120, and may come down to 84 today."""
+    limit = Limit(Scope.parse("channel:social"), ceiling=eur(227))
+    pin = Pin(Scope.parse("campaign:retargeting"), "ann", "no")
+    made = decided(asked(month(5_000, "campaign:prospecting"), limits=(limit,), pins=(pin,)))
+    assert blocked(made) == []
+    assert "out-of-reach" in [finding.code for finding in made.findings]
+    assert summed(made, "prospecting") == 84
+
+
+PAID = Payment(Scope.parse("channel:social"), Model.CPA, 10.0)
+
+
+@pytest.mark.parametrize("scope", ["all", "channel:social", "campaign:retargeting"])
+@pytest.mark.parametrize("payment", [PAID, replace(PAID, model=Model.REVENUE_SHARE, rate=0.1)])
+def test_a_flight_of_what_is_paid_by_outcomes_is_refused(scope: str, payment: Payment) -> None:
+    wanted = asked(month(9_000, scope), payments=(payment,))
+    for ask in (lambda: decided(wanted), lambda: paces(SEEN, wanted, GUARDS, NOW, ())):
+        with pytest.raises(GoalsError, match=r"flight 'month' \(.*which \[\[payments\]\] of channel:social pay.*Mend:"):
+            ask()
+
+
+def test_a_flight_beside_it_or_of_what_is_paid_by_clicks_is_not() -> None:
+    assert decided(asked(month(9_000, "channel:search"), payments=(PAID,))).flights
+    assert decided(asked(month(17_000), payments=(replace(PAID, model=Model.CPC),))).flights
+    over = month(9_000, first_day=date(2026, 1, 1), last_day=date(2026, 1, 31))
+    assert decided(asked(over, payments=(PAID,))).flights == ()
+
+
 # As goals of the day
 
 
@@ -118,15 +229,15 @@ def day(scope: str, due: Money) -> DayOfFlight:
 def test_a_ceiling_of_its_own_stands_where_it_is_lower() -> None:
     scope = Scope.parse("channel:search")
     wanted = replace(asked(), limits=(Limit(scope, ceiling=eur(200), roas_floor=1.0),))
-    (limit,) = goals.of_day(wanted, [day("channel:search", eur(300))], SEEN.targets).limits
+    (limit,) = goals.of_day(wanted, [day("channel:search", eur(300))], SEEN).limits
     assert (limit.ceiling, limit.floor, limit.roas_floor) == (eur(200), eur(194), 1.0)
 
 
 def test_a_budget_under_two_flights_counts_once() -> None:
     # Search is brand (200) and generic (100); social is 270, and keeps that.
     both = [day("channel:search", eur(330)), day("campaign:brand", eur(220))]
-    assert goals.of_day(asked(), both, SEEN.targets).total == eur(600)
-    assert goals.of_day(asked(), [day("all", eur(500)), *both], SEEN.targets).total == eur(500)
+    assert goals.of_day(asked(), both, SEEN).total == eur(600)
+    assert goals.of_day(asked(), [day("all", eur(500)), *both], SEEN).total == eur(500)
 
 
 @pytest.mark.parametrize(

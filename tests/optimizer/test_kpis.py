@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
 import pytest
 
+from connectors.contract import Account
 from optimizer.measure.kpis import state
 from optimizer.measure.metrics import Period, Question
 from optimizer.plan.kpis import Indicator, Kpi, Standing
@@ -89,6 +91,20 @@ def test_a_cost_per_action_without_any_is_unknown():
     assert (found.standing, found.so_far, found.forecast) == (Standing.UNKNOWN, None, None)
     over = stands(Kpi("k", Indicator.CPA, 5.0), steady(day=(10.0, 0.0, None, None, None)), at=date(2026, 2, 1))
     assert over.standing is Standing.UNKNOWN
+
+
+def test_a_profit_is_unknown_where_some_spend_has_no_value_told():
+    """As in tables: what one account brought is not known, so that its spend alone must not count as a loss."""
+    silent = replace(series(), account=Account("ads", "2", "EUR", "UTC"))
+    days = [TODAY - n * DAY for n in range(1, 57)]
+    told = performance(
+        [(series(), day, (10.0, 2.0, 100.0, None, None)) for day in days]
+        + [(silent, day, (90.0, 2.0, None, None, None)) for day in days]
+    )
+    found = stands(Kpi("k", Indicator.PROFIT, 5.0), told)
+    assert (found.standing, found.so_far, found.forecast) == (Standing.UNKNOWN, None, None)
+    alone = stands(Kpi("k", Indicator.PROFIT, 5.0), told, only=lambda each: each == series())
+    assert (alone.standing, alone.so_far) == (Standing.ON_TRACK, 90.0)
 
 
 def test_a_goal_of_what_no_row_tells_is_unknown():

@@ -176,15 +176,6 @@ def test_more_money_is_never_less_for_all_days(known: Course, extra: float) -> N
     assert spread(richer).spend.sum() >= spread(known).spend.sum() - 0.005 * known.amount
 
 
-@given(courses, st.sampled_from([10_000, 1_000_000, 1]))
-def test_the_days_and_the_rest_are_what_is_left_to_the_micro(known: Course, quantum: int) -> None:
-    left = Money(round(known.left * 1e6), "EUR")
-    days, rest = spread(known).in_money(left, quantum)
-    assert sum(day.micros for day in days) + rest.micros == left.micros
-    assert all(day.micros >= 0 and day.micros % quantum == 0 for day in days)
-    assert rest.micros >= 0
-
-
 @pytest.mark.parametrize(
     "wrong",
     [{"factor": np.zeros(30)}, {"factor": np.ones(3)}, {"slack": np.full(30, 0.5)}, {"amount": 0.0}, {"sure": 9e9}],

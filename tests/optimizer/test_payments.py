@@ -51,6 +51,23 @@ def test_what_the_platform_bills_stands_and_what_is_not_paid_by_contract_costs_n
     assert spends == {"billed": 7 * MICROS, "free": 0, "paid": 18 * MICROS, "back": 0}
 
 
+def test_a_bill_covers_days_and_definitions_of_its_campaign_that_carry_no_spend():
+    """A late conversion on a day without spend, and a second definition, are of what was billed already."""
+    days = [TODAY - timedelta(days=n) for n in (2, 1)]
+    lead, sale = series("billed"), series("billed", conversion_definition="sale")
+    told = performance(
+        [(lead, days[0], (7.0, 9.0, None, None, None)), (lead, days[1], (0.0, 1.0, None, None, None)),
+         (sale, days[0], (0.0, 3.0, None, None, None)),
+         (series("owed", conversion_definition="sale"), days[0], (0.0, 3.0, None, None, None)),
+         (series("owed"), days[0], (0.0, 1.0, None, None, None))]
+    )  # fmt: skip
+    found = costed(told, np.zeros((5, 2), np.int64), lambda _: Payment(SOCIAL, Model.CPA, 2.0))
+    spent = {"billed": 0, "owed": 0}
+    for place, micros in zip(told.row.tolist(), found.micros[:, 0].tolist(), strict=True):
+        spent[told.series[place].campaign_id] += micros
+    assert spent == {"billed": 7 * MICROS, "owed": 8 * MICROS}
+
+
 def test_a_share_is_of_what_a_conversion_counts():
     told = performance([(series(), TODAY - timedelta(days=1), (0.0, 3.0, None, None, None))])
     paid = Payment(SOCIAL, Model.REVENUE_SHARE, 0.1)

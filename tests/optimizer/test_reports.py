@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,16 +13,18 @@ import pytest
 from typer.testing import CliRunner
 
 from connectors.contract import PerformanceRow
+from optimizer import approval
 from optimizer.agent.cli.app import app
 from optimizer.agent.measuring import kpi_states, statement
 from optimizer.agent.settings_kpis import KpiTable
 from optimizer.agent.statements import as_csv, plain
 from optimizer.agent.web.printed import printed_statement
-from optimizer.measure.metrics import Cut, period_of
+from optimizer.measure.metrics import Cut, Period, period_of
 from optimizer.plan.kpis import Standing
 from optimizer.plan.people import Role
 from tests.optimizer.web_world import SETTINGS, world
 
+DAY = timedelta(days=1)
 GOALS = """
 [[kpis]]
 name = "Cheap <b>orders</b>"
@@ -56,6 +59,16 @@ def test_a_report_adds_up_to_what_the_decision_saw(here):
     assert found.table.total.totals.spend == sum(row.totals.spend for row in found.table.rows) == pytest.approx(spend)
     assert found.table.total.totals.to_come > 0
     assert {metric.value for metric in found.table.rows[0].figures} >= {"cpa", "roas", "marginal_roas", "ctr"}
+
+
+def test_advice_is_told_however_much_was_made_since(here):
+    (made,) = here.premises.records()
+    store, decision = here.premises.store, replace(made.recommendation.decision, lines=())
+    later = [made.recommendation.created_at + timedelta(days=1, seconds=n) for n in range(1_001)]
+    store.commit([approval.issue(decision, now=at, valid_for=DAY, seed=1, code_version="0") for at in later])
+    seen = here.premises.seen()
+    found = statement(here.house, (), seen, Period(seen.today, seen.today))
+    assert [each.record.recommendation.rec_id for each in found.advice] == [made.recommendation.rec_id]
 
 
 def test_the_page_needs_nothing_but_itself(here):

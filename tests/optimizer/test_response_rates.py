@@ -116,6 +116,48 @@ def test_an_elasticity_is_recovered():
     assert np.allclose(mean_rate(rate), 0.02, rtol=0.25)
 
 
+def test_what_is_believed_of_a_fall_is_the_hierarchical_model_summed_by_hand():
+    rng = np.random.default_rng(5)
+    volume = rng.normal(0, 0.8, (3, 30))
+    exposure = np.full((3, 30), 2_000.0)
+    some = step(rng.poisson(0.02 * np.exp(-0.3 * volume) * exposure), exposure)
+    alone = [of_rate(step(some.count[[k]], exposure[[k]]), log_volume=volume[[k]]).weights[0] for k in range(3)]
+    means, spreads = np.linspace(-0.1, 0.6, 15), (0.05, 0.15)
+    among = np.exp(-0.5 * ((means - 0.05) / 0.18) ** 2) / np.exp(-0.5 * ((means - 0.05) / 0.18) ** 2).sum()
+    width = np.gradient(ELASTICITIES)
+    # By rows alone each rate has another pooled prior and phi, so that only the likelihood's shape can be compared.
+    seen = [found / np.exp(BASIS.log_prior) for found in alone]
+    expected = np.zeros((3, ELASTICITIES.size))
+    for tau in spreads:
+        for mean, chance in zip(means, among, strict=True):
+            inner = width * np.exp(-0.5 * ((ELASTICITIES - mean) / tau) ** 2)
+            inner /= inner.sum()
+            each = np.array([likelihood @ inner for likelihood in seen])
+            for k in range(3):
+                expected[k] += chance / 2 * np.delete(each, k).prod() * inner * seen[k]
+    expected /= expected.sum(axis=1, keepdims=True)
+    found = of_rate(some, log_volume=volume).weights
+    assert np.allclose(found, expected, atol=0.03)
+
+
+@pytest.mark.parametrize("fall", [0.0, 0.3])
+def test_a_target_that_was_not_seen_falls_as_the_others_do(fall):
+    rng = np.random.default_rng(6)
+    volume = np.concatenate([rng.normal(0, 0.8, (20, 60)), np.zeros((2, 60))])
+    exposure = np.concatenate([np.full((20, 60), 5_000.0), np.zeros((2, 60))])
+    some = step(rng.poisson(0.02 * np.exp(-fall * volume) * exposure), exposure)
+    rate = of_rate(some, log_volume=volume, measure=np.array([0] * 21 + [1]))
+    believed = rate.weights @ ELASTICITIES
+    assert believed[20] == pytest.approx(fall, abs=0.03)
+    assert np.allclose(rate.weights[21], np.exp(BASIS.log_prior))  # of another measure, nothing was seen
+
+
+def test_a_target_by_itself_has_the_plain_prior():
+    rate = of_rate(step([[0.0]], [[0.0]]))
+    assert np.allclose(rate.weights[0], np.exp(BASIS.log_prior))
+    assert rate.weights[0] @ ELASTICITIES == pytest.approx(0.117, abs=0.001)
+
+
 def test_a_step_that_is_unknown_passes_everything_on_exactly():
     some = step(np.full((2, 5), 3.0), np.full((2, 5), 50.0), [True, False])
     rate = of_rate(some)

@@ -11,20 +11,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.scorecard import Summed, bars
 from connectors.money import Money
 from optimizer import approval
 from optimizer.decide import decide
-from optimizer.goals import Goals
+from optimizer.forecast import Forecast
+from optimizer.goals import Goals, Model, Payment, Scope, owed
 from optimizer.guardrails import Guardrails
 from optimizer.measure.scorecard import Advice, Figure, Foretold, Scorecard, score, shares, watch
 from optimizer.measure.scorecard.figures import promised, together
-from optimizer.measure.scorecard.lift import came
+from optimizer.measure.scorecard.lift import DRAWS, believed, came
 from optimizer.measure.scorecard.lots import LEAST, Cast, by_lot, credit
 from optimizer.measure.scorecard.marks import ALARM, foretold, kept
 from optimizer.measure.scorecard.spans import WINDOW, on_the_morning, span
-from optimizer.plan.recommendation import Decision, Effect, Objective
+from optimizer.plan.recommendation import Binding, Decision, Effect, Objective
 from optimizer.plan.snapshot import DelayTriangle, Snapshot
-from optimizer.response import learn
+from optimizer.response import Belief, learn
 from tests.optimizer.snapshots import NOW, TODAY, snapshot
 
 SEEN = snapshot()
@@ -60,6 +62,12 @@ def advice(decision: Decision = DECIDED, *, left: bool = False, days_ago: int = 
 
 
 THEN = learn(MORNING)
+
+
+def seen_as(belief: Belief, wanted: Goals = GOALS) -> Forecast:
+    return Forecast(belief, wanted, SEEN.current, owed=owed(wanted, SEEN.targets, belief.worth.mean))
+
+
 COMPLETE = learn(KNOWN).maturity(np.arange(KNOWN.panel.days, 0, -1))
 
 
@@ -117,7 +125,7 @@ def test_late_conversions_that_are_in_by_now_are_not_corrected_twice() -> None:
 
 def test_came_is_what_was_observed_less_what_the_old_budgets_would_have_brought() -> None:
     days = span(KNOWN, WRITTEN, LINES, COMPLETE)
-    found = came(KNOWN, THEN, LINES, days, GOALS, np.random.default_rng(1))
+    found = came(KNOWN, seen_as(THEN), LINES, days, np.random.default_rng(1))
     panel = KNOWN.panel.conversions[days.rows, days.start : days.start + len(days.days)]
     by_hand = (days.counted * panel / days.complete).sum(axis=1) / days.measured
     assert found.observed == pytest.approx(by_hand, abs=0.15)  # draws of the noise have a mean of their own
@@ -134,7 +142,7 @@ def test_twice_the_conversions_are_a_gain_of_as_many_again() -> None:
     doubled = KNOWN.panel.conversions.copy()
     doubled[:, -BEFORE:] *= 2
     more = replace(KNOWN, panel=replace(KNOWN.panel, conversions=doubled))
-    plain, twice = (came(each, THEN, LINES, days, GOALS, np.random.default_rng(1)) for each in (KNOWN, more))
+    plain, twice = (came(each, seen_as(THEN), LINES, days, np.random.default_rng(1)) for each in (KNOWN, more))
     assert twice.otherwise == pytest.approx(plain.otherwise)
     assert twice.mean - plain.mean == pytest.approx(plain.observed, abs=0.3)
 
@@ -149,12 +157,70 @@ def test_twice_the_conversions_are_a_gain_of_as_many_again() -> None:
 )
 def test_revenue_and_profit_are_counted_as_their_plans_count_them(wanted: Goals, scale: float, cost: bool) -> None:
     days = span(KNOWN, WRITTEN, LINES, COMPLETE)
-    plain = came(KNOWN, THEN, LINES, days, GOALS, np.random.default_rng(1))
-    found = came(KNOWN, THEN, LINES, days, wanted, np.random.default_rng(1))
+    plain = came(KNOWN, seen_as(THEN), LINES, days, np.random.default_rng(1))
+    found = came(KNOWN, seen_as(THEN, wanted), LINES, days, np.random.default_rng(1))
     spend = KNOWN.panel.spend[days.rows, days.start : days.start + len(days.days)]
     paid = (days.weight * spend).sum(axis=1) if cost else np.zeros(len(LINES))
     assert found.observed + paid == pytest.approx(scale * plain.observed, rel=0.05)
     assert (found.sd > 0.5 * scale * plain.sd).all()
+
+
+def test_a_line_that_reports_no_value_counts_what_the_others_are_worth() -> None:
+    silent, revenue = KNOWN.panel.value.copy(), Goals("EUR", objective=Objective.REVENUE)
+    silent[0] = np.nan
+    known, morning = (
+        replace(seen, panel=replace(seen.panel, value=silent[:, : seen.panel.days])) for seen in (KNOWN, MORNING)
+    )
+    days = span(known, WRITTEN, LINES, COMPLETE)
+    then = seen_as(learn(morning), revenue)
+    found, told = (came(seen, then, LINES, days, np.random.default_rng(1)) for seen in (known, KNOWN))
+    assert found.observed == pytest.approx(told.observed, rel=0.02)
+
+
+PAID = (
+    Payment(Scope.parse("channel:search"), Model.CPA, 12.0),
+    Payment(Scope.parse("channel:social"), Model.REVENUE_SHARE, 0.25),
+)
+"""A conversion of search costs 12, one of social 10: a quarter of what it is worth."""
+
+
+@pytest.mark.parametrize("worth", [None, Money.of("40", "EUR")])
+def test_what_is_paid_by_outcomes_costs_what_came_and_not_what_was_delivered(worth: Money | None) -> None:
+    wanted = Goals("EUR", objective=Objective.PROFIT, margin=0.8, value_per_conversion=worth, payments=PAID)
+    days = span(KNOWN, WRITTEN, LINES, COMPLETE)
+    plain = came(KNOWN, seen_as(THEN), LINES, days, np.random.default_rng(1))
+    found = came(KNOWN, seen_as(THEN, wanted), LINES, days, np.random.default_rng(1))
+    each = np.array([0.8 * 40 - (12.0 if line.channel == "search" else 10.0) for line in LINES])
+    noise = 5 * found.sd / np.sqrt(DRAWS)
+    assert (np.abs(found.observed - each * plain.observed) < noise).all()
+    assert found.otherwise == pytest.approx(each * plain.otherwise, rel=0.02)
+    assert (found.sd >= 0.85 * each * plain.sd).all()  # on top of it, the values of orders differ
+    if worth is not None:
+        assert found.sd == pytest.approx(each * plain.sd)
+
+
+def test_a_promise_and_the_score_have_one_unit_where_outcomes_are_paid() -> None:
+    """The morning's belief says of the days what the plan promised, up to weekdays and draws."""
+    wanted = Goals("EUR", objective=Objective.PROFIT, value_per_conversion=Money.of("40", "EUR"), payments=PAID)
+    decision = decide(MORNING, wanted, Guardrails(freshness_days=1_000), NOW, np.random.default_rng(3))
+    lines = [line for line in decision.lines if line.changes]
+    days = span(at_new_budgets(decision), WRITTEN, lines, COMPLETE)
+    gained = believed(seen_as(THEN, wanted), lines, days, np.random.default_rng(1))
+    promises = np.array([line.effect.mean for line in lines])
+    assert gained.mean(axis=0) == pytest.approx(promises, rel=0.15, abs=1.0)
+
+
+def test_a_card_of_what_is_paid_per_action_counts_each_conversion_less_its_price() -> None:
+    """40 less 10: thirty times the card of conversions, the draws being the same."""
+    paid = (Payment(Scope.parse("all"), Model.CPA, 10.0),)
+    wanted = Goals("EUR", objective=Objective.PROFIT, value_per_conversion=Money.of("40", "EUR"), payments=paid)
+    advised = [advice(), advice(left=True)]
+    plain, card = score(KNOWN, advised), score(KNOWN, [replace(each, wanted=wanted) for each in advised])
+    for one, other in ((plain.scored[0].came, card.scored[0].came), (plain.missed[0].would, card.missed[0].would),
+                       (plain.scored[0].believed, card.scored[0].believed)):  # fmt: skip
+        assert one is not None
+        assert other is not None
+        assert (other.mean, other.sd) == pytest.approx((30 * one.mean, 30 * one.sd))
 
 
 def test_a_score_does_not_depend_on_the_order_of_advice_and_adds_up() -> None:
@@ -191,6 +257,27 @@ def test_a_score_without_advice_is_empty() -> None:
     card = score(KNOWN, [])
     assert (card.scored, card.missed, card.gained, card.lost, card.by_lot) == ((), (), None, None, None)
     assert card.kept.count == 0
+
+
+def test_what_a_lift_test_moves_is_no_advice() -> None:
+    """A low block loses on purpose; what it loses must be neither promised nor gained, nor missed."""
+    low = (Binding("lift-test", "lift test brand: low", None),)
+    tested, *others = LINES
+    mixed = replace(DECIDED, lines=(replace(tested, bindings=low), *others))
+    card = score(KNOWN, [advice(mixed), advice(mixed, left=True)])
+    (scored,), (missed,) = card.scored, card.missed
+    assert [line.key for line in scored.lines] == [line.key for line in others]
+    assert scored.promised is not None
+    assert scored.promised.mean == pytest.approx(sum(line.effect.mean for line in others))
+    assert missed.promised.mean == pytest.approx(sum(line.effect.mean for line in others))
+    gained = believed(seen_as(learn(KNOWN)), others, span(KNOWN, WRITTEN, others, COMPLETE), np.random.default_rng(1))
+    assert scored.believed is not None
+    assert scored.believed.mean == pytest.approx(gained.sum(axis=1).mean(), abs=0.4)
+    assert missed.would is not None
+    assert missed.would.mean == pytest.approx(gained.sum(axis=1).mean(), abs=0.4)
+    only = replace(DECIDED, lines=tuple(replace(line, bindings=low) for line in DECIDED.lines))
+    none = score(KNOWN, [advice(only), advice(only, left=True)])
+    assert (none.scored, none.missed, none.gained, none.lost) == ((), (), None, None)
 
 
 def test_left_advice_is_missed_until_the_next() -> None:
@@ -238,13 +325,20 @@ def test_the_lot_says_nothing_before_enough_were_held() -> None:
         Cast(True, 1.0, 0.0, 0.0)
 
 
+def test_a_full_benchmark_in_which_no_lot_says_anything_misses_a_bar() -> None:
+    one = Summed(error=0.01, error_se=0.1, true=3.0, covered=0.9, covered_se=0.01, rms=1.0, count=100)
+    found = {"recommendations": one, "whole worlds": one, "lines": one, "before and after": replace(one, rms=2.0)}
+    assert all(bar["holds"] for bar in bars(found, 120, quick=True))
+    missed = [bar["name"] for bar in bars(found, 120, quick=False) if not bar["holds"]]
+    assert missed == ["by lot: worlds of 120 in which it says something"]
+    assert all(bar["holds"] for bar in bars({**found, "by lot": one}, 120, quick=False))
+
+
 def test_figures_are_normal_and_add_up() -> None:
     figure = Figure(2.0, 1.0)
     assert figure.interval(0.9) == pytest.approx((2 - 1.6449, 2 + 1.6449), abs=1e-4)
     assert figure.holds(3.6, 0.9)
     assert not figure.holds(3.7, 0.9)
-    assert figure.p_gain == pytest.approx(0.97725, abs=1e-5)
-    assert Figure(0.0, 0.0).p_gain == 0.0
     assert together([Figure(1.0, 3.0), Figure(2.0, 4.0)]) == Figure(3.0, 5.0)
     assert promised(Effect(1.0, 0, 2, 1 - 1.959964, 1 + 1.959964, 0.1)).sd == pytest.approx(1.0, abs=1e-6)
 

@@ -100,7 +100,7 @@ def test_what_was_carried_out_is_scored_once_its_days_are_in(here: World) -> Non
 
 
 def test_a_day_that_is_none_is_told_with_its_mend(here: World) -> None:
-    with pytest.raises(Exception, match="write it as 2026-03-01"):
+    with pytest.raises(Exception, match=r"'yesterday' is not a day\. Mend: write it as YYYY-MM-DD"):
         asked(here, "yesterday")
 
 

@@ -351,10 +351,18 @@ class TestLedger:
         for n in range(4):
             store.commit([step(recommendation(f"R-{n}", created_at=NOON + timedelta(hours=n // 2)))])
         store.commit([step(recommendation("R-0", 2, created_at=NOON + timedelta(hours=5)), State.HELD)])
-        assert [r.recommendation.rec_id for r in store.records()] == ["R-0", "R-3", "R-2", "R-1"]
-        assert [r.recommendation.rec_id for r in store.records(frozenset({State.PROPOSED}))] == ["R-3", "R-2", "R-1"]
-        assert [r.recommendation.rec_id for r in store.records(frozenset({State.PROPOSED}), 1)] == ["R-3"]
-        assert store.records(frozenset()) == ()
+
+        def ids(*asked):
+            return [record.recommendation.rec_id for record in store.records(*asked)]
+
+        proposed, one = frozenset({State.PROPOSED}), NOON + timedelta(hours=1)
+        assert ids() == ["R-0", "R-3", "R-2", "R-1"]
+        assert ids(proposed) == ["R-3", "R-2", "R-1"]
+        assert ids(proposed, 1) == ["R-3"]
+        assert ids(frozenset()) == []
+        assert ids(None, 9, one) == ["R-0", "R-3", "R-2"]
+        assert ids(None, 9, one + timedelta(microseconds=1)) == ["R-0"]
+        assert ids(proposed, 1, one) == ["R-3"]
 
     def test_a_budget_has_one_open_intent_at_most(self, store):
         begun(store, intent("a"))

@@ -61,6 +61,17 @@ def test_migrations_give_the_declared_checks_and_storage_too(url, engine):
     declared.dispose()
 
 
+def test_the_page_of_the_store_names_every_table_and_which_only_grow(url, engine):
+    upgrade(url)
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars().all()
+    growing = {name.removesuffix("_stays") for name in rows if name.endswith("_stays")}
+    page = (Path(__file__).parents[2] / "docs" / "store.md").read_text(encoding="utf-8")
+    cells = [row.split("|")[1] for row in page.splitlines() if row.startswith("| `")]
+    named = {name: bool(mark) for cell in cells for name, mark in re.findall(r"`(\w+)`( \(!\))?", cell)}
+    assert named == {name: name in growing for name in Table.metadata.tables}
+
+
 def test_the_template_of_new_migrations_gives_one_that_runs(engine, url, tmp_path):
     upgrade(url)
     folder = shutil.copytree(Path(tables.__file__).parent / "migrations", tmp_path / "migrations")

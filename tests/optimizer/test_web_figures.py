@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.errors import AskMarketer
 from connectors.money import Money
-from optimizer.agent.cells import harmless
+from optimizer.agent.cells import csv_text, harmless, write_csv
 from optimizer.agent.web import drawn
 from optimizer.agent.web.days import days
 from optimizer.agent.web.drawn import Scale
@@ -161,6 +166,29 @@ def test_no_cell_is_a_formula(text: str) -> None:
 
 def test_numbers_stay_numbers_in_a_table() -> None:
     assert harmless(-1.5) == -1.5
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_a_name_that_ends_a_line_begins_no_row(end: str) -> None:
+    text = csv_text(["name", "spend"], [(f"Brand{end}=1+1", 2.5)])
+    assert text == f'name,spend\n"Brand{end}=1+1",2.5\n'
+    assert list(csv.reader(io.StringIO(text, newline=""))) == [["name", "spend"], [f"Brand{end}=1+1", "2.5"]]
+
+
+def test_a_table_is_written_whole_or_the_one_before_stands(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    write_csv(path, ["name", "amount"], [("=x", -1.5), ("a,b", None)])
+    assert path.read_bytes() == b'name,amount\n\'=x,-1.5\n"a,b",\n'
+
+    def lost() -> Iterator[tuple[str, ...]]:
+        yield ("c", "2")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_csv(path, ["name", "amount"], lost())
+    assert path.read_bytes().startswith(b"name,amount\n'=x")
+    with pytest.raises(AskMarketer, match=r"cannot be written: .* Mend: choose another place with --csv"):
+        write_csv(path / "no.csv", ["name"], [])
 
 
 def test_names_that_turn_or_fill_the_page_are_tamed() -> None:

@@ -15,10 +15,10 @@ from optimizer.agent.cli import groups
 from optimizer.agent.cli.words import (
     CONFIG,
     As,
+    Before,
     Commands,
     Config,
     Json,
-    Then,
     act,
 )
 
@@ -282,7 +282,7 @@ def backtest(
 @app.command()
 def refit(
     config: Config = CONFIG,
-    as_of: AsOf = None,
+    as_of: Before = None,
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of the draws; by default a new one.")
     ] = None,
@@ -299,7 +299,7 @@ def refit(
 @app.command()
 def appraise(
     config: Config = CONFIG,
-    as_of: AsOf = None,
+    as_of: Before = None,
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of the draws; by default a new one.")
     ] = None,
@@ -319,7 +319,7 @@ def attribution(
     window_clicks: Annotated[
         str | None, typer.Option(metavar="DAYS", help="Days before an order within which a click counts, such as 30d.")
     ] = None,
-    as_of: AsOf = None,
+    as_of: Before = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn: intervals, and orders of joining.")] = 0,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures as CSV, too.")] = None,
     json: Json = False,
@@ -335,7 +335,7 @@ def lifetime(
     by: Annotated[
         str, typer.Option(metavar="GROUP", help="channel, or cohort: the month of the first order.")
     ] = "channel",
-    as_of: Then = None,
+    as_of: Before = None,
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of the draws; by default a new one.")
     ] = None,

@@ -12,20 +12,20 @@ from typing import Any, Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from connectors.errors import AskMarketer, BadInput
+from connectors.errors import AskMarketer
 from optimizer.agent import appraising
 from optimizer.agent import settings as configuration
 from optimizer.agent.appraising import Appraised
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cli.answers import Answer, Exit
+from optimizer.agent.cli.days import day_until
 from optimizer.agent.cli.screen import progress
 from optimizer.agent.cli.stopping import stoppable
 from optimizer.agent.cli.tables import clean, figures_table
-from optimizer.explain import figure
+from optimizer.explain import EIGHTY, figure
 from optimizer.plan.appraisal import Appraisal, Estimate, Subject
 from optimizer.plan.recommendation import adapter
 
-_EIGHTY: Final = 1.2815515655446004  # half-width of a central 80% interval, in standard deviations of a normal
 _STOPPED: Final = "Stopped. What was appraised before stands."
 _TITLES: Final = {
     Subject.CREDIT: "Credited conversions per conversion that platforms claim",
@@ -36,8 +36,10 @@ _TITLES: Final = {
 def appraise(config: Path, as_of: str | None, seed: int | None, dry_run: bool, quiet: bool) -> Answer:
     """Appraise what the settings ask for, and keep it; exit 4 where something could not be, and that of before stands.
 
+    An appraisal of a past day is a dry run while one stands: it must not take the place of a fresher one.
+
     Raises:
-        BadInput: The day is none.
+        BadInput: The day is none, or still to come.
         AskMarketer: The settings ask for nothing.
     """
     settings = configuration.load(config)
@@ -55,7 +57,7 @@ def appraise(config: Path, as_of: str | None, seed: int | None, dry_run: bool, q
             if tell is not None:
                 tell(done, of, "sampling")
 
-        today = house.today() if as_of is None else _day(as_of)
+        today = day_until(as_of, house.today(), "outlay appraise", "--as-of")
         late = today < house.today() and bool(house.store.latest_appraisals(house.clock.now()))
         found = []
         for subject in subjects:
@@ -63,18 +65,10 @@ def appraise(config: Path, as_of: str | None, seed: int | None, dry_run: bool, q
             if one.made is not None and not (dry_run or late):
                 house.store.record_appraisal(one.made)
             found.append(one)
-    return _answer(found, seed, kept=not (dry_run or late))
+    return _answer(found, seed, kept=not (dry_run or late), past=today if late else None)
 
 
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        mend = "write it as YYYY-MM-DD."
-        raise BadInput(f"{text!r} is not a day", where="outlay appraise", field="--as-of", mend=mend) from None
-
-
-def _answer(found: list[Appraised], seed: int, kept: bool) -> Answer:
+def _answer(found: list[Appraised], seed: int, *, kept: bool, past: date | None) -> Answer:
     parts: list[RenderableType] = []
     for one in found:
         title = _TITLES[one.subject]
@@ -83,9 +77,11 @@ def _answer(found: list[Appraised], seed: int, kept: bool) -> Answer:
         else:
             unit = f", {one.made.currency}" if one.made.currency else ""
             parts += [Text(f"{title}{unit}, by {one.made.model}", style="bold"), _table(one.made), Text()]
-    made = any(one.made is not None for one in found)
-    parts.append(Text("From now on, plans count by it." if made and kept else "Nothing was written.", style="bold"))
-    data = {"seed": seed, "recorded": made and kept, "appraisals": [_plain(one) for one in found]}
+    recorded = kept and any(one.made is not None for one in found)
+    if past is not None:
+        parts.append(Text(f"One of a past day, {past}, does not replace an appraisal that stands: this was a dry run."))
+    parts.append(Text("From now on, plans count by it." if recorded else "Nothing was written.", style="bold"))
+    data = {"seed": seed, "recorded": recorded, "appraisals": [_plain(one) for one in found]}
     missing = any(one.made is None for one in found)
     return Answer(Group(*parts), data, Exit.BLOCKED if missing else Exit.FINE)
 
@@ -109,5 +105,5 @@ def _table(made: Appraisal) -> RenderableType:
 
 def _interval(each: Estimate) -> str:
     middle = math.log(each.mean) - 0.5 * each.log_sd**2
-    low, high = (figure(math.exp(middle + side * _EIGHTY * each.log_sd)) for side in (-1.0, 1.0))
+    low, high = (figure(math.exp(middle + side * EIGHTY * each.log_sd)) for side in (-1.0, 1.0))
     return f"{low} to {high}"

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv as csvlib
-import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,24 +13,24 @@ from pydantic import ValidationError
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from connectors.errors import AskMarketer, BadInput
+from connectors.errors import BadInput
 from connectors.money import MICROS
 from optimizer.agent import crediting
 from optimizer.agent import settings as configuration
 from optimizer.agent.bootstrap import open_house
+from optimizer.agent.cells import write_csv
 from optimizer.agent.cli.answers import Answer
+from optimizer.agent.cli.days import day_until
 from optimizer.agent.cli.render import bullet, section
 from optimizer.agent.cli.tables import clean, figures_table
 from optimizer.agent.crediting import Evidence
 from optimizer.agent.settings_attribution import PLATFORM, AttributionTable
-from optimizer.explain import figure
+from optimizer.explain import EIGHTY, figure
 from optimizer.measure.attribution.building import Treated
 from optimizer.measure.attribution.comparing import Row, View
-from optimizer.measure.attribution.paths import MICRO
-from simulations.disk import write_whole
 
 _COMMAND: Final = "outlay attribution"
-_EIGHTY: Final = 1.2815515655446004  # half-width of a central 80% interval, in standard deviations of a normal
+_HEAD: Final = ("model", "channel", "conversions", "value", "currency", "cpa", "roas", "share")
 _NONE: Final = "-"
 _SUM: Final = "all but direct"
 _LIMITS: Final = (
@@ -60,13 +57,13 @@ def attribution(
     table = _asked(configuration.load(config).attribution, model, window_clicks)
     rng = np.random.default_rng(seed)
     with open_house(config) as house:
-        today = house.today() if as_of is None else _day(as_of)
+        today = day_until(as_of, house.today(), _COMMAND, "--as-of")
         evidence = crediting.gather(house, table, today)
         currency = house.goals.currency
     views = crediting.views(evidence, table, rng)
     interval = _interval(evidence, table, rng)
     if csv is not None:
-        _write(csv, views, currency)
+        write_csv(csv, _HEAD, _cells(views, currency))
     shown = _shown(evidence, table, views, interval, currency)
     return Answer(shown, _data(evidence, table, views, interval, currency, seed))
 
@@ -90,22 +87,15 @@ def _days(text: str) -> float:
         raise BadInput(words, where=_COMMAND, field="--window-clicks", mend="write it as 30d.") from None
 
 
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"{text!r} is not a day", where=_COMMAND, field="--as-of", mend="write YYYY-MM-DD.") from None
-
-
 def _interval(evidence: Evidence, table: AttributionTable, rng: np.random.Generator) -> Interval:
     """The 80% intervals of the chosen model's orders by channel; empty where none is chosen."""
     if table.chosen is None:
         return {}
     found, log_sd = crediting.sure(evidence, table, table.chosen, rng)
-    orders = np.maximum(found.orders / MICRO, 0.0)
+    orders = np.maximum(found.orders / MICROS, 0.0)
     # The median of a log-normal stands below its mean.
     middle = orders * np.exp(-(log_sd**2) / 2)
-    ends = (middle * np.exp(-_EIGHTY * log_sd), middle * np.exp(_EIGHTY * log_sd))
+    ends = (middle * np.exp(-EIGHTY * log_sd), middle * np.exp(EIGHTY * log_sd))
     return {place.channel: (float(low), float(high)) for place, low, high in zip(found.places, *ends, strict=True)}
 
 
@@ -237,17 +227,8 @@ def _row_data(row: Row) -> dict[str, Any]:
     }
 
 
-def _write(path: Path, views: Sequence[View], currency: str) -> None:
-    lines = io.StringIO(newline="")
-    out = csvlib.writer(lines, lineterminator="\n")
-    out.writerow(["model", "channel", "conversions", "value", "currency", "cpa", "roas", "share"])
+def _cells(views: Sequence[View], currency: str) -> Iterator[tuple[object, ...]]:
     for view in views:
         for row in view.rows:
-            cells = (row.conversions, row.value / MICROS, currency, None if row.cpa is None else row.cpa / MICROS)
-            out.writerow([view.name, row.channel, *cells, row.roas, row.share])
-    try:
-        write_whole(path, lines.getvalue())
-    except OSError as error:
-        raise AskMarketer(
-            f"{path} cannot be written: {error.strerror}", mend="choose another place with --csv"
-        ) from None
+            cpa = None if row.cpa is None else row.cpa / MICROS
+            yield view.name, row.channel, row.conversions, row.value / MICROS, currency, cpa, row.roas, row.share

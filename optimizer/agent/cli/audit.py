@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime, time
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from connectors.errors import BadInput
 from optimizer.agent import trail
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cli.answers import Answer, Exit
+from optimizer.agent.cli.days import day
 from optimizer.agent.cli.render import plain
 from optimizer.plan.audit import Entry, prove
 
@@ -100,9 +101,4 @@ def _moment(text: str | None, time_zone: str, of_day: time, option: str) -> date
     """A day's first or last moment in the portfolio's zone."""
     if text is None:
         return None
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"{text!r} is not a day", where="outlay audit show", field=option,
-                       mend="write it as YYYY-MM-DD.") from None  # fmt: skip
-    return datetime.combine(day, of_day, zone(time_zone))
+    return datetime.combine(day(text, "outlay audit show", option), of_day, zone(time_zone))

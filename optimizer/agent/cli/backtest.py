@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from optimizer.agent import backtest as walked
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cli.answers import Answer, finite
 from optimizer.agent.cli.choices import choices
+from optimizer.agent.cli.days import day
 from optimizer.agent.cli.render import bullet, section
 from optimizer.agent.cli.screen import progress
 from optimizer.agent.cli.tables import clean, figures_table
@@ -67,7 +67,8 @@ def backtest(
         only = "--policy, --action, --reward, --propensity, --target, --batches and --clip"
         raise BadInput(f"{only} are for a log of choices",
                        where=_COMMAND, mend="add --log FILE, or leave them out.")  # fmt: skip
-    first, last = _day("--since", since), _day("--until", until)
+    first = None if since is None else day(since, _COMMAND, "--since")
+    last = None if until is None else day(until, _COMMAND, "--until")
     with open_house(config) as house, progress() as tell:
         found = walked.run(house, first, last, as_if_mature=as_if_mature, seed=seed, tell=tell)
     return Answer(_shown(found), _data(found, seed))
@@ -183,13 +184,6 @@ def _evidence(sums: Tally) -> Iterator[RenderableType]:
         f"In {_share(sums.outside)} of all budget-mornings the advice lies outside of what had been spent by then; "
         "out there the curve's family speaks, not the data."
     )
-
-
-def _day(option: str, text: str | None) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"{text!r} is not a day", where=_COMMAND, field=option, mend="write it as YYYY-MM-DD.") from None
 
 
 def _averaged(found: Averaged | None) -> str:

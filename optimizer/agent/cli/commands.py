@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +24,7 @@ from optimizer.agent import cycle, writing
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cli import answers, render, screen
 from optimizer.agent.cli.answers import Answer, Exit
+from optimizer.agent.cli.days import day
 from optimizer.agent.cli.person import person
 from optimizer.agent.secrecy import Discreet, keep, of_environment
 from optimizer.agent.settings import SettingsError
@@ -67,7 +67,7 @@ def plan(config: Path, as_of: str | None, seed: int | None, out: Path | None) ->
     with open_house(config) as house:
         if not house.connectors:
             raise UsageError(f"{config}: no connector is configured. Mend: add a [connectors.NAME] table.")
-        today = house.today() if as_of is None else _day(as_of)
+        today = house.today() if as_of is None else day(as_of, "outlay plan", "--as-of")
         cycle.pull(house, today)
         record = cycle.plan(house, today, seed=seed)
     data = answers.record_data(record)
@@ -261,13 +261,6 @@ def _amount(record: Record, text: str) -> tuple[BudgetKey, Money]:
 
 def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"--as-of {text!r} is not a day. Mend: write it as YYYY-MM-DD.") from None
 
 
 def _write(path: Path, text: str) -> None:

@@ -21,6 +21,7 @@ from rich.text import Text
 from connectors.contract import zone
 from connectors.errors import AskMarketer
 from optimizer.agent.cli.answers import Answer
+from optimizer.agent.cli.days import day
 from optimizer.agent.cli.tables import clean
 from simulations.emulators.account import Account
 from simulations.emulators.control import control
@@ -105,10 +106,7 @@ def _account(scenario: str, seed: int, today: str | None, currency: str | None, 
 def _morning(scenario: Scenario, today: str | None) -> date:
     if today is None:
         return datetime.now(UTC).astimezone(zone(scenario.time_zone)).date()
-    try:
-        return date.fromisoformat(today)
-    except ValueError:
-        raise AskMarketer(f"--today {today!r} is no day", mend="write it as 2025-03-31.") from None
+    return day(today, "outlay emulate", "--today")
 
 
 def _faults(text: str, seed: int) -> Faults:

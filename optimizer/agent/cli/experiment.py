@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,7 @@ from optimizer.agent import experiments
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cli import trials
 from optimizer.agent.cli.answers import Answer, Exit, finite
+from optimizer.agent.cli.days import day
 from optimizer.agent.cli.person import person
 from optimizer.agent.cycle import House, snapshot
 from optimizer.agent.experiments import ALL, Watched
@@ -51,7 +52,7 @@ def status(config: Path, experiment: str, as_of: str | None) -> Answer:
     """Say how an open experiment stands; exit 2 when it has ended, 4 when it cannot be trusted or does harm."""
     with open_house(config) as house:
         record = experiments.find(house, experiment)
-        watched = experiments.watch(house, record, None if as_of is None else _day(as_of, "--as-of"))
+        watched = experiments.watch(house, record, None if as_of is None else day(as_of, _WHERE, "--as-of"))
     return Answer(trials.status(watched), watched_data(watched), _code(watched))
 
 
@@ -76,7 +77,7 @@ def report(config: Path, experiment: str, out: Path | None, as_of: str | None) -
 
     with open_house(config) as house:
         record = experiments.find(house, experiment)
-        watched = experiments.watch(house, record, None if as_of is None else _day(as_of, "--as-of"))
+        watched = experiments.watch(house, record, None if as_of is None else day(as_of, _WHERE, "--as-of"))
     path = out or Path(f"{record.experiment_id}.html")
     try:
         path.write_text(page.render(watched, experiments.path(watched)), encoding="utf-8")
@@ -151,7 +152,9 @@ def _code(watched: Watched) -> Exit:
 
 def _plan(house: House, name: str, words: Mapping[str, Any]) -> Experiment:
     arms = _arms(words["arm"])
-    first = _day(words["first_day"], "--first-day") if words["first_day"] else experiments.default_first_day(house)
+    first = (
+        day(words["first_day"], _WHERE, "--first-day") if words["first_day"] else experiments.default_first_day(house)
+    )
     targets = tuple(_target(house, target) for target in words["target"])
     try:
         return Experiment(
@@ -239,10 +242,3 @@ def _number(text: str, field: str, whole: str) -> float:
     except ValueError:
         raise BadInput(f"{whole!r} does not end in a number", where=_WHERE, field=field,
                        mend="write a share such as 0.5.") from None  # fmt: skip
-
-
-def _day(text: str, field: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"{text!r} is not a day", where=_WHERE, field=field, mend="write it as YYYY-MM-DD.") from None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv as csvlib
-import io
 import secrets
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -15,13 +13,14 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from connectors.errors import AskMarketer, BadInput
+from connectors.errors import BadInput
 from optimizer.agent import lifetime as books
 from optimizer.agent import settings as configuration
 from optimizer.agent.bootstrap import open_house
-from optimizer.agent.cells import harmless
+from optimizer.agent.cells import write_csv
 from optimizer.agent.cli import priors
 from optimizer.agent.cli.answers import Answer, Exit, finite
+from optimizer.agent.cli.days import day_until
 from optimizer.agent.cli.render import bullet, section
 from optimizer.agent.cli.screen import progress
 from optimizer.agent.cli.stopping import stoppable
@@ -33,7 +32,6 @@ from optimizer.measure.lifetime.contract import By, Valuation
 from optimizer.measure.lifetime.shocks import Shocks
 from optimizer.plan.recommendation import adapter
 from optimizer.plan.refits import Check
-from simulations.disk import write_whole
 
 _COMMAND: Final = "outlay lifetime"
 _FIRST: Final = "compiling the model"
@@ -54,19 +52,19 @@ def lifetime(config: Path, by: str, as_of: str | None, seed: int | None, csv: Pa
     """Fit the model of customers to the books; exit 4 when a check fails and no value is given.
 
     Raises:
-        BadInput: The day or the group is none.
+        BadInput: The day or the group is none, or the day is still to come.
         AskMarketer: No connector told an order, orders are in another currency, or the table cannot be written.
     """
     group = _group(by)
     settings = configuration.load(config)
     chosen = secrets.randbits(32) if seed is None else seed
     with open_house(config) as house:
-        today = house.today() if as_of is None else _day(as_of)
+        today = day_until(as_of, house.today(), _COMMAND, "--as-of")
         valuation = _valued(house, today, settings.lifetime, (group, chosen), quiet)
         costs = books.costs(house, today, valuation.customers) if group is By.CHANNEL else {}
     rows = [_row(valuation, place, costs) for place in range(len(valuation.groups))]
     if csv is not None:
-        _write(csv, rows)
+        write_csv(csv, list(rows[0]) if rows else [], (row.values() for row in rows))
     return _answer(valuation, rows, chosen)
 
 
@@ -91,14 +89,6 @@ def _group(text: str) -> By:
     except ValueError:
         mend = f"write {' or '.join(By)}."
         raise BadInput(f"{text!r} is no group of customers", where=_COMMAND, field="--by", mend=mend) from None
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        mend = "write it as YYYY-MM-DD."
-        raise BadInput(f"{text!r} is not a day", where=_COMMAND, field="--as-of", mend=mend) from None
 
 
 def _row(valuation: Valuation, place: int, costs: Mapping[str, Cost]) -> Row:
@@ -194,16 +184,3 @@ def _interval(row: Row, key: str) -> str:
     if row[key] is None:
         return _NONE
     return f"{row[key]:,.2f} [{row[f'{key}_low']:,.2f}, {row[f'{key}_high']:,.2f}]"
-
-
-def _write(path: Path, rows: list[Row]) -> None:
-    text = io.StringIO(newline="")
-    writer = csvlib.writer(text)
-    writer.writerow(list(rows[0]) if rows else [])
-    writer.writerows([harmless(cell) for cell in row.values()] for row in rows)
-    try:
-        write_whole(path, text.getvalue())
-    except OSError as error:
-        raise AskMarketer(
-            f"{path} cannot be written: {error.strerror}", mend="choose another place with --csv"
-        ) from None

@@ -16,6 +16,7 @@ from optimizer.agent import lifting
 from optimizer.agent import settings as configuration
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cli.answers import Answer, Exit, finite
+from optimizer.agent.cli.days import day
 from optimizer.agent.cli.person import person
 from optimizer.agent.cli.render import bullet, section
 from optimizer.agent.cli.tables import clean, figures_table
@@ -127,7 +128,7 @@ def _foreseen(house: House, config: Path, file: Path | None, words: dict[str, An
                        mend=f"write one of {', '.join(_KINDS)}.")  # fmt: skip
     seed = secrets.randbits(32) if words["seed"] is None else words["seed"]
     counted = _counted(words["outcome"])
-    first_day = None if words["first_day"] is None else _day(words["first_day"])
+    first_day = None if words["first_day"] is None else day(words["first_day"], _WHERE, "--first-day")
     sold = _outcomes(config, file, counted)
     asked = words | {"seed": seed, "outcome": counted, "first_day": first_day}
     return lifting.foresee(house, sold, asked, (settings.level, settings.power)), seed
@@ -147,14 +148,6 @@ def _counted(text: str) -> Outcome:
     except ValueError:
         raise BadInput(f"{text!r} cannot be read", where=_WHERE, field="--outcome",
                        mend="write conversions or value.") from None  # fmt: skip
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"{text!r} is not a day", where=_WHERE, field="--first-day",
-                       mend="write it as YYYY-MM-DD.") from None  # fmt: skip
 
 
 def _told(foreseen: Foreseen) -> list[RenderableType]:

@@ -13,11 +13,11 @@ from rich.text import Text
 from optimizer.agent.cli.answers import finite
 from optimizer.agent.cli.tables import clean, figures_table
 from optimizer.agent.standing import Standing
+from optimizer.explain import EIGHTY
 from optimizer.plan.priors import AdPriors, ChannelPrior, ResponsePriors, Spread
 from optimizer.plan.recommendation import adapter
 from optimizer.plan.refits import Check, RefitRecord
 
-_EIGHTY: Final = 1.2815515655446004  # half-width of a central 80% interval, in standard deviations of a normal
 _LEGEND: Final = (
     "Median and 80% interval over a channel's campaigns. half-saturation: the spend that brings half of the most, in "
     "multiples of a campaign's usual spend; slope: of the Hill curve; carry-over: share of a day's effect that comes "
@@ -152,7 +152,7 @@ def _cell(
     spread = None if prior is None else part(prior)
     if spread is None:
         return _NONE
-    low, middle, high = (unit(spread.mean + k * spread.sd) for k in (-_EIGHTY, 0.0, _EIGHTY))
+    low, middle, high = (unit(spread.mean + k * spread.sd) for k in (-EIGHTY, 0.0, EIGHTY))
     return f"{middle:.2f} [{low:.2f}, {high:.2f}]"
 
 
@@ -160,7 +160,7 @@ def _log_cell(spread: Spread | None, unit: Callable[[float], float]) -> str:
     """Median and 80% interval of what a logarithm is believed of, the lower end first whichever way the unit turns."""
     if spread is None:
         return _NONE
-    low, middle, high = (unit(spread.mean + k * spread.sd) for k in (-_EIGHTY, 0.0, _EIGHTY))
+    low, middle, high = (unit(spread.mean + k * spread.sd) for k in (-EIGHTY, 0.0, EIGHTY))
     return f"{middle:.3f} [{min(low, high):.3f}, {max(low, high):.3f}]"
 
 

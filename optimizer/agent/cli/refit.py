@@ -12,12 +12,12 @@ from typing import Any, Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from connectors.errors import BadInput
 from optimizer.agent import refitting
 from optimizer.agent import settings as configuration
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cli import priors
 from optimizer.agent.cli.answers import Answer, Exit
+from optimizer.agent.cli.days import day
 from optimizer.agent.cli.render import bullet, section
 from optimizer.agent.cli.screen import progress
 from optimizer.agent.cli.stopping import stoppable
@@ -54,7 +54,7 @@ def refit(config: Path, as_of: str | None, seed: int | None, draws: int | None, 
     )
     database = file_beside(configuration.store_url(settings.store, home), home)
     with open_house(config) as house:
-        today = house.today() if as_of is None else _day(as_of)
+        today = house.today() if as_of is None else day(as_of, _COMMAND, "--as-of")
         late = today < house.today() and house.store.latest_priors(house.clock.now()) is not None
         with nullcontext() if dry_run or late else refitting.place(database) as folder:
             fitted = _compute(house, today, order, quiet)
@@ -92,15 +92,6 @@ def _sampling(table: RefitTable, draws: int | None) -> Sampling:
         days=table.days,
         campaigns=table.campaigns,
     )
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise BadInput(
-            f"{text!r} is not a day", where=_COMMAND, field="--as-of", mend="write it as YYYY-MM-DD."
-        ) from None
 
 
 def _answer(

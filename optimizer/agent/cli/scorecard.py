@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from connectors.errors import BadInput
 from optimizer.agent import cycle
 from optimizer.agent.bootstrap import open_house
+from optimizer.agent.cells import csv_text
 from optimizer.agent.cli.answers import Answer, finite
+from optimizer.agent.cli.days import day
 from optimizer.agent.cli.render import bullet, section
 from optimizer.agent.cli.tables import figures_table, interval
 from optimizer.agent.scoring import Reading, read
@@ -41,20 +39,12 @@ _LIMITS: Final = (
 
 def scorecard(config: Path, since: str | None, as_csv: bool) -> Answer:
     """Keep score of the advice since a day."""
-    first = _day(since)
+    first = None if since is None else day(since, _COMMAND, "--since")
     with open_house(config) as house:
         found = read(house, cycle.snapshot(house, house.today()), first)
     if as_csv:
-        return Answer(Text(_csv(found).rstrip("\n"), no_wrap=True, overflow="ignore"), _data(found))
+        return Answer(Text(csv_text(_HEAD, _rows(found)).rstrip("\n"), no_wrap=True, overflow="ignore"), _data(found))
     return Answer(_shown(found), _data(found))
-
-
-def _day(text: str | None) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"{text!r} is no day", where=_COMMAND, field="--since",
-                       mend="write it as 2026-03-01.") from None  # fmt: skip
 
 
 def _data(found: Reading) -> Any:
@@ -167,18 +157,13 @@ def _with_interval(figure: Figure) -> str:
     return f"{figure.mean:+,.2f} {interval(*figure.interval(_LEVEL))}"
 
 
-def _csv(found: Reading) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_HEAD)
+def _rows(found: Reading) -> Iterator[tuple[object, ...]]:
     for each in found.card.scored:
-        writer.writerow(("carried out", each.rec_id, each.revision, each.as_of, each.written, each.unit, each.days,
-                         *_ends(each.promised), *_ends(each.came), *_ends(each.whole), each.first_on,
-                         each.whole_on))  # fmt: skip
+        yield ("carried out", each.rec_id, each.revision, each.as_of, each.written, each.unit, each.days,
+               *_ends(each.promised), *_ends(each.came), *_ends(each.whole), each.first_on, each.whole_on)  # fmt: skip
     for left in found.card.missed:
-        writer.writerow(("left", left.rec_id, left.revision, left.as_of, None, left.unit, left.days,
-                         *_ends(left.promised), *_ends(left.would), *_ends(left.whole), None, None))  # fmt: skip
-    return out.getvalue()
+        yield ("left", left.rec_id, left.revision, left.as_of, None, left.unit, left.days,
+               *_ends(left.promised), *_ends(left.would), *_ends(left.whole), None, None)  # fmt: skip
 
 
 def _ends(figure: Figure | None) -> tuple[float | None, ...]:

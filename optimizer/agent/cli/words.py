@@ -52,6 +52,10 @@ Config = Annotated[Path, typer.Option("--config", "-c", help="The settings file.
 Json = Annotated[bool, typer.Option("--json", help="Answer as one JSON object on standard output.")]
 As = Annotated[str | None, typer.Option("--as", help="Who acts; by default the user of this terminal.")]
 Then = Annotated[str | None, typer.Option("--as-of", metavar="DAY", help="As it was when this day (YYYY-MM-DD) began.")]
+Before = Annotated[
+    str | None,
+    typer.Option("--as-of", metavar="DAY", help="Only days before this one (YYYY-MM-DD) count; by default, today."),
+]
 
 CONFIG: Final = Path("config.toml")
 

@@ -13,6 +13,7 @@ from optimizer.agent.cycle import House, Refused
 from optimizer.agent.daemon.board import Board
 from optimizer.agent.secrecy import redacted
 from optimizer.agent.settings import SettingsError
+from optimizer.goals import GoalsError
 from optimizer.plan.circuit import Circuit
 from optimizer.plan.doubts import Doubt
 from optimizer.plan.office import Brake, JobRun, Lease
@@ -21,7 +22,7 @@ from optimizer.ports import CallLost, NotTold, StoreError
 
 _LOG: Final = structlog.get_logger("outlay.daemon")
 
-KNOWN: Final = (ConnectorError, StoreError, SettingsError, Refused, CallLost, NotTold)
+KNOWN: Final = (ConnectorError, StoreError, SettingsError, GoalsError, Refused, CallLost, NotTold)
 """Errors that say what is wrong and how it is mended; any other is a defect of ours."""
 
 

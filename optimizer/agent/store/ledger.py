@@ -83,7 +83,9 @@ def record(connection: Connection, rec_id: str, revision: int | None) -> Record:
         return _record(found)
 
 
-def records(connection: Connection, states: frozenset[State] | None, limit: int) -> tuple[Record, ...]:
+def records(
+    connection: Connection, states: frozenset[State] | None, limit: int, since: datetime | None
+) -> tuple[Record, ...]:
     """Return the latest revisions, newest first; see `Store.records`."""
     newer = aliased(t.Recommendation)
     statement = select(t.Recommendation).where(
@@ -93,6 +95,8 @@ def records(connection: Connection, states: frozenset[State] | None, limit: int)
     )
     if states is not None:
         statement = statement.where(col(t.Recommendation.state).in_([state.value for state in states]))
+    if since is not None:
+        statement = statement.where(col(t.Recommendation.created_at) >= to_instant(since))
     statement = statement.order_by(col(t.Recommendation.created_at).desc(), col(t.Recommendation.id).desc())
     with Session(connection) as session:
         return tuple(_record(row) for row in session.exec(statement.limit(limit)))

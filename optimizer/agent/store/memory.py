@@ -269,11 +269,15 @@ class MemoryStore(MemoryPeople):
             raise no_such_record(rec_id, revision)
         return revisions[wanted]
 
-    def records(self, states: frozenset[State] | None = None, limit: int = 50) -> tuple[Record, ...]:
+    def records(
+        self, states: frozenset[State] | None = None, limit: int = 50, since: datetime | None = None
+    ) -> tuple[Record, ...]:
         """See `Store.records`."""
         latest = {rec_id: max(r for name, r in self._records if name == rec_id) for rec_id, _ in self._records}
         entered = [record for (name, revision), record in self._records.items() if latest[name] == revision]
         found = [record for record in reversed(entered) if states is None or record.state in states]
+        if since is not None:
+            found = [record for record in found if record.recommendation.created_at >= since]
         found.sort(key=lambda record: record.recommendation.created_at, reverse=True)
         return tuple(found[:limit])
 

@@ -207,10 +207,12 @@ class SqlStore:
         with self._database.read() as connection:
             return ledger.record(connection, rec_id, revision)
 
-    def records(self, states: frozenset[State] | None = None, limit: int = 50) -> tuple[Record, ...]:
+    def records(
+        self, states: frozenset[State] | None = None, limit: int = 50, since: datetime | None = None
+    ) -> tuple[Record, ...]:
         """See `Store.records`."""
         with self._database.read() as connection:
-            return ledger.records(connection, states, limit)
+            return ledger.records(connection, states, limit, since)
 
     def intents(self, rec_id: str, revision: int) -> tuple[Intent, ...]:
         """See `Store.intents`."""

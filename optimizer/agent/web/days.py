@@ -6,14 +6,11 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final
 
 import numpy as np
 
+from optimizer.explain import EIGHTY
 from optimizer.plan.snapshot import FloatArray, Snapshot
-
-_Z80: Final = 1.2815515655446004
-"""The 90th percentile of a standard normal: the end of its central 80%."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +91,7 @@ class Days:
         if self.conversions < 1:
             return None
         root = math.sqrt(self.conversions)
-        high, low = (root + 0.5 * _Z80) ** 2, max(root - 0.5 * _Z80, 0.1) ** 2
+        high, low = (root + 0.5 * EIGHTY) ** 2, max(root - 0.5 * EIGHTY, 0.1) ** 2
         return self.spend / high, self.spend / low
 
     @property

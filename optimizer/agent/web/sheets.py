@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
 from fastapi.responses import Response
 
-from optimizer.agent.cells import harmless
+from optimizer.agent.cells import csv_text
 
 
 def csv_file(name: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> Response:
     """Return a table as a CSV file. A text that a spreadsheet would take for a formula gets an apostrophe before it."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(head)
-    writer.writerows([harmless(cell) for cell in row] for row in rows)
     return Response(
-        out.getvalue(),
+        csv_text(head, rows),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )

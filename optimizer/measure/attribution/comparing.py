@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from connectors.money import MICROS
 from optimizer.measure.attribution.credit import Credit
-from optimizer.measure.attribution.paths import MICRO, Floats, Place
+from optimizer.measure.attribution.paths import Floats, Place
 from optimizer.plan.appraisal import Appraisal, Estimate, Subject
 
 FEWEST_CLAIMS: Final = 10
@@ -161,7 +162,7 @@ def _spread(credit: Credit, log_sd: Floats, scope: Place) -> float:
         for number, place in enumerate(credit.places)
         if place.channel == scope.channel and scope.campaign in (None, place.campaign)
     ]
-    weights = [max(float(credit.orders[number]) / MICRO, _LEAST) for number in at]
+    weights = [max(float(credit.orders[number]) / MICROS, _LEAST) for number in at]
     return sum(w * float(log_sd[number]) for w, number in zip(weights, at, strict=True)) / sum(weights)
 
 

@@ -10,8 +10,9 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from connectors.money import MICROS
 from optimizer.measure.attribution import markov, rules, shapley
-from optimizer.measure.attribution.paths import MICRO, Floats, Paths, Place
+from optimizer.measure.attribution.paths import Floats, Paths, Place
 
 _BLOCK: Final = 500_000
 _MOST_GROUPS: Final = 500
@@ -72,7 +73,7 @@ class Credit:
     Attributes:
         name: The model's.
         places: Channels, and campaigns within them where touches name some.
-        orders: Millionths of orders, shape (places,).
+        orders: Millionths of orders (as money has micros), whole so that they sum exactly, shape (places,).
         values: Micros, shape (places,).
         direct_orders, direct_value: Of orders that nothing led to, likewise.
         errors: Standard errors of sampling, in orders, by channel; None where nothing was sampled.
@@ -93,7 +94,7 @@ class Credit:
             for number, place in enumerate(self.places)
             if place.channel == channel and campaign in (None, place.campaign)
         ]
-        return float(self.orders[at].sum()) / MICRO, int(self.values[at].sum())
+        return float(self.orders[at].sum()) / MICROS, int(self.values[at].sum())
 
 
 class _Tally(Protocol):
@@ -126,9 +127,9 @@ def credit(paths: Paths, model: Model, knobs: Knobs, rng: np.random.Generator) -
     return Credit(
         name=knobs.named(model),
         places=paths.places,
-        orders=settle(shared[:, 0] * MICRO, orders * MICRO),
+        orders=settle(shared[:, 0] * MICROS, orders * MICROS),
         values=settle(shared[:, 1], values),
-        direct_orders=int(paths.orders[~touched].sum()) * MICRO,
+        direct_orders=int(paths.orders[~touched].sum()) * MICROS,
         direct_value=int(paths.values[~touched].sum()),
         errors=tally.errors if isinstance(tally, _Coalitions) else None,
     )
@@ -140,7 +141,7 @@ def spread(paths: Paths, model: Model, knobs: Knobs, replicates: int, rng: np.ra
     Persons are dealt into up to 500 groups of one size, and groups are drawn again with replacement: what a model
     counts is counted once by group, so that a replicate costs no walk over the paths. The spread is that of a
     log-normal with the replicates' mean and variance. Where the Shapley value is sampled, all replicates see the same
-    few orders of joining, and the sampling's own variance is added.
+    few orders of joining, and the sampling's own variance is added: of a campaign its part of the channel's error.
 
     Args:
         paths: What persons met.
@@ -155,7 +156,7 @@ def spread(paths: Paths, model: Model, knobs: Knobs, replicates: int, rng: np.ra
     persons = int(paths.persons.max(initial=-1)) + 1
     count = min(_groups(paths, model, knobs), persons)
     found = credit(paths, model, knobs, rng)
-    counting = np.sqrt(np.log1p(1 / np.maximum(found.orders / MICRO, 0.5)))
+    counting = np.sqrt(np.log1p(1 / np.maximum(found.orders / MICROS, 0.5)))
     if count < 2:
         return counting
     dealt = rng.permutation(persons) % count
@@ -164,11 +165,20 @@ def spread(paths: Paths, model: Model, knobs: Knobs, replicates: int, rng: np.ra
     for number in range(replicates):
         weights = rng.multinomial(count, np.full(count, 1 / count)).astype(np.float64)
         drawn[number] = tally.shared(weights)[:, 0]
-    sampling = 0.0 if found.errors is None else found.errors[paths.channel_codes()] ** 2
-    mean, variance = drawn.mean(axis=0), drawn.var(axis=0, ddof=1) + sampling
+    mean, variance = drawn.mean(axis=0), drawn.var(axis=0, ddof=1) + _sampling_errors(found, paths) ** 2
     known = (mean > 0) & (variance > 0)
     ratio = np.divide(variance, mean**2, out=np.zeros(len(mean)), where=known)
     return np.where(known, np.sqrt(np.log1p(ratio)), counting)
+
+
+def _sampling_errors(found: Credit, paths: Paths) -> Floats:
+    """Standard errors of sampling by place: a campaign has of its channel's what it has of its orders."""
+    if found.errors is None:
+        return np.zeros(len(paths.places))
+    codes = paths.channel_codes()
+    whole = np.bincount(codes, found.orders)[codes]
+    parts = np.divide(found.orders, whole, out=np.zeros(len(codes)), where=whole > 0)
+    return np.asarray(found.errors[codes] * parts)
 
 
 def settle(shares: Floats, total: int) -> Int64:

@@ -11,9 +11,6 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.integer]
 Floats = npt.NDArray[np.float64]
 
-MICRO = 1_000_000
-"""Credits are whole numbers of millionths of an order, so that they sum exactly."""
-
 
 @dataclass(frozen=True, slots=True)
 class Place:

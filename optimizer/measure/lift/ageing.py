@@ -39,7 +39,7 @@ def aged(test: LiftTest, today: date, ageing: Ageing) -> LiftTest | None:
     Science 15, 2000) with a weight that halves each half-life.
     """
     age = (today - test.last_day).days
-    if age > ageing.expire_days:
+    if age >= ageing.expire_days:
         return None
     return replace(test, se=test.se * 2.0 ** (max(age, 0) / ageing.half_life_days / 2.0))
 

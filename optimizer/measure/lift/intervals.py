@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from optimizer.plan.lift_tests import MOST_PAIRS, LiftTestError
+from optimizer.plan.lift_tests import LEAST_PAIRS, MOST_PAIRS, LiftTestError
 from optimizer.plan.snapshot import FloatArray
 
 
@@ -50,20 +50,19 @@ def typical_interval(differences: FloatArray, level: float) -> Interval:
     of the noise, no independence of days is asked for.
 
     Args:
-        differences: High less low of each pair, shape (n,), n from 2 to `MOST_PAIRS`.
+        differences: High less low of each pair, shape (n,), n from `LEAST_PAIRS` to `MOST_PAIRS`.
         level: Coverage, between 0 and 1.
 
     Returns:
         The mean, the interval, and as standard error that of the mean times sqrt((n - 1) / (n - 3)): a normal belief
-        then has the variance of Student's t. Of three pairs and fewer, where that has none, it is half the width
-        over the normal quantile.
+        then has the variance of Student's t.
 
     Raises:
         LiftTestError: There are too few pairs for the level, or too many.
     """
     n = differences.size
-    if not 2 <= n <= MOST_PAIRS:
-        raise LiftTestError(f"an interval needs 2 to {MOST_PAIRS} pairs of blocks, not {n}")
+    if not LEAST_PAIRS <= n <= MOST_PAIRS:
+        raise LiftTestError(f"an interval needs {LEAST_PAIRS} to {MOST_PAIRS} pairs of blocks, not {n}")
     place = 0.5 * (1.0 - level) * 2**n
     if place < 1.0:
         raise LiftTestError(
@@ -72,8 +71,7 @@ def typical_interval(differences: FloatArray, level: float) -> Interval:
     means = np.sort(_subsets(n) @ differences)
     # The k-th of them, counted from 1, has the effect below it with probability k / 2^n.
     low, high = np.interp([place, 2**n - place], np.arange(1, 2**n), means)
-    width = float(differences.std(ddof=1)) / math.sqrt(n)
-    se = width * math.sqrt((n - 1) / (n - 3)) if n > 3 else 0.5 * float(high - low) / 1.2816
+    se = float(differences.std(ddof=1)) / math.sqrt(n) * math.sqrt((n - 1) / (n - 3))
     return Interval(float(differences.mean()), float(low), float(high), max(se, 1e-12))
 
 

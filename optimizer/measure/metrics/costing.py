@@ -9,11 +9,10 @@ from typing import Final
 
 import numpy as np
 
-from connectors.contract import Series
+from connectors.contract import Account, Series
 from connectors.money import MICROS, Money
 from optimizer.goals import PER_ACTION, Model, Payment
-from optimizer.measure.metrics.maturing import CLICKS, CONVERSIONS, IMPRESSIONS, SPEND, VALUE
-from optimizer.plan.performance import Performance
+from optimizer.plan.performance import CLICKS, CONVERSIONS, IMPRESSIONS, SPEND, VALUE, BoolArray, Performance
 from optimizer.plan.snapshot import IntArray
 
 _MILLE: Final = 1000
@@ -22,14 +21,16 @@ Payer = Callable[[Series], Payment | None]
 
 
 def costed(told: Performance, come: IntArray, payment_of: Payer, worth: Money | None = None) -> Performance:
-    """Return the rows with the cost of those that report none and are paid by contract, to the micro.
+    """Return the rows with the cost of campaigns that report none and are paid by contract, to the micro.
 
     A row's cost is its rate times impressions / 1000, clicks, conversions, or value. Conversions and value still to
-    come are owed, too, so that a cost per action is its rate also of days that are not complete. A row that reports
-    spend keeps it: the platform's own bill holds.
+    come are owed, too, so that a cost per action is its rate also of days that are not complete. Where a campaign
+    reports spend in any row, all of its rows keep theirs: the platform's own bill holds, and a day without spend, or a
+    conversion definition that carries no delivery, comes under it. Conversions of every definition are paid, as in
+    plans (`goals.owed`).
 
     Args:
-        told: The rows.
+        told: The rows; all of them tell whether a campaign reports spend.
         come: Conversions and value still to come, micros, shape (N, 2).
         payment_of: The payment of a series; None where there is none.
         worth: What a conversion counts in place of the value that is reported; None where that counts.
@@ -38,7 +39,7 @@ def costed(told: Performance, come: IntArray, payment_of: Payer, worth: Money | 
     if not any(payments):
         return told
     micros = told.micros.copy()
-    for place in np.flatnonzero(micros[:, SPEND] == 0).tolist():
+    for place in np.flatnonzero(~_billed(told)).tolist():
         payment = payments[int(told.row[place])]
         if payment is not None:
             conversions, value = (micros[place, [CONVERSIONS, VALUE]] + come[place]).tolist()
@@ -47,6 +48,17 @@ def costed(told: Performance, come: IntArray, payment_of: Payer, worth: Money | 
             counts = (int(micros[place, IMPRESSIONS]), int(micros[place, CLICKS]), conversions, value)
             micros[place, SPEND] = max(_cost(payment, *counts), 0)
     return replace(told, micros=micros)
+
+
+def _billed(told: Performance) -> BoolArray:
+    """Whether the campaign of each row reports spend in any row, shape (N,)."""
+    numbers: dict[tuple[Account, str], int] = {}
+    campaign = np.array(
+        [numbers.setdefault((s.account, s.campaign_id), len(numbers)) for s in told.series], dtype=np.int64
+    )
+    of_row = campaign[told.row]
+    found: BoolArray = (np.bincount(of_row, told.micros[:, SPEND] != 0, len(numbers)) > 0)[of_row]
+    return found
 
 
 def _cost(payment: Payment, impressions: int, clicks: int, conversions: int, value: int) -> int:

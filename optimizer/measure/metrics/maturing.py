@@ -20,18 +20,15 @@ from typing import Final
 import numpy as np
 
 from connectors.contract import Series
-from optimizer.plan.performance import Performance
+from connectors.money import MICROS
+from optimizer.plan.performance import CLICKS, CONVERSIONS, SPEND, VALUE, Performance
 from optimizer.plan.snapshot import DelayTriangle, FloatArray, IntArray
 from optimizer.response.maturity import learn_maturity
-
-SPEND, CONVERSIONS, VALUE, IMPRESSIONS, CLICKS = range(5)
-"""Columns of `Performance.micros`."""
 
 LEAD_DAYS: Final = 28
 """Days before a period that are read for the rates of its campaigns."""
 
 _POOL: Final = ""
-_MICROS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +90,7 @@ def _exposure(told: Performance) -> FloatArray:
     """
     accounts, ads = _numbered([s.account for s in told.series]), _numbered([_ad(s) for s in told.series])
     clicked = np.bincount(accounts[told.row], told.reported[:, CLICKS], accounts.max(initial=-1) + 1) > 0
-    spent, clicks = told.micros[:, SPEND] / _MICROS, told.micros[:, CLICKS] / _MICROS
+    spent, clicks = told.micros[:, SPEND] / MICROS, told.micros[:, CLICKS] / MICROS
     own = np.where(clicked[accounts[told.row]], clicks, spent)
     place = np.unique(ads[told.row] * 2**23 + told.day, return_inverse=True)[1]
     total = np.bincount(place, own)

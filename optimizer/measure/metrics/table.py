@@ -16,16 +16,13 @@ from typing import Final
 import numpy as np
 
 from connectors.contract import EntityKind, Series
-from connectors.money import Money
+from connectors.money import MICROS, Money
 from optimizer.measure.metrics import figures
 from optimizer.measure.metrics.figures import Daily, Figure
-from optimizer.measure.metrics.maturing import CLICKS, IMPRESSIONS, VALUE
 from optimizer.plan.appraisal import Appraisal, Estimate
-from optimizer.plan.performance import BoolArray, Performance
+from optimizer.plan.performance import CLICKS, IMPRESSIONS, VALUE, BoolArray, Performance
 from optimizer.plan.periods import Period, month_of, week_of
 from optimizer.plan.snapshot import FloatArray, IntArray
-
-_MICROS: Final = 1_000_000
 
 
 class Cut(StrEnum):
@@ -337,7 +334,7 @@ class _Work:
         at = dict(zip(_NAMES, _by_day(self.columns[members], self.day[members]), strict=True))
         conversions = at["reported"] + at["to_come"]
         worth = self.asked.worth
-        value = at["value_reported"] + at["value_to_come"] if worth is None else conversions * (worth.micros / _MICROS)
+        value = at["value_reported"] + at["value_to_come"] if worth is None else conversions * (worth.micros / MICROS)
         shared = {name: at[name] for name in _NAMES if name in Daily.__slots__}
         return Daily(**shared, conversions=conversions, value=value)
 
@@ -345,7 +342,7 @@ class _Work:
         """What a new customer is worth: the mean of the estimates, by conversions; None where one has none."""
         if self.asked.customers is None:
             return None
-        of_series = np.bincount(self.series[members], self.columns[members, 1], len(self.told.series)) / _MICROS
+        of_series = np.bincount(self.series[members], self.columns[members, 1], len(self.told.series)) / MICROS
         weights: dict[Estimate | None, float] = {}
         for place in np.flatnonzero(of_series > 0.0).tolist():
             series = self.told.series[place]
@@ -370,12 +367,12 @@ def _by_day(columns: IntArray, day: IntArray) -> Sequence[FloatArray]:
     days, place = np.unique(day, return_inverse=True)
     sums = np.zeros((len(days), columns.shape[1]), dtype=np.int64)
     np.add.at(sums, place, columns)
-    return list((sums / _MICROS).T)
+    return list((sums / MICROS).T)
 
 
 def _times(micros: int, worth: Money) -> int:
     """A count in micros times an amount, in whole micros, half up."""
-    return (micros * worth.micros + _MICROS // 2) // _MICROS
+    return (micros * worth.micros + MICROS // 2) // MICROS
 
 
 def _time_part(cut: Cut, day: date, period: Period) -> Part:

@@ -11,14 +11,16 @@ import numpy as np
 
 from connectors.contract import BudgetKey
 from optimizer import guardrails
-from optimizer.goals import Goals
+from optimizer.forecast import Forecast
+from optimizer.goals import Goals, owed
 from optimizer.measure.scorecard.figures import Figure, promised, together
 from optimizer.measure.scorecard.lift import believed, came
 from optimizer.measure.scorecard.lots import ByLot, Cast, by_lot
 from optimizer.measure.scorecard.marks import Kept, kept
 from optimizer.measure.scorecard.spans import MATURE, WINDOW, Span, on_the_morning, span
-from optimizer.plan.recommendation import Line, Recommendation
+from optimizer.plan.recommendation import Decision, Line, Recommendation
 from optimizer.plan.snapshot import FloatArray, Snapshot
+from optimizer.plan.under_test import LIFT_TEST
 from optimizer.response import Belief, learn
 
 _LAGS: Final = np.arange(1, 121)
@@ -68,7 +70,7 @@ class Scored:
 
     Attributes:
         unit: Of a day's figures, such as `conversions a day`.
-        lines: Those that were written.
+        lines: Those that were written, without what a lift test moved.
         promised, came: A day, the sums of the lines of which there are days; None without one.
         believed: What today's belief, which knows these days, says of the same; None likewise.
         promised_whole, whole: The same over all days that count.
@@ -101,7 +103,7 @@ class Missed:
     """One recommendation that was rejected or expired.
 
     Attributes:
-        promised: What it said, a day.
+        promised: What it said, a day, without what a lift test was to move.
         would: What today's belief says that it would have brought, a day; None where its budgets are known no more.
         days: Days until the next advice, at most `WINDOW`.
         whole: `would` over those days.
@@ -147,6 +149,9 @@ class Scorecard:
 def score(known: Snapshot, advised: Iterable[Advice]) -> Scorecard:
     """Keep score of advice.
 
+    Lines that a lift test moves are no advice: what they bring or cost is the test's. So is a plan that moves nothing
+    else.
+
     Each recommendation's draws have its own seed, so that its figures depend on nothing but the evidence.
 
     Args:
@@ -154,7 +159,8 @@ def score(known: Snapshot, advised: Iterable[Advice]) -> Scorecard:
         advised: What was carried out or left, in any order.
     """
     planned, _ = guardrails.daily(known)
-    newest = sorted(advised, key=lambda advice: advice.made.created_at, reverse=True)
+    ours = (advice for advice in advised if not _only_tested(advice))
+    newest = sorted(ours, key=lambda advice: advice.made.created_at, reverse=True)
     desk = _Desk(planned)
     results = [desk.scored(advice) for advice in newest if advice.written is not None]
     missed = tuple(desk.missed(advice) for advice in newest if advice.written is None)
@@ -195,7 +201,7 @@ class _Desk:
         made, written = advice.made, advice.written
         if written is None:
             raise ValueError(f"{made.rec_id} was not written")
-        lines = self._of(line for line in made.decision.lines if line.key in advice.keys)
+        lines = self._of(line for line in made.decision.lines if line.key in advice.keys and not _tested(line))
         cast = self._of(line for line in made.decision.lines if line.lot is not None)
         both = tuple({line.key: line for line in (*lines, *cast)}.values())
         place = {line.key: n for n, line in enumerate(both)}
@@ -218,16 +224,16 @@ class _Desk:
         made, decision = advice.made, advice.made.decision
         last = min(advice.until or self._known.today, self._known.today)
         days = min(max((last - decision.as_of).days, 0), WINDOW)
-        lines = self._of(line for line in decision.lines if line.changes)
+        moved = [line for line in decision.lines if line.changes and not _tested(line)]
+        lines = self._of(moved)
         would = None
-        if lines and len(lines) == sum(line.changes for line in decision.lines):
+        if lines and len(lines) == len(moved):
+            now = self._forecast(self._today(), advice.wanted)
             ahead = _ahead(self._known, lines, decision.as_of, max(days, 1))
-            drawn = believed(self._today(), lines, ahead, advice.wanted, np.random.default_rng(made.seed)).sum(axis=1)
+            drawn = believed(now, lines, ahead, np.random.default_rng(made.seed)).sum(axis=1)
             would = Figure(float(drawn.mean()), float(drawn.std()))
         whole = None if would is None else would.times(days)
-        return Missed(
-            made.rec_id, made.revision, decision.as_of, decision.unit, promised(decision.total), would, days, whole
-        )
+        return Missed(made.rec_id, made.revision, decision.as_of, decision.unit, _promise(decision), would, days, whole)
 
     def _score(
         self,
@@ -263,8 +269,9 @@ class _Desk:
         if not days.counted.any() or advice.written is None:
             nothing = np.full(len(lines), np.nan)
             return nothing, nothing, nothing[None, :]
-        found = came(self._known, self._morning(advice.written), lines, days, advice.wanted, rng)
-        return found.mean, found.sd, believed(self._today(), lines, days, advice.wanted, rng)
+        then, now = (self._forecast(each, advice.wanted) for each in (self._morning(advice.written), self._today()))
+        found = came(self._known, then, lines, days, rng)
+        return found.mean, found.sd, believed(now, lines, days, rng)
 
     def _days_on(self, days: Span, own: Sequence[int], written: date) -> tuple[date | None, date | None]:
         """The days on which the first figure comes, and the last day is in; the second None where it is."""
@@ -292,10 +299,34 @@ class _Desk:
             self._now = learn(self._known)
         return self._now
 
+    def _forecast(self, belief: Belief, wanted: Goals) -> Forecast:
+        """The belief seen through goals, as their plan saw it."""
+        rates = owed(wanted, self._known.targets, belief.worth.mean)
+        return Forecast(belief, wanted, self._known.current, owed=rates)
+
     def _morning(self, day: date) -> Belief:
         if day not in self._then:
             self._then[day] = learn(on_the_morning(self._known, day))
         return self._then[day]
+
+
+def _tested(line: Line) -> bool:
+    """Whether a lift test set the line's budget."""
+    return any(binding.name == LIFT_TEST for binding in line.bindings)
+
+
+def _only_tested(advice: Advice) -> bool:
+    """Whether all that was moved, or was to be, is a lift test's."""
+    written = advice.written is not None
+    moved = [line for line in advice.made.decision.lines if (line.key in advice.keys if written else line.changes)]
+    return bool(moved) and all(_tested(line) for line in moved)
+
+
+def _promise(decision: Decision) -> Figure:
+    """What a plan promised, without what a lift test moves."""
+    if not any(line.changes and _tested(line) for line in decision.lines):
+        return promised(decision.total)
+    return together(promised(line.effect) for line in decision.lines if not _tested(line))
 
 
 def _ahead(known: Snapshot, lines: Sequence[Line], first: date, count: int) -> Span:

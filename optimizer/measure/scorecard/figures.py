@@ -33,13 +33,6 @@ class Figure:
         """The same in another unit."""
         return Figure(self.mean * factor, self.sd * abs(factor))
 
-    @property
-    def p_gain(self) -> float:
-        """Probability that it is above zero."""
-        if self.sd == 0.0:
-            return float(self.mean > 0)
-        return NormalDist().cdf(self.mean / self.sd)
-
 
 def together(figures: Iterable[Figure]) -> Figure:
     """Return the sum of estimates whose errors are independent."""

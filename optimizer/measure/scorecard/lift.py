@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 
 from connectors.money import MICROS
-from optimizer.goals import Goals
+from optimizer.forecast import Forecast
 from optimizer.measure.scorecard.spans import Span
 from optimizer.measure.scorecard.units import Unit
 from optimizer.plan.recommendation import Line
@@ -52,58 +52,79 @@ class Came:
         return self.observed - self.otherwise
 
 
-def came(
-    known: Snapshot, then: Belief, lines: Sequence[Line], days: Span, wanted: Goals, rng: np.random.Generator
-) -> Came:
+def came(known: Snapshot, then: Forecast, lines: Sequence[Line], days: Span, rng: np.random.Generator) -> Came:
     """Compare what was observed with what the old budgets would have brought.
 
     Args:
         known: What is known now.
-        then: The belief of the morning of writing, of the same targets.
+        then: By the belief of the morning of writing, of the same targets, and the goals whose objective was promised.
         lines: The lines, as `days` has them.
         days: Their days.
-        wanted: The goals whose objective was promised.
         rng: For posterior draws.
     """
-    unit, rows, weight = Unit(wanted, then), days.rows, days.weight
+    unit, belief, rows, weight = Unit(then), then.belief, days.rows, days.weight
+    owed, spent = unit.owed[rows], unit.spent[rows]
     counts, worth = unit.counts(DRAWS, rng)[:, rows], unit.worth(DRAWS, rng)[:, rows]
-    factor = _factors(then, days)
+    factor = _factors(belief, days)
+
+    number, value = _seen(known, unit, days, factor, rng)
     at = slice(days.start, days.start + len(days.days))
-    spend = np.nan_to_num(known.panel.spend[rows, at])
-    told = np.nan_to_num(unit.reported(known.panel)[rows, at]) / days.complete
+    delivered = (weight * np.nan_to_num(known.panel.spend[rows, at])).sum(axis=1)
+    observed = counts * value - owed * number - spent * delivered
 
-    noise = np.sqrt((weight**2 * _variance(known, then, days, unit, factor)).sum(axis=1))
-    seen = (weight * told).sum(axis=1) + noise * rng.standard_normal((DRAWS, len(rows)))
-    observed = counts * seen - (weight * unit.cost(spend)).sum(axis=1)
-
-    old = then.delivered(_budgets(known, lines, days)[:, None])
-    count = then.curves.draws(old, DRAWS, rng)[:, rows, 0] * (weight * factor).sum(axis=1)
+    old = belief.delivered(_budgets(known, lines, days)[:, None])
+    count = belief.curves.draws(old, DRAWS, rng)[:, rows, 0] * (weight * factor).sum(axis=1)
     wander = np.sqrt(_wandering(weight * factor))
     count = count * np.exp(wander * rng.standard_normal(count.shape) - 0.5 * wander**2)
-    otherwise = counts * worth * count - unit.cost(old[rows, 0])
+    otherwise = (counts * worth - owed) * count - spent * old[rows, 0]
     return Came(observed.mean(axis=0), otherwise.mean(axis=0), (observed - otherwise).std(axis=0))
 
 
-def believed(now: Belief, lines: Sequence[Line], days: Span, wanted: Goals, rng: np.random.Generator) -> FloatArray:
+def believed(now: Forecast, lines: Sequence[Line], days: Span, rng: np.random.Generator) -> FloatArray:
     """Draw what the lines bring a day over their old budgets by a belief that knows their days, shape (n, L).
 
     Args:
-        now: What is believed today.
+        now: By what is believed today, and the goals whose objective was promised.
         lines: The lines, as `days` has them.
         days: Their days.
-        wanted: The goals whose objective was promised.
         rng: For posterior draws.
     """
-    unit, rows = Unit(wanted, now), days.rows
-    pair = np.zeros((len(now.excess), 2))
+    unit, belief, rows = Unit(now), now.belief, days.rows
+    pair = np.zeros((len(belief.excess), 2))
     pair[rows] = [[line.current.micros / MICROS, line.proposed.micros / MICROS] for line in lines]
-    spend = now.delivered(pair)
-    drawn = now.curves.draws(spend, DRAWS, rng)[:, rows]
-    shift = (drawn[..., 1] - drawn[..., 0]) * (days.weight * _factors(now, days)).sum(axis=1)
+    spend = belief.delivered(pair)
+    drawn = belief.curves.draws(spend, DRAWS, rng)[:, rows]
+    shift = (drawn[..., 1] - drawn[..., 0]) * (days.weight * _factors(belief, days)).sum(axis=1)
     worth = unit.counts(DRAWS, rng)[:, rows] * unit.worth(DRAWS, rng)[:, rows]
-    cost = unit.cost(spend)[rows]
-    gained: FloatArray = worth * shift - (cost[:, 1] - cost[:, 0])
+    more = spend[rows, 1] - spend[rows, 0]
+    gained: FloatArray = (worth - unit.owed[rows]) * shift - unit.spent[rows] * more
     return gained
+
+
+def _seen(
+    known: Snapshot, unit: Unit, days: Span, factor: FloatArray, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
+    """Draw conversions a day and what they count before cost, with the noise of the days, each of shape (n, L).
+
+    What is reported of a day over the share of it that is reported has, of a negative binomial with mean m and excess
+    phi, thinned to a share F, the variance m / F + phi m^2. By the belief and not by what was observed: a day that
+    brought little would else seem to be a sure one. The values of orders differ on top.
+    """
+    rows, weight, then = days.rows, days.weight, unit.forecast.belief
+    at = slice(days.start, days.start + len(days.days))
+    mean = then.curves.raw_moments(np.nan_to_num(known.panel.spend[:, at]))[0][rows] * factor
+    noise = np.sqrt((weight**2 * (mean / days.complete + then.excess[rows, None] * mean**2)).sum(axis=1))
+    beside = noise * rng.standard_normal((DRAWS, len(rows)))
+    number, value = (
+        (weight * np.nan_to_num(told[rows, at]) / days.complete).sum(axis=1)
+        for told in (known.panel.conversions, unit.reported(known.panel))
+    )
+    drawn = value + unit.mean[rows] * beside
+    between = unit.between(known.panel)
+    if between is not None:
+        orders = np.sqrt(between[rows] * (weight**2 * mean / days.complete).sum(axis=1))
+        drawn = drawn + orders * rng.standard_normal(drawn.shape)
+    return number + beside, drawn
 
 
 def _factors(belief: Belief, days: Span) -> FloatArray:
@@ -119,19 +140,6 @@ def _budgets(known: Snapshot, lines: Sequence[Line], days: Span) -> FloatArray:
     budget = known.current.copy()
     budget[days.rows] = [line.current.micros / MICROS for line in lines]
     return budget
-
-
-def _variance(known: Snapshot, then: Belief, days: Span, unit: Unit, factor: FloatArray) -> FloatArray:
-    """The variance of what is told of a day over the share that is reported, shape (L, D).
-
-    Of a negative binomial with mean m and excess phi, thinned to a share F: m / F + phi m^2. By the belief and not by
-    what was observed: a day that brought little would else seem to be a sure one.
-    """
-    at = slice(days.start, days.start + len(days.days))
-    mean = then.curves.raw_moments(np.nan_to_num(known.panel.spend[:, at]))[0][days.rows] * factor
-    square, one = unit.square(known.panel)[days.rows, None], unit.mean[days.rows, None]
-    variance: FloatArray = square * mean / days.complete + then.excess[days.rows, None] * (one * mean) ** 2
-    return variance
 
 
 def _wandering(weight: FloatArray) -> FloatArray:

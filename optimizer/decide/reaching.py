@@ -1,0 +1,115 @@
+"""What the budgets of a flight may sum to today: by their room, and by what is asked of them with others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+from scipy.optimize import linprog
+
+from connectors.money import Money, minor_unit_micros
+from optimizer import goals, guardrails
+from optimizer.goals import TOTAL, Goals
+from optimizer.guardrails import Guardrails
+from optimizer.pacing import Reach
+from optimizer.plan import under_test
+from optimizer.plan.flights import DayOfFlight
+from optimizer.plan.problem import Row
+from optimizer.plan.snapshot import FloatArray, Snapshot
+
+_PROBED: Final = 6.0
+_ALIKE: Final = 1e-6
+_SLACK: Final = 1e-9
+
+
+def reached(
+    snapshot: Snapshot,
+    wanted: Goals,
+    given: Sequence[DayOfFlight],
+    shut: Mapping[int, float],
+    limits: tuple[Guardrails, datetime],
+    members: Sequence[int],
+) -> tuple[Reach, Money]:
+    """Return what budgets may sum to, and the least of it without `Goals.largest_cut`.
+
+    The total, groups' floors and ceilings and what other flights have got are kept, so that an amount in reach collides
+    with none of them; where steps cannot keep them today, they are kept as nearly as can be.
+
+    Args:
+        snapshot: The evidence; daily budgets only.
+        wanted: The goals as written.
+        given: What other flights give the day; this one goes within it.
+        shut: The budgets, by index, that cannot move, and where they are; currency units.
+        limits: The written limits of the agent, and the moment that they are judged at.
+        members: Indices of the budgets, one or more.
+    """
+    daily = goals.of_day(wanted, given, snapshot)
+    rows = _rows(snapshot, wanted, given, daily)
+    low, high = _sums(_box(snapshot, daily, shut, limits), rows, members)
+    least = low
+    if daily.largest_cut != wanted.largest_cut:
+        cut = replace(daily, largest_cut=wanted.largest_cut)
+        least = min(low, _sums(_box(snapshot, cut, shut, limits), rows, members)[0])
+    unit = minor_unit_micros(wanted.currency)
+    return Reach(least, high, limits[0].smallest_step), Money(round(low * 1e6), wanted.currency).quantize(unit, "up")
+
+
+def _rows(snapshot: Snapshot, wanted: Goals, given: Sequence[DayOfFlight], daily: Goals) -> list[Row]:
+    """The limits on sums. What the total follows from the flights does not bound them, and neither do shares of it."""
+    whole = next((day.due for day in given if day.scope == str(goals.Scope(goals.ScopeKind.ALL))), None)
+    if whole is None and wanted.total is not None:
+        whole = under_test.ceiling(snapshot, wanted.total)
+    rows = goals.rows(daily, snapshot.targets, whole or Money(0, wanted.currency))
+    return [row for row in rows if row.outcome is None and (whole is not None or not _of_total(row))]
+
+
+def _of_total(row: Row) -> bool:
+    return row.name == TOTAL or row.name.startswith("share-")
+
+
+def _box(
+    snapshot: Snapshot, daily: Goals, shut: Mapping[int, float], limits: tuple[Guardrails, datetime]
+) -> tuple[FloatArray, FloatArray]:
+    """The least and the most that each budget may be, (K,) each."""
+    # The total is what is asked for: it must not be what bounds the room in which it is looked for.
+    wide = Money(round(_PROBED * float(snapshot.current.sum()) * 1e6), daily.currency)
+    room = guardrails.room(snapshot, replace(daily, total=wide if wide.micros > 0 else None), *limits)
+    low, high = np.where(room.pausable, 0.0, room.lower), room.upper.copy()
+    for k, amount in shut.items():
+        low[k] = high[k] = amount
+    return low, high
+
+
+def _sums(box: tuple[FloatArray, FloatArray], rows: Sequence[Row], members: Sequence[int]) -> tuple[float, float]:
+    """The least and the largest sum of some budgets in their box under linear rows.
+
+    Three linear programmes: rows that the box cannot keep are moved as little as can be, then the sum is made least
+    and largest.
+    """
+    keep, (low, high) = list(members), box
+    bare = float(low[keep].sum()), float(high[keep].sum())
+    if not rows:
+        return bare
+    matrix, bound = np.stack([row.spend for row in rows]), np.array([row.bound for row in rows])
+    sides = np.stack([low, high], axis=1)
+    wide = np.hstack([matrix, -np.eye(len(rows))])
+    cost = np.concatenate([np.zeros(len(low)), np.ones(len(rows))])
+    free = np.tile([0.0, np.inf], (len(rows), 1))
+    bound = bound + _solved(cost, wide, bound, np.concatenate([sides, free]))[len(low) :]
+    member = np.zeros(len(low))
+    member[keep] = 1.0
+    found = [float(_solved(sign * member, matrix, bound, sides) @ member) for sign in (1.0, -1.0)]
+    least, most = (end if abs(end - to) <= _ALIKE * max(end, 1.0) else to for end, to in zip(bare, found, strict=True))
+    return min(least, most), most
+
+
+def _solved(cost: FloatArray, matrix: FloatArray, bound: FloatArray, sides: FloatArray) -> FloatArray:
+    slack = _SLACK * np.maximum(np.abs(bound), 1.0)
+    result = linprog(cost, A_ub=matrix, b_ub=bound + slack, bounds=sides, method="highs")
+    if result.x is None:
+        raise ArithmeticError(f"the linear programme was not solved: {result.message}")
+    found: FloatArray = result.x
+    return found
