@@ -96,6 +96,7 @@ def test_what_plans_count_is_marked_and_what_is_asked_in_vain_is_said(tmp_path: 
         at = here.clock.now() - timedelta(days=8)
         here.premises.store.record_appraisal(credited(at, Estimate(name, 0.5, 0.1)))
         assert "As credited plans count this" in shown(vic)
+        assert ("credited by the model" in shown(vic), "incremental by lift tests" in shown(vic)) == (True, False)
         assert "due since" in shown(vic)
         found = told(vic)
         assert (found["counts"], found["credit"]["is_due"]) == ("credited", True)
