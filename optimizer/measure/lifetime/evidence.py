@@ -20,7 +20,9 @@ LEAST_REPEATS: Final = 50
 LEAST_SPREAD: Final = 0.05
 """Prices that hardly vary are taken to vary by so much: no sampler can walk a ridge of no width."""
 
-_FAR: Final = 4.0
+FAR: Final = 4.0
+"""How far below the mean of all a group's own mean counts as such, where it says how exactly amounts are known."""
+
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
@@ -82,7 +84,7 @@ def amounts(values: FloatArray, weight: FloatArray, group: IntArray, groups: int
     total = np.bincount(group, weights=values * weight, minlength=groups)
     whole = float(total.sum() / count.sum())
     # Of few amounts the mean is a poor guide to their spread, and of free ones it is none.
-    level = np.maximum((total + whole) / (count + 1.0), whole / _FAR)
+    level = np.maximum((total + whole) / (count + 1.0), whole / FAR)
     own = total / np.maximum(count, 1.0)
     apart = (values - own[group]) / np.maximum(level[group], np.finfo(np.float64).tiny)
     spread = max(float(np.sqrt((weight * apart**2).sum() / len(values))), LEAST_SPREAD)

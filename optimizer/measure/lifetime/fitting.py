@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -36,11 +36,14 @@ from optimizer.measure.lifetime.renewing import renewals
 from optimizer.measure.lifetime.shocks import Shocks
 from optimizer.plan.snapshot import FloatArray, IntArray
 from optimizer.refit.checks import convergence, predictive
-from optimizer.refit.contract import Check, Progress
+from optimizer.refit.contract import Check, Progress, Sampling
 from optimizer.refit.sampling import flat, sample
 
 DRAWS: Final = 1_000
 """Posterior draws of which the values are told."""
+
+ROUNDS: Final = 3
+"""How often is sampled at most: as long as is asked, twice, and four times as long."""
 
 _REPLICATES: Final = 200
 _NEXT_TO_NONE: Final = 1e-6  # purchases of a week in which nobody could come back yet
@@ -87,8 +90,8 @@ def _enough(customers: Customers, rows: IntArray, came_back: npt.NDArray[np.bool
 def _purchases(empty: Valuation, rows: IntArray, rng: np.random.Generator, progress: Progress) -> Valuation:
     asked, customers, group = empty.asked, empty.customers, empty.group
     evidence = purchases(customers, empty.groups, group, rows)
-    tree = sample(build_purchases(evidence), asked.sampling, rng, progress)
-    checks = (*empty.checks, *convergence(tree), *_looks_alike(flat(tree, _REPLICATES), evidence, rng))
+    tree, settled = _drawn(build_purchases(evidence), asked.sampling, rng, progress)
+    checks = (*empty.checks, *settled, *_looks_alike(flat(tree, _REPLICATES), evidence, rng))
     if not all(check.passed for check in checks):
         return replace(empty, checks=checks, idata=tree)
     draws = flat(tree, DRAWS)
@@ -108,6 +111,22 @@ def _purchases(empty: Valuation, rows: IntArray, rng: np.random.Generator, progr
     pays_of = spending.Spending(*(column[0][group] for column in (pays.p, pays.q, pays.gamma)))
     ahead = ahead * spending.expected(pays_of, customers.repeats, customers.spend)
     return replace(empty, checks=checks, values=values, alive=alive, ahead=ahead, shocks=moved, idata=tree)
+
+
+def _drawn(
+    model: Any, sampling: Sampling, rng: np.random.Generator, progress: Progress
+) -> tuple[Any, tuple[Check, ...]]:
+    """Sample, and where the checks of convergence ask for more, twice as long, and with shorter steps if need be."""
+    for _ in range(ROUNDS):
+        tree = sample(model, sampling, rng, progress)
+        checks = convergence(tree)
+        failed = {check.name for check in checks if not check.passed}
+        if not failed:
+            break
+        short = 1.0 - sampling.target_accept
+        accept = 1.0 - short / 2.0 if "divergences" in failed else sampling.target_accept
+        sampling = replace(sampling, draws=2 * sampling.draws, tune=2 * sampling.tune, target_accept=accept)
+    return tree, checks
 
 
 def _columns(p: Buying) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
@@ -155,8 +174,8 @@ def _ahead(own: Buying, customers: Customers, group: IntArray, asked: Lifetime, 
 def _subscriptions(empty: Valuation, rng: np.random.Generator, progress: Progress) -> Valuation:
     asked, customers, group = empty.asked, empty.customers, empty.group
     evidence = subscriptions(customers, empty.groups, group, asked)
-    tree = sample(build_subscriptions(evidence), asked.sampling, rng, progress)
-    checks = (*empty.checks, *convergence(tree), *_leaves_alike(flat(tree, _REPLICATES), evidence, group, rng))
+    tree, settled = _drawn(build_subscriptions(evidence), asked.sampling, rng, progress)
+    checks = (*empty.checks, *settled, *_leaves_alike(flat(tree, _REPLICATES), evidence, group, rng))
     if not all(check.passed for check in checks):
         return replace(empty, checks=checks, idata=tree)
     draws = flat(tree, DRAWS)
