@@ -189,7 +189,7 @@ def lived(life: Life, cycles: int) -> tuple[list[tuple[int, float]], list[tuple[
     memory, alive = [], []
     every = max(cycles // 20, 1)
     print(f"{'cycle':>8}{'RSS MB':>9}{'objects':>10}{'file MB':>9}{'CPU s':>8}")
-    file = life.desk._config.parent / "outlay.sqlite"
+    file = life.desk.config.parent / "outlay.sqlite"
     for number in range(1, cycles + 1):
         life.day()
         if number % every == 0:

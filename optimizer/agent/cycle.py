@@ -323,10 +323,10 @@ def live_budgets(house: House) -> dict[BudgetKey, BudgetTarget]:
     """
     found: dict[BudgetKey, BudgetTarget] = {}
     for name, connector in house.connectors.items():
-        found |= {budget.key: budget for budget in _budgets(house, name, connector)}
-        now = house.clock.now()
-        if unread := left_unread(house.store, name, now):
-            known = house.store.budgets(name, now)
+        unread = left_unread(house.store, name, house.clock.now())
+        found |= {budget.key: budget for budget in _budgets(house, name, connector, unread)}
+        if unread:
+            known = house.store.budgets(name, house.clock.now())
             found |= {budget.key: budget for budget in known if budget.account.account_id in unread}
     return found
 
@@ -335,7 +335,8 @@ def live_ads(house: House) -> dict[AdKey, AdState]:
     """Read the statuses of the ads of every connector now, and note them in the store."""
     found: dict[AdKey, AdState] = {}
     for name, connector in house.connectors.items():
-        found |= {ad.key: ad for ad in _ads(house, name, connector)}
+        unread = left_unread(house.store, name, house.clock.now())
+        found |= {ad.key: ad for ad in _ads(house, name, connector, unread)}
     return found
 
 
@@ -365,26 +366,23 @@ def _pull_one(house: House, name: str, connector: Connector, first: date, until:
     try:
         report = patiently(house, lambda: house.store.ingest(watch.rows(connector.pull(since, until))))
         patiently(house, lambda: house.store.note_entities(watch.entities(connector.entities()), house.clock.now()))
-        _ads(house, name, connector)
-        return PullReport(name, since, until, report, len(_budgets(house, name, connector)))
+        _ads(house, name, connector, watch.unread)
+        return PullReport(name, since, until, report, len(_budgets(house, name, connector, watch.unread)))
     finally:
         watch.keep()
 
 
-def _budgets(house: House, name: str, connector: Connector) -> Sequence[BudgetTarget]:
+def _budgets(house: House, name: str, connector: Connector, unread: frozenset[str]) -> Sequence[BudgetTarget]:
     read, now = patiently(house, connector.budgets), house.clock.now()
-    unread = left_unread(house.store, name, now)
     budgets = believed(read, unread)
     house.store.note_budgets(name, budgets, now, unread)
     return budgets
 
 
-def _ads(house: House, name: str, connector: Connector) -> Sequence[AdState]:
+def _ads(house: House, name: str, connector: Connector, unread: frozenset[str]) -> Sequence[AdState]:
     read = patiently(house, connector.ads) if connector.capabilities.writes_status else ()
-    now = house.clock.now()
-    unread = left_unread(house.store, name, now)
     ads = believed(read, unread)
-    house.store.note_ads(name, ads, now, unread)
+    house.store.note_ads(name, ads, house.clock.now(), unread)
     return ads
 
 

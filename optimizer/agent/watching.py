@@ -204,7 +204,7 @@ def believed[T: (BudgetTarget, AdState)](read: Sequence[T], unread: frozenset[st
 
     Args:
         read: What a connector just told.
-        unread: What `left_unread` said.
+        unread: Accounts of which nothing is taken in.
     """
     return tuple(each for each in read if each.account.account_id not in unread)
 

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, select, tuple_
+from sqlalchemy import Connection, Row, and_, bindparam, func, select, tuple_
 
 from connectors.contract import Account, AdKey, AdState, EntityStatus
 from optimizer.agent.store import tables as t
-from optimizer.agent.store.catalogue import number_accounts
+from optimizer.agent.store.catalogue import all_accounts, number_accounts
 from optimizer.agent.store.rules import check_ads
 
-_READING, _ACCOUNT = t.core(t.AdReading), t.core(t.Account)
+_READING = t.core(t.AdReading)
+# Written out once: to put a statement together takes longer than to run it.
+_LAST = (
+    select(_READING.c.account, _READING.c.ad_id, func.max(_READING.c.read_at).label("read_at"))
+    .where(_READING.c.read_at <= bindparam("known_at"))
+    .group_by(_READING.c.account, _READING.c.ad_id)
+    .subquery()
+)
+_KNOWN: Final = (
+    select(_READING)
+    .join(_LAST, and_(*(_LAST.c[name] == _READING.c[name] for name in ("account", "ad_id", "read_at"))))
+    .where(_READING.c.status.is_not(None))
+)
 _AT_ONCE = 300  # rows of one statement; a database bounds how many values a statement may hold
 
 
@@ -48,23 +60,8 @@ def note(
 
 def read(connection: Connection, known_at: int) -> dict[AdKey, AdState]:
     """Return each ad as read last at or before an instant, less those that had left their platform."""
-    last = (
-        select(_READING.c.account, _READING.c.ad_id, func.max(_READING.c.read_at).label("read_at"))
-        .where(_READING.c.read_at <= known_at)
-        .group_by(_READING.c.account, _READING.c.ad_id)
-        .subquery()
-    )
-    rows = connection.execute(
-        select(*_READING.c)
-        .join(
-            last,
-            (last.c.account == _READING.c.account)
-            & (last.c.ad_id == _READING.c.ad_id)
-            & (last.c.read_at == _READING.c.read_at),
-        )
-        .where(_READING.c.status.is_not(None))
-    ).all()
-    accounts = {number: Account(*given) for number, *given in connection.execute(select(_ACCOUNT))} if rows else {}
+    rows = connection.execute(_KNOWN, {"known_at": known_at}).all()
+    accounts = all_accounts(connection) if rows else {}
     found = (_ad(row, accounts[row.account]) for row in rows)
     return {ad.key: ad for ad in found}
 

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib import import_module
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, case, func, select, text, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, case, func, select, text, update
 
 from connectors.contract import Account, BudgetKey, BudgetKind, BudgetTarget, Entity, EntityKind, EntityStatus, Level
 from connectors.contract import Series as SeriesValue
@@ -41,6 +41,46 @@ _KNOWN_SERIES = text("""
          ORDER BY r.day DESC LIMIT 1)
     FROM series s
 """)
+# The others are written out once, too: to put a statement together takes longer than to run it.
+_ACCOUNTS: Final = select(_ACCOUNT)
+_COUNT: Final = select(func.count()).select_from(_SERIES)
+_ALL_SERIES: Final = select(*_SERIES_COLUMNS).order_by(_SERIES.c.id)
+_NUMBERS: Final[Select[Any]] = select(_SERIES.c.id, _SERIES.c.channel, *(_SERIES.c[name] for name in _NATURAL)).where(
+    _SERIES.c.account.in_(bindparam("accounts", expanding=True))
+)
+_LABEL: Final = update(_SERIES).where(_SERIES.c.id == bindparam("of"))
+_BUDGET_NUMBERS: Final = select(_BUDGET.c.id, _BUDGET.c.account, _BUDGET.c.budget_id)
+_BUDGET_NUMBERS_OF: Final = _BUDGET_NUMBERS.where(_BUDGET.c.account.in_(bindparam("accounts", expanding=True)))
+_LAST_READING = (
+    select(_READING.c.budget, func.max(_READING.c.read_at).label("read_at"))
+    .where(_READING.c.read_at <= bindparam("known_at"))
+    .group_by(_READING.c.budget)
+    .subquery()
+)
+_BUDGETS: Final[Select[Any]] = (
+    select(_BUDGET.c.account, _BUDGET.c.budget_id, *(_READING.c[name] for name in _READ))
+    .join(_READING, _READING.c.budget == _BUDGET.c.id)
+    .join(_LAST_READING, and_(*(_LAST_READING.c[name] == _READING.c[name] for name in ("budget", "read_at"))))
+    .where(_READING.c.amount.is_not(None))
+)
+_AMOUNTS: Final = (
+    select(_READING.c.budget, _READING.c.read_at, case((_READING.c.kind == BudgetKind.DAILY, _READING.c.amount)))
+    .where(_READING.c.read_at <= bindparam("known_at"))
+    .order_by(_READING.c.budget, _READING.c.read_at)
+)
+_KEY = ("account", "kind", "entity_id")
+
+
+def _names(chosen: Any) -> Select[Any]:
+    """The names of which the time of reading is what is chosen of all their readings."""
+    key = [_ENTITY.c[name] for name in _KEY]
+    last = select(*key, chosen.label("read_at")).group_by(*key).subquery()
+    return select(_ENTITY).join(last, and_(*(last.c[name] == _ENTITY.c[name] for name in (*_KEY, "read_at"))))
+
+
+_READ_UNTIL = func.max(case((_ENTITY.c.read_at <= bindparam("known_at"), _ENTITY.c.read_at)))
+_NAMES_THEN: Final = _names(_READ_UNTIL)
+_NAMES_THEN_OR_FIRST: Final = _names(func.coalesce(_READ_UNTIL, func.min(_ENTITY.c.read_at)))
 
 
 def number_accounts(connection: Connection, accounts: Iterable[Account]) -> dict[tuple[str, str], int]:
@@ -50,7 +90,7 @@ def number_accounts(connection: Connection, accounts: Iterable[Account]) -> dict
         StoreError: An account has another currency or zone than before.
     """
     insert = _insert(connection)
-    stored = _accounts(connection)
+    stored = all_accounts(connection)
     numbers = {(account.connector, account.account_id): (number, account) for number, account in stored.items()}
     for account in accounts:
         key = (account.connector, account.account_id)
@@ -84,7 +124,7 @@ def number_series(connection: Connection, series: Sequence[SeriesValue]) -> list
         stored = _series_numbers(connection, {key[0] for key in keys})
     for key, channel in labelled.items():
         if stored[key][1] != channel:
-            connection.execute(update(_SERIES).where(_SERIES.c.id == stored[key][0]).values(channel=channel))
+            connection.execute(_LABEL, {"of": stored[key][0], "channel": channel})
     return [stored[key][0] for key in keys]
 
 
@@ -159,7 +199,7 @@ def _enter(
     ]
     insert = _insert(connection)
     connection.execute(insert(_BUDGET).on_conflict_do_nothing(), identities)
-    rows = connection.execute(select(_BUDGET).where(_BUDGET.c.account.in_(set(owners))))
+    rows = connection.execute(_BUDGET_NUMBERS_OF, {"accounts": list(set(owners))}).all()
     numbers = {(row.account, row.budget_id): row.id for row in rows}
     statement = insert(_READING)
     told = tuple(changed[0][1])
@@ -174,24 +214,24 @@ def _enter(
 
 def stored_accounts(connection: Connection, connector: str) -> tuple[Account, ...]:
     """Return the accounts of one connector, by their ids."""
-    found = (account for account in _accounts(connection).values() if account.connector == connector)
+    found = (account for account in all_accounts(connection).values() if account.connector == connector)
     return tuple(sorted(found, key=lambda account: account.account_id))
 
 
 def count_series(connection: Connection) -> int:
     """Return the number of series."""
-    return int(connection.execute(select(func.count()).select_from(_SERIES)).scalar_one())
+    return int(connection.execute(_COUNT).scalar_one())
 
 
 def read_series(connection: Connection, known_at: int, today: int) -> list[KnownSeries]:
     """Return the series of which a row of a day before `today` was known."""
-    accounts = _accounts(connection)
+    accounts = all_accounts(connection)
     last = {
         number: max(day for day in days if day is not None)
         for number, *days in connection.execute(_KNOWN_SERIES, {"today": today, "known_at": known_at})
         if any(day is not None for day in days)
     }
-    rows = connection.execute(select(*_SERIES_COLUMNS).order_by(_SERIES.c.id)).all()
+    rows = connection.execute(_ALL_SERIES).all()
     return [
         KnownSeries(number, _series(row, accounts[account]), last[number])
         for number, account, *row in rows
@@ -204,13 +244,8 @@ def read_entities(connection: Connection, known_at: int, *, first: bool = False)
 
     The latter as it was read first: rows may carry the time at which they were learnt where names do not.
     """
-    accounts = _accounts(connection)
-    until = func.max(case((_ENTITY.c.read_at <= known_at, _ENTITY.c.read_at)))
-    chosen = func.coalesce(until, func.min(_ENTITY.c.read_at)) if first else until
-    key = (_ENTITY.c.account, _ENTITY.c.kind, _ENTITY.c.entity_id)
-    last = select(*key, chosen.label("read_at")).group_by(*key).subquery()
-    same = [_ENTITY.c[name] == last.c[name] for name in ("account", "kind", "entity_id", "read_at")]
-    rows = connection.execute(select(_ENTITY).join(last, and_(*same)))
+    accounts = all_accounts(connection)
+    rows = connection.execute(_NAMES_THEN_OR_FIRST if first else _NAMES_THEN, {"known_at": known_at}).all()
     return {_identity(entity): entity for entity in (_entity(row, accounts[row.account]) for row in rows)}
 
 
@@ -220,40 +255,23 @@ def _identity(entity: Entity) -> EntityKey:
 
 def read_budgets(connection: Connection, known_at: int) -> dict[BudgetKey, BudgetTarget]:
     """Return each budget as read last at or before an instant, less those that had left their platform."""
-    accounts = _accounts(connection)
-    last = (
-        select(_READING.c.budget, func.max(_READING.c.read_at).label("read_at"))
-        .where(_READING.c.read_at <= known_at)
-        .group_by(_READING.c.budget)
-        .subquery()
-    )
-    rows = connection.execute(
-        select(_BUDGET.c.account, _BUDGET.c.budget_id, *(_READING.c[name] for name in _READ))
-        .join(_READING, _READING.c.budget == _BUDGET.c.id)
-        .join(last, (last.c.budget == _READING.c.budget) & (last.c.read_at == _READING.c.read_at))
-        .where(_READING.c.amount.is_not(None))
-    )
-    found = (_budget(row, accounts[account]) for account, *row in rows.all())
+    accounts = all_accounts(connection)
+    rows = connection.execute(_BUDGETS, {"known_at": known_at}).all()
+    found = (_budget(row, accounts[account]) for account, *row in rows)
     return {budget.key: budget for budget in found}
 
 
 def read_amounts(connection: Connection, known_at: int) -> dict[BudgetKey, list[tuple[int, int | None]]]:
     """Return the readings of each budget up to an instant, oldest first; None where it was no daily budget, or gone."""
-    accounts = _accounts(connection)
+    accounts = all_accounts(connection)
     keys = {
         number: BudgetKey(accounts[account].connector, accounts[account].account_id, budget_id)
-        for number, account, budget_id in connection.execute(
-            select(_BUDGET.c.id, _BUDGET.c.account, _BUDGET.c.budget_id)
-        )
+        for number, account, budget_id in connection.execute(_BUDGET_NUMBERS)
     }
-    rows = connection.execute(
-        select(_READING.c.budget, _READING.c.read_at, case((_READING.c.kind == BudgetKind.DAILY, _READING.c.amount)))
-        .where(_READING.c.read_at <= known_at)
-        .order_by(_READING.c.budget, _READING.c.read_at)
-    )
+    rows = connection.execute(_AMOUNTS, {"known_at": known_at}).all()
     return {
         keys[budget]: [(read_at, amount) for _, read_at, amount in readings]
-        for budget, readings in groupby(rows.all(), key=itemgetter(0))
+        for budget, readings in groupby(rows, key=itemgetter(0))
     }
 
 
@@ -265,14 +283,14 @@ def _insert(connection: Connection) -> Any:
     return import_module(f"sqlalchemy.dialects.{connection.dialect.name}").insert
 
 
-def _accounts(connection: Connection) -> dict[int, Account]:
-    return {number: Account(*given) for number, *given in connection.execute(select(_ACCOUNT))}
+def all_accounts(connection: Connection) -> dict[int, Account]:
+    """Return every account by its number."""
+    return {number: Account(*given) for number, *given in connection.execute(_ACCOUNTS)}
 
 
 def _series_numbers(connection: Connection, accounts: set[int]) -> dict[tuple[Any, ...], tuple[int, str]]:
     """The number and the channel of each stored series by its natural key."""
-    natural = [_SERIES.c[name] for name in _NATURAL]
-    rows = connection.execute(select(_SERIES.c.id, _SERIES.c.channel, *natural).where(_SERIES.c.account.in_(accounts)))
+    rows = connection.execute(_NUMBERS, {"accounts": list(accounts)}).all()
     return {tuple(key): (number, channel) for number, channel, *key in rows}
 
 

@@ -65,11 +65,10 @@ class SqlDatabase(ABC):
     MIGRATE: ClassVar[str]
 
     def __init__(self, name: str, engine: Engine) -> None:
-        """Take an engine of which nothing is open yet, and let each transaction begin as it is told to."""
+        """Take an engine of which nothing is open yet."""
         self.name = name
         self._engine = engine
         self._driver_error: type[Exception] = driver_error(engine, "Error")
-        event.listen(engine, "begin", self._begin)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -162,9 +161,6 @@ class SqlDatabase(ABC):
             yield
         except (DBAPIError, self._driver_error) as error:
             raise StoreError(f"{self.name}: {self.words(error)}") from error
-
-    def _begin(self, connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("begin", self.READ))
 
 
 class Database(SqlDatabase):
@@ -270,9 +266,12 @@ def is_taken(error: IntegrityError) -> bool:
 
 @contextmanager
 def transaction(connection: Connection, begin: str) -> Iterator[None]:
-    """Run one transaction on a connection, begun as one of the database's ways."""
-    connection.execution_options(begin=begin)
+    """Run one transaction on a connection, begun as one of the database's ways.
+
+    Not by a listener of SQLAlchemy's: an engine that has one asks after others at each statement.
+    """
     with connection.begin():
+        connection.exec_driver_sql(begin)
         yield
 
 
@@ -318,7 +317,7 @@ def _shared() -> tuple[Dialect, LRUCache[Any, Any]]:
 
 
 def _prepare(connection: Any, busy_seconds: float) -> None:
-    connection.isolation_level = None  # the driver begins nothing by itself: `_begin` does
+    connection.isolation_level = None  # the driver begins nothing by itself: `transaction` does
     _use_wal(connection, time.monotonic() + busy_seconds)
     for pragma in _PRAGMAS:
         connection.execute(pragma).close()

@@ -267,12 +267,17 @@ class _Reader:
     def __init__(self, connection: Connection, known_at: int) -> None:
         self._connection = connection
         self._known_at = known_at
+        self._members: Sequence[tuple[int, int]] | None = None
 
     def assign(self, members: Sequence[tuple[int, int]]) -> None:
         """Read these series, given with their groups, from now on."""
+        if members == self._members:
+            return
+        self._members = members
+        # Neither dropped nor made anew: each change of the tables has all statements of the connection prepared anew.
         _execute_all(self._connection, (
-            "DROP TABLE IF EXISTS temp.member",
-            "CREATE TEMP TABLE member (series_id INTEGER PRIMARY KEY, grp INTEGER NOT NULL)",
+            "CREATE TEMP TABLE IF NOT EXISTS member (series_id INTEGER PRIMARY KEY, grp INTEGER NOT NULL)",
+            "DELETE FROM temp.member",
         ))  # fmt: skip
         if members:
             self._connection.exec_driver_sql("INSERT INTO temp.member (series_id, grp) VALUES (?, ?)", list(members))

@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, or_
+from sqlalchemy import Connection, Executable, Row, bindparam, exists, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import aliased
-from sqlmodel import Session, col, select
 
 from connectors.contract import AdKey, BudgetKey, EntityStatus
 from connectors.money import Money
@@ -40,181 +38,186 @@ from optimizer.plan.recommendation import (
     to_json,
 )
 from optimizer.plan.snapshot import AdSwitch, BudgetMove
-from optimizer.ports import StoreError
+from optimizer.ports import LONG_AGO, StoreError
+
+_RECORDS: Final = t.core(t.Recommendation)
+_INTENTS: Final = t.core(t.Intent)
+_BASES: Final = t.core(t.Basis)
+_SETTINGS: Final = t.core(t.Setting)
+# Written out once: to put a statement together takes longer than to run it.
+_ENTER: Final = insert(_RECORDS)
+_MOVE: Final = update(_RECORDS).where(_RECORDS.c.id == bindparam("of"))
+_LATEST: Final = (
+    select(_RECORDS).where(_RECORDS.c.rec_id == bindparam("of")).order_by(_RECORDS.c.revision.desc()).limit(1)
+)
+_REVISION: Final = select(_RECORDS).where(
+    _RECORDS.c.rec_id == bindparam("of"), _RECORDS.c.revision == bindparam("number")
+)
+_NEWER: Final = _RECORDS.alias("newer")
+_NEWEST: Final = (
+    select(_RECORDS)
+    .where(
+        ~exists().where(_NEWER.c.rec_id == _RECORDS.c.rec_id, _NEWER.c.revision > _RECORDS.c.revision),
+        _RECORDS.c.state.in_(bindparam("states", expanding=True)),
+        _RECORDS.c.created_at >= bindparam("since"),
+    )
+    .order_by(_RECORDS.c.created_at.desc(), _RECORDS.c.id.desc())
+    .limit(bindparam("most"))
+)
+_INTENT: Final = select(_INTENTS).where(_INTENTS.c.idempotency_key == bindparam("of"))
+_INTENTS_OF: Final = (
+    select(_INTENTS)
+    .where(_INTENTS.c.rec_id == bindparam("of"), _INTENTS.c.revision == bindparam("number"))
+    .order_by(_INTENTS.c.position, _INTENTS.c.id)
+)
+_OPEN: Final = select(_INTENTS).where(_INTENTS.c.state.in_([state.value for state in OPEN]))
+_OPEN_BESIDE: Final = _OPEN.where(or_(_INTENTS.c.rec_id != bindparam("of"), _INTENTS.c.revision != bindparam("number")))
+_CONFIRMED: Final = select(_INTENTS).where(_INTENTS.c.acknowledged_at.between(bindparam("since"), bindparam("until")))
+_ENTER_INTENTS: Final = insert(_INTENTS)
+_NEXT_INTENT: Final = update(_INTENTS).where(_INTENTS.c.idempotency_key == bindparam("of"))
+_BASIS: Final = select(_BASES).where(_BASES.c.rec_id == bindparam("of"), _BASES.c.revision == bindparam("number"))
+_ENTER_BASIS: Final = insert(_BASES)
+_SETTING: Final = select(_SETTINGS.c.content).where(_SETTINGS.c.digest == bindparam("of"))
+_ENTER_SETTING: Final = insert(_SETTINGS)
 
 
 def commit(connection: Connection, transitions: Sequence[Transition]) -> None:
     """Write steps with their events and intents; see `Store.commit`."""
-    with Session(connection) as session:
-        history = chain.End(session)
-        for step in transitions:
-            stored = _find(session, step.record.recommendation.rec_id, step.record.recommendation.revision)
-            check_step(None if stored is None else _record(stored), step)
-            if step.intents:
-                check_alone(_open_beside(session, step.record.recommendation))
-            session.add(_revision(step.record) if stored is None else stored.sqlmodel_update(_standing(step.record)))
-            if step.basis is not None:
-                _keep(session, step.record.recommendation, step.basis)
-            history.add(step.event, content_hash(step.record))
-            for intent in step.intents:
-                session.add(t.Intent(**_columns(intent, None)))
-            _flush(session, step.intents)
+    history = chain.End(connection)
+    for step in transitions:
+        made = step.record.recommendation
+        stored = _find(connection, made.rec_id, made.revision)
+        check_step(None if stored is None else _record(stored), step)
+        if step.intents:
+            check_alone(_open_beside(connection, made))
+        if stored is None:
+            connection.execute(_ENTER, _revision(step.record))
+        else:
+            connection.execute(_MOVE, {"of": stored.id, **_standing(step.record)})
+        if step.basis is not None:
+            _keep(connection, made, step.basis)
+        history.add(step.event, content_hash(step.record))
+        if step.intents:
+            _write(connection, _ENTER_INTENTS, [_columns(intent, None) for intent in step.intents], step.intents)
 
 
 def advance(connection: Connection, before: Intent, after: Intent, event: Event) -> None:
     """Replace an intent; see `Store.advance`."""
-    with Session(connection) as session:
-        stored = session.exec(select(t.Intent).where(t.Intent.idempotency_key == before.idempotency_key)).one_or_none()
-        found = _find(session, before.rec_id, before.revision)
-        state = None if found is None else State(found.state)
-        check_intent(None if stored is None else _intent(stored), state, before, after)
-        assert stored is not None  # noqa: S101 - an unknown intent was refused by the check
-        session.add(stored.sqlmodel_update(_columns(after, _moment(stored.acknowledged_at))))
-        chain.End(session).add(event, content_hash(after))
-        _flush(session, (after,))
+    stored = connection.execute(_INTENT, {"of": before.idempotency_key}).one_or_none()
+    found = _find(connection, before.rec_id, before.revision)
+    state = None if found is None else State(found.state)
+    check_intent(None if stored is None else _intent(stored), state, before, after)
+    assert stored is not None  # noqa: S101 - an unknown intent was refused by the check
+    columns = _columns(after, _moment(stored.acknowledged_at))
+    _write(connection, _NEXT_INTENT, {"of": before.idempotency_key, **columns}, (after,))
+    chain.End(connection).add(event, content_hash(after))
 
 
 def record(connection: Connection, rec_id: str, revision: int | None) -> Record:
     """Return a revision, the latest by default; see `Store.record`."""
-    with Session(connection) as session:
-        found = _find(session, rec_id, revision)
-        if found is None:
-            raise no_such_record(rec_id, revision)
-        return _record(found)
+    found = _find(connection, rec_id, revision)
+    if found is None:
+        raise no_such_record(rec_id, revision)
+    return _record(found)
 
 
 def records(
     connection: Connection, states: frozenset[State] | None, limit: int, since: datetime | None
 ) -> tuple[Record, ...]:
     """Return the latest revisions, newest first; see `Store.records`."""
-    newer = aliased(t.Recommendation)
-    statement = select(t.Recommendation).where(
-        ~select(newer.id)
-        .where(newer.rec_id == t.Recommendation.rec_id, newer.revision > t.Recommendation.revision)
-        .exists()
-    )
-    if states is not None:
-        statement = statement.where(col(t.Recommendation.state).in_([state.value for state in states]))
-    if since is not None:
-        statement = statement.where(col(t.Recommendation.created_at) >= to_instant(since))
-    statement = statement.order_by(col(t.Recommendation.created_at).desc(), col(t.Recommendation.id).desc())
-    with Session(connection) as session:
-        return tuple(_record(row) for row in session.exec(statement.limit(limit)))
+    wanted = [state.value for state in (State if states is None else states)]
+    first = to_instant(LONG_AGO if since is None else since)
+    return tuple(map(_record, connection.execute(_NEWEST, {"states": wanted, "since": first, "most": limit})))
 
 
 def basis(connection: Connection, rec_id: str, revision: int) -> Basis | None:
     """Return what a revision was decided from; see `Store.basis`."""
-    with Session(connection) as session:
-        if _find(session, rec_id, revision) is None:
-            raise no_such_record(rec_id, revision)
-        row = session.get(t.Basis, (rec_id, revision))
-        if row is None:
-            return None
-        said = (session.get_one(t.Setting, digest).content for digest in (row.goals, row.guards, row.around))
-        return Basis(from_instant(row.known_at), row.days, *said)
+    if _find(connection, rec_id, revision) is None:
+        raise no_such_record(rec_id, revision)
+    row = connection.execute(_BASIS, {"of": rec_id, "number": revision}).one_or_none()
+    if row is None:
+        return None
+    said = (connection.execute(_SETTING, {"of": digest}).scalar_one() for digest in (row.goals, row.guards, row.around))
+    return Basis(from_instant(row.known_at), row.days, *said)
 
 
 def intents(connection: Connection, rec_id: str, revision: int) -> tuple[Intent, ...]:
     """Return a revision's intents in the order of their writing."""
-    statement = (
-        select(t.Intent)
-        .where(t.Intent.rec_id == rec_id, t.Intent.revision == revision)
-        .order_by(col(t.Intent.position), col(t.Intent.id))
-    )
-    with Session(connection) as session:
-        return tuple(_intent(row) for row in session.exec(statement))
+    return tuple(map(_intent, connection.execute(_INTENTS_OF, {"of": rec_id, "number": revision})))
 
 
 def open_intents(connection: Connection) -> tuple[Intent, ...]:
     """Return every intent that is planned or being sent."""
-    states = [state.value for state in OPEN]
-    statement = select(t.Intent).where(col(t.Intent.state).in_(states))
-    with Session(connection) as session:
-        # Sorted here: a server may sort texts by the rules of a language.
-        return tuple(sorted(map(_intent, session.exec(statement)), key=attrgetter("idempotency_key")))
+    # Sorted here: a server may sort texts by the rules of a language.
+    return tuple(sorted(map(_intent, connection.execute(_OPEN)), key=attrgetter("idempotency_key")))
 
 
-def moves(connection: Connection, since: int, until: int) -> list[BudgetMove]:
-    """Return the budgets' changes that a platform acknowledged within a span of instants, both ends included."""
-    return [
-        BudgetMove(intent.key, at, intent.base, intent.target)
-        for intent, at in _confirmed(connection, since, until)
-        if isinstance(intent, BudgetIntent)
-    ]
+def confirmed(connection: Connection, since: int, until: int) -> tuple[list[BudgetMove], list[AdSwitch]]:
+    """Return what of budgets and of ads a platform acknowledged within a span of instants, both ends included."""
+    moves: list[BudgetMove] = []
+    switches: list[AdSwitch] = []
+    for row in connection.execute(_CONFIRMED, {"since": since, "until": until}):
+        intent, at = _intent(row), from_instant(row.acknowledged_at)
+        if isinstance(intent, BudgetIntent):
+            moves.append(BudgetMove(intent.key, at, intent.base, intent.target))
+        else:
+            switches.append(AdSwitch(intent.key, at, intent.base, intent.target))
+    return moves, switches
 
 
-def switches(connection: Connection, since: int, until: int) -> list[AdSwitch]:
-    """Return the pauses and resumes that a platform acknowledged within a span of instants, both ends included."""
-    return [
-        AdSwitch(intent.key, at, intent.base, intent.target)
-        for intent, at in _confirmed(connection, since, until)
-        if isinstance(intent, AdIntent)
-    ]
+def _find(connection: Connection, rec_id: str, revision: int | None) -> Row[Any] | None:
+    if revision is None:
+        return connection.execute(_LATEST, {"of": rec_id}).one_or_none()
+    return connection.execute(_REVISION, {"of": rec_id, "number": revision}).one_or_none()
 
 
-def _confirmed(connection: Connection, since: int, until: int) -> list[tuple[Intent, datetime]]:
-    statement = select(t.Intent).where(
-        col(t.Intent.acknowledged_at).is_not(None),
-        col(t.Intent.acknowledged_at) >= since,
-        col(t.Intent.acknowledged_at) <= until,
-    )
-    with Session(connection) as session:
-        return [
-            (_intent(row), from_instant(row.acknowledged_at))
-            for row in session.exec(statement)
-            if row.acknowledged_at is not None
-        ]
-
-
-def _find(session: Session, rec_id: str, revision: int | None) -> t.Recommendation | None:
-    statement = select(t.Recommendation).where(t.Recommendation.rec_id == rec_id)
-    if revision is not None:
-        statement = statement.where(t.Recommendation.revision == revision)
-    return session.exec(statement.order_by(col(t.Recommendation.revision).desc()).limit(1)).one_or_none()
-
-
-def _keep(session: Session, made: Recommendation, kept: Basis) -> None:
+def _keep(connection: Connection, made: Recommendation, kept: Basis) -> None:
     """Keep what a revision was decided from; goals and guardrails of many stand once."""
     contents = (kept.goals, kept.guards, kept.around)
     digests = [hashlib.sha256(content.encode()).hexdigest() for content in contents]
     for digest, content in zip(digests, contents, strict=True):
-        if session.get(t.Setting, digest) is None:
-            session.add(t.Setting(digest=digest, content=content))
-            session.flush()
+        if connection.execute(_SETTING, {"of": digest}).one_or_none() is None:
+            connection.execute(_ENTER_SETTING, {"digest": digest, "content": content})
     goals, guards, around = digests
     known_at = to_instant(kept.known_at)
-    session.add(t.Basis(rec_id=made.rec_id, revision=made.revision, known_at=known_at, days=kept.days,
-                        goals=goals, guards=guards, around=around))  # fmt: skip
+    connection.execute(_ENTER_BASIS, {
+        "rec_id": made.rec_id, "revision": made.revision, "known_at": known_at, "days": kept.days,
+        "goals": goals, "guards": guards, "around": around,
+    })  # fmt: skip
 
 
-def _open_beside(session: Session, own: Recommendation) -> Intent | None:
+def _open_beside(connection: Connection, own: Recommendation) -> Intent | None:
     """An open intent of any other revision, the first by its key."""
-    states = [state.value for state in OPEN]
-    other = or_(col(t.Intent.rec_id) != own.rec_id, col(t.Intent.revision) != own.revision)
-    statement = select(t.Intent).where(col(t.Intent.state).in_(states), other)
-    return min(map(_intent, session.exec(statement)), key=attrgetter("idempotency_key"), default=None)
+    rows = connection.execute(_OPEN_BESIDE, {"of": own.rec_id, "number": own.revision})
+    return min(map(_intent, rows), key=attrgetter("idempotency_key"), default=None)
 
 
-def _flush(session: Session, written: Sequence[Intent]) -> None:
+def _write(
+    connection: Connection,
+    statement: Executable,
+    columns: dict[str, Any] | list[dict[str, Any]],
+    written: Sequence[Intent],
+) -> None:
+    """Write intents, of which one may be stored already, or have an open one beside it."""
     try:
-        session.flush()
+        connection.execute(statement, columns)
     except IntegrityError as error:
         if is_taken(error):
             raise taken(written) from error
         raise
 
 
-def _revision(record: Record) -> t.Recommendation:
+def _revision(record: Record) -> dict[str, Any]:
     recommendation = record.recommendation
-    return t.Recommendation(
-        rec_id=recommendation.rec_id,
-        revision=recommendation.revision,
-        plan_hash=recommendation.plan_hash,
-        created_at=to_instant(recommendation.created_at),
-        valid_until=to_instant(recommendation.valid_until),
-        payload=to_json(recommendation),
+    return {
+        "rec_id": recommendation.rec_id,
+        "revision": recommendation.revision,
+        "plan_hash": recommendation.plan_hash,
+        "created_at": to_instant(recommendation.created_at),
+        "valid_until": to_instant(recommendation.valid_until),
+        "payload": to_json(recommendation),
         **_standing(record),
-    )
+    }
 
 
 def _standing(record: Record) -> dict[str, Any]:
@@ -226,7 +229,7 @@ def _standing(record: Record) -> dict[str, Any]:
     }
 
 
-def _record(row: t.Recommendation) -> Record:
+def _record(row: Row[Any]) -> Record:
     return Record(
         from_json(Recommendation, row.payload),
         State(row.state),
@@ -243,6 +246,9 @@ def _named(key: LineKey) -> list[str] | dict[str, str]:
 
 def _line_key(parts: list[str] | dict[str, str]) -> LineKey:
     return AdKey(**parts) if isinstance(parts, dict) else BudgetKey(*parts)
+
+
+_NO_CHANGE: Final = dict.fromkeys(("budget_id", "currency", "base", "target", "ad_id", "base_status", "target_status"))
 
 
 def _columns(intent: Intent, confirmed: datetime | None) -> dict[str, Any]:
@@ -266,8 +272,9 @@ def _columns(intent: Intent, confirmed: datetime | None) -> dict[str, Any]:
 def _change(intent: Intent) -> dict[str, Any]:
     """What is written: the columns of a budget's amount or of an ad's status, the others NULL."""
     if isinstance(intent, AdIntent):
-        return {"ad_id": intent.key.ad_id, "base_status": intent.base.value, "target_status": intent.target.value}
-    return {
+        changed = {"ad_id": intent.key.ad_id, "base_status": intent.base.value, "target_status": intent.target.value}
+        return _NO_CHANGE | changed
+    return _NO_CHANGE | {
         "budget_id": intent.key.budget_id,
         "currency": intent.target.currency,
         "base": intent.base.micros,
@@ -275,7 +282,7 @@ def _change(intent: Intent) -> dict[str, Any]:
     }
 
 
-def _intent(row: t.Intent) -> Intent:
+def _intent(row: Row[Any]) -> Intent:
     identity = (row.idempotency_key, row.rec_id, row.revision)
     standing: dict[str, Any] = {
         "order": row.position,
@@ -285,11 +292,11 @@ def _intent(row: t.Intent) -> Intent:
         "note": row.note,
         "updated_at": _moment(row.updated_at),
     }
-    match row:
-        case t.Intent(ad_id=str(ad), base_status=str(base), target_status=str(target)):
+    match row._mapping:
+        case {"ad_id": str(ad), "base_status": str(base), "target_status": str(target)}:
             key = AdKey(row.connector, row.account_id, ad)
             return AdIntent(*identity, key, EntityStatus(base), EntityStatus(target), **standing)
-        case t.Intent(budget_id=str(budget), currency=str(currency), base=int(before), target=int(after)):
+        case {"budget_id": str(budget), "currency": str(currency), "base": int(before), "target": int(after)}:
             where = BudgetKey(row.connector, row.account_id, budget)
             return BudgetIntent(*identity, where, Money(before, currency), Money(after, currency), **standing)
         case _:

@@ -6,10 +6,7 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, func, insert, update
-from sqlalchemy import select as choose
-from sqlalchemy.orm import aliased
-from sqlmodel import Session, col, select
+from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, func, insert, select, update
 
 from optimizer.agent.store import chain, terms
 from optimizer.agent.store import tables as t
@@ -20,24 +17,39 @@ from optimizer.plan.recommendation import Intent, content_hash
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 
+_EVENTS: Final = t.core(t.Event)
 _LEAD: Final = t.core(t.Lead)
 _RUNS: Final = t.core(t.JobRun)
+_BRAKES: Final = t.core(t.Brake)
+_CIRCUITS: Final = t.core(t.Circuit)
 # Written out once: a thousand portfolios ask all the time, and to put a statement together takes longer than to run it.
-_LEADER: Final = choose(_LEAD.c.epoch, _LEAD.c.holder, _LEAD.c.until, _LEAD.c.seated).where(_LEAD.c.id == 1)
+_LEADER: Final = select(_LEAD.c.epoch, _LEAD.c.holder, _LEAD.c.until, _LEAD.c.seated).where(_LEAD.c.id == 1)
 _NEXT_LEAD: Final = update(_LEAD).where(_LEAD.c.id == 1)
-_RUN: Final = choose(_RUNS).where(_RUNS.c.job == bindparam("of"), _RUNS.c.due_at == bindparam("at"))
-_NEWEST_RUNS: Final = choose(_RUNS).order_by(_RUNS.c.due_at.desc(), _RUNS.c.id.desc()).limit(bindparam("most"))
+_RUN: Final = select(_RUNS).where(_RUNS.c.job == bindparam("of"), _RUNS.c.due_at == bindparam("at"))
+_NEWEST_RUNS: Final = select(_RUNS).order_by(_RUNS.c.due_at.desc(), _RUNS.c.id.desc()).limit(bindparam("most"))
 _NEWEST_RUNS_OF: Final = _NEWEST_RUNS.where(_RUNS.c.job == bindparam("of"))
+_FIRST_RUN: Final = insert(_RUNS)
 _NEXT_RUN: Final = update(_RUNS).where(_RUNS.c.job == bindparam("of"), _RUNS.c.due_at == bindparam("at"))
+_LATER_RUN: Final = _RUNS.alias("later")
+_FORGET: Final = delete(_RUNS).where(
+    _RUNS.c.due_at < bindparam("before"),
+    (_RUNS.c.outcome != Outcome.RUNNING.value) | (_RUNS.c.epoch < select(func.max(_LEAD.c.epoch)).scalar_subquery()),
+    exists().where(_LATER_RUN.c.job == _RUNS.c.job, _LATER_RUN.c.due_at > _RUNS.c.due_at),
+)
+_BRAKE: Final = select(_BRAKES).order_by(_BRAKES.c.id.desc()).limit(1)
+_ALL_BRAKES: Final = select(_BRAKES).order_by(_BRAKES.c.id)
+_CIRCUIT: Final = select(_CIRCUITS).where(_CIRCUITS.c.subject == bindparam("of"))
+_NEXT_CIRCUIT: Final = update(_CIRCUITS).where(_CIRCUITS.c.subject == bindparam("of"))
+_ALL_CIRCUITS: Final = select(_CIRCUITS)
 
 
 def _alone(column: Any, name: str) -> Any:
-    return choose(column).scalar_subquery().label(name)
+    return select(column).scalar_subquery().label(name)
 
 
-_PULSE: Final[Select[Any]] = choose(
-    _alone(func.max(t.Event.id), "entries"),
-    *(_alone(getattr(t.Lead, name), name) for name in ("epoch", "holder", "until")),
+_PULSE: Final[Select[Any]] = select(
+    _alone(func.max(_EVENTS.c.id), "entries"),
+    *(_alone(_LEAD.c[name], name) for name in ("epoch", "holder", "until")),
 )
 
 
@@ -60,11 +72,9 @@ def take_lead(
     lease = terms.next_lease(before, holder, now, until, gone=free and row is not None and row.seated)
     if lease is not None:
         connection.execute(insert(_LEAD) if row is None else _NEXT_LEAD, _lead(lease, seated=seated))
-        with Session(connection) as session:
-            history = chain.End(session)
-            for event, about in terms.took(chain.last(session, terms.LEAD), before, lease, now):
-                history.add(event, content_hash(about))
-            session.flush()
+        history = chain.End(connection)
+        for event, about in terms.took(chain.last(connection, terms.LEAD), before, lease, now):
+            history.add(event, content_hash(about))
     return lease
 
 
@@ -82,10 +92,8 @@ def leave_lead(connection: Connection, lease: Lease, now: datetime) -> None:
     if known is not None and known.epoch == lease.epoch:
         ended = Lease(known.epoch, known.holder, now)
         connection.execute(_NEXT_LEAD, _lead(ended, seated=False))
-        with Session(connection) as session:
-            if (event := terms.left(chain.last(session, terms.LEAD), ended, now)) is not None:
-                chain.End(session).add(event, content_hash(ended))
-            session.flush()
+        if (event := terms.left(chain.last(connection, terms.LEAD), ended, now)) is not None:
+            chain.End(connection).add(event, content_hash(ended))
 
 
 def leader(connection: Connection) -> Lease | None:
@@ -97,8 +105,7 @@ def leader(connection: Connection) -> Lease | None:
 def may_send(connection: Connection, epoch: int) -> None:
     """See `Store.may_send`."""
     terms.check_epoch(leader(connection), epoch)
-    with Session(connection) as session:
-        terms.check_brake(_brake(session))
+    terms.check_brake(newest_brake(connection))
 
 
 def may_commit(connection: Connection, epoch: int) -> None:
@@ -111,8 +118,7 @@ def may_advance(connection: Connection, before: Intent, after: Intent, epoch: in
     if epoch is not None:
         terms.check_epoch(leader(connection), epoch)
     if terms.is_sent(before, after):
-        with Session(connection) as session:
-            terms.check_brake(_brake(session))
+        terms.check_brake(newest_brake(connection))
 
 
 def begin_run(connection: Connection, job: str, due_at: datetime, epoch: int, now: datetime) -> JobRun | None:
@@ -139,12 +145,7 @@ def runs(connection: Connection, job: str | None, limit: int) -> tuple[JobRun, .
 
 def forget_runs(connection: Connection, before: datetime) -> int:
     """See `Store.forget_runs`."""
-    newer = aliased(t.JobRun)
-    later = exists().where(col(newer.job) == col(t.JobRun.job), col(newer.due_at) > col(t.JobRun.due_at))
-    led = choose(func.max(_LEAD.c.epoch)).scalar_subquery()
-    over = (col(t.JobRun.outcome) != Outcome.RUNNING.value) | (col(t.JobRun.epoch) < led)
-    old = (col(t.JobRun.due_at) < to_instant(before)) & over
-    return connection.execute(delete(t.JobRun).where(old, later)).rowcount
+    return connection.execute(_FORGET, {"before": to_instant(before)}).rowcount
 
 
 def pulse(connection: Connection) -> Pulse:
@@ -156,45 +157,48 @@ def pulse(connection: Connection) -> Pulse:
 
 def throw_brake(connection: Connection, brake: Brake) -> None:
     """See `Store.throw_brake`."""
-    with Session(connection) as session:
-        session.add(t.Brake(stops=brake.on, at=to_instant(brake.at), actor=brake.actor, reason=brake.reason))
-        chain.End(session).add(terms.thrown(brake), content_hash(brake))
-        session.flush()
+    columns = {"stops": brake.on, "at": to_instant(brake.at), "actor": brake.actor, "reason": brake.reason}
+    connection.execute(insert(_BRAKES), columns)
+    chain.End(connection).add(terms.thrown(brake), content_hash(brake))
 
 
 def newest_brake(connection: Connection) -> Brake | None:
     """See `Store.brake`."""
-    with Session(connection) as session:
-        return _brake(session)
+    row = connection.execute(_BRAKE).one_or_none()
+    return None if row is None else _brake(row)
 
 
 def brakes(connection: Connection) -> tuple[Brake, ...]:
     """See `Store.brakes`."""
-    with Session(connection) as session:
-        rows = session.exec(select(t.Brake).order_by(col(t.Brake.id)))
-        return tuple(Brake(row.stops, from_instant(row.at), row.actor, row.reason) for row in rows)
+    return tuple(map(_brake, connection.execute(_ALL_BRAKES)))
 
 
 def keep_circuit(connection: Connection, before: Circuit, after: Circuit, now: datetime) -> None:
     """See `Store.keep_circuit`."""
-    with Session(connection) as session:
-        row = session.get(t.Circuit, before.subject)
-        terms.check_circuit(None if row is None else _circuit(row), before)
-        until, wait = None if after.until is None else to_instant(after.until), after.wait // _MICROSECOND
-        session.merge(t.Circuit(subject=after.subject, failures=after.failures, until=until, wait=wait, why=after.why))
-        if (event := terms.tripped(before, after, now)) is not None:
-            chain.End(session).add(event, content_hash(after))
-        session.flush()
+    row = connection.execute(_CIRCUIT, {"of": before.subject}).one_or_none()
+    terms.check_circuit(None if row is None else _circuit(row), before)
+    columns = {
+        "subject": after.subject,
+        "failures": after.failures,
+        "until": None if after.until is None else to_instant(after.until),
+        "wait": after.wait // _MICROSECOND,
+        "why": after.why,
+    }
+    if row is None:
+        connection.execute(insert(_CIRCUITS), columns)
+    else:
+        connection.execute(_NEXT_CIRCUIT, {**columns, "of": before.subject})
+    if (event := terms.tripped(before, after, now)) is not None:
+        chain.End(connection).add(event, content_hash(after))
 
 
 def circuits(connection: Connection) -> tuple[Circuit, ...]:
     """See `Store.circuits`."""
-    with Session(connection) as session:
-        # Sorted here: a server may sort texts by the rules of a language.
-        return tuple(sorted(map(_circuit, session.exec(select(t.Circuit))), key=attrgetter("subject")))
+    # Sorted here: a server may sort texts by the rules of a language.
+    return tuple(sorted(map(_circuit, connection.execute(_ALL_CIRCUITS)), key=attrgetter("subject")))
 
 
-def _circuit(row: t.Circuit) -> Circuit:
+def _circuit(row: Row[Any]) -> Circuit:
     until = None if row.until is None else from_instant(row.until)
     return Circuit(row.subject, row.failures, until, row.wait * _MICROSECOND, row.why)
 
@@ -213,9 +217,8 @@ def _lease(row: Any) -> Lease:
     return Lease(row.epoch, row.holder, from_instant(row.until))
 
 
-def _brake(session: Session) -> Brake | None:
-    row = session.exec(select(t.Brake).order_by(col(t.Brake.id).desc()).limit(1)).one_or_none()
-    return None if row is None else Brake(row.stops, from_instant(row.at), row.actor, row.reason)
+def _brake(row: Row[Any]) -> Brake:
+    return Brake(row.stops, from_instant(row.at), row.actor, row.reason)
 
 
 def _known(connection: Connection, job: str, due_at: datetime) -> JobRun | None:
@@ -243,6 +246,6 @@ def _enter(connection: Connection, run: JobRun, *, first: bool) -> None:
         "words": run.words,
     }
     if first:
-        connection.execute(insert(_RUNS), columns)
+        connection.execute(_FIRST_RUN, columns)
     else:
         connection.execute(_NEXT_RUN, {**columns, "of": run.job, "at": columns["due_at"]})

@@ -7,9 +7,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, update
-from sqlalchemy import select as choose
-from sqlmodel import Session as Rows
+from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
 
 from optimizer.agent.store import admission, chain, terms
 from optimizer.agent.store import tables as t
@@ -20,11 +18,11 @@ from optimizer.plan.recommendation import Event, content_hash
 _PEOPLE: Final = t.core(t.Person)
 _SESSIONS: Final = t.core(t.Session)
 # Written out once: a session is asked for at each request, and to put a statement together takes longer than to run it.
-_USERS: Final = choose(_PEOPLE)
+_USERS: Final = select(_PEOPLE)
 _USER: Final = _USERS.where(_PEOPLE.c.known_as == bindparam("of"))
 _USER_OF: Final = _USERS.where(_PEOPLE.c.subject == bindparam("of"))
 _NEXT_USER: Final = update(_PEOPLE).where(_PEOPLE.c.known_as == bindparam("of"))
-_OPEN: Final[Select[Any]] = choose(
+_OPEN: Final[Select[Any]] = select(
     _SESSIONS, *(column.label(f"user_{column.name}") for column in _PEOPLE.c)
 ).join_from(_SESSIONS, _PEOPLE, _SESSIONS.c.person == _PEOPLE.c.known_as)  # fmt: skip
 _ONE: Final = _OPEN.where(_SESSIONS.c.secret_hash == bindparam("of"))
@@ -125,8 +123,7 @@ def tokens(connection: Connection) -> tuple[Session, ...]:
 
 def failure(connection: Connection, name: str, now: datetime) -> Event | None:
     """Return what is to be told of a failure to log in; None where enough was told."""
-    with Rows(connection) as rows:
-        newest = chain.newest(rows, terms.PEOPLE, admission.NEWEST)
+    newest = chain.newest(connection, terms.PEOPLE, admission.NEWEST)
     return admission.failure(newest, user(connection, name), now)
 
 
@@ -143,11 +140,9 @@ def forget_sessions(connection: Connection, before: datetime) -> int:
 
 
 def _tell(connection: Connection, events: Iterable[Event], subject: str) -> None:
-    with Rows(connection) as rows:
-        end = chain.End(rows)
-        for event in events:
-            end.add(event, subject)
-        rows.flush()
+    end = chain.End(connection)
+    for event in events:
+        end.add(event, subject)
 
 
 def _only(connection: Connection, statement: Select[Any], of: str | None) -> User | None:

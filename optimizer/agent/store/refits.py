@@ -6,10 +6,9 @@ import json
 import math
 from dataclasses import replace
 from datetime import UTC
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection
-from sqlmodel import Session, col, select
+from sqlalchemy import Connection, Row, Select, bindparam, insert, not_, select
 
 from optimizer.agent.store import tables as t
 from optimizer.agent.store.instants import from_instant, to_instant
@@ -20,49 +19,44 @@ from optimizer.plan.refits import ADS, Check, RefitRecord
 
 _CHANNELS = tuple[ChannelPrior, ...]
 _AD_MODELS = f"{ADS}/"
-_ABOUT_ADS = col(t.Refit.model).startswith(_AD_MODELS)
+_REFITS: Final = t.core(t.Refit)
+_ABOUT_ADS: Final = _REFITS.c.model.startswith(_AD_MODELS)
+# Written out once: to put a statement together takes longer than to run it.
+_SAME: Final = select(_REFITS.c.id).where(_REFITS.c.refit_id == bindparam("of"))
+_NEWEST: Final[Select[Any]] = (
+    select(_REFITS).order_by(_REFITS.c.fitted_at.desc(), _REFITS.c.id.desc()).limit(bindparam("most"))
+)
+_PASSED: Final = _NEWEST.where(_REFITS.c.passed, _REFITS.c.fitted_at <= bindparam("known_at"))
+_LATEST: Final = _PASSED.where(not_(_ABOUT_ADS))
+_LATEST_OF_ADS: Final = _PASSED.where(_ABOUT_ADS)
 
 
 def record(connection: Connection, refit: RefitRecord) -> None:
     """Enter a refit; see `Store.record_refit`. The write lock is held, so that the check and the entry are one."""
-    with Session(connection) as session:
-        if session.exec(select(t.Refit.id).where(t.Refit.refit_id == refit.refit_id)).first() is not None:
-            raise same_refit(refit.refit_id)
-        session.add(t.Refit(**_columns(refit)))
-        session.flush()
+    if connection.execute(_SAME, {"of": refit.refit_id}).first() is not None:
+        raise same_refit(refit.refit_id)
+    connection.execute(insert(_REFITS), _columns(refit))
 
 
 def newest(connection: Connection, limit: int) -> tuple[RefitRecord, ...]:
     """Return the refits, the newest first; see `Store.refits`."""
-    statement = select(t.Refit).order_by(col(t.Refit.fitted_at).desc(), col(t.Refit.id).desc()).limit(limit)
-    with Session(connection) as session:
-        return tuple(_record(row) for row in session.exec(statement))
+    return tuple(map(_record, connection.execute(_NEWEST, {"most": limit})))
 
 
 def latest_priors(connection: Connection, known_at: int) -> ResponsePriors | None:
     """Return the priors that stood at an instant; see `Store.latest_priors`."""
-    row = _latest(connection, known_at, ~_ABOUT_ADS)
+    row = _latest(connection, known_at, _LATEST)
     return None if row is None or row.priors is None else _response(row, row.priors)
 
 
 def latest_ad_priors(connection: Connection, known_at: int) -> AdPriors | None:
     """Return the priors of ads that stood at an instant; see `Store.latest_ad_priors`."""
-    row = _latest(connection, known_at, _ABOUT_ADS)
+    row = _latest(connection, known_at, _LATEST_OF_ADS)
     return None if row is None or row.priors is None else _ads(row.priors)
 
 
-def _latest(connection: Connection, known_at: int, of: ColumnElement[bool]) -> t.Refit | None:
-    statement = (
-        select(t.Refit)
-        .where(col(t.Refit.passed), t.Refit.fitted_at <= known_at, of)
-        .order_by(col(t.Refit.fitted_at).desc(), col(t.Refit.id).desc())
-        .limit(1)
-    )
-    with Session(connection) as session:
-        row = session.exec(statement).one_or_none()
-        if row is not None:
-            session.expunge(row)
-        return row
+def _latest(connection: Connection, known_at: int, newest_of: Select[Any]) -> Row[Any] | None:
+    return connection.execute(newest_of, {"known_at": known_at, "most": 1}).one_or_none()
 
 
 def _columns(refit: RefitRecord) -> dict[str, Any]:
@@ -81,20 +75,20 @@ def _columns(refit: RefitRecord) -> dict[str, Any]:
     }
 
 
-def _record(row: t.Refit) -> RefitRecord:
+def _record(row: Row[Any]) -> RefitRecord:
     return RefitRecord(
         row.refit_id, from_instant(row.fitted_at), row.model, row.code_version, row.seed, row.evidence, row.seconds,
         tuple(_check(plain) for plain in json.loads(row.checks)), _priors(row), row.file,
     )  # fmt: skip
 
 
-def _priors(row: t.Refit) -> ResponsePriors | AdPriors | None:
+def _priors(row: Row[Any]) -> ResponsePriors | AdPriors | None:
     if row.priors is None:
         return None
     return _ads(row.priors) if row.model.startswith(_AD_MODELS) else _response(row, row.priors)
 
 
-def _response(row: t.Refit, text: str) -> ResponsePriors:
+def _response(row: Row[Any], text: str) -> ResponsePriors:
     """The priors of a row; their time and model stand in its columns."""
     channels: tuple[ChannelPrior, ...] = adapter(_CHANNELS).validate_json(text)
     return ResponsePriors(from_instant(row.fitted_at), row.model, channels)

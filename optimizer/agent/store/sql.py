@@ -152,15 +152,16 @@ class SqlStore:
         """See `Store.snapshot`."""
         known_at, budgets_at = to_instant(query.known_at), to_instant(query.budgets_at or query.known_at)
         with self._readers() as (connection, *beside):
+            moves, switches = ledger.confirmed(connection, to_instant(query.known_at - MOVES_WINDOW), known_at)
             known = Known(
                 series=catalogue.read_series(connection, known_at, query.today.toordinal()),
                 budgets=tuple(catalogue.read_budgets(connection, budgets_at).values()),
                 amounts=catalogue.read_amounts(connection, budgets_at),
                 entities=catalogue.read_entities(connection, budgets_at, first=True),
-                moves=ledger.moves(connection, to_instant(query.known_at - MOVES_WINDOW), known_at),
+                moves=moves,
                 priors=refits.latest_priors(connection, known_at),
                 ads=tuple(statuses.read(connection, budgets_at).values()),
-                switches=ledger.switches(connection, to_instant(query.known_at - MOVES_WINDOW), known_at),
+                switches=switches,
                 experiments=experiments.newest(connection, ALL_EXPERIMENTS),
                 ad_priors=refits.latest_ad_priors(connection, known_at),
                 doubts=doubted.read(connection, known_at),
