@@ -2,6 +2,7 @@
 
 from optimizer.decide.decision import NOTHING_FIXED, Choice, choose, decide, tell
 from optimizer.decide.horizon import horizon
+from optimizer.decide.lifting import Overclaim, overclaims
 from optimizer.decide.paced import paces
 from optimizer.decide.pictures import Curve, Picture, Seen, pictures
 
@@ -9,11 +10,13 @@ __all__ = [
     "NOTHING_FIXED",
     "Choice",
     "Curve",
+    "Overclaim",
     "Picture",
     "Seen",
     "choose",
     "decide",
     "horizon",
+    "overclaims",
     "paces",
     "pictures",
     "tell",

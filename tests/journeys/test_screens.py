@@ -21,6 +21,7 @@ from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cli.app import app
 from optimizer.plan.recommendation import Record, State
 from tests.journeys.browsing import DESK, PHONE, Person, chromium, place, served
+from tests.optimizer.kept_worth import keep_worth
 from tests.optimizer.web_world import World, simulated, world
 
 PICTURES = Path(__file__).parents[2] / "build" / "screens"
@@ -34,6 +35,20 @@ time_zone = "Europe/Berlin"
 kind = "simulated"
 scenario = "demo"
 state_file = "market.json"
+
+[goal]
+total_per_month = 110_000
+
+[[kpis]]
+name = "Sales of the month"
+metric = "conversions"
+target = 5_000
+
+[[kpis]]
+name = "Search pays its way"
+metric = "roas"
+scope = "channel:search"
+target = 3.0
 
 [[limits]]
 scope = "channel:search"
@@ -120,6 +135,8 @@ def test_all_screens_with_a_plan_that_waits_and_one_that_was_written(browser: Br
         settle(here, approval.Reject("ben", "not in the week of the launch"), rejected)
         waiting = here.plan(seed=2)
         play(here.premises.runs_folder / "small")
+        channels = sorted({target.channel for target in here.premises.seen().targets})
+        keep_worth(here.premises.store, here.clock.now(), "EUR", channels)
         ana = site.person(reduced_motion="reduce")
         eye = Eye(ana)
         eye.open("login", "/login")
@@ -139,6 +156,7 @@ def test_all_screens_with_a_plan_that_waits_and_one_that_was_written(browser: Br
             ("leaderboards", "/leaderboards"),
             ("pacing", "/pacing"),
             ("scorecard", "/scorecard"),
+            ("attribution", "/attribution"),
             ("history", "/history?prove_it=true"),
             ("rules", "/rules"),
             ("switch", "/switch"),
@@ -146,6 +164,12 @@ def test_all_screens_with_a_plan_that_waits_and_one_that_was_written(browser: Br
             ("nothing", "/recommendations/R-20250101-0123456789"),
         ):
             eye.open(name, path)
+        ana.open("/")
+        expect(ana.page.locator("#kpis tbody tr")).to_have_count(2)
+        ana.open("/pacing")
+        expect(ana.page.locator("section .chart")).to_have_count(1)
+        ana.open("/attribution")
+        expect(ana.page.locator("svg.counts")).to_have_count(len(channels))
         ana.open(place(waiting))
         ana.page.get_by_text("Curve and evidence").first.click()
         expect(ana.page.locator("svg.curve")).to_be_visible()
@@ -165,7 +189,7 @@ def test_the_screens_of_a_portfolio_that_has_nothing_yet(browser: Browser, tmp_p
         vic = site.person(reduced_motion="reduce")
         eye = Eye(vic)
         vic.login("vic")
-        for screen in ("", "recommendations", "leaderboards", "scorecard", "switch"):
+        for screen in ("", "recommendations", "leaderboards", "scorecard", "attribution", "switch"):
             eye.open(f"new-{screen or 'overview'}", f"/{screen}")
         assert eye.faults == []
 

@@ -49,6 +49,7 @@ def test_every_screen_answers_before_anything_was_planned_and_says_what_to_do(he
         "/leaderboards",
         "/pacing",
         "/scorecard",
+        "/attribution",
         "/history",
         "/rules",
         "/switch",
@@ -268,7 +269,7 @@ def test_a_fresh_password_is_not_asked_for_again(tmp_path: Path) -> None:
 def test_the_kill_switch_stands_on_every_screen_and_is_thrown_with_a_reason(here: World) -> None:
     here.plan()
     ben = here.client("ben")
-    for screen in ("/", "/recommendations", "/leaderboards", "/pacing", "/scorecard", "/history", "/rules"):
+    for screen in ("/", "/recommendations", "/leaderboards", "/pacing", "/scorecard", "/attribution", "/rules"):
         assert f'action="{here.root}/pause"' in ben.get(screen).text
     assert ben.act("/pause", reason=" ").status_code == 422
     assert ben.act("/pause", reason="odd numbers").status_code == 303

@@ -33,12 +33,12 @@ ROLES = {
         *(("POST", f"/{{portfolio}}/account/{act}") for act in ("password", "tokens", "tokens/end")),
         *(("GET", f"/{{portfolio}}/{screen}") for screen in (
             "", "recommendations", "leaderboards", "history", "history.csv", "live", "pacing", "scorecard", "rules",
-            "switch", "account", "simulator", "simulator/{name}/report",
+            "switch", "account", "attribution", "simulator", "simulator/{name}/report",
         )),
         *(("GET", f"{_ONE}{part}") for part in ("", "/lines/{number}", "/lines.csv")),
         *(("GET", f"{_API}/{part}") for part in (
             "me", "status", "recommendations", "recommendations/{rec_id}", "recommendations/{rec_id}/lines/{number}",
-            "leaderboards", "pacing", "kpis", "scorecard", "history", "switch", "openapi.json",
+            "leaderboards", "pacing", "kpis", "scorecard", "attribution", "history", "switch", "openapi.json",
         )),
     },
     "APPROVER": {

@@ -18,6 +18,8 @@ from optimizer.plan.snapshot import FloatArray
 
 _SPARK: Final = (96, 24)
 _BAR: Final = (160, 22)
+_COUNTS: Final = (260, 36)
+_MOST: Final = 3.0  # conversions that count per claimed one; an interval that goes beyond says little
 _CURVE: Final = (420, 200)
 _MARGIN: Final = (8, 8, 22, 44)  # top, right, bottom, left
 _PAD: Final = 2.0
@@ -168,6 +170,66 @@ def rate(mean: float, low: float, high: float, top: float, words: str) -> Markup
     left, middle, right = (_short(_PAD + value / (top or 1.0) * (width - 2 * _PAD)) for value in (low, mean, high))
     line = f'<line class="narrow" x1="{left}" x2="{right}" y1="{height / 2}" y2="{height / 2}"/>'
     return _svg("interval rate", _BAR, words, f'{line}<circle class="mean" cx="{middle}" cy="{height / 2}" r="3.5"/>')
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Conversions that count per claimed one, as a picture shows them.
+
+    Attributes:
+        name: `credited`, a dot, or `incremental`, a diamond.
+        expected, low, high: The estimate and its interval.
+        told: Whether something is told of this very channel; a mark that is not is hollow.
+    """
+
+    name: str
+    expected: float
+    low: float
+    high: float
+    told: bool
+
+
+def top_of(highs: Sequence[float]) -> float:
+    """The end of the axis that the marks of one table share."""
+    return min(max(1.2, 1.05 * max(highs, default=0.0)), _MOST)
+
+
+def counts(marks: Sequence[Mark], top: float, words: str) -> Markup:
+    """What claimed conversions count, one mark under the other, beside a line where all of them would count.
+
+    Args:
+        marks: From the top down.
+        top: Where the axis ends; it begins at 0. An interval that goes beyond ends in an arrow.
+        words: The same for who cannot see it.
+    """
+    width, height = _COUNTS
+    claimed = _short(_along(1.0, top))
+    each = height / max(len(marks), 1)
+    shown = "".join(_counted(mark, (place + 0.5) * each, top) for place, mark in enumerate(marks))
+    return _svg(
+        "counts",
+        _COUNTS,
+        words,
+        f'<line class="axis" x1="{_PAD}" x2="{width - _PAD}" y1="{height - 0.5}" y2="{height - 0.5}"/>'
+        f'<line class="nil" x1="{claimed}" x2="{claimed}" y1="0" y2="{height}"/>{shown}',
+    )
+
+
+def _counted(mark: Mark, y: float, top: float) -> str:
+    left, x, right = (_along(value, top) for value in (mark.low, mark.expected, mark.high))
+    up = _short(y)
+    arrow = f'<path d="M{_short(right - 5)} {_short(y - 4)}l5 4l-5 4"/>' if mark.high > top else ""
+    shape = (
+        f'<circle cx="{_short(x)}" cy="{up}" r="4"/>'
+        if mark.name == "credited"
+        else f'<path class="diamond" d="M{_short(x)} {_short(y - 5.5)}l5.5 5.5l-5.5 5.5l-5.5 -5.5Z"/>'
+    )
+    line = f'<line x1="{_short(left)}" x2="{_short(right)}" y1="{up}" y2="{up}"/>'
+    return f'<g class="{mark.name}{"" if mark.told else " lent"}">{line}{arrow}{shape}</g>'
+
+
+def _along(value: float, top: float) -> float:
+    return _PAD + min(value / top, 1.0) * (_COUNTS[0] - 2 * _PAD)
 
 
 def _svg(kind: str, size: tuple[int, int], words: str, inside: str) -> Markup:

@@ -73,12 +73,18 @@ class Formats:
             return _NOTHING
         return str(numbers.format_decimal(round(value, digits), _decimal(digits), locale=self.locale))
 
+    @lru_cache(_WRITTEN)  # noqa: B019 - there are as many readers as locales
+    def fixed(self, value: float, digits: int = 2) -> str:
+        """A number to so many decimals, as in a column or an interval; a dash for nan."""
+        if math.isnan(value):
+            return _NOTHING
+        return str(numbers.format_decimal(round(value, digits), _decimal(digits, "0"), locale=self.locale))
+
     def signed(self, value: float, digits: int = 2) -> str:
         """A number that is a change, to so many decimals: those of one interval stand side by side."""
         if math.isnan(value):
             return _NOTHING
-        size = numbers.format_decimal(abs(round(value, digits)), _decimal(digits, "0"), locale=self.locale)
-        return f"{_sign(round(value, digits))}{size}"
+        return f"{_sign(round(value, digits))}{self.fixed(abs(value), digits)}"
 
     def chance(self, probability: float) -> str:
         """A probability; one that draws cannot tell from 0 or 1 is called neither."""

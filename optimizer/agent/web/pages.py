@@ -89,6 +89,7 @@ def templates(language: str = "en") -> Environment:
     rooms.install_gettext_translations(texts, newstyle=False)  # type: ignore[attr-defined]  # the extension adds it
     rooms.globals |= {
         "drawn": drawn,
+        "mark": drawn.Mark,
         "asset": asset,
         "seal": seal,
         "SCRIPTS": SCRIPTS,

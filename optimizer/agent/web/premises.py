@@ -18,6 +18,7 @@ from optimizer.agent.measuring import KpiState, kpi_states
 from optimizer.agent.scoring import Reading, read
 from optimizer.agent.settings import Settings, SettingsError
 from optimizer.agent.settings_kpis import KpiTable
+from optimizer.agent.settings_refit import LiftTestTable
 from optimizer.agent.settings_web import slug
 from optimizer.agent.web.kept import Kept, one_at_a_time
 from optimizer.agent.web.plans import Plan, alone
@@ -101,6 +102,15 @@ class Premises:
     def runs_folder(self) -> Path:
         """Where runs of `outlay simulate` are looked for."""
         return self._config.parent / self.settings.web.runs
+
+    @property
+    def lift_tests(self) -> tuple[LiftTestTable, ...]:
+        """The lift tests that the settings, and the file that they name, tell of.
+
+        Raises:
+            SettingsError: The file cannot be read.
+        """
+        return configuration.lift_tests(self.settings, self._config.parent)
 
     @property
     def house(self) -> House:

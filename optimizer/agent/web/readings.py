@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Final
 
 import numpy as np
 
+from optimizer.agent import refitting
 from optimizer.agent.standing import newest_runs
 from optimizer.agent.web import api_models as models
+from optimizer.agent.web import attribution_models
 from optimizer.agent.web.days import days
+from optimizer.agent.web.next_steps import Situation
 from optimizer.agent.web.pacing import pace
 from optimizer.agent.web.plans import alone
 from optimizer.agent.web.premises import Premises
+from optimizer.measure.counting import compare
+from optimizer.measure.lift import Ageing
 from optimizer.plan.recommendation import Record, State
+from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import NotFound
 
 _WEEKS: Final = 4
@@ -94,3 +102,32 @@ def pacing(premises: Premises) -> models.Pacing:
     """Tell the month and the flights: planned, spent, and how they would end; the same all day long."""
     seen = premises.seen()
     return models.pacing(pace(seen, np.random.default_rng(seen.today.toordinal())), premises.paces(), seen.currency)
+
+
+def attribution(premises: Premises, now: datetime) -> attribution_models.AttributionTold:
+    """Tell what conversions count as claimed, as credited and as incremental, and what new customers bring.
+
+    Only the store is read: touches and orders were when they were appraised.
+
+    Raises:
+        SettingsError: The file of lift tests cannot be read.
+    """
+    store, house = premises.store, premises.house
+    # What commands kept just now is shown at once; rows are read anew more seldom.
+    seen = replace(
+        premises.seen(),
+        appraisals=store.latest_appraisals(now),
+        priors=store.latest_priors(now),
+        lift_tests=tuple(reversed(store.lift_tests())),
+    )
+    found, tested = compare(seen, house.goals), _tested(premises, seen)
+    return attribution_models.attribution(Situation(premises.settings, house.goals, seen, found, tested, now))
+
+
+def _tested(premises: Premises, seen: Snapshot) -> Mapping[str, date]:
+    """The last day of the newest lift test by channel, of those that still count."""
+    table = premises.settings.lift
+    told, _ = refitting.lifts_of(premises.lift_tests, seen)
+    ageing = Ageing(table.half_life_days, table.expire_days)
+    tests, _ = refitting.ageing_of((*told, *refitting.own_lifts(seen)), seen.today, ageing)
+    return {test.channel: test.last_day for test in sorted(tests, key=lambda test: test.last_day)}

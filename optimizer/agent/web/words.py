@@ -44,6 +44,34 @@ STATES: Final[Mapping[State, str]] = {
     State.ROLLED_BACK: _("Rolled back"),
 }
 
+NO_MODEL: Final = _(
+    "Which channels led to the orders of your own books is not known: [attribution] names no model. Compare the "
+    "models, write one into the settings, and keep what it credits."
+)
+NO_CREDIT: Final = _("What the model of [attribution] credits is not kept yet. It reads touches and orders.")
+OTHER_MODEL: Final = _("What is kept is of another model than [attribution] asks for by now. Reckon it anew.")
+CREDIT_DUE: Final = _("What is credited is due to be reckoned anew; what is kept counts until then.")
+CREDIT_UNUSED: Final = _("Plans count claims, though credit is kept. To let them count credited conversions, write")
+LIFT_UNREAD: Final = _("A lift test is over and waits to be read.")
+LIFT_RUNS: Final = _("A lift test is registered or runs; its interval holds for one look, at its end.")
+LIFT_UNLEARNT: Final = _("A lift test says something that no refit has learnt from yet.")
+NO_LIFT: Final = _(
+    "No lift test stands, so what would have come anyway is not known. Ask what a test could find and what it costs."
+)
+LIFT_OF_SOME: Final = _("Some channels were not tested; what others show stands in for them, widely. Ask for a test.")
+LIFT_UNUSED: Final = _("Plans do not count by lift tests. To let them count incremental conversions, write")
+NO_LIFETIME: Final = _("What a new customer brings is not kept yet, so the value of the order stands in.")
+LIFETIME_CURRENCY: Final = _(
+    "What is kept of new customers is in another currency, and does not count. Reckon it anew."
+)
+LIFETIME_DUE: Final = _("What a new customer brings is due to be reckoned anew; what is kept counts until then.")
+LIFETIME_UNASKED: Final = _(
+    "What a new customer brings over time is not known. Look at it; to keep it and let plans count by it, write"
+)
+LIFETIME_UNUSED: Final = _(
+    "Plans count the value of the order, though that of a new customer is kept. To count it, write"
+)
+
 
 def said(code: str) -> str:
     """Return what is said after an act; empty for a code that is none."""

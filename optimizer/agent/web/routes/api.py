@@ -11,6 +11,7 @@ from fastapi import APIRouter, Body, Query
 
 from optimizer.agent.web import acts, readings, score_models
 from optimizer.agent.web import api_models as models
+from optimizer.agent.web.attribution_models import AttributionTold
 from optimizer.agent.web.description import PREFIX, described
 from optimizer.agent.web.gate import Approver, Here, Viewer, Visitor
 from optimizer.agent.web.score_models import ScorecardTold
@@ -104,6 +105,12 @@ def kpis(visitor: Viewer) -> models.Kpis:
 async def scorecard(visitor: Viewer) -> ScorecardTold:
     """Tell what advice promised and what came of it, over the last 90 days."""
     return score_models.scorecard(await slowly(visitor.premises.scorecard))
+
+
+@router.get("/attribution", responses=_READS, operation_id="attribution")
+async def attribution(visitor: Viewer) -> AttributionTold:
+    """Tell what conversions count by channel: as claimed, as credited, as incremental; what new customers bring."""
+    return await slowly(readings.attribution, visitor.premises, visitor.now)
 
 
 @router.get("/history", responses=_READS, operation_id="history")
