@@ -31,7 +31,7 @@ MODEL_VERSION: Final = "funnel-filter/6"
 RECENT: Final = 28
 
 VOLUME: Final = Dynamics(drift=4e-4, fade=0.99, break_chance=4e-3)
-"""Demand wanders by 2% a day and breaks about once in a budget's year; what was learnt of a shape counts for a season."""
+"""Demand wanders by 2% a day and breaks about once in a budget's year; of shapes a season's days count."""
 
 COARSE: Final = GRID[::10]
 SHAPES: Final = Basis.of(CELLS.table, CELLS.log_prior)
