@@ -11,7 +11,7 @@ import numpy as np
 
 from connectors.contract import BudgetKey
 from connectors.money import Money
-from optimizer import checks, guardrails, pacing
+from optimizer import checks, goals, guardrails, pacing
 from optimizer.decide.holds import holds
 from optimizer.decide.reaching import reached
 from optimizer.forecast import Forecast
@@ -21,6 +21,7 @@ from optimizer.pacing import Curve, Pace
 from optimizer.plan.calendar import Occasion
 from optimizer.plan.recommendation import Finding, Severity
 from optimizer.plan.snapshot import FloatArray, Snapshot
+from optimizer.plan.under_test import Leave
 from optimizer.response import Belief, learn
 
 _SCALES: Final = np.geomspace(0.02, 6.0, 40)
@@ -77,6 +78,7 @@ def paced(
         if members and span is not None:
             running[n] = members, _days(span)
     shut = _shut(snapshot, held, fixed)
+    leave = _leave(snapshot, wanted, shut, limits)
     found: dict[int, Pace] = {}
     # The widest first: a flight within another one goes within what that gives the day.
     for n, (members, days) in sorted(running.items(), key=lambda each: -len(each[1][0])):
@@ -84,7 +86,7 @@ def paced(
         factor = belief.factor(days)[:, list(members)] @ weight
         reach, least = reached(snapshot, wanted, [pace.day for pace in found.values()], shut, limits, members)
         rng = np.random.default_rng(snapshot.today.toordinal())  # the same all day long
-        told = pacing.pace(wanted.flights[n], snapshot, members, curve, np.maximum(factor, 1e-3), reach, rng)
+        told = pacing.pace(wanted.flights[n], snapshot, members, curve, np.maximum(factor, 1e-3), reach, leave, rng)
         if told is not None:
             found[n] = replace(told, day=replace(told.day, least=least))
     return tuple(found[n] for n in sorted(found))
@@ -127,3 +129,15 @@ def _shut(snapshot: Snapshot, held: Sequence[Hold | None], fixed: Mapping[Budget
         elif held[k] is not None:
             found[k] = float(snapshot.current[k])
     return found
+
+
+def _leave(snapshot: Snapshot, wanted: Goals, shut: Mapping[int, float], limits: tuple[Guardrails, datetime]) -> Leave:
+    """What budgets may be where a lift test asks for them, on a day without cuts beyond the steps."""
+    # The total of the day follows from the flights, and is not known yet: it must bound nothing.
+    wide = Money(round(_SCALES[-1] * float(snapshot.current.sum()) * 1e6), wanted.currency)
+    free = replace(wanted, flights=(), largest_cut=None, total=wide if wide.micros > 0 else None)
+    today = guardrails.room(snapshot, free, *limits).lower.copy()
+    for k, amount in shut.items():
+        today[k] = amount
+    sides = goals.wide_box(free, snapshot.targets, snapshot.current, snapshot.today)
+    return Leave(today, sides.lower, sides.upper)

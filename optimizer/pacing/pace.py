@@ -19,7 +19,7 @@ from optimizer.plan import under_test
 from optimizer.plan.flights import DayOfFlight
 from optimizer.plan.recommendation import Finding, Severity
 from optimizer.plan.snapshot import FloatArray, Snapshot
-from optimizer.plan.under_test import Withheld
+from optimizer.plan.under_test import Leave, Withheld
 
 _CENT: Final = 0.005
 _LEAST_STEP: Final = 0.03
@@ -77,6 +77,7 @@ def pace(
     curve: Curve,
     factor: FloatArray,
     reach: Reach,
+    leave: Leave,
     rng: np.random.Generator,
 ) -> Pace | None:
     """Tell how a flight stands and what `snapshot.today` should get of it; None where it does not run on that day.
@@ -88,9 +89,10 @@ def pace(
         curve: What an ordinary day of all of them brings by the sum of their budgets.
         factor: What each of its days brings relative to an ordinary one, shape (T,).
         reach: What the budgets may sum to today.
+        leave: What each budget of the portfolio may be where a lift test asks for it.
         rng: Of the draws of the fan; nothing else depends on it.
     """
-    morning = Morning.of(flight, snapshot, members, curve, factor, reach)
+    morning = Morning.of(flight, snapshot, members, curve, factor, reach, leave)
     if morning is None:
         return None
     course, book = morning.course, morning.book
@@ -136,6 +138,7 @@ class Morning:
         curve: Curve,
         factor: FloatArray,
         reach: Reach,
+        leave: Leave,
     ) -> Morning | None:
         """Put it together from the arguments of `pace`; None where the flight does not run on `snapshot.today`."""
         span = flight.span(snapshot.today)
@@ -166,7 +169,7 @@ class Morning:
             untold=book.doubt[len(book.doubt) - book.behind :],
             restated=book.restated,
         )
-        withheld = under_test.withheld(snapshot, frozenset(members), len(course.factor))
+        withheld = under_test.withheld(snapshot, frozenset(members), len(course.factor), leave)
         return cls(flight, reach, snapshot.today, span, book, whole, course, withheld)
 
     def plan(self) -> Spread:

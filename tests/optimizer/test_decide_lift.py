@@ -19,7 +19,8 @@ from optimizer.plan.flights import DayOfFlight
 from optimizer.plan.lift_tests import Base, LiftEnd, LiftReading, LiftRecord, Switchback
 from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
 from optimizer.plan.recommendation import Decision, content_hash
-from optimizer.plan.snapshot import Snapshot
+from optimizer.plan.snapshot import BudgetMove, Snapshot
+from optimizer.plan.under_test import Leave
 from tests.optimizer.snapshots import NOW, TODAY, snapshot
 
 GUARDS = Guardrails()
@@ -135,14 +136,29 @@ def test_a_total_below_what_tests_ask_for_stands_and_is_told() -> None:
 # Beside flights
 
 
+def leave(today: float, low: float = 0.0, high: float = 1_000.0) -> Leave:
+    """The same of each budget."""
+    return Leave(*(np.full(len(KNOWN.targets), side) for side in (today, low, high)))
+
+
 def test_what_a_test_withholds_is_known_for_the_days_to_come() -> None:
     """On day 2: days 2 and 3 are low, 4 to 6 high, 7 low again; somebody has set 150 of 200, and 160 is asked for."""
     known = with_tests(record(TODAY - timedelta(days=1)), amount=Money.of(150, "EUR"))
-    found = under_test.withheld(known, {0, 1}, 6)
+    found = under_test.withheld(known, {0, 1}, 6, leave(160))
     assert found.now == 50.0
     assert found.days.tolist() == [40.0, 40.0, 0.0, 0.0, 0.0, 40.0]
-    assert not under_test.withheld(known, {1}, 6).days.any()
-    assert not under_test.withheld(KNOWN, {0}, 6).days.any()
+    assert not under_test.withheld(known, {1}, 6, leave(160)).days.any()
+    assert not under_test.withheld(KNOWN, {0}, 6, leave(160)).days.any()
+
+
+def test_what_goes_before_a_test_is_not_withheld() -> None:
+    known = with_tests(record(TODAY - timedelta(days=1)))
+    # A step lets the budget go no further than 180 today.
+    assert under_test.withheld(known, {0}, 4, leave(180)).days.tolist() == [20.0, 40.0, 0.0, 0.0]
+    # A limit lets it be no less than 190, no more than 170, and a pin no other than 200, on any day.
+    assert under_test.withheld(known, {0}, 4, leave(190, low=190)).days.tolist() == [10.0, 10.0, 0.0, 0.0]
+    assert under_test.withheld(known, {0}, 4, leave(160, high=170)).days.tolist() == [10.0, 10.0, 0.0, 0.0]
+    assert not under_test.withheld(known, {0}, 4, leave(200, low=200, high=200)).days.any()
 
 
 def flown(scope: str, amount: float, **more: object) -> Goals:
@@ -202,6 +218,35 @@ def test_a_flight_of_all_gives_others_the_same_in_low_and_in_high_blocks() -> No
         (day,) = decision.flights
         assert decision.envelopes[0].ceiling == day.due
         assert sum(line.proposed.micros for line in decision.lines) == pytest.approx(day.due.micros, rel=0.01)
+
+
+BRAND = Pin(Scope.parse("campaign:brand"), "ann", "no")
+
+
+@pytest.mark.parametrize(
+    ("pins", "guards", "low"), [((BRAND,), GUARDS, 1.0), ((), replace(GUARDS, largest_step_24h=0.1), 0.9)]
+)
+def test_a_flight_counts_on_what_a_test_gets(pins: tuple[Pin, ...], guards: Guardrails, low: float) -> None:
+    goals = replace(flown("all", 17_000.0), pins=pins)
+    pair = [decided(with_tests(record(first)), goals, guards) for first in (TODAY, TODAY - timedelta(days=3))]
+    assert [of_first(decision) for decision in pair] == [times(low), times(1.0)]
+    first, then = (others(decision, "generic", "prospecting", "retargeting") for decision in pair)
+    assert then == pytest.approx(first, abs=5.0)
+    words = "a lift test takes 20.00" if low < 1.0 else "a lift test"
+    assert (words in pair[0].flights[0].words) == (low < 1.0)
+
+
+@pytest.mark.parametrize("level", [0.8, 1.0])
+def test_a_tested_budget_that_is_held_where_it_is_moves_the_others_no_more_than_one_that_is_not(level: float) -> None:
+    goals, names = flown("all", 17_000.0), ("generic", "prospecting", "retargeting")
+    known = with_tests(record(), amount=times(level))
+    move = BudgetMove(FIRST.key, NOW - timedelta(hours=2), times(level), times(level))
+    held = decided(replace(known, moves=(move,)), goals)
+    assert of_first(held) == times(level)
+    assert others(held, *names) == pytest.approx(others(decided(known, goals), *names), abs=4.0)
+    # A hand may set what the test asks for, and nothing else.
+    hand = decide(known, goals, GUARDS, NOW, np.random.default_rng(1), {FIRST.key: times(0.8)})
+    assert hand.flights == decided(known, goals).flights
 
 
 def test_a_flight_of_all_that_ends_in_a_low_block_is_spent_by_the_days_before() -> None:

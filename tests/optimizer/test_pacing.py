@@ -29,12 +29,14 @@ from optimizer.pacing import (
 )
 from optimizer.plan.recommendation import Severity
 from optimizer.plan.snapshot import Freshness, IntArray, Restatements
+from optimizer.plan.under_test import Leave
 from tests.optimizer.snapshots import BUDGETS, TODAY, snapshot
 
 EXACT = Delivery(1.0, 1e-6, 1e-6)
 CALM = Delivery(0.97, 0.03, 0.03)
 SEEN = snapshot()
 ALL = (0, 1, 2, 3)
+LEAVE = Leave(SEEN.current, SEEN.current, SEEN.current)
 
 
 def eur(amount: float) -> Money:
@@ -257,7 +259,14 @@ def test_what_was_restated_of_late_may_be_so_again() -> None:
 def test_days_before_the_history_are_told_of() -> None:
     long = flight(first_day=TODAY - timedelta(days=130), last_day=TODAY)
     found = pace(
-        long, SEEN, ALL, Curve.isoelastic(570.0), np.ones(131), Reach(300.0, 800.0, 0.02), np.random.default_rng(1)
+        long,
+        SEEN,
+        ALL,
+        Curve.isoelastic(570.0),
+        np.ones(131),
+        Reach(300.0, 800.0, 0.02),
+        LEAVE,
+        np.random.default_rng(1),
     )
     assert found is not None
     assert found.book.missing == 10
@@ -282,6 +291,7 @@ def told(amount: float, low: float = 399.0, high: float = 741.0, slack: float = 
         Curve.isoelastic(570.0, 0.5),
         np.ones(31),
         Reach(low, high, 0.02),
+        LEAVE,
         np.random.default_rng(1),
     )
     assert found is not None
@@ -326,7 +336,7 @@ def test_a_morning_says_what_it_rests_on() -> None:
 def test_a_flight_that_does_not_run_today_says_nothing() -> None:
     old = flight(first_day=date(2026, 1, 1), last_day=date(2026, 1, 31))
     assert old.span(TODAY) is None
-    assert Morning.of(old, SEEN, ALL, Curve.isoelastic(1.0), np.ones(31), Reach(0.0, 1.0, 0.02)) is None
+    assert Morning.of(old, SEEN, ALL, Curve.isoelastic(1.0), np.ones(31), Reach(0.0, 1.0, 0.02), LEAVE) is None
 
 
 def test_the_fan_of_a_sure_course_is_its_plan() -> None:
