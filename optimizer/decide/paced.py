@@ -77,8 +77,8 @@ def paced(
         members, span = indices(flight.scope, snapshot.targets), flight.span(snapshot.today)
         if members and span is not None:
             running[n] = members, _days(span)
-    shut = _shut(snapshot, held, fixed)
-    leave = _leave(snapshot, wanted, shut, limits)
+    shut = closed(snapshot, held, fixed)
+    free = leave(snapshot, replace(wanted, largest_cut=None), shut, limits)
     found: dict[int, Pace] = {}
     # The widest first: a flight within another one goes within what that gives the day.
     for n, (members, days) in sorted(running.items(), key=lambda each: -len(each[1][0])):
@@ -86,7 +86,7 @@ def paced(
         factor = belief.factor(days)[:, list(members)] @ weight
         reach, least = reached(snapshot, wanted, [pace.day for pace in found.values()], shut, limits, members)
         rng = np.random.default_rng(snapshot.today.toordinal())  # the same all day long
-        told = pacing.pace(wanted.flights[n], snapshot, members, curve, np.maximum(factor, 1e-3), reach, leave, rng)
+        told = pacing.pace(wanted.flights[n], snapshot, members, curve, np.maximum(factor, 1e-3), reach, free, rng)
         if told is not None:
             found[n] = replace(told, day=replace(told.day, least=least))
     return tuple(found[n] for n in sorted(found))
@@ -119,8 +119,8 @@ def _curve(snapshot: Snapshot, wanted: Goals, belief: Belief, members: tuple[int
     return Curve(usual * _SCALES, value.sum(axis=0)), now / now.sum()
 
 
-def _shut(snapshot: Snapshot, held: Sequence[Hold | None], fixed: Mapping[BudgetKey, Money]) -> Mapping[int, float]:
-    """The budgets, by index, that are held or set by hand, and where; currency units."""
+def closed(snapshot: Snapshot, held: Sequence[Hold | None], fixed: Mapping[BudgetKey, Money]) -> Mapping[int, float]:
+    """Return the budgets, by index, that are held or set by hand, and where; currency units."""
     found = {}
     for k, target in enumerate(snapshot.targets):
         amount = fixed.get(target.key)
@@ -131,11 +131,18 @@ def _shut(snapshot: Snapshot, held: Sequence[Hold | None], fixed: Mapping[Budget
     return found
 
 
-def _leave(snapshot: Snapshot, wanted: Goals, shut: Mapping[int, float], limits: tuple[Guardrails, datetime]) -> Leave:
-    """What budgets may be where a lift test asks for them, on a day without cuts beyond the steps."""
-    # The total of the day follows from the flights, and is not known yet: it must bound nothing.
+def leave(snapshot: Snapshot, wanted: Goals, shut: Mapping[int, float], limits: tuple[Guardrails, datetime]) -> Leave:
+    """Return what budgets may be where a lift test asks for them, whatever the total is.
+
+    Args:
+        snapshot: The evidence; daily budgets only.
+        wanted: The goals.
+        shut: The budgets, by index, that cannot move, and where they are; currency units.
+        limits: The written limits of the agent, and the moment that they are judged at.
+    """
+    # A day's total follows from the flights, and one that is too small is told of: it must bound nothing here.
     wide = Money(round(_SCALES[-1] * float(snapshot.current.sum()) * 1e6), wanted.currency)
-    free = replace(wanted, flights=(), largest_cut=None, total=wide if wide.micros > 0 else None)
+    free = replace(wanted, flights=(), total=wide if wide.micros > 0 else None)
     today = guardrails.room(snapshot, free, *limits).lower.copy()
     for k, amount in shut.items():
         today[k] = amount

@@ -18,7 +18,7 @@ from optimizer.plan import under_test
 from optimizer.plan.flights import DayOfFlight
 from optimizer.plan.lift_tests import Base, LiftEnd, LiftReading, LiftRecord, Switchback
 from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
-from optimizer.plan.recommendation import Decision, content_hash
+from optimizer.plan.recommendation import Decision, Severity, content_hash
 from optimizer.plan.snapshot import BudgetMove, Snapshot
 from optimizer.plan.under_test import Leave
 from tests.optimizer.snapshots import NOW, TODAY, snapshot
@@ -28,6 +28,7 @@ GOALS = Goals("EUR")
 KNOWN = snapshot()
 FIRST = KNOWN.targets[0]
 HIGH = (False, True) * 4
+BRAND = Pin(Scope.parse("campaign:brand"), "ann", "no")
 
 
 def record(first_day: date = TODAY, end: LiftEnd | None = None, base: Money | None = None) -> LiftRecord:
@@ -125,12 +126,24 @@ def test_a_total_leaves_room_for_the_high_blocks() -> None:
 
 
 def test_a_total_below_what_tests_ask_for_stands_and_is_told() -> None:
-    small = Money.of(150, "EUR")  # the low block asks for 160
-    assert under_test.ceiling(with_tests(record()), small) == small
-    made = decided(with_tests(record()), Goals("EUR", total=small))
-    (finding,) = [each for each in made.findings if each.code == "lift-test-total"]
-    assert "160.00 EUR, and all budgets together may be no more than 150.00 EUR" in finding.message
-    assert "lift-test-total" not in [each.code for each in decided(with_tests(record())).findings]
+    low, high = with_tests(record()), with_tests(record(TODAY - timedelta(days=3)), amount=times(0.8))
+    for known, asked, amount in ((low, 160, 150), (high, 200, 180)):
+        small = Money.of(amount, "EUR")
+        assert under_test.ceiling(known, small) == small
+        made = decided(known, Goals("EUR", total=small))
+        (finding,) = [each for each in made.findings if each.severity is Severity.BLOCK]
+        words = f"{asked}.00 EUR, and all budgets together may be no more than {amount}.00 EUR"
+        assert finding.code == "lift-test-total"
+        assert words in finding.message
+        assert not made.moves
+    assert "lift-test-total" not in [each.code for each in decided(low).findings]
+
+
+def test_what_a_test_does_not_get_is_not_held_against_the_total() -> None:
+    known = with_tests(record(TODAY - timedelta(days=3)), amount=times(0.4))
+    pinned = decided(known, Goals("EUR", total=Money.of(180, "EUR"), pins=(BRAND,)))
+    assert [finding for finding in pinned.findings if finding.severity is Severity.BLOCK] == []
+    assert of_first(pinned) == times(0.4)
 
 
 # Beside flights
@@ -218,9 +231,6 @@ def test_a_flight_of_all_gives_others_the_same_in_low_and_in_high_blocks() -> No
         (day,) = decision.flights
         assert decision.envelopes[0].ceiling == day.due
         assert sum(line.proposed.micros for line in decision.lines) == pytest.approx(day.due.micros, rel=0.01)
-
-
-BRAND = Pin(Scope.parse("campaign:brand"), "ann", "no")
 
 
 @pytest.mark.parametrize(
