@@ -14,7 +14,7 @@ from optimizer.goals import Flight
 from optimizer.pacing.curve import Curve
 from optimizer.pacing.fan import Fan, fan
 from optimizer.pacing.ledger import Ledger, ledger
-from optimizer.pacing.spread import Course, Spread, spread
+from optimizer.pacing.spread import Course, Spread, followed, spread
 from optimizer.plan import under_test
 from optimizer.plan.flights import DayOfFlight
 from optimizer.plan.recommendation import Finding, Severity
@@ -177,9 +177,10 @@ class Morning:
 
         What a lift test takes on a day is spent on all days, not by the other budgets of that day: these would follow
         its lot. So days are planned with the test's budgets at their most on each, and with so much more to spend.
+        What the test's budgets have on the days to come goes before what others would have sooner.
         """
-        course, reach, less = self.course, self.reach, self.withheld.days
-        if not less.any():
+        course, reach, less, given = self.course, self.reach, self.withheld.days, self.withheld.given
+        if not given.any():
             return spread(course)
         share = course.delivery.mean
         more, before = share * float(less.sum()), course.before + self.withheld.now
@@ -192,9 +193,7 @@ class Morning:
             cut=_cut(reach.low + less[0], before),
         )
         plan = spread(even)
-        budget = np.maximum(plan.budget - less, 0.0)
-        budget[0] = min(budget[0], max(course.sure, 0.0) / course.slack[0])
-        return replace(plan, budget=budget, spend=share * budget, over=course.left - share * float(budget.sum()))
+        return followed(replace(course, least=given), plan, plan.budget - less)
 
     def due(self, plan: Spread) -> tuple[float, str]:
         """Return what the budgets are to sum to today, and what sets it beside the plan, if anything.
@@ -274,6 +273,13 @@ def _findings(morning: Morning, plan: Spread, seen: Fan) -> Iterator[Finding]:
                     f"{name} may end above its {flight.amount}: {sure:,.2f} are sure to be left, and "
                     f"today's steps and holds leave budgets of {reach.low:,.2f} or more.",
                     "Lower or pause budgets by hand, set pacing.largest_cut, or raise the amount.")
+        )  # fmt: skip
+    elif plan.over < -_CENT and (given := float(morning.withheld.given.sum())) > 0:
+        yield (
+            Finding("flight-over", Severity.WARNING, "portfolio",
+                    f"{name} will end above its {flight.amount}: {morning.course.left:,.2f} are left, and lift tests "
+                    f"ask for budgets of {given:,.2f} on all its days left.",
+                    "Stop the test with `outlay lift stop`, or raise the amount.")
         )  # fmt: skip
     elif not plan.reaches or seen.short > 1.0 - _LIKELY:
         yield (

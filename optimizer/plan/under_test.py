@@ -58,10 +58,12 @@ class Withheld:
     Attributes:
         now: By how much the budgets that are tested today are below it as they stand.
         days: By how much they will be on each day from today on, shape (T,); 0 on days without a test.
+        given: What they are on each of these days, shape (T,); 0 on days without a test.
     """
 
     now: float
     days: FloatArray
+    given: FloatArray
 
 
 def withheld(snapshot: Snapshot, members: Collection[int], days: int, leave: Leave) -> Withheld:
@@ -70,7 +72,7 @@ def withheld(snapshot: Snapshot, members: Collection[int], days: int, leave: Lea
     Today that is what comes of the tests; a hold, a hand or a step may end any day, so that what they ask for counts on
     the days after it, as far as limits and pins let it be.
     """
-    index, found, now = _index(snapshot), np.zeros(days), 0.0
+    index, now, found, given = _index(snapshot), 0.0, np.zeros(days), np.zeros(days)
     for ahead in range(days if snapshot.lift_tests else 0):
         for k, each in _asked(snapshot, snapshot.today + timedelta(days=ahead), index).items():
             if k in members:
@@ -78,9 +80,11 @@ def withheld(snapshot: Snapshot, members: Collection[int], days: int, leave: Lea
                     float(np.clip(amount.micros / 1e6, leave.low[k], leave.high[k]))
                     for amount in (each.amount, each.most)
                 )
-                found[ahead] += most - (least if ahead else float(leave.today[k]))
+                had = least if ahead else float(leave.today[k])
+                given[ahead] += had
+                found[ahead] += most - had
                 now += 0.0 if ahead else most - float(snapshot.current[k])
-    return Withheld(now, found)
+    return Withheld(now, found, given)
 
 
 def _index(snapshot: Snapshot) -> dict[str, int]:

@@ -271,6 +271,30 @@ def test_a_flight_of_all_that_ends_in_a_low_block_is_spent_by_the_days_before() 
     assert "a lift test takes 40.00, which all days left make up for" in pace.day.words
 
 
+@pytest.mark.parametrize("amount", [700.0, 800.0, 2_000.0])
+def test_a_flight_leaves_what_tests_have_on_its_last_days(amount: float) -> None:
+    """Three low days and a high one: the tested budget has 160, 160, 160 and 200, in all 680."""
+    wanted = flown("all", amount, first_day=TODAY, last_day=TODAY + timedelta(days=3))
+    (pace,) = paces(with_tests(record()), wanted, GUARDS, NOW, ())
+    plan = pace.plan
+    assert (plan.budget >= [160.0, 160.0, 160.0, 200.0]).all()
+    assert plan.spend.sum() + plan.over == pytest.approx(amount)
+    assert 0.0 <= plan.over <= 0.02 * amount
+    assert "flight-over" not in [finding.code for finding in pace.findings]
+
+
+@pytest.mark.parametrize("amount", [200.0, 640.0])
+def test_a_flight_that_tests_alone_overspend_is_told_as_that(amount: float) -> None:
+    wanted = flown("all", amount, first_day=TODAY, last_day=TODAY + timedelta(days=3))
+    (pace,) = paces(with_tests(record()), wanted, GUARDS, NOW, ())
+    assert pace.plan.over < 0
+    assert pace.day.due == times(0.8)
+    (finding,) = pace.findings
+    assert finding.code == "flight-over"
+    assert f"{amount:,.2f} are left, and lift tests ask for budgets of 680.00 on all its days left" in finding.message
+    assert "outlay lift stop" in finding.mend
+
+
 def test_a_low_block_is_not_what_a_flight_asks_more_for() -> None:
     goals = flown("all", 17_000.0)
     settled = days_of(goals, 2)[-1]

@@ -23,6 +23,7 @@ from optimizer.pacing import (
     Reach,
     delivery,
     fan,
+    followed,
     ledger,
     pace,
     spread,
@@ -141,6 +142,15 @@ def test_a_day_that_is_not_told_yet_counts_at_its_worst() -> None:
     # 100 are left, of which 60 may be gone: the last day gets the 40 that are sure, at a slack of 1.
     plan = spread(replace(course(100.0, 1), sure=40.0, untold=np.array([60.0])))
     assert plan.budget == pytest.approx([40.0])
+
+
+def test_budgets_beside_a_plan_s_leave_what_later_days_have_at_the_least() -> None:
+    known = replace(course(100.0, 3), least=np.array([0.0, 0.0, 30.0]))
+    found = followed(known, spread(known), np.full(3, 80.0))
+    assert found.budget == pytest.approx([70.0, 0.0, 30.0])
+    assert found.over == pytest.approx(0.0, abs=1e-9)
+    # What is had whatever is left goes beyond it.
+    assert followed(replace(known, least=np.full(1, 40.0)), spread(known), np.zeros(3)).over == pytest.approx(-20.0)
 
 
 courses = st.builds(
