@@ -144,6 +144,24 @@ def test_a_day_without_a_flight_has_no_cuts_beyond_the_steps() -> None:
     assert goals.of_day(wanted, [needed], SEEN).largest_cut == 0.9
 
 
+@pytest.mark.parametrize(
+    "flights",
+    [
+        (month(40),),
+        (month(40), replace(month(4_000, "campaign:brand"), name="brand")),
+        (month(10, "channel:search"), replace(month(10, "channel:social"), name="social")),
+    ],
+)
+def test_a_spent_flight_of_all_takes_the_budgets_down(flights: tuple[Flight, ...]) -> None:
+    made, bounded = decided(asked(*flights, largest_cut=1.0)), decided(asked(*flights))
+    assert [day.due for day in made.flights] == [eur(0)] * len(flights)
+    assert made.envelopes[0].ceiling == eur(0)
+    assert summed(made) == 0
+    assert tuple(pace.day for pace in paces(SEEN, asked(*flights, largest_cut=1.0), GUARDS, NOW, ())) == made.flights
+    assert summed(bounded) == pytest.approx(0.7 * 570, abs=0.05)
+    assert "flight-over" in {finding.code for finding in bounded.findings}
+
+
 # Beside other limits
 
 PINNED = tuple(Pin(Scope.parse(f"campaign:{name}"), "ann", "no") for name in ("generic", "retargeting", "prospecting"))
