@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from scipy.optimize import linprog
 
-from connectors.money import Money, minor_unit_micros
+from connectors.money import Money
 from optimizer import goals, guardrails
 from optimizer.goals import TOTAL, Goals
 from optimizer.guardrails import Guardrails
@@ -32,8 +32,8 @@ def reached(
     shut: Mapping[int, float],
     limits: tuple[Guardrails, datetime],
     members: Sequence[int],
-) -> tuple[Reach, Money]:
-    """Return what budgets may sum to, and the least of it without `Goals.largest_cut`.
+) -> Reach:
+    """Return what budgets may sum to, in amounts that their platforms take.
 
     The total, groups' floors and ceilings and what other flights have got are kept, so that an amount in reach collides
     with none of them; where steps cannot keep them today, they are kept as nearly as can be.
@@ -48,13 +48,12 @@ def reached(
     """
     daily = goals.of_day(wanted, given, snapshot)
     rows = _rows(snapshot, wanted, given, daily)
-    low, high = _sums(_box(snapshot, daily, shut, limits), rows, members)
-    least = low
+    least, high = _sums(_box(snapshot, daily, shut, limits), rows, members)
+    low = least
     if daily.largest_cut != wanted.largest_cut:
         cut = replace(daily, largest_cut=wanted.largest_cut)
-        least = min(low, _sums(_box(snapshot, cut, shut, limits), rows, members)[0])
-    unit = minor_unit_micros(wanted.currency)
-    return Reach(least, high, limits[0].smallest_step), Money(round(low * 1e6), wanted.currency).quantize(unit, "up")
+        low = min(least, _sums(_box(snapshot, cut, shut, limits), rows, members)[0])
+    return Reach(low, high, limits[0].smallest_step, least)
 
 
 def _rows(snapshot: Snapshot, wanted: Goals, given: Sequence[DayOfFlight], daily: Goals) -> list[Row]:
@@ -77,7 +76,7 @@ def _box(
     # The total is what is asked for: it must not be what bounds the room in which it is looked for.
     wide = Money(round(_PROBED * float(snapshot.current.sum()) * 1e6), daily.currency)
     room = guardrails.room(snapshot, replace(daily, total=wide if wide.micros > 0 else None), *limits)
-    low, high = np.where(room.pausable, 0.0, room.lower), room.upper.copy()
+    low, high = goals.in_quanta(np.where(room.pausable, 0.0, room.lower), room.upper, snapshot.targets)
     for k, amount in shut.items():
         low[k] = high[k] = amount
     return low, high

@@ -16,6 +16,7 @@ from optimizer.goals import Flight, Goals, GoalsError, Limit, Model, Payment, Pi
 from optimizer.guardrails import Guardrails
 from optimizer.plan.flights import DayOfFlight
 from optimizer.plan.recommendation import Decision, Severity, from_json, to_json
+from optimizer.plan.snapshot import Snapshot
 from tests.optimizer.approval_world import approved, begun, decision, envelope, usd
 from tests.optimizer.snapshots import NOW, TODAY, snapshot
 from tests.optimizer.test_approval_recheck import RISE, judged
@@ -36,8 +37,16 @@ def asked(*flights: Flight, **more: object) -> Goals:
     return Goals("EUR", flights=flights, **more)  # type: ignore[arg-type]
 
 
-def decided(wanted: Goals) -> Decision:
-    return decide(SEEN, wanted, GUARDS, NOW, np.random.default_rng(1))
+def standing(*amounts: float) -> Snapshot:
+    """The evidence with other budgets: of brand, generic, prospecting and retargeting, or of the first of them."""
+    targets = list(SEEN.targets)
+    for k, amount in enumerate(amounts):
+        targets[k] = replace(targets[k], budget=replace(targets[k].budget, amount=eur(amount)))
+    return replace(SEEN, targets=tuple(targets))
+
+
+def decided(wanted: Goals, seen: Snapshot = SEEN) -> Decision:
+    return decide(seen, wanted, GUARDS, NOW, np.random.default_rng(1))
 
 
 def summed(made: Decision, *names: str) -> float:
@@ -134,6 +143,24 @@ def test_a_flight_gets_the_cuts_that_it_counts_on_whatever_keeps_budgets(
     assert (given.due, given.beyond) == (eur(450), True)
     assert summed(made) == pytest.approx(450, abs=0.05)
     assert from_json(Decision, to_json(made)) == made
+
+
+@pytest.mark.parametrize("brand", [216.34, 243.21, 187.77])
+def test_a_day_at_the_least_that_the_steps_allow_counts_on_no_cuts_beyond_them(brand: float) -> None:
+    made = decided(asked(month(20_000, "campaign:brand"), total=eur(350), largest_cut=1.0), standing(brand))
+    (given,) = made.flights
+    assert (given.due, given.beyond) == (given.least, False)
+    assert given.due == eur(brand * 0.7).quantize(10_000, "up")
+    assert min(line.proposed.micros / line.current.micros for line in made.lines) >= 0.7 - 1e-9
+
+
+@pytest.mark.parametrize("budgets", [(75.47, 129.64, 142.50, 251.43), (200.01, 100.01, 120.01, 150.01)])
+def test_lines_that_are_each_rounded_up_stay_within_the_amount(budgets: tuple[float, ...]) -> None:
+    made = decided(asked(month(2_000)), standing(*budgets))
+    (given,) = made.flights
+    assert summed(made) == given.due.micros / 1e6
+    assert summed(made) == pytest.approx(sum(np.ceil(70 * amount - 1e-9) / 100 for amount in budgets), abs=1e-6)
+    assert made.envelopes[0].ceiling == given.due
 
 
 def test_a_day_without_a_flight_has_no_cuts_beyond_the_steps() -> None:
@@ -295,6 +322,18 @@ def test_what_a_flight_gave_the_day_holds_when_it_is_written() -> None:
     wanted = Goals("USD", largest_step=9.0, flights=(FLOWN,))
     limits = judged(begun(approved(flown(200))), wanted)
     assert [(bound.name, bound.ceiling) for bound in limits] == [("total", usd(200).micros)]
+
+
+@pytest.mark.parametrize(("least", "kept"), [(None, True), (usd(201), True), (usd(200), False)])
+def test_cuts_that_a_plan_was_approved_with_are_written_also_where_it_told_no_least(
+    least: Money | None, kept: bool
+) -> None:
+    """100 goes down to 60, by more than the step of 30%; plans of earlier versions tell no least."""
+    made = flown(200)
+    made = replace(made, flights=(replace(made.flights[0], least=least),))
+    wanted = Goals("USD", largest_step=0.3, flights=(FLOWN,), largest_cut=1.0)
+    outcome = judged(begun(approved(made, "a")), wanted)
+    assert isinstance(outcome, Refusal) != kept
 
 
 @pytest.mark.parametrize("flights", [(), (replace(FLOWN, amount=usd(8_000)),)])

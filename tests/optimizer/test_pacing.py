@@ -257,7 +257,13 @@ def test_what_was_restated_of_late_may_be_so_again() -> None:
 def test_days_before_the_history_are_told_of() -> None:
     long = flight(first_day=TODAY - timedelta(days=130), last_day=TODAY)
     found = pace(
-        long, SEEN, ALL, Curve.isoelastic(570.0), np.ones(131), Reach(300.0, 800.0, 0.02), np.random.default_rng(1)
+        long,
+        SEEN,
+        ALL,
+        Curve.isoelastic(570.0),
+        np.ones(131),
+        Reach(300.0, 800.0, 0.02, 300.0),
+        np.random.default_rng(1),
     )
     assert found is not None
     assert found.book.missing == 10
@@ -281,7 +287,7 @@ def told(amount: float, low: float = 399.0, high: float = 741.0, slack: float = 
         ALL,
         Curve.isoelastic(570.0, 0.5),
         np.ones(31),
-        Reach(low, high, 0.02),
+        Reach(low, high, 0.02, low),
         np.random.default_rng(1),
     )
     assert found is not None
@@ -326,7 +332,7 @@ def test_a_morning_says_what_it_rests_on() -> None:
 def test_a_flight_that_does_not_run_today_says_nothing() -> None:
     old = flight(first_day=date(2026, 1, 1), last_day=date(2026, 1, 31))
     assert old.span(TODAY) is None
-    assert Morning.of(old, SEEN, ALL, Curve.isoelastic(1.0), np.ones(31), Reach(0.0, 1.0, 0.02)) is None
+    assert Morning.of(old, SEEN, ALL, Curve.isoelastic(1.0), np.ones(31), Reach(0.0, 1.0, 0.02, 0.0)) is None
 
 
 def test_the_fan_of_a_sure_course_is_its_plan() -> None:
