@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from scipy.optimize import linprog
 
-from connectors.money import Money
+from connectors.money import Money, minor_unit_micros
 from optimizer import goals, guardrails
 from optimizer.goals import TOTAL, Goals
 from optimizer.guardrails import Guardrails
@@ -47,7 +47,7 @@ def reached(
         members: Indices of the budgets, one or more.
     """
     daily = goals.of_day(wanted, given, snapshot)
-    rows = _rows(snapshot, wanted, given, daily)
+    rows = _rows(snapshot, wanted, given, daily, members)
     least, high = _sums(_box(snapshot, daily, shut, limits), rows, members)
     low = least
     if daily.largest_cut != wanted.largest_cut:
@@ -56,13 +56,36 @@ def reached(
     return Reach(low, high, limits[0].smallest_step, least)
 
 
-def _rows(snapshot: Snapshot, wanted: Goals, given: Sequence[DayOfFlight], daily: Goals) -> list[Row]:
-    """The limits on sums. What the total follows from the flights does not bound them, and neither do shares of it."""
+def _rows(
+    snapshot: Snapshot, wanted: Goals, given: Sequence[DayOfFlight], daily: Goals, members: Sequence[int]
+) -> list[Row]:
+    """The limits on sums. A total that follows from the flights bounds none of them; shares of it go with it."""
     whole = next((day.due for day in given if day.scope == str(goals.Scope(goals.ScopeKind.ALL))), None)
     if whole is None and wanted.total is not None:
         whole = under_test.ceiling(snapshot, wanted.total)
     rows = goals.rows(daily, snapshot.targets, whole or Money(0, wanted.currency))
-    return [row for row in rows if row.outcome is None and (whole is not None or not _of_total(row))]
+    linear = [row for row in rows if row.outcome is None]
+    if whole is not None:
+        return linear
+    return [*(row for row in linear if not _of_total(row)), *_shares(snapshot, daily, given, members)]
+
+
+def _shares(snapshot: Snapshot, daily: Goals, given: Sequence[DayOfFlight], members: Sequence[int]) -> Iterator[Row]:
+    """Shares of a total that is what the budgets of this flight will be, and what the others are."""
+    amounts = snapshot.current
+    for k, each in under_test.asked(snapshot).items():
+        amounts[k] = each.amount.micros / 1e6
+    within = {k for day in given for k in goals.indices(goals.Scope.parse(day.scope), snapshot.targets)}
+    own = np.array([k in members and k not in within for k in range(len(amounts))], dtype=np.float64)
+    total = float(amounts.sum()) if daily.total is None else daily.total.micros / 1e6
+    others = total - float(own @ amounts)
+    unit = minor_unit_micros(daily.currency) / 1e6  # such bounds are rounded down to it
+    for limit in daily.limits:
+        covered = np.array([limit.scope.covers(target) for target in snapshot.targets], dtype=np.float64)
+        for share, sign in ((limit.share_ceiling, 1.0), (limit.share_floor, -1.0)):
+            if share is not None and covered.any():
+                bound = sign * share * others - (unit if sign > 0 else 0.0)
+                yield Row(f"share:{limit.scope}", "", sign * (covered - share * own), bound)
 
 
 def _of_total(row: Row) -> bool:

@@ -244,6 +244,53 @@ def test_a_flight_does_not_block_what_takes_several_days() -> None:
     assert summed(made, "prospecting") == 84
 
 
+SOCIAL_FLOOR = (Limit(Scope.parse("channel:social"), floor=eur(400)),)
+
+
+def test_a_floor_that_takes_several_days_is_approached_beside_a_flight() -> None:
+    """Of 400 for social 150 are pinned; prospecting stands at 120, and may rise to 156 today."""
+    made = decided(asked(month(20_000, "campaign:prospecting"), limits=SOCIAL_FLOOR, pins=HELD[1:]))
+    assert blocked(made) == []
+    assert "out-of-reach" in [finding.code for finding in made.findings]
+    assert summed(made, "prospecting") == 156 == made.flights[0].due.micros / 1e6
+
+
+def test_two_flights_under_a_floor_that_takes_several_days_are_both_raised() -> None:
+    second = replace(month(20_000, "campaign:retargeting"), name="second")
+    made = decided(asked(month(20_000, "campaign:prospecting"), second, limits=SOCIAL_FLOOR))
+    assert blocked(made) == []
+    assert (summed(made, "prospecting"), summed(made, "retargeting")) == (156, 195)
+
+
+def test_a_flight_around_a_ceiling_that_takes_several_days_is_planned() -> None:
+    """Brand is to be 180 at most, and can come down from 263.04 to 184.13 today; in the end it leaves search less."""
+    limit = Limit(Scope.parse("campaign:brand"), ceiling=eur(180))
+    flights = month(6_000, "campaign:generic"), replace(month(20_000, "channel:search"), name="search")
+    made = decided(asked(*flights, limits=(limit,)), standing(263.04, 146.09, 110.53, 175.05))
+    assert blocked(made) == []
+    generic, search = (day.due.micros / 1e6 for day in made.flights)
+    assert summed(made, "generic") <= generic
+    assert 0.97 * search - 0.05 <= summed(made, "brand", "generic") <= search
+
+
+def test_an_amount_is_no_more_than_its_share_of_a_total_that_follows_from_it() -> None:
+    """Generic is 70 at least today; b + 70 is at most half of b + 100 + 270 where b is at most 230."""
+    limit = Limit(Scope.parse("channel:search"), share_ceiling=0.5)
+    made = decided(asked(month(20_000, "campaign:brand"), limits=(limit,)))
+    assert blocked(made) == []
+    assert made.flights[0].due.micros / 1e6 == pytest.approx(230, abs=0.03)
+    assert made.envelopes[0].ceiling == made.flights[0].due + eur(370)
+    assert summed(made, "brand", "generic") <= 300
+    assert "out-of-reach" not in [finding.code for finding in made.findings]
+
+
+def test_a_share_that_takes_several_days_is_approached_beside_a_flight() -> None:
+    limit = Limit(Scope.parse("channel:search"), share_ceiling=0.3)
+    made = decided(asked(month(20_000, "campaign:brand"), limits=(limit,)))
+    assert blocked(made) == []
+    assert (summed(made, "brand"), summed(made, "generic")) == (140, 70)
+
+
 PAID = Payment(Scope.parse("channel:social"), Model.CPA, 10.0)
 
 
