@@ -22,7 +22,8 @@ from optimizer.plan.snapshot import FloatArray, Snapshot
 
 _PROBED: Final = 6.0
 _ALIKE: Final = 1e-6
-_SLACK: Final = 1e-9
+_SLACK: Final = (1e-6, 1e-9)
+"""What rows that were moved are given more, currency units and share: the solver keeps them to 1e-7."""
 
 
 def reached(
@@ -120,7 +121,8 @@ def _sums(box: tuple[FloatArray, FloatArray], rows: Sequence[Row], members: Sequ
     wide = np.hstack([matrix, -np.eye(len(rows))])
     cost = np.concatenate([np.zeros(len(low)), np.ones(len(rows))])
     free = np.tile([0.0, np.inf], (len(rows), 1))
-    bound = bound + _solved(cost, wide, bound, np.concatenate([sides, free]))[len(low) :]
+    moved = bound + _solved(cost, wide, bound, np.concatenate([sides, free]))[len(low) :]
+    bound = moved + _SLACK[0] + _SLACK[1] * np.abs(bound)
     member = np.zeros(len(low))
     member[keep] = 1.0
     found = [float(_solved(sign * member, matrix, bound, sides) @ member) for sign in (1.0, -1.0)]
@@ -129,8 +131,7 @@ def _sums(box: tuple[FloatArray, FloatArray], rows: Sequence[Row], members: Sequ
 
 
 def _solved(cost: FloatArray, matrix: FloatArray, bound: FloatArray, sides: FloatArray) -> FloatArray:
-    slack = _SLACK * np.maximum(np.abs(bound), 1.0)
-    result = linprog(cost, A_ub=matrix, b_ub=bound + slack, bounds=sides, method="highs")
+    result = linprog(cost, A_ub=matrix, b_ub=bound, bounds=sides, method="highs")
     if result.x is None:
         raise ArithmeticError(f"the linear programme was not solved: {result.message}")
     found: FloatArray = result.x

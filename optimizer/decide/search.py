@@ -282,9 +282,14 @@ def _today(case: Case, aim: _Aim, box: Box, rng: np.random.Generator) -> _Found:
 
 def _kept(case: Case, budget: FloatArray, rng: np.random.Generator) -> bool:
     """Whether budgets keep every linear row, and those that count outcomes with the asked probability."""
-    if any(float(row.spend @ budget) > row.bound + 1e-6 for row in case.rows if row.outcome is None):
+    if _excess(case, budget) > 1e-6:
         return False
     return probability(case, budget, uncertain_rows(case), rng) >= case.goals.confidence
+
+
+def _excess(case: Case, budget: FloatArray) -> float:
+    """By how much budgets, shape (K,), break linear rows, all together."""
+    return sum(max(float(row.spend @ budget) - row.bound, 0.0) for row in case.rows if row.outcome is None)
 
 
 def _fewer_moves(case: Case, aim: _Aim, box: Box, rng: np.random.Generator) -> _Found:
@@ -306,7 +311,7 @@ def _fewer_moves(case: Case, aim: _Aim, box: Box, rng: np.random.Generator) -> _
             break
         at = {int(k): (float(current[k]), _SMALL) for k in np.flatnonzero(left)}
         fewer = _approach(case, aim, found.box.closed(at), rng)
-        if fewer.findings and not found.findings:
+        if (fewer.findings and not found.findings) or _excess(case, fewer.budget) > _excess(case, found.budget) + 1e-6:
             break
         found = fewer
     return found

@@ -291,6 +291,27 @@ def test_a_share_that_takes_several_days_is_approached_beside_a_flight() -> None
     assert (summed(made, "brand"), summed(made, "generic")) == (140, 70)
 
 
+def test_rows_that_steps_cannot_keep_leave_room_for_rounding() -> None:
+    """All at least 783.96, of 622.45 that the steps allow; a solver keeps a row to a millionth."""
+    limit = Limit(Scope.parse("all"), floor=eur(783.96))
+    made = decided(asked(month(830, "campaign:generic"), limits=(limit,)), standing(197.43, 17.91, 10.91, 252.57))
+    assert blocked(made) == []
+    assert made.flights[0].due == eur(23.28)
+
+
+def test_a_small_move_is_made_that_a_limit_needs_beside_one_that_takes_several_days() -> None:
+    """Prospecting is to give way by 1.64, .9% of it; generic cannot reach 7% of the total today."""
+    limits = (
+        Limit(Scope.parse("campaign:brand"), floor=eur(109.07)),
+        Limit(Scope.parse("campaign:generic"), share_floor=0.07),
+    )
+    wanted = asked(month(13_312.49, "channel:social"), total=eur(417.32), limits=limits, pins=HELD[1:])
+    made = decided(wanted, standing(98.34, 18.16, 190.58, 95.71))
+    assert "out-of-reach" in [finding.code for finding in made.findings]
+    assert summed(made) <= 417.32
+    assert summed(made, "prospecting", "retargeting") <= made.flights[0].due.micros / 1e6
+
+
 PAID = Payment(Scope.parse("channel:social"), Model.CPA, 10.0)
 
 
