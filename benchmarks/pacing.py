@@ -257,7 +257,7 @@ def paced(flight: Flight, cut: float = 1.0) -> Plan:
         at = world.split[:, [day]] * scales
         half = world.guessed * world.half[:, None]
         curve = Curve(scales, (world.scale[:, None] * at / (at + half)).sum(axis=0))
-        reach = Reach((1.0 - cut) * now, (1 + STEP) * now, BAND)
+        reach = Reach((1.0 - cut) * now, (1 + STEP) * now, BAND, (1.0 - STEP) * now)
         morning = Morning.of(
             flight, snapshot(world, day, spend, budget, now), MEMBERS, curve, world.guess[BEFORE:], reach
         )

@@ -84,11 +84,11 @@ def paced(
     for n, (members, days) in sorted(running.items(), key=lambda each: -len(each[1][0])):
         curve, weight = _curve(snapshot, wanted, belief, members)
         factor = belief.factor(days)[:, list(members)] @ weight
-        reach, least = reached(snapshot, wanted, [pace.day for pace in found.values()], shut, limits, members)
+        reach = reached(snapshot, wanted, [pace.day for pace in found.values()], shut, limits, members)
         rng = np.random.default_rng(snapshot.today.toordinal())  # the same all day long
         told = pacing.pace(wanted.flights[n], snapshot, members, curve, np.maximum(factor, 1e-3), reach, free, rng)
         if told is not None:
-            found[n] = replace(told, day=replace(told.day, least=least))
+            found[n] = told
     return tuple(found[n] for n in sorted(found))
 
 

@@ -35,11 +35,13 @@ class Reach:
     Attributes:
         low, high: Least and largest sum, currency units.
         band: Relative changes of the sum that are not worth making.
+        least: Least sum without `Goals.largest_cut`, `low` or more.
     """
 
     low: float
     high: float
     band: float
+    least: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -223,10 +225,14 @@ def _cut(low: float, before: float) -> float:
 
 def _told(morning: Morning, due: float, why: str) -> DayOfFlight:
     flight, course = morning.flight, morning.course
-    currency = flight.amount.currency
-    left, given = (Money(round(value * 1e6), currency) for value in (course.left, due))
-    # What is a cent below what budgets must have would collide with it.
-    given = given.quantize(minor_unit_micros(currency), "up" if due < morning.reach.low + _CENT else "down")
+    currency, unit = flight.amount.currency, minor_unit_micros(flight.amount.currency)
+    left, given, low, least = (
+        Money(round(value * 1e6), currency) for value in (course.left, due, morning.reach.low, morning.reach.least)
+    )
+    low, least = low.quantize(unit, "up"), least.quantize(unit, "up")
+    # A part of a cent below what budgets must have would collide with it, or ask for cuts beyond the steps.
+    nearest = low if due < morning.reach.low + _CENT else least
+    given = nearest if abs(given.micros - nearest.micros) < unit else given.quantize(unit, "down")
     days = len(course.factor)
     reasons = [reason for reason in (why, *_reasons(morning, due)) if reason]
     because = f": {'; '.join(reasons)}" if reasons else ""
@@ -234,7 +240,7 @@ def _told(morning: Morning, due: float, why: str) -> DayOfFlight:
         f"Of {flight.amount} for {_span_words(flight, morning.span)} ({flight.scope}) {left} are left for {days} "
         f"{'day' if days == 1 else 'days'}. Budgets of {given} on {morning.today}{because}."
     )
-    return DayOfFlight(flight.name, str(flight.scope), *morning.span, flight.amount, left, given, words)
+    return DayOfFlight(flight.name, str(flight.scope), *morning.span, flight.amount, left, given, words, least)
 
 
 def _span_words(flight: Flight, span: tuple[date, date]) -> str:

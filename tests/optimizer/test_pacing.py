@@ -274,7 +274,7 @@ def test_days_before_the_history_are_told_of() -> None:
         ALL,
         Curve.isoelastic(570.0),
         np.ones(131),
-        Reach(300.0, 800.0, 0.02),
+        Reach(300.0, 800.0, 0.02, 300.0),
         LEAVE,
         np.random.default_rng(1),
     )
@@ -300,7 +300,7 @@ def told(amount: float, low: float = 399.0, high: float = 741.0, slack: float = 
         ALL,
         Curve.isoelastic(570.0, 0.5),
         np.ones(31),
-        Reach(low, high, 0.02),
+        Reach(low, high, 0.02, low),
         LEAVE,
         np.random.default_rng(1),
     )
@@ -346,7 +346,7 @@ def test_a_morning_says_what_it_rests_on() -> None:
 def test_a_flight_that_does_not_run_today_says_nothing() -> None:
     old = flight(first_day=date(2026, 1, 1), last_day=date(2026, 1, 31))
     assert old.span(TODAY) is None
-    assert Morning.of(old, SEEN, ALL, Curve.isoelastic(1.0), np.ones(31), Reach(0.0, 1.0, 0.02), LEAVE) is None
+    assert Morning.of(old, SEEN, ALL, Curve.isoelastic(1.0), np.ones(31), Reach(0.0, 1.0, 0.02, 0.0), LEAVE) is None
 
 
 def test_the_fan_of_a_sure_course_is_its_plan() -> None:
