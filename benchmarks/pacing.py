@@ -46,6 +46,7 @@ from connectors.money import Money
 from optimizer.goals import Flight, Scope, ScopeKind
 from optimizer.pacing import Curve, Morning, Reach, spread
 from optimizer.plan.snapshot import FloatArray, Freshness, IntArray, Panel, Restatements, Snapshot, Target
+from optimizer.plan.under_test import Leave
 
 FIRST_SEED: Final = 7_000
 AMOUNT: Final = 30_000.0
@@ -54,6 +55,7 @@ BEFORE: Final = 28
 STEP, BAND, SLACK = 0.3, 0.02, 2.0
 SHARES: Final = np.array([0.4, 0.3, 0.2, 0.1])
 MEMBERS: Final = tuple(range(len(SHARES)))
+LEAVE: Final = Leave(*np.zeros((3, len(SHARES))))  # no lift test runs
 ACCOUNT: Final = Account("ads", "shop", "EUR", "UTC")
 NEAR: Final = 0.005
 _GRID: Final = np.geomspace(1.0, 20_000.0, 400)
@@ -257,9 +259,9 @@ def paced(flight: Flight, cut: float = 1.0) -> Plan:
         at = world.split[:, [day]] * scales
         half = world.guessed * world.half[:, None]
         curve = Curve(scales, (world.scale[:, None] * at / (at + half)).sum(axis=0))
-        reach = Reach((1.0 - cut) * now, (1 + STEP) * now, BAND)
+        reach = Reach((1.0 - cut) * now, (1 + STEP) * now, BAND, (1.0 - STEP) * now)
         morning = Morning.of(
-            flight, snapshot(world, day, spend, budget, now), MEMBERS, curve, world.guess[BEFORE:], reach
+            flight, snapshot(world, day, spend, budget, now), MEMBERS, curve, world.guess[BEFORE:], reach, LEAVE
         )
         if morning is None:
             raise ValueError("the flight does not run on a day of its month")

@@ -39,11 +39,13 @@ class Case:
         rotation: The written limits of switching ads.
         lots: On which targets, by index, a lot was cast.
         paces: The flights that run today; `goals` are those of the day, with what they give as total and limits.
+        written: The goals as written.
         digest: Of the goals as written.
     """
 
     snapshot: Snapshot
     goals: Goals
+    written: Goals
     guards: Guardrails
     now: datetime
     fixed: Mapping[BudgetKey, Money]

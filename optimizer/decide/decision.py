@@ -190,6 +190,7 @@ def _case(
     return Case(
         snapshot=snapshot,
         goals=daily,
+        written=wanted,
         guards=guards,
         now=now,
         fixed=fixed,

@@ -10,6 +10,7 @@ from typing import Final
 
 from connectors.money import Money, total
 from optimizer.decide.case import Case
+from optimizer.decide.paced import closed, leave
 from optimizer.explain import figure
 from optimizer.plan import under_test
 from optimizer.plan.priors import Spread
@@ -43,22 +44,29 @@ class Overclaim:
 
 
 def under_way(case: Case) -> tuple[Finding, ...]:
-    """Tell which budgets a running lift test asks for, and where that is more than all budgets may be."""
+    """Tell which budgets a running lift test asks for, and block where it gets more than all budgets may be."""
     tests = under_test.asked(case.snapshot)
+    if not tests:
+        return ()
     told = tuple(
         Finding(under_test.LIFT_TEST, Severity.INFO, str(target.key),
                 f"{target.budget.name}: {ask.words}; {ask.amount} a day.")
         for k, ask in sorted(tests.items())
         for target in (case.snapshot.targets[k],)
     )  # fmt: skip
-    asked = total([ask.amount for ask in tests.values()], case.snapshot.currency)
+    shut = closed(case.snapshot, case.held, case.fixed)
+    today = leave(case.snapshot, case.goals, shut, (case.guards, case.now)).today
+    currency = case.snapshot.currency
+    # What a pin, a hold or a step keeps from a test does not count.
+    most = [min(ask.amount, Money(round(1e6 * float(today[k])), currency)) for k, ask in tests.items()]
+    asked = total(most, currency)
     return told if asked <= case.ceiling else (*told, _too_much(asked, case.ceiling))
 
 
 def _too_much(asked: Money, ceiling: Money) -> Finding:
     words = f"Lift tests ask for budgets of {asked}, and all budgets together may be no more than {ceiling}."
-    return Finding("lift-test-total", Severity.WARNING, "portfolio", words,
-                   "Stop the test with `outlay lift stop`, or raise the total.")  # fmt: skip
+    mend = "Raise the total, or stop the test with `outlay lift stop` and let it put its budgets back."
+    return Finding("lift-test-total", Severity.BLOCK, "portfolio", words, mend)
 
 
 def overclaimed(case: Case) -> tuple[Finding, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from connectors.contract import BudgetKey
 from connectors.money import Money
-from optimizer import checks, guardrails, pacing
+from optimizer import checks, goals, guardrails, pacing
 from optimizer.decide.holds import holds
 from optimizer.decide.reaching import reached
 from optimizer.forecast import Forecast
@@ -21,6 +21,7 @@ from optimizer.pacing import Curve, Pace
 from optimizer.plan.calendar import Occasion
 from optimizer.plan.recommendation import Finding, Severity
 from optimizer.plan.snapshot import FloatArray, Snapshot
+from optimizer.plan.under_test import Leave
 from optimizer.response import Belief, learn
 
 _SCALES: Final = np.geomspace(0.02, 6.0, 40)
@@ -76,17 +77,18 @@ def paced(
         members, span = indices(flight.scope, snapshot.targets), flight.span(snapshot.today)
         if members and span is not None:
             running[n] = members, _days(span)
-    shut = _shut(snapshot, held, fixed)
+    shut = closed(snapshot, held, fixed)
+    free = leave(snapshot, replace(wanted, largest_cut=None), shut, limits)
     found: dict[int, Pace] = {}
     # The widest first: a flight within another one goes within what that gives the day.
     for n, (members, days) in sorted(running.items(), key=lambda each: -len(each[1][0])):
         curve, weight = _curve(snapshot, wanted, belief, members)
         factor = belief.factor(days)[:, list(members)] @ weight
-        reach, least = reached(snapshot, wanted, [pace.day for pace in found.values()], shut, limits, members)
+        reach = reached(snapshot, wanted, [pace.day for pace in found.values()], shut, limits, members)
         rng = np.random.default_rng(snapshot.today.toordinal())  # the same all day long
-        told = pacing.pace(wanted.flights[n], snapshot, members, curve, np.maximum(factor, 1e-3), reach, rng)
+        told = pacing.pace(wanted.flights[n], snapshot, members, curve, np.maximum(factor, 1e-3), reach, free, rng)
         if told is not None:
-            found[n] = replace(told, day=replace(told.day, least=least))
+            found[n] = told
     return tuple(found[n] for n in sorted(found))
 
 
@@ -117,8 +119,8 @@ def _curve(snapshot: Snapshot, wanted: Goals, belief: Belief, members: tuple[int
     return Curve(usual * _SCALES, value.sum(axis=0)), now / now.sum()
 
 
-def _shut(snapshot: Snapshot, held: Sequence[Hold | None], fixed: Mapping[BudgetKey, Money]) -> Mapping[int, float]:
-    """The budgets, by index, that are held or set by hand, and where; currency units."""
+def closed(snapshot: Snapshot, held: Sequence[Hold | None], fixed: Mapping[BudgetKey, Money]) -> Mapping[int, float]:
+    """Return the budgets, by index, that are held or set by hand, and where; currency units."""
     found = {}
     for k, target in enumerate(snapshot.targets):
         amount = fixed.get(target.key)
@@ -127,3 +129,22 @@ def _shut(snapshot: Snapshot, held: Sequence[Hold | None], fixed: Mapping[Budget
         elif held[k] is not None:
             found[k] = float(snapshot.current[k])
     return found
+
+
+def leave(snapshot: Snapshot, wanted: Goals, shut: Mapping[int, float], limits: tuple[Guardrails, datetime]) -> Leave:
+    """Return what budgets may be where a lift test asks for them, whatever the total is.
+
+    Args:
+        snapshot: The evidence; daily budgets only.
+        wanted: The goals.
+        shut: The budgets, by index, that cannot move, and where they are; currency units.
+        limits: The written limits of the agent, and the moment that they are judged at.
+    """
+    # A day's total follows from the flights, and one that is too small is told of: it must bound nothing here.
+    wide = Money(round(_SCALES[-1] * float(snapshot.current.sum()) * 1e6), wanted.currency)
+    free = replace(wanted, flights=(), total=wide if wide.micros > 0 else None)
+    today = guardrails.room(snapshot, free, *limits).lower.copy()
+    for k, amount in shut.items():
+        today[k] = amount
+    sides = goals.wide_box(free, snapshot.targets, snapshot.current, snapshot.today)
+    return Leave(today, sides.lower, sides.upper)

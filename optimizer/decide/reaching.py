@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -22,7 +22,8 @@ from optimizer.plan.snapshot import FloatArray, Snapshot
 
 _PROBED: Final = 6.0
 _ALIKE: Final = 1e-6
-_SLACK: Final = 1e-9
+_SLACK: Final = (1e-6, 1e-9)
+"""What rows that were moved are given more, currency units and share: the solver keeps them to 1e-7."""
 
 
 def reached(
@@ -32,8 +33,8 @@ def reached(
     shut: Mapping[int, float],
     limits: tuple[Guardrails, datetime],
     members: Sequence[int],
-) -> tuple[Reach, Money]:
-    """Return what budgets may sum to, and the least of it without `Goals.largest_cut`.
+) -> Reach:
+    """Return what budgets may sum to, in amounts that their platforms take.
 
     The total, groups' floors and ceilings and what other flights have got are kept, so that an amount in reach collides
     with none of them; where steps cannot keep them today, they are kept as nearly as can be.
@@ -47,23 +48,45 @@ def reached(
         members: Indices of the budgets, one or more.
     """
     daily = goals.of_day(wanted, given, snapshot)
-    rows = _rows(snapshot, wanted, given, daily)
-    low, high = _sums(_box(snapshot, daily, shut, limits), rows, members)
-    least = low
+    rows = _rows(snapshot, wanted, given, daily, members)
+    least, high = _sums(_box(snapshot, daily, shut, limits), rows, members)
+    low = least
     if daily.largest_cut != wanted.largest_cut:
         cut = replace(daily, largest_cut=wanted.largest_cut)
-        least = min(low, _sums(_box(snapshot, cut, shut, limits), rows, members)[0])
-    unit = minor_unit_micros(wanted.currency)
-    return Reach(least, high, limits[0].smallest_step), Money(round(low * 1e6), wanted.currency).quantize(unit, "up")
+        low = min(least, _sums(_box(snapshot, cut, shut, limits), rows, members)[0])
+    return Reach(low, high, limits[0].smallest_step, least)
 
 
-def _rows(snapshot: Snapshot, wanted: Goals, given: Sequence[DayOfFlight], daily: Goals) -> list[Row]:
-    """The limits on sums. What the total follows from the flights does not bound them, and neither do shares of it."""
+def _rows(
+    snapshot: Snapshot, wanted: Goals, given: Sequence[DayOfFlight], daily: Goals, members: Sequence[int]
+) -> list[Row]:
+    """The limits on sums. A total that follows from the flights bounds none of them; shares of it go with it."""
     whole = next((day.due for day in given if day.scope == str(goals.Scope(goals.ScopeKind.ALL))), None)
     if whole is None and wanted.total is not None:
         whole = under_test.ceiling(snapshot, wanted.total)
     rows = goals.rows(daily, snapshot.targets, whole or Money(0, wanted.currency))
-    return [row for row in rows if row.outcome is None and (whole is not None or not _of_total(row))]
+    linear = [row for row in rows if row.outcome is None]
+    if whole is not None:
+        return linear
+    return [*(row for row in linear if not _of_total(row)), *_shares(snapshot, daily, given, members)]
+
+
+def _shares(snapshot: Snapshot, daily: Goals, given: Sequence[DayOfFlight], members: Sequence[int]) -> Iterator[Row]:
+    """Shares of a total that is what the budgets of this flight will be, and what the others are."""
+    amounts = snapshot.current
+    for k, each in under_test.asked(snapshot).items():
+        amounts[k] = each.amount.micros / 1e6
+    within = {k for day in given for k in goals.indices(goals.Scope.parse(day.scope), snapshot.targets)}
+    own = np.array([k in members and k not in within for k in range(len(amounts))], dtype=np.float64)
+    total = float(amounts.sum()) if daily.total is None else daily.total.micros / 1e6
+    others = total - float(own @ amounts)
+    unit = minor_unit_micros(daily.currency) / 1e6  # such bounds are rounded down to it
+    for limit in daily.limits:
+        covered = np.array([limit.scope.covers(target) for target in snapshot.targets], dtype=np.float64)
+        for share, sign in ((limit.share_ceiling, 1.0), (limit.share_floor, -1.0)):
+            if share is not None and covered.any():
+                bound = sign * share * others - (unit if sign > 0 else 0.0)
+                yield Row(f"share:{limit.scope}", "", sign * (covered - share * own), bound)
 
 
 def _of_total(row: Row) -> bool:
@@ -77,7 +100,7 @@ def _box(
     # The total is what is asked for: it must not be what bounds the room in which it is looked for.
     wide = Money(round(_PROBED * float(snapshot.current.sum()) * 1e6), daily.currency)
     room = guardrails.room(snapshot, replace(daily, total=wide if wide.micros > 0 else None), *limits)
-    low, high = np.where(room.pausable, 0.0, room.lower), room.upper.copy()
+    low, high = goals.in_quanta(np.where(room.pausable, 0.0, room.lower), room.upper, snapshot.targets)
     for k, amount in shut.items():
         low[k] = high[k] = amount
     return low, high
@@ -98,7 +121,8 @@ def _sums(box: tuple[FloatArray, FloatArray], rows: Sequence[Row], members: Sequ
     wide = np.hstack([matrix, -np.eye(len(rows))])
     cost = np.concatenate([np.zeros(len(low)), np.ones(len(rows))])
     free = np.tile([0.0, np.inf], (len(rows), 1))
-    bound = bound + _solved(cost, wide, bound, np.concatenate([sides, free]))[len(low) :]
+    moved = bound + _solved(cost, wide, bound, np.concatenate([sides, free]))[len(low) :]
+    bound = moved + _SLACK[0] + _SLACK[1] * np.abs(bound)
     member = np.zeros(len(low))
     member[keep] = 1.0
     found = [float(_solved(sign * member, matrix, bound, sides) @ member) for sign in (1.0, -1.0)]
@@ -107,8 +131,7 @@ def _sums(box: tuple[FloatArray, FloatArray], rows: Sequence[Row], members: Sequ
 
 
 def _solved(cost: FloatArray, matrix: FloatArray, bound: FloatArray, sides: FloatArray) -> FloatArray:
-    slack = _SLACK * np.maximum(np.abs(bound), 1.0)
-    result = linprog(cost, A_ub=matrix, b_ub=bound + slack, bounds=sides, method="highs")
+    result = linprog(cost, A_ub=matrix, b_ub=bound, bounds=sides, method="highs")
     if result.x is None:
         raise ArithmeticError(f"the linear programme was not solved: {result.message}")
     found: FloatArray = result.x

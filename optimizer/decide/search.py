@@ -12,12 +12,12 @@ from connectors.money import Money
 from optimizer import goals, guardrails
 from optimizer.allocate import solve
 from optimizer.decide import trying
+from optimizer.decide.aiming import aimed, bounded, closed
 from optimizer.decide.case import Case
 from optimizer.decide.market import Market, Space, market, space, tabulated
 from optimizer.decide.promises import asked_share, credited, judged, probability, uncertain_rows
 from optimizer.goals import Because, Box, GoalsError
 from optimizer.guardrails import BoolArray
-from optimizer.plan import under_test
 from optimizer.plan.problem import Allocation, Collision, Outcome, Row
 from optimizer.plan.recommendation import Finding, Severity
 from optimizer.plan.snapshot import FloatArray
@@ -91,13 +91,14 @@ def search(case: Case, rng: np.random.Generator) -> Plan | Finding:
 class _Ground:
     """What is the same whatever is hoped for.
 
-    `own` is each budget's room if steps did not matter, `wide` that of what may move, `step` today's. `sober` is the
-    aim of the expected curves alone under all rows as they stand, None where no trial is thought of.
+    `own` is each budget's room if steps did not matter, `wide` that of what may move, `step` today's. `rows` are those
+    of the aim; `sober` is the aim of the expected curves alone under them, None where no trial is thought of.
     """
 
     own: Box
     wide: Box
     step: Box
+    rows: tuple[Row, ...]
     sober: Allocation | None
     trials: tuple[Trial, ...]
 
@@ -106,19 +107,19 @@ def _ground(case: Case) -> _Ground:
     step = guardrails.room(case.snapshot, case.goals, case.guards, case.now)
     _check_fixed(case, step)
     own = goals.wide_box(case.goals, case.snapshot.targets, case.snapshot.current, case.snapshot.today)
-    wide = _closed(case, own, step)
-    sober = _expected_alone(case, wide, case.rows) if trying.may_try(case) else None
+    wide, rows = aimed(case, step)
+    sober = _expected_alone(case, wide, rows) if trying.may_try(case) else None
     trials = () if sober is None or sober.collision is not None else trying.worth_trying(case, wide, sober)
-    return _Ground(own, wide, _closed(case, step, step), sober, trials)
+    return _Ground(own, wide, closed(case, step, step), rows, sober, trials)
 
 
 def _search(case: Case, ground: _Ground, rng: np.random.Generator) -> Plan | Finding:
     trials: tuple[Trial, ...] = ()
     if ground.sober is not None:
         trials = trying.admitted(case, ground.trials, ground.sober)
-    aim = _aim(case, trying.pinned(ground.wide, trials), rng)
+    aim = _aim(case, trying.pinned(ground.wide, trials), ground.rows, rng)
     if isinstance(aim, Finding) and trials:
-        trials, aim = (), _aim(case, ground.wide, rng)
+        trials, aim = (), _aim(case, ground.wide, ground.rows, rng)
     if isinstance(aim, Finding):
         return aim
     found = _fewer_moves(case, aim, ground.step, rng)
@@ -142,18 +143,18 @@ def _explored(
     return float(hoped.sum() / max(budget.sum(), 1e-9))
 
 
-def _aim(case: Case, box: Box, rng: np.random.Generator) -> _Aim | Finding:
+def _aim(case: Case, box: Box, rows: tuple[Row, ...], rng: np.random.Generator) -> _Aim | Finding:
     """Solve for the best budgets without the step limit; each ROAS and CPA row is met with the asked probability.
 
     An aim that gives up half of what the present budgets bring keeps a promise by shutting down: it counts as none.
     """
-    offer = market(case, box, _WIDE_POINTS, case.rows, rng)
+    offer = market(case, box, _WIDE_POINTS, rows, rng)
     answer = offer.solve()
     if answer.collision is not None:
         return _contradiction(answer.collision)
     uncertain = uncertain_rows(case)
     if not uncertain:
-        return _Aim(answer, case.rows)
+        return _Aim(answer, rows)
     aim = _promised(case, offer, answer, rng)
     if aim is None or not _worth_having(case, aim.answer.spend):
         return _unsure(case, uncertain)
@@ -169,7 +170,8 @@ def _promised(case: Case, offer: Market, first: Allocation, rng: np.random.Gener
     each time. All turns judge by the same draws.
     """
     seed, needed = int(rng.integers(2**63)), asked_share(case)
-    credit, rows, answer = np.ones(len(case.rows)), case.rows, first
+    plain = offer.problem.rows
+    credit, rows, answer = np.ones(len(plain)), plain, first
     best: _Aim | None = None
     for turn in range(_CREDIT_ROUNDS):
         kept, asked = judged(case, answer.spend, np.random.default_rng(seed))
@@ -182,7 +184,7 @@ def _promised(case: Case, offer: Market, first: Allocation, rng: np.random.Gener
         else:
             asked = np.where(kept >= needed, asked, np.minimum(asked, credit) * (1.0 - 0.005 * 2**turn))
         credit = np.maximum(asked, 0.0)
-        rows = tuple(credited(row, float(c)) for row, c in zip(case.rows, credit, strict=True))
+        rows = tuple(credited(row, float(c)) for row, c in zip(plain, credit, strict=True))
         answer = offer.solve(rows)
         if answer.collision is not None:
             break
@@ -197,7 +199,7 @@ def _worth_having(case: Case, budget: FloatArray) -> bool:
 
 def _sober(case: Case, ground: _Ground, aim: _Aim) -> Allocation:
     """The aim when only expectation counts: hope has no place in a price that a person reads."""
-    if ground.sober is not None and aim.rows is case.rows:
+    if ground.sober is not None and aim.rows is ground.rows:
         return ground.sober
     if not case.forecast.hopes and case.goals.risk_aversion == case.goals.switching_cost == 0.0:
         return aim.answer
@@ -237,7 +239,7 @@ def _approach(case: Case, aim: _Aim, box: Box, rng: np.random.Generator) -> _Fou
     nearness = -((grid - goal[:, None]) ** 2) / weight
     spent = min(float(goal.sum()), float(near.upper.sum()))
     whole = Row("spent", "the plan spends as much as its aim", -np.ones(len(goal)), -spent)
-    rows = _needed((*aim.rows, whole), choice, nearness)
+    rows = _needed((*bounded(case, aim.rows), whole), choice, nearness)
     answer = solve(tabulated(case, choice, nearness, rows))
     if answer.collision is not None:
         return _today(case, aim, box, rng)
@@ -272,7 +274,7 @@ def _needed(rows: tuple[Row, ...], choice: Space, objective: FloatArray) -> tupl
 
 def _today(case: Case, aim: _Aim, box: Box, rng: np.random.Generator) -> _Found:
     """The best budgets of today's box by themselves; as near to the rows as they come where they cannot be kept."""
-    answer = market(case, box, _STEP_POINTS, aim.rows, rng).solve()
+    answer = market(case, box, _STEP_POINTS, bounded(case, aim.rows), rng).solve()
     if answer.collision is None or _kept(case, answer.spend, rng):
         return _Found(answer.spend, box)
     return _Found(answer.spend, box, (_out_of_reach(answer.collision),))
@@ -280,9 +282,14 @@ def _today(case: Case, aim: _Aim, box: Box, rng: np.random.Generator) -> _Found:
 
 def _kept(case: Case, budget: FloatArray, rng: np.random.Generator) -> bool:
     """Whether budgets keep every linear row, and those that count outcomes with the asked probability."""
-    if any(float(row.spend @ budget) > row.bound + 1e-6 for row in case.rows if row.outcome is None):
+    if _excess(case, budget) > 1e-6:
         return False
     return probability(case, budget, uncertain_rows(case), rng) >= case.goals.confidence
+
+
+def _excess(case: Case, budget: FloatArray) -> float:
+    """By how much budgets, shape (K,), break linear rows, all together."""
+    return sum(max(float(row.spend @ budget) - row.bound, 0.0) for row in case.rows if row.outcome is None)
 
 
 def _fewer_moves(case: Case, aim: _Aim, box: Box, rng: np.random.Generator) -> _Found:
@@ -304,7 +311,7 @@ def _fewer_moves(case: Case, aim: _Aim, box: Box, rng: np.random.Generator) -> _
             break
         at = {int(k): (float(current[k]), _SMALL) for k in np.flatnonzero(left)}
         fewer = _approach(case, aim, found.box.closed(at), rng)
-        if fewer.findings and not found.findings:
+        if (fewer.findings and not found.findings) or _excess(case, fewer.budget) > _excess(case, found.budget) + 1e-6:
             break
         found = fewer
     return found
@@ -378,17 +385,3 @@ def _unsure(case: Case, rows: list[Row]) -> Finding:
                    f"No plan keeps the promise that {promises} without giving up more than half of what the "
                    "present budgets bring; nothing is moved.",
                    "Lower the confidence or the limit, lower the total by hand, or wait for evidence.")  # fmt: skip
-
-
-def _closed(case: Case, box: Box, step: Box) -> Box:
-    """The box with every budget that a person fixed, a guard holds or a lift test asks for closed around its amount."""
-    tested = under_test.asked(case.snapshot)
-    at = {k: (float(step.lower[k]), step.lower_because[k][0]) for k in tested}
-    current = case.snapshot.current
-    for k, target in enumerate(case.snapshot.targets):
-        hold, amount = case.held[k], case.fixed.get(target.key)
-        if amount is not None:
-            at[k] = (amount.micros / 1e6, Because("fixed", f"set to {amount} by hand"))
-        elif hold is not None:
-            at[k] = (float(current[k]), Because(hold.code, hold.words))
-    return box.closed(at)

@@ -4,7 +4,7 @@ from optimizer.goals.constraints import envelopes, rows, unmatched
 from optimizer.goals.flown import of_day
 from optimizer.goals.payments import check_flights, owed
 from optimizer.goals.room import Because, Box, box, wide_box
-from optimizer.goals.rounding import to_quantum
+from optimizer.goals.rounding import in_quanta, to_quantum
 from optimizer.goals.wishes import (
     PER_ACTION,
     Counting,
@@ -45,6 +45,7 @@ __all__ = [
     "box",
     "check_flights",
     "envelopes",
+    "in_quanta",
     "indices",
     "of_day",
     "owed",

@@ -38,23 +38,33 @@ def of_day(wanted: Goals, flights: Sequence[DayOfFlight], snapshot: Snapshot) ->
     for scope, day in parts:
         place = next((n for n, limit in enumerate(limits) if limit.scope == scope), None)
         old = Limit(scope, ceiling=day.due) if place is None else limits.pop(place)
-        limits.append(_bounded(old, day))
+        limits.append(_beside(_bounded(old, day), wanted.limits, snapshot))
     total = _with_others(parts, snapshot) if whole is None else whole
     cut = wanted.largest_cut if any(day.beyond for day in flights) else None
     return replace(wanted, total=total, limits=tuple(limits), flights=(), largest_cut=cut)
 
 
 def _bounded(limit: Limit, day: DayOfFlight) -> Limit:
-    """The limit with an amount as its ceiling, and most of it as its floor; a lower ceiling of its own stands.
-
-    Budgets that can come down no further today need no floor: it would keep the aim from limits that take several days.
-    """
+    """The limit with an amount as its ceiling, and most of it as its floor; a lower ceiling of its own stands."""
     ceiling = day.due if limit.ceiling is None else min(limit.ceiling, day.due)
-    if day.due == day.least:
-        return replace(limit, ceiling=ceiling, floor=None if limit.floor is None else min(limit.floor, ceiling))
     least = Money(int(ceiling.micros * _LEAST), ceiling.currency).quantize(minor_unit_micros(ceiling.currency), "down")
     floor = least if limit.floor is None else min(max(limit.floor, least), ceiling)
     return replace(limit, ceiling=ceiling, floor=floor)
+
+
+def _beside(limit: Limit, written: Sequence[Limit], snapshot: Snapshot) -> Limit:
+    """The limit of a flight, on one budget within other limits on it, where steps keep these two or more days apart."""
+    own = indices(limit.scope, snapshot.targets)
+    if len(own) != 1 or limit.floor is None or limit.ceiling is None:
+        return limit
+    others = [
+        other for other in written if other.scope != limit.scope and indices(other.scope, snapshot.targets) == own
+    ]
+    floors = [other.floor for other in others if other.floor is not None]
+    ceilings = [other.ceiling for other in others if other.ceiling is not None]
+    minimum = snapshot.targets[own[0]].budget.minimum
+    ceiling = max([limit.ceiling, *floors, *([] if minimum is None else [minimum])])
+    return replace(limit, ceiling=ceiling, floor=min([limit.floor, *ceilings]))
 
 
 def _with_others(parts: Sequence[tuple[Scope, DayOfFlight]], snapshot: Snapshot) -> Money:

@@ -47,6 +47,19 @@ def to_quantum(budget: FloatArray, targets: Sequence[Target], box: Box, rows: Se
     return tuple(Money(int(m), target.budget.amount.currency) for m, target in zip(micros, targets, strict=True))
 
 
+def in_quanta(lower: FloatArray, upper: FloatArray, targets: Sequence[Target]) -> tuple[FloatArray, FloatArray]:
+    """Return the least and the most, each (K,), that `to_quantum` lets budgets be between two sides.
+
+    A side stays where the budget stands on it already, and where no multiple of the quantum lies between both.
+    """
+    quantum = np.array([target.budget.quantum_micros for target in targets], dtype=np.int64)
+    present = np.array([target.budget.amount.micros for target in targets], dtype=np.int64)
+    least, most = _inside(lower, quantum, up=True), _inside(upper, quantum, up=False)
+    least, most, fits = least / MICROS, most / MICROS, least <= most
+    low = np.where(fits & (np.rint(lower * MICROS) != present), least, lower)
+    return low, np.where(fits & (np.rint(upper * MICROS) != present), most, upper)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Linear:
     """The linear rows as one matrix, in micros: spend @ x <= bound."""

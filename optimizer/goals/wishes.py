@@ -358,7 +358,8 @@ class Goals:
 
     Attributes:
         objective: What is maximised.
-        total: What may be spent a day, all targets together; None keeps the sum of the current budgets.
+        total: What may be spent a day, all targets together; None keeps the sum of the current budgets. It is 0 on a
+            day that a spent flight on all gives nothing.
         value_per_conversion: Stands in for the platform's conversion value where there is none.
         margin: Share of revenue that is profit before advertising, for `profit`; 0 to 1.
         largest_step: Largest relative change of one budget in one recommendation (0.3: at most +-30%).
@@ -422,11 +423,9 @@ class Goals:
         _between("largest_step", self.largest_step, 0.0, math.inf)
         if self.roas_floor is not None:
             _between("roas_floor", self.roas_floor, 0.0, math.inf)
-        amounts = {
-            "total": self.total,
-            "value_per_conversion": self.value_per_conversion,
-            "cpa_ceiling": self.cpa_ceiling,
-        }
+        if self.total is not None and self.total.micros < 0:
+            raise GoalsError(f"total must be zero or more, not {self.total}. Mend: leave it out if it is not wanted")
+        amounts = {"value_per_conversion": self.value_per_conversion, "cpa_ceiling": self.cpa_ceiling}
         for name, amount in amounts.items():
             if amount is not None and amount.micros <= 0:
                 raise GoalsError(f"{name} must be above zero, not {amount}. Mend: leave it out if it is not wanted")
@@ -443,7 +442,7 @@ class Goals:
         bounds = [bound for limit in self.limits for bound in limit.amounts]
         bounds += [flight.amount for flight in self.flights]
         bounds += [flight.most_per_day for flight in self.flights if flight.most_per_day is not None]
-        for amount in (*amounts.values(), *bounds):
+        for amount in (self.total, *amounts.values(), *bounds):
             if amount is not None and amount.currency != self.currency:
                 raise GoalsError(
                     f"{amount} is not in {self.currency}. Mend: write every goal in the portfolio's currency"

@@ -5,7 +5,7 @@ from optimizer.pacing.delivery import Delivery, delivery
 from optimizer.pacing.fan import Fan, fan
 from optimizer.pacing.ledger import Ledger, ledger
 from optimizer.pacing.pace import Morning, Pace, Reach, pace
-from optimizer.pacing.spread import TOLERANCE, Course, Spread, spread
+from optimizer.pacing.spread import TOLERANCE, Course, Spread, followed, spread
 
 __all__ = [
     "TOLERANCE",
@@ -20,6 +20,7 @@ __all__ = [
     "Spread",
     "delivery",
     "fan",
+    "followed",
     "ledger",
     "pace",
     "spread",

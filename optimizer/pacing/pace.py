@@ -14,12 +14,12 @@ from optimizer.goals import Flight
 from optimizer.pacing.curve import Curve
 from optimizer.pacing.fan import Fan, fan
 from optimizer.pacing.ledger import Ledger, ledger
-from optimizer.pacing.spread import Course, Spread, spread
+from optimizer.pacing.spread import Course, Spread, followed, spread
 from optimizer.plan import under_test
 from optimizer.plan.flights import DayOfFlight
 from optimizer.plan.recommendation import Finding, Severity
 from optimizer.plan.snapshot import FloatArray, Snapshot
-from optimizer.plan.under_test import Withheld
+from optimizer.plan.under_test import Leave, Withheld
 
 _CENT: Final = 0.005
 _LEAST_STEP: Final = 0.03
@@ -35,11 +35,13 @@ class Reach:
     Attributes:
         low, high: Least and largest sum, currency units.
         band: Relative changes of the sum that are not worth making.
+        least: Least sum without `Goals.largest_cut`, `low` or more.
     """
 
     low: float
     high: float
     band: float
+    least: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +79,7 @@ def pace(
     curve: Curve,
     factor: FloatArray,
     reach: Reach,
+    leave: Leave,
     rng: np.random.Generator,
 ) -> Pace | None:
     """Tell how a flight stands and what `snapshot.today` should get of it; None where it does not run on that day.
@@ -88,9 +91,10 @@ def pace(
         curve: What an ordinary day of all of them brings by the sum of their budgets.
         factor: What each of its days brings relative to an ordinary one, shape (T,).
         reach: What the budgets may sum to today.
+        leave: What each budget of the portfolio may be where a lift test asks for it.
         rng: Of the draws of the fan; nothing else depends on it.
     """
-    morning = Morning.of(flight, snapshot, members, curve, factor, reach)
+    morning = Morning.of(flight, snapshot, members, curve, factor, reach, leave)
     if morning is None:
         return None
     course, book = morning.course, morning.book
@@ -136,6 +140,7 @@ class Morning:
         curve: Curve,
         factor: FloatArray,
         reach: Reach,
+        leave: Leave,
     ) -> Morning | None:
         """Put it together from the arguments of `pace`; None where the flight does not run on `snapshot.today`."""
         span = flight.span(snapshot.today)
@@ -166,7 +171,7 @@ class Morning:
             untold=book.doubt[len(book.doubt) - book.behind :],
             restated=book.restated,
         )
-        withheld = under_test.withheld(snapshot, frozenset(members), len(course.factor))
+        withheld = under_test.withheld(snapshot, frozenset(members), len(course.factor), leave)
         return cls(flight, reach, snapshot.today, span, book, whole, course, withheld)
 
     def plan(self) -> Spread:
@@ -174,9 +179,10 @@ class Morning:
 
         What a lift test takes on a day is spent on all days, not by the other budgets of that day: these would follow
         its lot. So days are planned with the test's budgets at their most on each, and with so much more to spend.
+        What the test's budgets have on the days to come goes before what others would have sooner.
         """
-        course, reach, less = self.course, self.reach, self.withheld.days
-        if not less.any():
+        course, reach, less, given = self.course, self.reach, self.withheld.days, self.withheld.given
+        if not given.any():
             return spread(course)
         share = course.delivery.mean
         more, before = share * float(less.sum()), course.before + self.withheld.now
@@ -189,9 +195,7 @@ class Morning:
             cut=_cut(reach.low + less[0], before),
         )
         plan = spread(even)
-        budget = np.maximum(plan.budget - less, 0.0)
-        budget[0] = min(budget[0], max(course.sure, 0.0) / course.slack[0])
-        return replace(plan, budget=budget, spend=share * budget, over=course.left - share * float(budget.sum()))
+        return followed(replace(course, least=given), plan, plan.budget - less)
 
     def due(self, plan: Spread) -> tuple[float, str]:
         """Return what the budgets are to sum to today, and what sets it beside the plan, if anything.
@@ -221,10 +225,14 @@ def _cut(low: float, before: float) -> float:
 
 def _told(morning: Morning, due: float, why: str) -> DayOfFlight:
     flight, course = morning.flight, morning.course
-    currency = flight.amount.currency
-    left, given = (Money(round(value * 1e6), currency) for value in (course.left, due))
-    # What is a cent below what budgets must have would collide with it.
-    given = given.quantize(minor_unit_micros(currency), "up" if due < morning.reach.low + _CENT else "down")
+    currency, unit = flight.amount.currency, minor_unit_micros(flight.amount.currency)
+    left, given, low, least = (
+        Money(round(value * 1e6), currency) for value in (course.left, due, morning.reach.low, morning.reach.least)
+    )
+    low, least = low.quantize(unit, "up"), least.quantize(unit, "up")
+    # A part of a cent below what budgets must have would collide with it, or ask for cuts beyond the steps.
+    nearest = low if due < morning.reach.low + _CENT else least
+    given = nearest if abs(given.micros - nearest.micros) < unit else given.quantize(unit, "down")
     days = len(course.factor)
     reasons = [reason for reason in (why, *_reasons(morning, due)) if reason]
     because = f": {'; '.join(reasons)}" if reasons else ""
@@ -232,7 +240,7 @@ def _told(morning: Morning, due: float, why: str) -> DayOfFlight:
         f"Of {flight.amount} for {_span_words(flight, morning.span)} ({flight.scope}) {left} are left for {days} "
         f"{'day' if days == 1 else 'days'}. Budgets of {given} on {morning.today}{because}."
     )
-    return DayOfFlight(flight.name, str(flight.scope), *morning.span, flight.amount, left, given, words)
+    return DayOfFlight(flight.name, str(flight.scope), *morning.span, flight.amount, left, given, words, least)
 
 
 def _span_words(flight: Flight, span: tuple[date, date]) -> str:
@@ -271,6 +279,13 @@ def _findings(morning: Morning, plan: Spread, seen: Fan) -> Iterator[Finding]:
                     f"{name} may end above its {flight.amount}: {sure:,.2f} are sure to be left, and "
                     f"today's steps and holds leave budgets of {reach.low:,.2f} or more.",
                     "Lower or pause budgets by hand, set pacing.largest_cut, or raise the amount.")
+        )  # fmt: skip
+    elif plan.over < -_CENT and (given := float(morning.withheld.given.sum())) > 0:
+        yield (
+            Finding("flight-over", Severity.WARNING, "portfolio",
+                    f"{name} will end above its {flight.amount}: {morning.course.left:,.2f} are left, and lift tests "
+                    f"ask for budgets of {given:,.2f} on all its days left.",
+                    "Stop the test with `outlay lift stop`, or raise the amount.")
         )  # fmt: skip
     elif not plan.reaches or seen.short > 1.0 - _LIKELY:
         yield (

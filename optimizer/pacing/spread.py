@@ -18,7 +18,7 @@ one pass, and again around the best one. Tomorrow the same is done anew with wha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -54,6 +54,8 @@ class Course:
         untold: By how much more each of the last days, of which no spend is told yet, may have cost than is expected,
             oldest first, shape (L,); all of it is taken off `sure`.
         restated: Share of their spend by which the last two days that were told may yet be restated upwards.
+        least: What the budgets sum to at least on each day whatever is left, shape (T,), or (1,) for all days alike;
+            days before it leave that.
 
     Raises:
         ValueError: A shape or a range is wrong.
@@ -72,6 +74,7 @@ class Course:
     cut: float = 1.0
     untold: FloatArray = field(default_factory=lambda: np.zeros(0))
     restated: float = 0.0
+    least: FloatArray = field(default_factory=lambda: np.zeros(1))
 
     def __post_init__(self) -> None:
         if self.factor.ndim != 1 or not self.factor.size or self.factor.shape != self.slack.shape:
@@ -114,6 +117,21 @@ def spread(course: Course) -> Spread:
     return _best(course, always_late=False)
 
 
+def followed(course: Course, plan: Spread, wanted: FloatArray) -> Spread:
+    """Tell what comes of other budgets than a plan's, as far as they do not overspend what is left.
+
+    They keep the tolerance where they do by themselves, or where the plan does, beside which they are told.
+
+    Args:
+        course: What is left; its steps bound nothing here.
+        plan: What was planned.
+        wanted: Budgets of each day, shape (T,).
+    """
+    budget, over, short = _days(replace(course, step=np.inf), wanted[:, None], always_late=False)
+    reaches = plan.reaches or bool(short[0] <= TOLERANCE * course.amount)
+    return Spread(budget[:, 0], course.delivery.mean * budget[:, 0], float(over[0]), reaches, plan.price)
+
+
 def _best(course: Course, *, always_late: bool) -> Spread:
     slope, place = course.curve.tangents()
     log_slope, log_place = np.log(slope[::-1]), np.log(place[::-1])
@@ -121,7 +139,8 @@ def _best(course: Course, *, always_late: bool) -> Spread:
     high = log_slope[-1] + np.log(course.factor.max()) + 0.1
     for _ in range(_ROUNDS):
         prices = np.linspace(low, high, _PRICES)
-        budget, over, short = _days(course, prices, (log_slope, log_place), always_late=always_late)
+        asked = np.exp(np.interp(prices - np.log(course.factor)[:, None], log_slope, log_place)) / course.delivery.mean
+        budget, over, short = _days(course, asked, always_late=always_late)
         spend = course.delivery.mean * budget
         worth = course.factor @ course.curve.worth(spend)
         reaches = short <= TOLERANCE * course.amount
@@ -130,23 +149,24 @@ def _best(course: Course, *, always_late: bool) -> Spread:
     return Spread(budget[:, best], spend[:, best], float(over[best]), bool(reaches[best]), float(np.exp(prices[best])))
 
 
-def _days(
-    course: Course, prices: FloatArray, tangents: tuple[FloatArray, FloatArray], *, always_late: bool
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Go through the days at each of N log prices: budgets (T, N), what is left (N,), and what is if little comes."""
-    share, worst = course.delivery.mean, _worst(course)
-    left, before = np.full(prices.shape, course.left), np.full(prices.shape, course.before)
+def _days(course: Course, wanted: FloatArray, *, always_late: bool) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Go through the days, N budgets wanted for each (T, N): budgets (T, N), what is left (N,), and if little comes."""
+    share, worst, owed = course.delivery.mean, _worst(course), _owed(course)
+    least = np.broadcast_to(course.least, course.factor.shape)
+    shape = wanted.shape[1:]
+    left, before = np.full(shape, course.left), np.full(shape, course.before)
     told = course.left - course.sure - float(course.untold.sum())  # what may be restated of the last days
-    fresh = [np.zeros(prices.shape), np.full(prices.shape, max(told, 0.0))]
-    late = [np.full(prices.shape, amount) for amount in course.untold]
-    budget, wide = np.empty((course.factor.size, prices.size)), np.zeros(prices.shape)
-    for day, factor in enumerate(course.factor):
-        asked = np.exp(np.interp(prices - np.log(factor), *tangents)) / share
+    fresh = [np.zeros(shape), np.full(shape, max(told, 0.0))]
+    late = [np.full(shape, amount) for amount in course.untold]
+    budget, wide = np.empty(wanted.shape), np.zeros(shape)
+    for day in range(len(wanted)):
+        asked = wanted[day]
         if np.isfinite(course.step) and (day or np.isfinite(course.before)):
             asked = np.clip(asked, before * max(1.0 - course.step, 0.0), before * (1.0 + course.step))
         sure = left - sum(late) - sum(fresh)
-        held = np.minimum(sure / worst[day], left / max(share, 1.0))
-        paid = np.maximum(np.minimum(np.minimum(asked, course.most), held), 0.0)
+        held = np.minimum(sure / worst[day], (sure - owed[day]) / course.slack[day])
+        held = np.minimum(held, (left - owed[day]) / max(share, 1.0))
+        paid = np.maximum(np.minimum(np.minimum(asked, course.most), held), least[day])
         budget[day] = before = paid
         kept = 1.0 - np.divide(share * paid, left, out=np.zeros_like(left), where=left > 0)
         left, fresh = left - share * paid, [fresh[1] if day else 0.5 * fresh[1], course.restated * share * paid]
@@ -154,6 +174,13 @@ def _days(
         late = [*late[1:], np.maximum(course.slack[day] - share, 0.0) * paid] if late and always_late else []
     short = left + np.sqrt(wide)
     return budget, left, short
+
+
+def _owed(course: Course) -> FloatArray:
+    """What the days after each one are expected to spend at least, shape (T,)."""
+    spent = course.delivery.mean * np.broadcast_to(course.least, course.factor.shape)
+    owed: FloatArray = np.cumsum(spent[::-1])[::-1] - spent
+    return owed
 
 
 def _worst(course: Course) -> FloatArray:

@@ -41,5 +41,5 @@ class DayOfFlight:
 
     @property
     def beyond(self) -> bool:
-        """Whether the day counts on cuts beyond the steps."""
-        return self.least is not None and self.due < self.least
+        """Whether the day counts on cuts beyond the steps; a decision that was stored without `least` may."""
+        return self.least is None or self.due < self.least

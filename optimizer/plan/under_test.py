@@ -38,28 +38,53 @@ def asked(snapshot: Snapshot) -> dict[int, Asked]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Withheld:
-    """By how much lift tests ask for less of some budgets than they do at most; currency units.
+class Leave:
+    """What K budgets may be where a lift test asks for them; currency units, each of shape (K,).
 
     Attributes:
-        now: By how much the budgets that are tested today are below it.
-        days: By how much they are asked to be on each day from today on, shape (T,); 0 on days without a test.
+        today: What they are today by limits, guards, holds and hands, all of which go before the test.
+        low, high: Least and most that limits and pins let them be on any day.
+    """
+
+    today: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Withheld:
+    """By how much lift tests have some budgets below what they have them at most; currency units.
+
+    Attributes:
+        now: By how much the budgets that are tested today are below it as they stand.
+        days: By how much they will be on each day from today on, shape (T,); 0 on days without a test.
+        given: What they are on each of these days, shape (T,); 0 on days without a test.
     """
 
     now: float
     days: FloatArray
+    given: FloatArray
 
 
-def withheld(snapshot: Snapshot, members: Collection[int], days: int) -> Withheld:
-    """Return what lift tests withhold from the budgets with the indices `members`, today and on the days after it."""
-    index, found, now = _index(snapshot), np.zeros(days), 0
+def withheld(snapshot: Snapshot, members: Collection[int], days: int, leave: Leave) -> Withheld:
+    """Return what lift tests withhold from the budgets with the indices `members`, today and on the days after it.
+
+    Today that is what comes of the tests; a hold, a hand or a step may end any day, so that what they ask for counts on
+    the days after it, as far as limits and pins let it be.
+    """
+    index, now, found, given = _index(snapshot), 0.0, np.zeros(days), np.zeros(days)
     for ahead in range(days if snapshot.lift_tests else 0):
-        tests = _asked(snapshot, snapshot.today + timedelta(days=ahead), index)
-        most = {k: each.most for k, each in tests.items() if k in members}
-        if not ahead:
-            now = sum(amount.micros - snapshot.targets[k].budget.amount.micros for k, amount in most.items())
-        found[ahead] = sum(amount.micros - tests[k].amount.micros for k, amount in most.items()) / 1e6
-    return Withheld(now / 1e6, found)
+        for k, each in _asked(snapshot, snapshot.today + timedelta(days=ahead), index).items():
+            if k in members:
+                least, most = (
+                    float(np.clip(amount.micros / 1e6, leave.low[k], leave.high[k]))
+                    for amount in (each.amount, each.most)
+                )
+                had = least if ahead else float(leave.today[k])
+                given[ahead] += had
+                found[ahead] += most - had
+                now += 0.0 if ahead else most - float(snapshot.current[k])
+    return Withheld(now, found, given)
 
 
 def _index(snapshot: Snapshot) -> dict[str, int]:

@@ -45,7 +45,7 @@ def test_a_market_begins_on_a_day() -> None:
     assert "outlay emulate, field '--today': 'soon' is not a day. Mend: write it as YYYY-MM-DD." in answer.output
 
 
-@pytest.mark.parametrize("command", ["appraise", "attribution", "lifetime"])
+@pytest.mark.parametrize("command", ["refit", "appraise", "attribution", "lifetime"])
 def test_what_is_read_of_the_past_has_no_day_to_come(tmp_path: Path, command: str) -> None:
     answer = CliRunner().invoke(app, [command, "--as-of", "9999-01-01", "-c", str(shop_of_paths(tmp_path))])
     assert answer.exit_code == Exit.ERROR

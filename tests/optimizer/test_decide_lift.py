@@ -18,8 +18,9 @@ from optimizer.plan import under_test
 from optimizer.plan.flights import DayOfFlight
 from optimizer.plan.lift_tests import Base, LiftEnd, LiftReading, LiftRecord, Switchback
 from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
-from optimizer.plan.recommendation import Decision, content_hash
-from optimizer.plan.snapshot import Snapshot
+from optimizer.plan.recommendation import Decision, Severity, content_hash
+from optimizer.plan.snapshot import BudgetMove, Snapshot
+from optimizer.plan.under_test import Leave
 from tests.optimizer.snapshots import NOW, TODAY, snapshot
 
 GUARDS = Guardrails()
@@ -27,6 +28,7 @@ GOALS = Goals("EUR")
 KNOWN = snapshot()
 FIRST = KNOWN.targets[0]
 HIGH = (False, True) * 4
+BRAND = Pin(Scope.parse("campaign:brand"), "ann", "no")
 
 
 def record(first_day: date = TODAY, end: LiftEnd | None = None, base: Money | None = None) -> LiftRecord:
@@ -124,25 +126,52 @@ def test_a_total_leaves_room_for_the_high_blocks() -> None:
 
 
 def test_a_total_below_what_tests_ask_for_stands_and_is_told() -> None:
-    small = Money.of(150, "EUR")  # the low block asks for 160
-    assert under_test.ceiling(with_tests(record()), small) == small
-    made = decided(with_tests(record()), Goals("EUR", total=small))
-    (finding,) = [each for each in made.findings if each.code == "lift-test-total"]
-    assert "160.00 EUR, and all budgets together may be no more than 150.00 EUR" in finding.message
-    assert "lift-test-total" not in [each.code for each in decided(with_tests(record())).findings]
+    low, high = with_tests(record()), with_tests(record(TODAY - timedelta(days=3)), amount=times(0.8))
+    for known, asked, amount in ((low, 160, 150), (high, 200, 180)):
+        small = Money.of(amount, "EUR")
+        assert under_test.ceiling(known, small) == small
+        made = decided(known, Goals("EUR", total=small))
+        (finding,) = [each for each in made.findings if each.severity is Severity.BLOCK]
+        words = f"{asked}.00 EUR, and all budgets together may be no more than {amount}.00 EUR"
+        assert finding.code == "lift-test-total"
+        assert words in finding.message
+        assert not made.moves
+    assert "lift-test-total" not in [each.code for each in decided(low).findings]
+
+
+def test_what_a_test_does_not_get_is_not_held_against_the_total() -> None:
+    known = with_tests(record(TODAY - timedelta(days=3)), amount=times(0.4))
+    pinned = decided(known, Goals("EUR", total=Money.of(180, "EUR"), pins=(BRAND,)))
+    assert [finding for finding in pinned.findings if finding.severity is Severity.BLOCK] == []
+    assert of_first(pinned) == times(0.4)
 
 
 # Beside flights
 
 
+def leave(today: float, low: float = 0.0, high: float = 1_000.0) -> Leave:
+    """The same of each budget."""
+    return Leave(*(np.full(len(KNOWN.targets), side) for side in (today, low, high)))
+
+
 def test_what_a_test_withholds_is_known_for_the_days_to_come() -> None:
     """On day 2: days 2 and 3 are low, 4 to 6 high, 7 low again; somebody has set 150 of 200, and 160 is asked for."""
     known = with_tests(record(TODAY - timedelta(days=1)), amount=Money.of(150, "EUR"))
-    found = under_test.withheld(known, {0, 1}, 6)
+    found = under_test.withheld(known, {0, 1}, 6, leave(160))
     assert found.now == 50.0
     assert found.days.tolist() == [40.0, 40.0, 0.0, 0.0, 0.0, 40.0]
-    assert not under_test.withheld(known, {1}, 6).days.any()
-    assert not under_test.withheld(KNOWN, {0}, 6).days.any()
+    assert not under_test.withheld(known, {1}, 6, leave(160)).days.any()
+    assert not under_test.withheld(KNOWN, {0}, 6, leave(160)).days.any()
+
+
+def test_what_goes_before_a_test_is_not_withheld() -> None:
+    known = with_tests(record(TODAY - timedelta(days=1)))
+    # A step lets the budget go no further than 180 today.
+    assert under_test.withheld(known, {0}, 4, leave(180)).days.tolist() == [20.0, 40.0, 0.0, 0.0]
+    # A limit lets it be no less than 190, no more than 170, and a pin no other than 200, on any day.
+    assert under_test.withheld(known, {0}, 4, leave(190, low=190)).days.tolist() == [10.0, 10.0, 0.0, 0.0]
+    assert under_test.withheld(known, {0}, 4, leave(160, high=170)).days.tolist() == [10.0, 10.0, 0.0, 0.0]
+    assert not under_test.withheld(known, {0}, 4, leave(200, low=200, high=200)).days.any()
 
 
 def flown(scope: str, amount: float, **more: object) -> Goals:
@@ -204,6 +233,32 @@ def test_a_flight_of_all_gives_others_the_same_in_low_and_in_high_blocks() -> No
         assert sum(line.proposed.micros for line in decision.lines) == pytest.approx(day.due.micros, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("pins", "guards", "low"), [((BRAND,), GUARDS, 1.0), ((), replace(GUARDS, largest_step_24h=0.1), 0.9)]
+)
+def test_a_flight_counts_on_what_a_test_gets(pins: tuple[Pin, ...], guards: Guardrails, low: float) -> None:
+    goals = replace(flown("all", 17_000.0), pins=pins)
+    pair = [decided(with_tests(record(first)), goals, guards) for first in (TODAY, TODAY - timedelta(days=3))]
+    assert [of_first(decision) for decision in pair] == [times(low), times(1.0)]
+    first, then = (others(decision, "generic", "prospecting", "retargeting") for decision in pair)
+    assert then == pytest.approx(first, abs=5.0)
+    words = "a lift test takes 20.00" if low < 1.0 else "a lift test"
+    assert (words in pair[0].flights[0].words) == (low < 1.0)
+
+
+@pytest.mark.parametrize("level", [0.8, 1.0])
+def test_a_tested_budget_that_is_held_where_it_is_moves_the_others_no_more_than_one_that_is_not(level: float) -> None:
+    goals, names = flown("all", 17_000.0), ("generic", "prospecting", "retargeting")
+    known = with_tests(record(), amount=times(level))
+    move = BudgetMove(FIRST.key, NOW - timedelta(hours=2), times(level), times(level))
+    held = decided(replace(known, moves=(move,)), goals)
+    assert of_first(held) == times(level)
+    assert others(held, *names) == pytest.approx(others(decided(known, goals), *names), abs=4.0)
+    # A hand may set what the test asks for, and nothing else.
+    hand = decide(known, goals, GUARDS, NOW, np.random.default_rng(1), {FIRST.key: times(0.8)})
+    assert hand.flights == decided(known, goals).flights
+
+
 def test_a_flight_of_all_that_ends_in_a_low_block_is_spent_by_the_days_before() -> None:
     """Days 1 to 3 are low, days 4 to 6 high, days 7 to 9 low; on a low day 40 less is asked of the tested budget."""
     wanted = flown("all", 4_500.0, first_day=TODAY, last_day=TODAY + timedelta(days=8))
@@ -214,6 +269,30 @@ def test_a_flight_of_all_that_ends_in_a_low_block_is_spent_by_the_days_before() 
     # All days together have what the low ones leave; the last two are held back by what must not be overspent.
     assert (plain.plan.budget - pace.plan.budget)[:7] == pytest.approx((withheld - withheld.mean())[:7], abs=3.0)
     assert "a lift test takes 40.00, which all days left make up for" in pace.day.words
+
+
+@pytest.mark.parametrize("amount", [700.0, 800.0, 2_000.0])
+def test_a_flight_leaves_what_tests_have_on_its_last_days(amount: float) -> None:
+    """Three low days and a high one: the tested budget has 160, 160, 160 and 200, in all 680."""
+    wanted = flown("all", amount, first_day=TODAY, last_day=TODAY + timedelta(days=3))
+    (pace,) = paces(with_tests(record()), wanted, GUARDS, NOW, ())
+    plan = pace.plan
+    assert (plan.budget >= [160.0, 160.0, 160.0, 200.0]).all()
+    assert plan.spend.sum() + plan.over == pytest.approx(amount)
+    assert 0.0 <= plan.over <= 0.02 * amount
+    assert "flight-over" not in [finding.code for finding in pace.findings]
+
+
+@pytest.mark.parametrize("amount", [200.0, 640.0])
+def test_a_flight_that_tests_alone_overspend_is_told_as_that(amount: float) -> None:
+    wanted = flown("all", amount, first_day=TODAY, last_day=TODAY + timedelta(days=3))
+    (pace,) = paces(with_tests(record()), wanted, GUARDS, NOW, ())
+    assert pace.plan.over < 0
+    assert pace.day.due == times(0.8)
+    (finding,) = pace.findings
+    assert finding.code == "flight-over"
+    assert f"{amount:,.2f} are left, and lift tests ask for budgets of 680.00 on all its days left" in finding.message
+    assert "outlay lift stop" in finding.mend
 
 
 def test_a_low_block_is_not_what_a_flight_asks_more_for() -> None:

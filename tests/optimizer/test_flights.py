@@ -16,6 +16,7 @@ from optimizer.goals import Flight, Goals, GoalsError, Limit, Model, Payment, Pi
 from optimizer.guardrails import Guardrails
 from optimizer.plan.flights import DayOfFlight
 from optimizer.plan.recommendation import Decision, Severity, from_json, to_json
+from optimizer.plan.snapshot import Snapshot
 from tests.optimizer.approval_world import approved, begun, decision, envelope, usd
 from tests.optimizer.snapshots import NOW, TODAY, snapshot
 from tests.optimizer.test_approval_recheck import RISE, judged
@@ -36,8 +37,16 @@ def asked(*flights: Flight, **more: object) -> Goals:
     return Goals("EUR", flights=flights, **more)  # type: ignore[arg-type]
 
 
-def decided(wanted: Goals) -> Decision:
-    return decide(SEEN, wanted, GUARDS, NOW, np.random.default_rng(1))
+def standing(*amounts: float) -> Snapshot:
+    """The evidence with other budgets: of brand, generic, prospecting and retargeting, or of the first of them."""
+    targets = list(SEEN.targets)
+    for k, amount in enumerate(amounts):
+        targets[k] = replace(targets[k], budget=replace(targets[k].budget, amount=eur(amount)))
+    return replace(SEEN, targets=tuple(targets))
+
+
+def decided(wanted: Goals, seen: Snapshot = SEEN) -> Decision:
+    return decide(seen, wanted, GUARDS, NOW, np.random.default_rng(1))
 
 
 def summed(made: Decision, *names: str) -> float:
@@ -136,12 +145,48 @@ def test_a_flight_gets_the_cuts_that_it_counts_on_whatever_keeps_budgets(
     assert from_json(Decision, to_json(made)) == made
 
 
+@pytest.mark.parametrize("brand", [216.34, 243.21, 187.77])
+def test_a_day_at_the_least_that_the_steps_allow_counts_on_no_cuts_beyond_them(brand: float) -> None:
+    made = decided(asked(month(20_000, "campaign:brand"), total=eur(350), largest_cut=1.0), standing(brand))
+    (given,) = made.flights
+    assert (given.due, given.beyond) == (given.least, False)
+    assert given.due == eur(brand * 0.7).quantize(10_000, "up")
+    assert min(line.proposed.micros / line.current.micros for line in made.lines) >= 0.7 - 1e-9
+
+
+@pytest.mark.parametrize("budgets", [(75.47, 129.64, 142.50, 251.43), (200.01, 100.01, 120.01, 150.01)])
+def test_lines_that_are_each_rounded_up_stay_within_the_amount(budgets: tuple[float, ...]) -> None:
+    made = decided(asked(month(2_000)), standing(*budgets))
+    (given,) = made.flights
+    assert summed(made) == given.due.micros / 1e6
+    assert summed(made) == pytest.approx(sum(np.ceil(70 * amount - 1e-9) / 100 for amount in budgets), abs=1e-6)
+    assert made.envelopes[0].ceiling == given.due
+
+
 def test_a_day_without_a_flight_has_no_cuts_beyond_the_steps() -> None:
     assert goals.of_day(asked(month(9_000), largest_cut=1.0), [], SEEN) == Goals("EUR")
     calm, needed = (replace(day("all", eur(500)), least=eur(least)) for least in (500, 501))
     wanted = asked(month(9_000), largest_cut=0.9)
     assert goals.of_day(wanted, [calm], SEEN).largest_cut is None
     assert goals.of_day(wanted, [needed], SEEN).largest_cut == 0.9
+
+
+@pytest.mark.parametrize(
+    "flights",
+    [
+        (month(40),),
+        (month(40), replace(month(4_000, "campaign:brand"), name="brand")),
+        (month(10, "channel:search"), replace(month(10, "channel:social"), name="social")),
+    ],
+)
+def test_a_spent_flight_of_all_takes_the_budgets_down(flights: tuple[Flight, ...]) -> None:
+    made, bounded = decided(asked(*flights, largest_cut=1.0)), decided(asked(*flights))
+    assert [day.due for day in made.flights] == [eur(0)] * len(flights)
+    assert made.envelopes[0].ceiling == eur(0)
+    assert summed(made) == 0
+    assert tuple(pace.day for pace in paces(SEEN, asked(*flights, largest_cut=1.0), GUARDS, NOW, ())) == made.flights
+    assert summed(bounded) == pytest.approx(0.7 * 570, abs=0.05)
+    assert "flight-over" in {finding.code for finding in bounded.findings}
 
 
 # Beside other limits
@@ -197,6 +242,74 @@ def test_a_flight_does_not_block_what_takes_several_days() -> None:
     assert blocked(made) == []
     assert "out-of-reach" in [finding.code for finding in made.findings]
     assert summed(made, "prospecting") == 84
+
+
+SOCIAL_FLOOR = (Limit(Scope.parse("channel:social"), floor=eur(400)),)
+
+
+def test_a_floor_that_takes_several_days_is_approached_beside_a_flight() -> None:
+    """Of 400 for social 150 are pinned; prospecting stands at 120, and may rise to 156 today."""
+    made = decided(asked(month(20_000, "campaign:prospecting"), limits=SOCIAL_FLOOR, pins=HELD[1:]))
+    assert blocked(made) == []
+    assert "out-of-reach" in [finding.code for finding in made.findings]
+    assert summed(made, "prospecting") == 156 == made.flights[0].due.micros / 1e6
+
+
+def test_two_flights_under_a_floor_that_takes_several_days_are_both_raised() -> None:
+    second = replace(month(20_000, "campaign:retargeting"), name="second")
+    made = decided(asked(month(20_000, "campaign:prospecting"), second, limits=SOCIAL_FLOOR))
+    assert blocked(made) == []
+    assert (summed(made, "prospecting"), summed(made, "retargeting")) == (156, 195)
+
+
+def test_a_flight_around_a_ceiling_that_takes_several_days_is_planned() -> None:
+    """Brand is to be 180 at most, and can come down from 263.04 to 184.13 today; in the end it leaves search less."""
+    limit = Limit(Scope.parse("campaign:brand"), ceiling=eur(180))
+    flights = month(6_000, "campaign:generic"), replace(month(20_000, "channel:search"), name="search")
+    made = decided(asked(*flights, limits=(limit,)), standing(263.04, 146.09, 110.53, 175.05))
+    assert blocked(made) == []
+    generic, search = (day.due.micros / 1e6 for day in made.flights)
+    assert summed(made, "generic") <= generic
+    assert 0.97 * search - 0.05 <= summed(made, "brand", "generic") <= search
+
+
+def test_an_amount_is_no_more_than_its_share_of_a_total_that_follows_from_it() -> None:
+    """Generic is 70 at least today; b + 70 is at most half of b + 100 + 270 where b is at most 230."""
+    limit = Limit(Scope.parse("channel:search"), share_ceiling=0.5)
+    made = decided(asked(month(20_000, "campaign:brand"), limits=(limit,)))
+    assert blocked(made) == []
+    assert made.flights[0].due.micros / 1e6 == pytest.approx(230, abs=0.03)
+    assert made.envelopes[0].ceiling == made.flights[0].due + eur(370)
+    assert summed(made, "brand", "generic") <= 300
+    assert "out-of-reach" not in [finding.code for finding in made.findings]
+
+
+def test_a_share_that_takes_several_days_is_approached_beside_a_flight() -> None:
+    limit = Limit(Scope.parse("channel:search"), share_ceiling=0.3)
+    made = decided(asked(month(20_000, "campaign:brand"), limits=(limit,)))
+    assert blocked(made) == []
+    assert (summed(made, "brand"), summed(made, "generic")) == (140, 70)
+
+
+def test_rows_that_steps_cannot_keep_leave_room_for_rounding() -> None:
+    """All at least 783.96, of 622.45 that the steps allow; a solver keeps a row to a millionth."""
+    limit = Limit(Scope.parse("all"), floor=eur(783.96))
+    made = decided(asked(month(830, "campaign:generic"), limits=(limit,)), standing(197.43, 17.91, 10.91, 252.57))
+    assert blocked(made) == []
+    assert made.flights[0].due == eur(23.28)
+
+
+def test_a_small_move_is_made_that_a_limit_needs_beside_one_that_takes_several_days() -> None:
+    """Prospecting is to give way by 1.64, .9% of it; generic cannot reach 7% of the total today."""
+    limits = (
+        Limit(Scope.parse("campaign:brand"), floor=eur(109.07)),
+        Limit(Scope.parse("campaign:generic"), share_floor=0.07),
+    )
+    wanted = asked(month(13_312.49, "channel:social"), total=eur(417.32), limits=limits, pins=HELD[1:])
+    made = decided(wanted, standing(98.34, 18.16, 190.58, 95.71))
+    assert "out-of-reach" in [finding.code for finding in made.findings]
+    assert summed(made) <= 417.32
+    assert summed(made, "prospecting", "retargeting") <= made.flights[0].due.micros / 1e6
 
 
 PAID = Payment(Scope.parse("channel:social"), Model.CPA, 10.0)
@@ -277,6 +390,18 @@ def test_what_a_flight_gave_the_day_holds_when_it_is_written() -> None:
     wanted = Goals("USD", largest_step=9.0, flights=(FLOWN,))
     limits = judged(begun(approved(flown(200))), wanted)
     assert [(bound.name, bound.ceiling) for bound in limits] == [("total", usd(200).micros)]
+
+
+@pytest.mark.parametrize(("least", "kept"), [(None, True), (usd(201), True), (usd(200), False)])
+def test_cuts_that_a_plan_was_approved_with_are_written_also_where_it_told_no_least(
+    least: Money | None, kept: bool
+) -> None:
+    """100 goes down to 60, by more than the step of 30%; plans of earlier versions tell no least."""
+    made = flown(200)
+    made = replace(made, flights=(replace(made.flights[0], least=least),))
+    wanted = Goals("USD", largest_step=0.3, flights=(FLOWN,), largest_cut=1.0)
+    outcome = judged(begun(approved(made, "a")), wanted)
+    assert isinstance(outcome, Refusal) != kept
 
 
 @pytest.mark.parametrize("flights", [(), (replace(FLOWN, amount=usd(8_000)),)])

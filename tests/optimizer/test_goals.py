@@ -69,7 +69,7 @@ def test_a_scope_that_names_nothing_is_refused(text: str) -> None:
         (lambda: Goals("EUR", largest_step=0.0), "largest_step"),
         (lambda: Goals("EUR", largest_step=float("nan")), "largest_step"),
         (lambda: Goals("EUR", roas_floor=-1.0), "roas_floor"),
-        (lambda: Goals("EUR", total=eur(0)), "total"),
+        (lambda: Goals("EUR", total=eur(-1)), "total"),
         (lambda: Goals("EUR", cpa_ceiling=Money.of(5, "USD")), "5.00 USD is not in EUR"),
         (lambda: Goals("EUR", limits=(limit("all", floor=Money.of(5, "USD")),)), "not in EUR"),
         (lambda: limit("all"), "bounds nothing"),

@@ -23,18 +23,21 @@ from optimizer.pacing import (
     Reach,
     delivery,
     fan,
+    followed,
     ledger,
     pace,
     spread,
 )
 from optimizer.plan.recommendation import Severity
 from optimizer.plan.snapshot import Freshness, IntArray, Restatements
+from optimizer.plan.under_test import Leave
 from tests.optimizer.snapshots import BUDGETS, TODAY, snapshot
 
 EXACT = Delivery(1.0, 1e-6, 1e-6)
 CALM = Delivery(0.97, 0.03, 0.03)
 SEEN = snapshot()
 ALL = (0, 1, 2, 3)
+LEAVE = Leave(SEEN.current, SEEN.current, SEEN.current)
 
 
 def eur(amount: float) -> Money:
@@ -139,6 +142,15 @@ def test_a_day_that_is_not_told_yet_counts_at_its_worst() -> None:
     # 100 are left, of which 60 may be gone: the last day gets the 40 that are sure, at a slack of 1.
     plan = spread(replace(course(100.0, 1), sure=40.0, untold=np.array([60.0])))
     assert plan.budget == pytest.approx([40.0])
+
+
+def test_budgets_beside_a_plan_s_leave_what_later_days_have_at_the_least() -> None:
+    known = replace(course(100.0, 3), least=np.array([0.0, 0.0, 30.0]))
+    found = followed(known, spread(known), np.full(3, 80.0))
+    assert found.budget == pytest.approx([70.0, 0.0, 30.0])
+    assert found.over == pytest.approx(0.0, abs=1e-9)
+    # What is had whatever is left goes beyond it.
+    assert followed(replace(known, least=np.full(1, 40.0)), spread(known), np.zeros(3)).over == pytest.approx(-20.0)
 
 
 courses = st.builds(
@@ -257,7 +269,14 @@ def test_what_was_restated_of_late_may_be_so_again() -> None:
 def test_days_before_the_history_are_told_of() -> None:
     long = flight(first_day=TODAY - timedelta(days=130), last_day=TODAY)
     found = pace(
-        long, SEEN, ALL, Curve.isoelastic(570.0), np.ones(131), Reach(300.0, 800.0, 0.02), np.random.default_rng(1)
+        long,
+        SEEN,
+        ALL,
+        Curve.isoelastic(570.0),
+        np.ones(131),
+        Reach(300.0, 800.0, 0.02, 300.0),
+        LEAVE,
+        np.random.default_rng(1),
     )
     assert found is not None
     assert found.book.missing == 10
@@ -281,7 +300,8 @@ def told(amount: float, low: float = 399.0, high: float = 741.0, slack: float = 
         ALL,
         Curve.isoelastic(570.0, 0.5),
         np.ones(31),
-        Reach(low, high, 0.02),
+        Reach(low, high, 0.02, low),
+        LEAVE,
         np.random.default_rng(1),
     )
     assert found is not None
@@ -326,7 +346,7 @@ def test_a_morning_says_what_it_rests_on() -> None:
 def test_a_flight_that_does_not_run_today_says_nothing() -> None:
     old = flight(first_day=date(2026, 1, 1), last_day=date(2026, 1, 31))
     assert old.span(TODAY) is None
-    assert Morning.of(old, SEEN, ALL, Curve.isoelastic(1.0), np.ones(31), Reach(0.0, 1.0, 0.02)) is None
+    assert Morning.of(old, SEEN, ALL, Curve.isoelastic(1.0), np.ones(31), Reach(0.0, 1.0, 0.02, 0.0), LEAVE) is None
 
 
 def test_the_fan_of_a_sure_course_is_its_plan() -> None:

@@ -17,7 +17,7 @@ from optimizer.agent import settings as configuration
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cli import priors
 from optimizer.agent.cli.answers import Answer, Exit
-from optimizer.agent.cli.days import day
+from optimizer.agent.cli.days import day_until
 from optimizer.agent.cli.render import bullet, section
 from optimizer.agent.cli.screen import progress
 from optimizer.agent.cli.stopping import stoppable
@@ -41,7 +41,7 @@ def refit(config: Path, as_of: str | None, seed: int | None, draws: int | None, 
     A refit of a past day is a dry run while priors stand: it must not take the place of fresher ones.
 
     Raises:
-        BadInput: The day is none.
+        BadInput: The day is none, or one to come.
         AskMarketer: There is nothing to fit, another refit is at work, or the draws cannot be written.
     """
     settings = configuration.load(config)
@@ -54,7 +54,7 @@ def refit(config: Path, as_of: str | None, seed: int | None, draws: int | None, 
     )
     database = file_beside(configuration.store_url(settings.store, home), home)
     with open_house(config) as house:
-        today = house.today() if as_of is None else day(as_of, _COMMAND, "--as-of")
+        today = day_until(as_of, house.today(), _COMMAND, "--as-of")
         late = today < house.today() and house.store.latest_priors(house.clock.now()) is not None
         with nullcontext() if dry_run or late else refitting.place(database) as folder:
             fitted = _compute(house, today, order, quiet)
