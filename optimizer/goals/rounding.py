@@ -55,9 +55,10 @@ def in_quanta(lower: FloatArray, upper: FloatArray, targets: Sequence[Target]) -
     quantum = np.array([target.budget.quantum_micros for target in targets], dtype=np.int64)
     present = np.array([target.budget.amount.micros for target in targets], dtype=np.int64)
     least, most = _inside(lower, quantum, up=True), _inside(upper, quantum, up=False)
-    least, most, fits = least / MICROS, most / MICROS, least <= most
-    low = np.where(fits & (np.rint(lower * MICROS) != present), least, lower)
-    return low, np.where(fits & (np.rint(upper * MICROS) != present), most, upper)
+    fits = least <= most
+    low: FloatArray = np.where(fits & (np.rint(lower * MICROS) != present), least / MICROS, lower)
+    high: FloatArray = np.where(fits & (np.rint(upper * MICROS) != present), most / MICROS, upper)
+    return low, high
 
 
 @dataclass(frozen=True, slots=True, eq=False)
