@@ -38,13 +38,15 @@ def may_try(case: Case) -> bool:
 
 
 def worth_trying(case: Case, box: Box, sober: Allocation) -> tuple[Trial, ...]:
-    """Return the trials that pay by themselves, the best for its cost first.
+    """Return the trials that pay by themselves, the best for its cost first; none where less than two budgets may move.
 
     Args:
         case: What is decided on.
         box: Where budgets may be if steps did not matter.
         sober: The aim of the expected curves alone, which has the money's price.
     """
+    if np.count_nonzero(box.upper > box.lower) < 2:
+        return ()  # what is learnt of a budget is worth something to those that could trade with it
     at = knowledge.spaced(box.lower, box.upper)
     return worthwhile(case.forecast.question(at, _price(case, sober)))
 

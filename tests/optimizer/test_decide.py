@@ -443,6 +443,13 @@ def test_nothing_is_tried_where_nothing_may_be_hoped_for() -> None:
         assert "trial" not in codes(of_starved(goals))
 
 
+def test_a_budget_that_can_trade_with_none_is_not_tried() -> None:
+    pins = tuple(Pin(Scope.parse(f"campaign:{name}"), "ada", "sale") for name in BUDGETS if name != "prospecting")
+    choice = choose(SEEN, Goals("EUR", pins=pins), GUARDS, NOW, np.random.default_rng(1))
+    assert choice.plan is not None
+    assert choice.plan.trials == ()
+
+
 def test_trials_find_room_in_their_part_of_the_explored_share() -> None:
     choice = choose(starved(), TRYING, Guardrails(), NOW, np.random.default_rng(1))
     assert choice.plan is not None
