@@ -12,6 +12,7 @@ import numpy as np
 
 from optimizer.agent import refitting
 from optimizer.agent.standing import newest_runs
+from optimizer.agent.web import api_answers as answers
 from optimizer.agent.web import api_models as models
 from optimizer.agent.web import attribution_models
 from optimizer.agent.web.days import days
@@ -36,29 +37,29 @@ def status(premises: Premises, now: datetime) -> models.Status:
         now=now,
         currency=seen.currency,
         time_zone=premises.settings.portfolio.time_zone,
-        switch=models.switch(store.brake()),
-        leader=models.leader(store.leader(), now),
+        switch=answers.switch(store.brake()),
+        leader=answers.leader(store.leader(), now),
         waiting=[each.recommendation.rec_id for each in premises.records() if each.state is State.PROPOSED],
         open_writes=len(store.open_intents()),
-        freshness=[models.fresh(each, stale_before) for each in seen.freshness],
-        doubts=[models.doubtful(each) for each in store.doubts(now)],
-        resting=[models.resting(each) for each in store.circuits() if each.is_open],
-        jobs=[models.job(run) for run in newest_runs(store)],
-        last_days=[models.last_day(day, seen.currency) for day in days(seen, 7 * _WEEKS)],
+        freshness=[answers.fresh(each, stale_before) for each in seen.freshness],
+        doubts=[answers.doubtful(each) for each in store.doubts(now)],
+        resting=[answers.resting(each) for each in store.circuits() if each.is_open],
+        jobs=[answers.job(run) for run in newest_runs(store)],
+        last_days=[answers.last_day(day, seen.currency) for day in days(seen, 7 * _WEEKS)],
     )
 
 
 def recommendations(premises: Premises, states: frozenset[State], limit: int) -> models.Recommendations:
     """Tell the newest recommendations in these states, the newest first, each by its newest revision."""
     found = premises.store.records(states, limit)
-    told = [models.headline(alone(record)) for record in found]
+    told = [answers.headline(alone(record)) for record in found]
     return models.Recommendations(recommendations=told)
 
 
 def detail(premises: Premises, record: Record) -> models.Detail:
     """Tell a whole revision, with what was written of it."""
     made = record.recommendation
-    return models.detail(premises.plan(made.rec_id, made.revision), premises.intents(record))
+    return answers.detail(premises.plan(made.rec_id, made.revision), premises.intents(record))
 
 
 def line(premises: Premises, rec_id: str, number: int, revision: int | None) -> models.LineDetail:
@@ -71,7 +72,7 @@ def line(premises: Premises, rec_id: str, number: int, revision: int | None) -> 
     row = next((row for row in plan.rows if row.number == number), None)
     if row is None:
         raise NotFound(f"{rec_id} has no budget with the number {number}")
-    return models.line_detail(plan, row)
+    return answers.line_detail(plan, row)
 
 
 def boards(premises: Premises) -> models.Boards:
@@ -86,7 +87,7 @@ def boards(premises: Premises) -> models.Boards:
         rec_id=newest.recommendation.rec_id,
         as_of=told.as_of,
         boards=[
-            models.Board(budget=key, name=names.get(key, str(key)), arms=[models.arm(each) for each in members])
+            models.Board(budget=key, name=names.get(key, str(key)), arms=[answers.arm(each) for each in members])
             for key, members in groupby(ordered, lambda arm: arm.key)
         ],
     )
@@ -94,14 +95,14 @@ def boards(premises: Premises) -> models.Boards:
 
 def kpis(premises: Premises) -> models.Kpis:
     """Tell how the goals stand; the same all day long, as far as the rows are."""
-    told = [models.kpi(each) for each in premises.kpis()]
+    told = [answers.kpi(each) for each in premises.kpis()]
     return models.Kpis(currency=premises.settings.portfolio.currency, kpis=told)
 
 
 def pacing(premises: Premises) -> models.Pacing:
     """Tell the month and the flights: planned, spent, and how they would end; the same all day long."""
     seen = premises.seen()
-    return models.pacing(pace(seen, np.random.default_rng(seen.today.toordinal())), premises.paces(), seen.currency)
+    return answers.pacing(pace(seen, np.random.default_rng(seen.today.toordinal())), premises.paces(), seen.currency)
 
 
 def attribution(premises: Premises, now: datetime) -> attribution_models.AttributionTold:

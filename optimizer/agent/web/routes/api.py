@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Body, Query
 
 from optimizer.agent.web import acts, readings, score_models
+from optimizer.agent.web import api_answers as answers
 from optimizer.agent.web import api_models as models
 from optimizer.agent.web.attribution_models import AttributionTold
 from optimizer.agent.web.description import PREFIX, described
@@ -122,25 +123,25 @@ def history(
     """Tell the chained history, oldest first, page by page: each page begins after the last entry of the one before."""
     found = visitor.premises.store.audit(after, limit)
     more = found[-1].number if len(found) == limit else None
-    return models.History(entries=[models.entry(each) for each in found], next=more)
+    return models.History(entries=[answers.entry(each) for each in found], next=more)
 
 
 @router.get("/switch", responses=_READS, operation_id="switch")
 def switch(visitor: Viewer) -> models.Switch:
     """Say whether writes are stopped, by whom and why."""
-    return models.switch(visitor.premises.store.brake())
+    return answers.switch(visitor.premises.store.brake())
 
 
 @router.post("/switch/pause", responses=_ACTS, operation_id="pause")
 def pause(visitor: Approver, body: Annotated[models.Grounds, Body()]) -> models.Switch:
     """Throw the kill switch: no write is sent from now on. A reason is needed."""
-    return models.switch(acts.throw_switch(visitor, body.reason, stops=True))
+    return answers.switch(acts.throw_switch(visitor, body.reason, stops=True))
 
 
 @router.post("/switch/resume", responses=_ACTS, operation_id="resume")
 def resume(visitor: Approver, body: Annotated[models.Because, Body()]) -> models.Switch:
     """Let writes go on."""
-    return models.switch(acts.throw_switch(visitor, body.reason, stops=False))
+    return answers.switch(acts.throw_switch(visitor, body.reason, stops=False))
 
 
 @router.post("/recommendations/{rec_id}/approve", responses=_ACTS, operation_id="approve")
