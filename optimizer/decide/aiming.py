@@ -16,7 +16,8 @@ from scipy.optimize import linprog
 from connectors.money import Money, minor_unit_micros
 from optimizer import goals
 from optimizer.decide.case import Case
-from optimizer.goals import TOTAL, Because, Box, Limit
+from optimizer.decide.holds import immovable
+from optimizer.goals import Box, Limit
 from optimizer.plan import under_test
 from optimizer.plan.problem import Row
 from optimizer.plan.snapshot import FloatArray
@@ -39,14 +40,7 @@ def closed(case: Case, box: Box, step: Box) -> Box:
     """The box with every budget that a person fixed, a guard holds or a lift test asks for closed around its amount."""
     tested = under_test.asked(case.snapshot)
     at = {k: (float(step.lower[k]), step.lower_because[k][0]) for k in tested}
-    current = case.snapshot.current
-    for k, target in enumerate(case.snapshot.targets):
-        hold, amount = case.held[k], case.fixed.get(target.key)
-        if amount is not None:
-            at[k] = (amount.micros / 1e6, Because("fixed", f"set to {amount} by hand"))
-        elif hold is not None:
-            at[k] = (float(current[k]), Because(hold.code, hold.words))
-    return box.closed(at)
+    return box.closed(at | immovable(case.snapshot, case.held, case.fixed))
 
 
 def aimed(case: Case, step: Box) -> tuple[Box, tuple[Row, ...]]:
@@ -66,15 +60,17 @@ def aimed(case: Case, step: Box) -> tuple[Box, tuple[Row, ...]]:
         return _room(case, case.goals.limits, step), case.rows
     hard = [row for row in _rows(case, case.written.limits) if row.outcome is None]
     follows = case.written.total is None
-    soft = [_Soft(row, _CEILING) for row in hard if follows and _of_total(row)]
+    soft = [_Soft(row, _CEILING) for row in hard if follows and goals.of_total(row)]
     soft += [each for limit in case.goals.limits for each in _given(case, limit)]
-    kept = [row for row in hard if not (follows and _of_total(row))]
+    kept = [row for row in hard if not (follows and goals.of_total(row))]
     slack = _slack(_room(case, case.written.limits, step), kept, soft)
     if slack is None or slack.max(initial=0.0) <= _ALIKE:
         return _room(case, case.goals.limits, step), case.rows
     by_row = {each.row.name: float(more) for each, more in zip(soft, slack, strict=True) if more > _ALIKE}
     limits = tuple(_looser(limit, by_row) for limit in case.goals.limits)
-    rows = (replace(row, bound=row.bound + by_row.get(row.name, 0.0) * _of_total(row)) for row in _rows(case, limits))
+    rows = (
+        replace(row, bound=row.bound + by_row.get(row.name, 0.0) * goals.of_total(row)) for row in _rows(case, limits)
+    )
     return _room(case, limits, step), tuple(rows)
 
 
@@ -93,10 +89,6 @@ def _room(case: Case, limits: tuple[Limit, ...], step: Box) -> Box:
 
 def _rows(case: Case, limits: tuple[Limit, ...]) -> tuple[Row, ...]:
     return goals.rows(replace(case.goals, limits=limits), case.snapshot.targets, case.ceiling)
-
-
-def _of_total(row: Row) -> bool:
-    return row.name == TOTAL or row.name.startswith("share-")
 
 
 def _given(case: Case, limit: Limit) -> list[_Soft]:

@@ -10,7 +10,8 @@ from typing import Final
 
 from connectors.money import Money, total
 from optimizer.decide.case import Case
-from optimizer.decide.paced import closed, leave
+from optimizer.decide.holds import immovable
+from optimizer.decide.reaching import leave
 from optimizer.explain import figure
 from optimizer.plan import under_test
 from optimizer.plan.priors import Spread
@@ -54,7 +55,7 @@ def under_way(case: Case) -> tuple[Finding, ...]:
         for k, ask in sorted(tests.items())
         for target in (case.snapshot.targets[k],)
     )  # fmt: skip
-    shut = closed(case.snapshot, case.held, case.fixed)
+    shut = immovable(case.snapshot, case.held, case.fixed)
     today = leave(case.snapshot, case.goals, shut, (case.guards, case.now)).today
     currency = case.snapshot.currency
     # What a pin, a hold or a step keeps from a test does not count.

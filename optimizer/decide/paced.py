@@ -11,9 +11,9 @@ import numpy as np
 
 from connectors.contract import BudgetKey
 from connectors.money import Money
-from optimizer import checks, goals, guardrails, pacing
-from optimizer.decide.holds import holds
-from optimizer.decide.reaching import reached
+from optimizer import checks, guardrails, pacing
+from optimizer.decide.holds import holds, immovable
+from optimizer.decide.reaching import leave, reached
 from optimizer.forecast import Forecast
 from optimizer.goals import Goals, check_flights, indices
 from optimizer.guardrails import Guardrails, Hold
@@ -21,7 +21,6 @@ from optimizer.pacing import Curve, Pace
 from optimizer.plan.calendar import Occasion
 from optimizer.plan.recommendation import Finding, Severity
 from optimizer.plan.snapshot import FloatArray, Snapshot
-from optimizer.plan.under_test import Leave
 from optimizer.response import Belief, learn
 
 _SCALES: Final = np.geomspace(0.02, 6.0, 40)
@@ -77,7 +76,7 @@ def paced(
         members, span = indices(flight.scope, snapshot.targets), flight.span(snapshot.today)
         if members and span is not None:
             running[n] = members, _days(span)
-    shut = closed(snapshot, held, fixed)
+    shut = immovable(snapshot, held, fixed)
     free = leave(snapshot, replace(wanted, largest_cut=None), shut, limits)
     found: dict[int, Pace] = {}
     # The widest first: a flight within another one goes within what that gives the day.
@@ -117,34 +116,3 @@ def _curve(snapshot: Snapshot, wanted: Goals, belief: Belief, members: tuple[int
     if not (np.isfinite(value).all() and now.sum() > 0):
         return Curve.isoelastic(usual), np.full(len(keep), 1.0 / len(keep))
     return Curve(usual * _SCALES, value.sum(axis=0)), now / now.sum()
-
-
-def closed(snapshot: Snapshot, held: Sequence[Hold | None], fixed: Mapping[BudgetKey, Money]) -> Mapping[int, float]:
-    """Return the budgets, by index, that are held or set by hand, and where; currency units."""
-    found = {}
-    for k, target in enumerate(snapshot.targets):
-        amount = fixed.get(target.key)
-        if amount is not None:
-            found[k] = amount.micros / 1e6
-        elif held[k] is not None:
-            found[k] = float(snapshot.current[k])
-    return found
-
-
-def leave(snapshot: Snapshot, wanted: Goals, shut: Mapping[int, float], limits: tuple[Guardrails, datetime]) -> Leave:
-    """Return what budgets may be where a lift test asks for them, whatever the total is.
-
-    Args:
-        snapshot: The evidence; daily budgets only.
-        wanted: The goals.
-        shut: The budgets, by index, that cannot move, and where they are; currency units.
-        limits: The written limits of the agent, and the moment that they are judged at.
-    """
-    # A day's total follows from the flights, and one that is too small is told of: it must bound nothing here.
-    wide = Money(round(_SCALES[-1] * float(snapshot.current.sum()) * 1e6), wanted.currency)
-    free = replace(wanted, flights=(), total=wide if wide.micros > 0 else None)
-    today = guardrails.room(snapshot, free, *limits).lower.copy()
-    for k, amount in shut.items():
-        today[k] = amount
-    sides = goals.wide_box(free, snapshot.targets, snapshot.current, snapshot.today)
-    return Leave(today, sides.lower, sides.upper)

@@ -12,13 +12,14 @@ from scipy.optimize import linprog
 
 from connectors.money import Money, minor_unit_micros
 from optimizer import goals, guardrails
-from optimizer.goals import TOTAL, Goals
+from optimizer.goals import Because, Goals
 from optimizer.guardrails import Guardrails
 from optimizer.pacing import Reach
 from optimizer.plan import under_test
 from optimizer.plan.flights import DayOfFlight
 from optimizer.plan.problem import Row
 from optimizer.plan.snapshot import FloatArray, Snapshot
+from optimizer.plan.under_test import Leave
 
 _PROBED: Final = 6.0
 _ALIKE: Final = 1e-6
@@ -30,7 +31,7 @@ def reached(
     snapshot: Snapshot,
     wanted: Goals,
     given: Sequence[DayOfFlight],
-    shut: Mapping[int, float],
+    shut: Mapping[int, tuple[float, Because]],
     limits: tuple[Guardrails, datetime],
     members: Sequence[int],
 ) -> Reach:
@@ -57,6 +58,34 @@ def reached(
     return Reach(low, high, limits[0].smallest_step, least)
 
 
+def leave(
+    snapshot: Snapshot,
+    wanted: Goals,
+    shut: Mapping[int, tuple[float, Because]],
+    limits: tuple[Guardrails, datetime],
+) -> Leave:
+    """Return what budgets may be where a lift test asks for them, whatever the total is.
+
+    Args:
+        snapshot: The evidence; daily budgets only.
+        wanted: The goals.
+        shut: The budgets, by index, that cannot move, and where they are; currency units.
+        limits: The written limits of the agent, and the moment that they are judged at.
+    """
+    free = _unbound(snapshot, replace(wanted, flights=()))
+    today = guardrails.room(snapshot, free, *limits).lower.copy()
+    for k, (amount, _) in shut.items():
+        today[k] = amount
+    sides = goals.wide_box(free, snapshot.targets, snapshot.current, snapshot.today)
+    return Leave(today, sides.lower, sides.upper)
+
+
+def _unbound(snapshot: Snapshot, wanted: Goals) -> Goals:
+    """Goals whose total bounds nothing: it is what is asked for, or too small a one is told of."""
+    wide = Money(round(_PROBED * float(snapshot.current.sum()) * 1e6), wanted.currency)
+    return replace(wanted, total=wide if wide.micros > 0 else None)
+
+
 def _rows(
     snapshot: Snapshot, wanted: Goals, given: Sequence[DayOfFlight], daily: Goals, members: Sequence[int]
 ) -> list[Row]:
@@ -68,7 +97,7 @@ def _rows(
     linear = [row for row in rows if row.outcome is None]
     if whole is not None:
         return linear
-    return [*(row for row in linear if not _of_total(row)), *_shares(snapshot, daily, given, members)]
+    return [*(row for row in linear if not goals.of_total(row)), *_shares(snapshot, daily, given, members)]
 
 
 def _shares(snapshot: Snapshot, daily: Goals, given: Sequence[DayOfFlight], members: Sequence[int]) -> Iterator[Row]:
@@ -89,19 +118,13 @@ def _shares(snapshot: Snapshot, daily: Goals, given: Sequence[DayOfFlight], memb
                 yield Row(f"share:{limit.scope}", "", sign * (covered - share * own), bound)
 
 
-def _of_total(row: Row) -> bool:
-    return row.name == TOTAL or row.name.startswith("share-")
-
-
 def _box(
-    snapshot: Snapshot, daily: Goals, shut: Mapping[int, float], limits: tuple[Guardrails, datetime]
+    snapshot: Snapshot, daily: Goals, shut: Mapping[int, tuple[float, Because]], limits: tuple[Guardrails, datetime]
 ) -> tuple[FloatArray, FloatArray]:
     """The least and the most that each budget may be, (K,) each."""
-    # The total is what is asked for: it must not be what bounds the room in which it is looked for.
-    wide = Money(round(_PROBED * float(snapshot.current.sum()) * 1e6), daily.currency)
-    room = guardrails.room(snapshot, replace(daily, total=wide if wide.micros > 0 else None), *limits)
+    room = guardrails.room(snapshot, _unbound(snapshot, daily), *limits)
     low, high = goals.in_quanta(np.where(room.pausable, 0.0, room.lower), room.upper, snapshot.targets)
-    for k, amount in shut.items():
+    for k, (amount, _) in shut.items():
         low[k] = high[k] = amount
     return low, high
 

@@ -1,6 +1,6 @@
 """What the marketer wants, and its translation into room for each budget and constraints over all of them."""
 
-from optimizer.goals.constraints import envelopes, rows, unmatched
+from optimizer.goals.constraints import envelopes, of_total, rows, unmatched
 from optimizer.goals.flown import of_day
 from optimizer.goals.payments import check_flights, owed
 from optimizer.goals.room import Because, Box, box, wide_box
@@ -48,6 +48,7 @@ __all__ = [
     "in_quanta",
     "indices",
     "of_day",
+    "of_total",
     "owed",
     "rows",
     "to_quantum",

@@ -38,6 +38,11 @@ def rows(goals: Goals, targets: tuple[Target, ...], total: Money) -> tuple[Row, 
     return tuple(found)
 
 
+def of_total(row: Row) -> bool:
+    """Whether a row of `rows` bounds the total, or a share of it."""
+    return row.name == TOTAL or row.name.startswith("share-")
+
+
 def _promises(
     suffix: str, of: str, roas: float | None, cpa: Money | None, member: FloatArray, confidence: float
 ) -> Iterator[Row]:
