@@ -63,6 +63,7 @@ Way = Annotated[str, typer.Option(help="Switchback: budgets go down, up or both,
 HoldoutDays = Annotated[int, typer.Option("--days", min=7, max=180, help="Holdout: how many days.")]
 RegionShare = Annotated[float, typer.Option(help="Holdout: share of the regions to be tested.")]
 Changed = Annotated[float, typer.Option(help="Holdout: change of spend there; -1 switches it off.")]
+Lots = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the lots; by default a new one.")]
 Name = Annotated[str, typer.Argument(help="Of a user, in any case.")]
 Label = Annotated[str, typer.Option(help="What the token is for; each user has a label once.")]
 InRole = Annotated[str, typer.Option("--role", help="viewer, approver or admin.")]
@@ -184,7 +185,7 @@ def lift_design(
     days: HoldoutDays = 28,
     share: RegionShare = 0.25,
     change: Changed = -1.0,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the lots; by default a new one.")] = None,
+    seed: Lots = None,
     json: Json = False,
 ) -> None:
     """Say what a lift test could find and what it costs. Writes nothing."""
@@ -211,7 +212,7 @@ def lift_start(
     days: HoldoutDays = 28,
     share: RegionShare = 0.25,
     change: Changed = -1.0,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the lots; by default a new one.")] = None,
+    seed: Lots = None,
     actor: As = None,
     json: Json = False,
 ) -> None:
