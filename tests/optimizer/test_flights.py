@@ -10,7 +10,7 @@ import pytest
 
 from connectors.money import Money
 from optimizer import approval, checks, goals
-from optimizer.approval import Code, Refusal
+from optimizer.approval import Code, Refusal, envelopes
 from optimizer.decide import decide, paces
 from optimizer.goals import Flight, Goals, GoalsError, Limit, Model, Payment, Pin, Scope
 from optimizer.guardrails import Guardrails
@@ -415,3 +415,17 @@ def test_a_plan_for_flights_that_were_changed_is_not_written(flights: tuple[Flig
 def test_a_plan_from_before_there_were_flights_is_not_written() -> None:
     outcome = judged(begun(approved(RISE)), Goals("USD", largest_step=9.0, flights=(FLOWN,)))
     assert isinstance(outcome, approval.Refusal)
+
+
+def test_what_a_floor_asks_for_beyond_the_total_that_follows_is_told_and_never_written() -> None:
+    floor = Limit(Scope.parse("campaign:brand"), floor=eur(173.79))
+    pins = (Pin(Scope.parse("campaign:prospecting"), "ada", "sale"),)
+    made = decided(
+        asked(month(3_000, "campaign:retargeting"), limits=(floor,), pins=pins), standing(123.74, 54.08, 291.89, 118.29)
+    )
+    assert "out-of-reach" in {finding.code for finding in made.findings}
+    start = envelopes.base(made)
+    (words,) = envelopes.breaches(
+        envelopes.bounds(made), start, {line.key: line.proposed.micros for line in made.lines}
+    )
+    assert words.startswith("total (")
