@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from connectors.errors import AskMarketer
+from connectors.money import MICROS
 from optimizer.agent.cli.answers import Answer, Exit, finite
 from optimizer.agent.cli.screen import progress
 from optimizer.agent.cli.simulate import OUR_CODE, told
@@ -28,7 +29,6 @@ from simulations.runs.versions import code_version
 
 _SHOWN: Final = 30
 _RECENT_DAYS: Final = 28
-_MICROS: Final = 1e6
 
 
 class _Column(NamedTuple):
@@ -88,7 +88,7 @@ def _begin(story: DayStory) -> Text:
 
 def _campaigns(story: DayStory) -> Table:
     """The campaigns farthest from the clairvoyant first, then the sum of all."""
-    far = np.argsort(-np.abs(story.step.kept.budgets / _MICROS - story.best), kind="stable")
+    far = np.argsort(-np.abs(story.step.kept.budgets / MICROS - story.best), kind="stable")
     shown, more = far[:_SHOWN], len(far) - _SHOWN
     rest = [f"({more} more; --json shows all)"] if more > 0 else []
     table: dict[str, Sequence[str]] = {
@@ -113,7 +113,7 @@ def _columns(story: DayStory) -> list[_Column]:
         _Column(f"{counted}_known", f"{counted}\nknown, {_RECENT_DAYS} d", reported[:, -_RECENT_DAYS:].sum(axis=1)),
         _Column("live", "budget\nlive", step.seen.live),
         _Column("proposed", "budget\nproposed", step.proposal.budgets),
-        _Column("in_force", "budget\nin force", step.kept.budgets / _MICROS),
+        _Column("in_force", "budget\nin force", step.kept.budgets / MICROS),
         _Column("oracle", "budget\noracle", story.best),
         _Column("expected_live", "expected\nat live", in_goal(story.untouched, goal)),
         _Column("expected_in_force", "expected\nin force", in_goal(step.expected, goal)),
@@ -129,8 +129,8 @@ def _end(story: DayStory) -> Text:
     step, unit = story.step, story.spec.scenario.currency
     came, worth = (float(measure.sum()) for measure in step.outcome.occurred())
     return Text(
-        f"\nSpent that day: {step.outcome.spend.sum() / _MICROS:,.2f} {unit}. In the end it brings {came:,.0f} "
-        f"conversions worth {worth / _MICROS:,.2f} {unit}, as the market's noise would have it. Budgets and spend are "
+        f"\nSpent that day: {step.outcome.spend.sum() / MICROS:,.2f} {unit}. In the end it brings {came:,.0f} "
+        f"conversions worth {worth / MICROS:,.2f} {unit}, as the market's noise would have it. Budgets and spend are "
         f"in {unit}, what is expected in {story.spec.goal}, what comes in the end in conversions."
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -16,13 +16,12 @@ import structlog
 
 from optimizer.agent.settings import Settings
 from optimizer.agent.standing import standing
-from optimizer.ports import Store
+from optimizer.ports import LONG_AGO, Store
 
 _LOG: Final = structlog.get_logger("outlay.daemon")
 _ASKED_AGAIN: Final = timedelta(minutes=10)
 """Whether a fit is due changes by days, and costs reading the priors."""
 _DAY: Final = timedelta(days=1)
-_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Refits:
@@ -50,7 +49,7 @@ class Refits:
         if self._settings.daemon.refit == "never" or (self._asked is not None and now - self._asked < _ASKED_AGAIN):
             return
         self._asked = now
-        due = next((command for command in self._due(now) if now - self._tried.get(command, _LONG_AGO) >= _DAY), None)
+        due = next((command for command in self._due(now) if now - self._tried.get(command, LONG_AGO) >= _DAY), None)
         if due is not None:
             self._tried[due] = now
             self._child = self._begin(due)
@@ -61,7 +60,7 @@ class Refits:
             yield "refit"
         made = {each.subject: each.made_at for each in self._store.latest_appraisals(now)}
         oldest = now - timedelta(days=every)
-        if any(made.get(subject, _LONG_AGO) <= oldest for subject in self._settings.appraised):
+        if any(made.get(subject, LONG_AGO) <= oldest for subject in self._settings.appraised):
             yield "appraise"
 
     def stop(self) -> None:

@@ -12,6 +12,7 @@ from datetime import UTC, date, timedelta
 import numpy as np
 import numpy.typing as npt
 
+from connectors.money import MICROS
 from optimizer.agent.store.instants import local_day, to_instant
 from optimizer.agent.store.known import Cells, Facts, Groups, Known, Span
 from optimizer.agent.store.layout import Layout, accounts, lay_out
@@ -33,7 +34,6 @@ BoolArray = npt.NDArray[np.bool_]
 MOVES_WINDOW = timedelta(days=30)
 """How far back a snapshot tells of our own changes."""
 
-_MICROS = 1e6
 _MEASURES = ("spend", "conversions", "value", "impressions", "clicks")
 _RECENT_DAYS = 28
 
@@ -103,7 +103,7 @@ def _restated(query: SnapshotQuery, layout: Layout, facts: Facts, span: Span) ->
         return None
     place, row = np.unique(cells.group * 2**23 + cells.day, return_inverse=True)
     spend, conversions = (
-        np.bincount(row.reshape(-1), weights=column, minlength=place.size) / _MICROS for column in cells.measures.T
+        np.bincount(row.reshape(-1), weights=column, minlength=place.size) / MICROS for column in cells.measures.T
     )
     moved = (spend != 0) | (conversions != 0)
     if not moved.any():
@@ -157,7 +157,7 @@ def _grids(cells: Cells, count: int, span: Span, names: tuple[str, ...] = _MEASU
         reported = np.isfinite(cells.measures[:, column])
         at, micros = place[reported], cells.measures[reported, column]
         size = shape[0] * shape[1]
-        total = np.bincount(at, weights=micros, minlength=size) / _MICROS
+        total = np.bincount(at, weights=micros, minlength=size) / MICROS
         total[np.bincount(at, minlength=size) == 0] = np.nan
         grids[name] = total.reshape(shape)
     return grids
@@ -166,7 +166,7 @@ def _grids(cells: Cells, count: int, span: Span, names: tuple[str, ...] = _MEASU
 def _laid(place: IntArray, micros: FloatArray, shape: tuple[int, int]) -> FloatArray:
     """Return cells that stand once each as a grid in units; nan where there is none."""
     grid = np.full(shape[0] * shape[1], np.nan)
-    grid[place] = micros / _MICROS
+    grid[place] = micros / MICROS
     return grid.reshape(shape)
 
 
@@ -184,7 +184,7 @@ def _budgets(layout: Layout, known: Known, span: Span) -> FloatArray:
     # The number of the reading in force, one at least: of those of one target and day the last, which is the largest.
     number = np.zeros((len(layout.targets), days), dtype=np.int64)
     np.maximum.at(number, (row[read].astype(np.int64), start[read]), read + 1)
-    amounts = np.concatenate([[np.nan], micros / _MICROS])
+    amounts = np.concatenate([[np.nan], micros / MICROS])
     return amounts[np.maximum.accumulate(number, axis=1)]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from connectors.money import MICROS
 from optimizer.agent.measuring import KpiState
 from optimizer.agent.web.formats import Formats
 from optimizer.measure.metrics import Figure, Metric, Row
@@ -17,7 +18,6 @@ COUNTS: Final = frozenset({"impressions", "clicks"})
 NOTHING: Final = "\N{EN DASH}"
 
 _SHARE_DIGITS: Final = 2
-_MICROS: Final = 1e6
 
 
 def shown(name: str, value: float | None, f: Formats, currency: str) -> str:
@@ -123,7 +123,7 @@ def sums_of(row: Row, names: tuple[str, ...], f: Formats, currency: str) -> list
     """Return the sums of a row as text."""
     totals = [getattr(row.totals, name) for name in names]
     return [
-        shown(_plain(name), None if micros is None else micros / _MICROS, f, currency)
+        shown(_plain(name), None if micros is None else micros / MICROS, f, currency)
         for name, micros in zip(names, totals, strict=True)
     ]
 

@@ -25,9 +25,7 @@ from optimizer.measure.scorecard.units import Unit
 from optimizer.plan.recommendation import Line
 from optimizer.plan.snapshot import FloatArray, Snapshot
 from optimizer.response import Belief
-
-WANDER: Final = 4e-4
-"""Variance of a day's step of a line's log level, as the model has it (docs/models.md)."""
+from optimizer.response.learning import VOLUME
 
 DRAWS: Final = 1_000
 
@@ -146,5 +144,5 @@ def _wandering(weight: FloatArray) -> FloatArray:
     """Variance of the mean log level since the morning of writing: q sum_ij w_i w_j min(i, j) of days i, j after."""
     share = weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-300)
     age = np.arange(2.0, share.shape[1] + 2.0)  # the first day that counts is the second one after the evidence
-    variance: FloatArray = WANDER * ((share @ np.minimum(age[:, None], age)) * share).sum(axis=1)
+    variance: FloatArray = VOLUME.drift * ((share @ np.minimum(age[:, None], age)) * share).sum(axis=1)
     return variance
