@@ -141,6 +141,7 @@ class Life:
             if house.store.record(made.rec_id).state is not State.VERIFIED:
                 raise SystemExit(f"{made.rec_id} is {house.store.record(made.rec_id).state}: {self.desk.seen.runs}")
             self.written += 1
+        self.idle()  # the night: the database is closed, and opened anew by whatever is due next
         self.clock.at = datetime.combine(self.clock.at.date() + timedelta(days=1), START_OF_DAY, UTC)
 
     def idle(self) -> None:
@@ -240,7 +241,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="outlay-endurance-") as made:
         life = Life(Path(made))
         memory, alive = lived(life, cycles)
-        life.idle()  # the database is opened anew after the last day's work
         idle = leak(idled(life, cycles))
         life.desk.leave()
         more = grown(Path(made))
