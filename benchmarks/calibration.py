@@ -59,6 +59,7 @@ BAND: Final = 0.02
 WEEK, WARM, EVERY = 7, 14, 5
 DRAWS: Final = 2_000
 ALPHA: Final = 0.01
+ROUNDING: Final = 1e-9  # of what a campaign brings: the truth of a week is a mean of its days
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,10 @@ def tomorrow(truth: Truth, step: Step, choice: Choice, rng: np.random.Generator)
 
 
 def shift(truth: Truth, step: Step, choice: Choice, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-    """Return twice P(change < the true one) for each line that is to move."""
+    """Return P(change < the true one) and P(change <= the true one) for each line that is to move.
+
+    Both budgets may lie beyond the supply, and then nothing changes, in truth as in every draw.
+    """
     case = choice.case
     proposed = np.array([amount.micros for amount in choice.proposed]) / MICROS
     moves = (proposed != case.snapshot.current) & step.seen.runs
@@ -168,8 +172,9 @@ def shift(truth: Truth, step: Step, choice: Choice, rng: np.random.Generator) ->
     draws = case.forecast.draws(pair, DRAWS, rng)
     days = range(step.day, step.day + WEEK)
     now, then = (np.mean([expected(truth, side, day).conversions for day in days], axis=0) for side in pair.T)
-    below = ((draws[..., 1] - draws[..., 0])[:, moves] < (then - now)[moves]).mean(axis=0)
-    return below, below
+    change, true = (draws[..., 1] - draws[..., 0])[:, moves], (then - now)[moves]
+    same = ROUNDING * now[moves]
+    return (change < true - same).mean(axis=0), (change <= true + same).mean(axis=0)
 
 
 QUESTIONS: Final = {"tomorrow": tomorrow, "shift": shift}
