@@ -8,7 +8,7 @@ from typing import Final
 from optimizer.agent.cycle import House
 from optimizer.agent.measuring import Statement, statement
 from optimizer.agent.settings import Settings
-from optimizer.agent.settings_reports import ReportTable
+from optimizer.agent.settings.reports import ReportTable
 from optimizer.agent.web.formats import Formats, formats
 from optimizer.agent.web.measures import KpiRow, figure_of, sums_of, title
 from optimizer.agent.web.printed import printed_statement

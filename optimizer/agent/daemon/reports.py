@@ -13,7 +13,7 @@ from optimizer.agent.cycle import House, snapshot
 from optimizer.agent.daemon.agenda import Timetable
 from optimizer.agent.daemon.jobs import Jobs
 from optimizer.agent.settings import Settings
-from optimizer.agent.settings_reports import ReportTable
+from optimizer.agent.settings.reports import ReportTable
 
 LATE: Final = timedelta(days=1)
 """A report that was missed for longer, while the agent did not run or before it was asked for, is left out."""
