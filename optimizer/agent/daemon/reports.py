@@ -89,7 +89,8 @@ class Reports:
 def _written(house: House, settings: Settings, table: ReportTable, due: datetime) -> Letter:
     # Deferred: it measures, and what measures takes long to load; an agent that was started anew writes first.
     from optimizer.agent.letters import letter  # noqa: PLC0415
+    from optimizer.agent.web.printed import printed_statement  # noqa: PLC0415
 
     day = due.astimezone(zone(house.time_zone)).date()
-    title, body, page = letter(house, settings, snapshot(house, house.today()), table, day)
+    title, body, page = letter(house, settings, snapshot(house, house.today()), table, day, printed_statement)
     return Letter(due, title, body, page)
