@@ -19,11 +19,8 @@ from pydantic import ValidationError
 from connectors.files.options import Options
 from connectors.money import Money
 from optimizer.agent.settings import (
-    GoalTable,
-    LiftTestTable,
     Settings,
     SettingsError,
-    StoreTable,
     goals,
     guardrails,
     lift_tests,
@@ -32,7 +29,10 @@ from optimizer.agent.settings import (
     sample,
     store_url,
 )
-from optimizer.agent.settings_errors import default_text, keys
+from optimizer.agent.settings.errors import default_text, keys
+from optimizer.agent.settings.goal import GoalTable
+from optimizer.agent.settings.refit import LiftTestTable
+from optimizer.agent.settings.store import StoreTable
 from optimizer.goals import Explore, Goals, Scope, ScopeKind
 from optimizer.guardrails import Guardrails
 from optimizer.plan.problem import Outcome

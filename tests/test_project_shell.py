@@ -139,6 +139,6 @@ def test_the_wheel_holds_all_that_the_packages_hold(tmp_path: Path) -> None:
         str(path.relative_to(tmp_path)) for name in PACKAGES for path in (tmp_path / name).rglob("*") if path.is_file()
     }
     assert held <= packed
-    assert {"optimizer/agent/sample.toml", "optimizer/py.typed"} <= packed
+    assert {"optimizer/agent/settings/sample.toml", "optimizer/py.typed"} <= packed
     assert {name.partition("/")[0] for name in packed if ".dist-info" not in name} == set(PACKAGES)
     assert any(name.endswith("licenses/LICENSE") for name in packed)

@@ -22,7 +22,7 @@ from optimizer.agent.calendar import Calendar
 from optimizer.agent.clock import SystemClock
 from optimizer.agent.cycle import House
 from optimizer.agent.notify import AppriseNotifier, LogNotifier
-from optimizer.agent.settings_web import page_of
+from optimizer.agent.settings.web import page_of
 from optimizer.agent.store import open_sql
 from optimizer.agent.store.places import make_place
 from optimizer.agent.tenure import Tenure

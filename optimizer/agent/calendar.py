@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 
-from optimizer.agent.settings_calendar import EventTable, HolidaysTable, holiday_names
+from optimizer.agent.settings.calendar import EventTable, HolidaysTable, holiday_names
 from optimizer.goals import Scope, ScopeKind
 from optimizer.plan.calendar import HOLIDAYS, Occasion
 from optimizer.plan.snapshot import Snapshot

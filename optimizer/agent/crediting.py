@@ -17,7 +17,7 @@ from connectors.money import MICROS
 from connectors.orders import Order
 from optimizer.agent import books
 from optimizer.agent.cycle import House
-from optimizer.agent.settings_attribution import AttributionTable
+from optimizer.agent.settings.attribution import AttributionTable
 from optimizer.measure.attribution.building import Treated, build, claims
 from optimizer.measure.attribution.comparing import (
     FEWEST_CLAIMS,

@@ -14,7 +14,7 @@ from connectors.contract import zone
 from connectors.errors import AskMarketer
 from optimizer.agent import books, cycle
 from optimizer.agent.cycle import House
-from optimizer.agent.settings_lifetime import LifetimeTable
+from optimizer.agent.settings.lifetime import LifetimeTable
 from optimizer.measure.lifetime.contract import By, Kind, Lifetime, Valuation
 from optimizer.measure.lifetime.customers import Customers, summarise
 from optimizer.measure.lifetime.fitting import value

@@ -13,7 +13,7 @@ from connectors.contract import EntityKind, Series, zone
 from connectors.errors import AskMarketer
 from optimizer import guardrails
 from optimizer.agent.cycle import House
-from optimizer.agent.settings_kpis import KpiTable
+from optimizer.agent.settings.kpis import KpiTable
 from optimizer.forecast import Forecast
 from optimizer.goals import Payment, Scope, ScopeKind
 from optimizer.measure import kpis as indicators

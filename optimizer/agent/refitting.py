@@ -18,7 +18,7 @@ import numpy as np
 from connectors.errors import AskMarketer
 from optimizer.agent import cycle
 from optimizer.agent.cycle import House
-from optimizer.agent.settings import LiftTestTable
+from optimizer.agent.settings.refit import LiftTestTable
 from optimizer.goals import ScopeKind
 from optimizer.measure.lift import Ageing, aged, as_test
 from optimizer.plan.priors import AdPriors, ResponsePriors

@@ -8,7 +8,9 @@ import numpy as np
 
 from connectors.contract import AdState, BudgetKey
 from connectors.money import Money, minor_unit_micros
-from optimizer.goals.wishes import Goals, Limit, Scope, ScopeKind, indices
+from optimizer.goals.limits import Limit
+from optimizer.goals.scope import Scope, ScopeKind, indices
+from optimizer.goals.wishes import Goals
 from optimizer.plan.problem import TOTAL, Outcome, Row
 from optimizer.plan.recommendation import Envelope, Finding, Severity
 from optimizer.plan.snapshot import FloatArray, Target

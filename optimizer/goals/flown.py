@@ -8,7 +8,9 @@ from typing import Final
 
 from connectors.money import Money, minor_unit_micros
 from connectors.money import total as summed
-from optimizer.goals.wishes import Goals, Limit, Scope, ScopeKind, indices
+from optimizer.goals.limits import Limit
+from optimizer.goals.scope import Scope, ScopeKind, indices
+from optimizer.goals.wishes import Goals
 from optimizer.plan import under_test
 from optimizer.plan.flights import DayOfFlight
 from optimizer.plan.snapshot import Snapshot

@@ -1,69 +1,60 @@
-"""What is owed where an advertiser pays for outcomes: the cost follows what came, not the budget. Pure."""
+"""What an advertiser pays for, and how much."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
+import math
+from dataclasses import dataclass
+from enum import StrEnum
 
-import numpy as np
-
-from optimizer.goals.wishes import PER_ACTION, Goals, GoalsError, Model, Payment
-from optimizer.plan.snapshot import FloatArray, Target
-
-
-def owed(goals: Goals, targets: Sequence[Target], worth: FloatArray) -> FloatArray | None:
-    """Return what each target costs per conversion, currency units, shape (K,); nan where it costs what is delivered.
-
-    A budget that is paid per lead, action or installation, or by a share of the value, is a cap: what it costs is
-    what came of it. Paid per click or per thousand impressions it costs what is delivered, as any other.
-
-    Args:
-        goals: With the payments.
-        targets: K of them.
-        worth: The value to be expected of a conversion where `value_per_conversion` does not say it, shape (K,).
-
-    Returns:
-        None where nothing is paid by outcomes.
-    """
-    fixed = goals.value_per_conversion
-    value = worth if fixed is None else np.full(len(targets), fixed.micros / 1e6)
-    found = np.full(len(targets), np.nan)
-    for place, target in enumerate(targets):
-        payment = _payment(goals, target)
-        if payment is not None:
-            found[place] = _per_conversion(payment, float(value[place]))
-    return found if np.isfinite(found).any() else None
+from optimizer.goals.errors import GoalsError, between
+from optimizer.goals.scope import Scope, ScopeKind
 
 
-def check_flights(goals: Goals, targets: Sequence[Target], today: date) -> None:
-    """Refuse flights of budgets that are paid by outcomes: what these cost is no share of what they are set to.
+class Model(StrEnum):
+    """What an advertiser pays for."""
 
-    Args:
-        goals: With the flights and payments.
-        targets: Daily budgets.
-        today: Flights that ended before it are passed over.
+    CPM = "cpm"
+    """A thousand impressions."""
+    CPC = "cpc"
+    """A click."""
+    CPL = "cpl"
+    """A lead."""
+    CPA = "cpa"
+    """An action, such as an order."""
+    CPI = "cpi"
+    """An installation."""
+    REVENUE_SHARE = "revenue-share"
+    """A share of the value of what was sold."""
+
+
+PER_ACTION = frozenset({Model.CPL, Model.CPA, Model.CPI})
+"""The models that are paid for each conversion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """How a channel or campaign is paid.
+
+    Attributes:
+        scope: Whose budgets and rows; the first of several that covers one counts.
+        model: What is paid for.
+        rate: Currency units for each of it (of CPM for a thousand); of revenue share a share, at most 1.
 
     Raises:
-        GoalsError: A flight covers such a budget; the message names both.
+        GoalsError: The rate is not above zero, or a share above 1, or an ad is meant.
     """
-    for flight in goals.flights:
-        if flight.last_day is not None and flight.last_day < today:
-            continue
-        for target in targets:
-            payment = _payment(goals, target) if flight.scope.covers(target) else None
-            if payment is not None and payment.model in (*PER_ACTION, Model.REVENUE_SHARE):
-                raise GoalsError(
-                    f"flight {flight.name!r} ({flight.scope}) covers {target.budget.name}, which [[payments]] of "
-                    f"{payment.scope} pay by {payment.model}: it costs what comes of it, whatever its budget is. "
-                    "Mend: write [[flights]] of scopes without it, with amounts for these alone"
-                )
 
+    scope: Scope
+    model: Model
+    rate: float
 
-def _payment(goals: Goals, target: Target) -> Payment | None:
-    return next((each for each in goals.payments if each.scope.covers(target)), None)
-
-
-def _per_conversion(payment: Payment, value: float) -> float:
-    if payment.model in PER_ACTION:
-        return payment.rate
-    return payment.rate * value if payment.model is Model.REVENUE_SHARE else np.nan
+    def __post_init__(self) -> None:
+        between(f"rate of the payment of {self.scope}", self.rate, 0.0, math.inf)
+        if self.model is Model.REVENUE_SHARE and self.rate > 1.0:
+            raise GoalsError(
+                f"the revenue share of {self.scope} is {self.rate:g}, above all of it. Mend: write 0.1 for 10%"
+            )
+        if self.scope.kind not in (ScopeKind.ALL, ScopeKind.CHANNEL, ScopeKind.CAMPAIGN):
+            raise GoalsError(
+                f"payment of {self.scope}: only all, a channel or a campaign is paid. Mend: write one of them"
+            )

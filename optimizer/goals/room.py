@@ -10,7 +10,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from optimizer.goals.wishes import Goals, GoalsError, Limit, Pin, indices
+from optimizer.goals.errors import GoalsError
+from optimizer.goals.limits import Limit, Pin
+from optimizer.goals.scope import indices
+from optimizer.goals.wishes import Goals
 from optimizer.plan.snapshot import FloatArray, Target
 
 _WIDE: Final = 5.0

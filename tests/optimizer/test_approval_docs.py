@@ -6,7 +6,7 @@ from pathlib import Path
 
 from optimizer import approval
 from optimizer.agent.settings import Settings
-from optimizer.agent.settings_errors import default_text, keys
+from optimizer.agent.settings.errors import default_text, keys
 from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import IntentState
 

@@ -30,7 +30,7 @@ from optimizer.agent.daemon.desk import Desk
 from optimizer.agent.daemon.health import Door, Figures, alive, at_a_stand, ready
 from optimizer.agent.daemon.seen import Seen
 from optimizer.agent.settings import SettingsError
-from optimizer.agent.settings_daemon import DaemonTable
+from optimizer.agent.settings.daemon import DaemonTable
 from optimizer.agent.workers import here
 from optimizer.plan.office import Outcome
 from optimizer.ports import CallLost, StoreError

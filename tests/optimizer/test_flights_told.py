@@ -12,7 +12,7 @@ from optimizer import approval
 from optimizer.agent import cycle
 from optimizer.agent.cli.pacing import pacing
 from optimizer.agent.recompute import recompute
-from optimizer.agent.web.api_models import decimal_text
+from optimizer.agent.shown.told import decimal_text
 from optimizer.plan.people import Role
 from optimizer.plan.recommendation import State
 from tests.optimizer.test_web_api import Program

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from optimizer.agent.refitting import lifts_of
-from optimizer.agent.settings import LiftTestTable
+from optimizer.agent.settings.refit import LiftTestTable
 from optimizer.plan.problem import Outcome
 from tests.optimizer.snapshots import TODAY, snapshot
 

@@ -16,7 +16,7 @@ from connectors.contract import PerformanceRow
 from optimizer import approval
 from optimizer.agent.cli.app import app
 from optimizer.agent.measuring import kpi_states, statement
-from optimizer.agent.settings_kpis import KpiTable
+from optimizer.agent.settings.kpis import KpiTable
 from optimizer.agent.statements import as_csv, plain
 from optimizer.agent.web.printed import printed_statement
 from optimizer.measure.metrics import Cut, Period, period_of

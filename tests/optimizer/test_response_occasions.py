@@ -10,7 +10,7 @@ import pytest
 
 from connectors.contract import BudgetKey
 from optimizer.agent.calendar import Calendar
-from optimizer.agent.settings_calendar import EventTable, HolidaysTable
+from optimizer.agent.settings.calendar import EventTable, HolidaysTable
 from optimizer.agent.simulating import OUTLAY
 from optimizer.decide import decide
 from optimizer.goals import Goals, Scope

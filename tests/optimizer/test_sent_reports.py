@@ -15,7 +15,7 @@ from optimizer.agent.clock import SetClock
 from optimizer.agent.daemon.desk import Desk
 from optimizer.agent.daemon.reports import last_due
 from optimizer.agent.notify import AppriseNotifier
-from optimizer.agent.settings_reports import ReportTable
+from optimizer.agent.settings.reports import ReportTable
 from optimizer.plan.office import Outcome
 from tests.optimizer.test_daemon_desk import Office
 from tests.optimizer.test_notices import Hook, Inbox, _free_port, hook

@@ -19,9 +19,9 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from connectors.money import MICROS, Money
 from optimizer.agent import writing
 from optimizer.agent.bootstrap import open_house
+from optimizer.agent.shown.told import decimal_text
 from optimizer.agent.web import build
 from optimizer.agent.web.api_answers import pacing
-from optimizer.agent.web.api_models import decimal_text
 from optimizer.agent.web.pacing import Pace
 from optimizer.plan.people import Role
 from optimizer.plan.recommendation import Record, State

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from connectors.errors import AskMarketer
 from connectors.money import Money
 from optimizer.agent.cells import csv_text, harmless, write_csv
+from optimizer.agent.shown.formats import Formats, formats
 from optimizer.agent.web import drawn
 from optimizer.agent.web.days import days
 from optimizer.agent.web.drawn import Scale
-from optimizer.agent.web.formats import Formats, formats
 from optimizer.agent.web.pacing import pace
 from optimizer.agent.web.pages import plain_amount, short
 from optimizer.plan.recommendation import Effect

@@ -24,7 +24,7 @@ from optimizer.agent.cli.days import day_until
 from optimizer.agent.cli.render import bullet, section
 from optimizer.agent.cli.tables import clean, figures_table
 from optimizer.agent.crediting import Evidence
-from optimizer.agent.settings_attribution import PLATFORM, AttributionTable
+from optimizer.agent.settings.attribution import PLATFORM, AttributionTable
 from optimizer.explain import EIGHTY, figure
 from optimizer.measure.attribution.building import Treated
 from optimizer.measure.attribution.comparing import Row, View

@@ -29,10 +29,10 @@ from optimizer.agent.clock import SystemClock
 from optimizer.agent.measuring import KpiState, kpi_states
 from optimizer.agent.secrecy import redacted
 from optimizer.agent.settings import Settings, SettingsError
+from optimizer.agent.shown.formats import formats
+from optimizer.agent.shown.measures import KpiRow
 from optimizer.agent.standing import standing
 from optimizer.agent.statements import plain_kpi
-from optimizer.agent.web.formats import formats
-from optimizer.agent.web.measures import KpiRow
 from optimizer.plan.recommendation import State
 from optimizer.ports import StoreError
 

@@ -27,7 +27,7 @@ from optimizer.agent.cli.stopping import stoppable
 from optimizer.agent.cli.tables import clean, figures_table
 from optimizer.agent.cycle import House
 from optimizer.agent.lifetime import Cost
-from optimizer.agent.settings_lifetime import LifetimeTable
+from optimizer.agent.settings.lifetime import LifetimeTable
 from optimizer.measure.lifetime.contract import By, Valuation
 from optimizer.measure.lifetime.shocks import Shocks
 from optimizer.plan.recommendation import adapter

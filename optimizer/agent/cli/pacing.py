@@ -12,7 +12,7 @@ from optimizer.agent import cycle
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cli.answers import Answer
 from optimizer.agent.cli.tables import clean, figures_table
-from optimizer.agent.web.api_answers import flight
+from optimizer.agent.shown.flights import flight
 
 _NONE = "No flight runs today: set total_per_month of [goal], or [[flights]], to spread an amount over days."
 

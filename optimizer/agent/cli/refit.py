@@ -23,7 +23,7 @@ from optimizer.agent.cli.screen import progress
 from optimizer.agent.cli.stopping import stoppable
 from optimizer.agent.cycle import House
 from optimizer.agent.refitting import Fitted, Order
-from optimizer.agent.settings import RefitTable
+from optimizer.agent.settings.refit import RefitTable
 from optimizer.agent.standing import Standing, standing
 from optimizer.agent.store.places import file_beside
 from optimizer.measure.lift import Ageing

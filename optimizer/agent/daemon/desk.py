@@ -29,7 +29,7 @@ from optimizer.agent.daemon.reports import Reports
 from optimizer.agent.daemon.seen import Seen, sight, told
 from optimizer.agent.daemon.writes import RESTED, Writes
 from optimizer.agent.settings import Settings
-from optimizer.agent.settings_daemon import DaemonTable
+from optimizer.agent.settings.daemon import DaemonTable
 from optimizer.agent.store.places import is_there
 from optimizer.plan.office import Outcome
 from optimizer.ports import Clock, Fenced, StoreError, StoreGone

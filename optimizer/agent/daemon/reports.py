@@ -13,7 +13,7 @@ from optimizer.agent.cycle import House, snapshot
 from optimizer.agent.daemon.agenda import Timetable
 from optimizer.agent.daemon.jobs import Jobs
 from optimizer.agent.settings import Settings
-from optimizer.agent.settings_reports import ReportTable
+from optimizer.agent.settings.reports import ReportTable
 
 LATE: Final = timedelta(days=1)
 """A report that was missed for longer, while the agent did not run or before it was asked for, is left out."""
@@ -89,7 +89,8 @@ class Reports:
 def _written(house: House, settings: Settings, table: ReportTable, due: datetime) -> Letter:
     # Deferred: it measures, and what measures takes long to load; an agent that was started anew writes first.
     from optimizer.agent.letters import letter  # noqa: PLC0415
+    from optimizer.agent.web.printed import printed_statement  # noqa: PLC0415
 
     day = due.astimezone(zone(house.time_zone)).date()
-    title, body, page = letter(house, settings, snapshot(house, house.today()), table, day)
+    title, body, page = letter(house, settings, snapshot(house, house.today()), table, day, printed_statement)
     return Letter(due, title, body, page)

@@ -27,7 +27,7 @@ from optimizer.agent.daemon.health import Door, at_a_stand
 from optimizer.agent.daemon.logs import configure
 from optimizer.agent.daemon.seen import KNOWN, told
 from optimizer.agent.settings import SettingsError
-from optimizer.agent.settings_daemon import DaemonTable
+from optimizer.agent.settings.daemon import DaemonTable
 from optimizer.agent.workers import Workers, here
 from optimizer.ports import Call
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from datetime import date, datetime
 
-import numpy as np
-
 from optimizer.agent.measuring import KpiState
+from optimizer.agent.shown.flights import PaceDay, flight
+from optimizer.agent.shown.told import as_money, units_text
 from optimizer.agent.web.api_models import (
     AdSwitchLine,
     AdWrite,
@@ -19,7 +19,6 @@ from optimizer.agent.web.api_models import (
     BudgetWrite,
     Detail,
     Doubtful,
-    FlightPace,
     Fresh,
     Headline,
     HistoryEntry,
@@ -29,14 +28,10 @@ from optimizer.agent.web.api_models import (
     Leader,
     LineDay,
     LineDetail,
-    PaceDay,
     Pacing,
     Point,
     Resting,
     Switch,
-    as_money,
-    decimal_text,
-    units_text,
 )
 from optimizer.agent.web.days import Day
 from optimizer.agent.web.pacing import Pace
@@ -121,39 +116,6 @@ def arm(told: ArmShare) -> Arm:
         arm_id=told.arm_id, name=told.name, share_now=told.share_now, share=told.share, p_best=told.p_best,
         rate=told.rate, low90=told.low90, high90=told.high90, metric=told.metric, enough=told.enough, worn=told.worn,
     )  # fmt: skip
-
-
-def flight(pace: FlightOf) -> FlightPace:
-    """Tell how a flight goes."""
-    told, currency = pace.day, pace.day.amount.currency
-    spent = np.cumsum(pace.book.spend)
-    first = pace.book.missing
-    days = [
-        PaceDay(
-            day=day,
-            planned=units_text(pace.path[first + n], currency),
-            spent=units_text(spent[n], currency) if n < pace.book.told else None,
-            low=units_text(pace.fan.low[n], currency),
-            middle=units_text(pace.fan.middle[n], currency),
-            high=units_text(pace.fan.high[n], currency),
-        )
-        for n, day in enumerate(pace.days[first:])
-    ]
-    return FlightPace(
-        name=told.name,
-        scope=told.scope,
-        first_day=told.first_day,
-        last_day=told.last_day,
-        amount=decimal_text(told.amount),
-        left=decimal_text(told.left),
-        due=decimal_text(told.due),
-        words=told.words,
-        over=pace.fan.over,
-        short=pace.fan.short,
-        troubles=[f"{finding.message} {finding.mend}" for finding in pace.findings],
-        days=days,
-        budgets=[units_text(budget, currency) for budget in (told.due.micros / 1e6, *pace.plan.budget[1:])],
-    )
 
 
 def pacing(pace: Pace | None, flights: Sequence[FlightOf], currency: str) -> Pacing:

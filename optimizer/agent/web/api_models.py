@@ -6,13 +6,14 @@ Estimates (effects, intervals, rates) are numbers in the unit that stands beside
 from __future__ import annotations
 
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.contract import AdKey, BudgetKey, EntityStatus
-from connectors.money import MICROS, Money, exponent
+from connectors.money import Money
+from optimizer.agent.shown.flights import FlightPace, PaceDay
+from optimizer.agent.shown.told import DecimalText, Told, decimal_text
 from optimizer.plan.kpis import Indicator, Standing
 from optimizer.plan.office import Outcome
 from optimizer.plan.people import Role
@@ -29,38 +30,12 @@ from optimizer.plan.recommendation import (
 LONGEST_REASON: Final = 2_000
 """Signs of a reason, at most."""
 
-DecimalText = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]{1,6})?$", examples=["170.50"])]
-"""An amount in major units, exact."""
-
 Reason = Annotated[
     str, Field(max_length=LONGEST_REASON, pattern=r"^[^\x00]*$", description="Why; it is kept in the history.")
 ]
 PlanHash = Annotated[
     str, Field(pattern=r"^[0-9a-f]{64}$", description="The `plan_hash` of what was looked at; another plan is refused.")
 ]
-
-
-def decimal_text(money: Money) -> str:
-    """Return an amount as decimal text, with the currency's digits or as many more as it has."""
-    whole, _, rest = f"{money.amount:f}".partition(".")
-    digits = rest.rstrip("0").ljust(exponent(money.currency), "0")
-    return f"{whole}.{digits}" if digits else whole
-
-
-def units_text(units: float, currency: str) -> str:
-    """Return currency units that were summed or drawn as decimal text, rounded to the micro."""
-    return decimal_text(as_money(units, currency))
-
-
-def as_money(units: float, currency: str) -> Money:
-    """Return currency units that were summed or drawn as money, rounded to the micro."""
-    return Money(int((Decimal(float(units)) * MICROS).to_integral_value()), currency)
-
-
-class Told(BaseModel):
-    """A value of the API."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Problem(Told):
@@ -279,35 +254,6 @@ class Boards(Told):
     rec_id: str | None
     as_of: date | None
     boards: list[Board]
-
-
-class PaceDay(Told):
-    """One day of the month, cumulative."""
-
-    day: date
-    planned: DecimalText
-    spent: DecimalText | None = Field(description="Null for days to come.")
-    low: DecimalText = Field(description="10th percentile of the cumulative spend.")
-    middle: DecimalText
-    high: DecimalText = Field(description="90th percentile.")
-
-
-class FlightPace(Told):
-    """An amount for a span of days: what was spent of it, what today gets, and how it would end."""
-
-    name: str
-    scope: str
-    first_day: date
-    last_day: date
-    amount: str
-    left: str = Field(description="What is expected to be left of it before today.")
-    due: str = Field(description="What its budgets may sum to today, and should.")
-    words: str
-    over: float = Field(description="Probability that it ends above its amount.")
-    short: float = Field(description="Probability that it ends more than .5% below it.")
-    troubles: list[str]
-    days: list[PaceDay]
-    budgets: list[str] = Field(description="Today's and the next days' budgets, as they are planned now.")
 
 
 class Pacing(Told):

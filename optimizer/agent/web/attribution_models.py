@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from pydantic import Field
 
-from optimizer.agent.web.api_models import DecimalText, Told, units_text
+from optimizer.agent.shown.told import DecimalText, Told, units_text
 from optimizer.agent.web.next_steps import About, Situation, Step, next_steps
 from optimizer.decide import Overclaim, overclaims
 from optimizer.goals import Counting, Valuing

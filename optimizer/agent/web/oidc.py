@@ -24,7 +24,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from optimizer.agent.passwords import new_secret
-from optimizer.agent.settings_oidc import OidcTable
+from optimizer.agent.settings.oidc import OidcTable
 
 LASTS: Final = timedelta(minutes=10)
 """So long somebody may take at the provider."""

@@ -16,8 +16,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from connectors.money import Money
 from optimizer.agent.bootstrap import code_version
+from optimizer.agent.shown.formats import Formats, formats
 from optimizer.agent.web import drawn
-from optimizer.agent.web.formats import Formats, formats
 from optimizer.agent.web.gate import Visitor, now_of
 from optimizer.agent.web.premises import Premises
 from optimizer.agent.web.words import said

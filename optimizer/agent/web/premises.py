@@ -17,9 +17,9 @@ from optimizer.agent.deciding import Surroundings
 from optimizer.agent.measuring import KpiState, kpi_states
 from optimizer.agent.scoring import Reading, read
 from optimizer.agent.settings import Settings, SettingsError
-from optimizer.agent.settings_kpis import KpiTable
-from optimizer.agent.settings_refit import LiftTestTable
-from optimizer.agent.settings_web import slug
+from optimizer.agent.settings.kpis import KpiTable
+from optimizer.agent.settings.refit import LiftTestTable
+from optimizer.agent.settings.web import slug
 from optimizer.agent.web.kept import Kept, one_at_a_time
 from optimizer.agent.web.plans import Plan, alone
 from optimizer.agent.web.played import Shelf

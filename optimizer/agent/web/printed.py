@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from optimizer.agent.measuring import Statement
 from optimizer.agent.settings import Settings
+from optimizer.agent.shown.formats import Formats, formats
+from optimizer.agent.shown.measures import KpiRow, figure_of, sums_of, title
 from optimizer.agent.statements import SUMS
-from optimizer.agent.web.formats import Formats, formats
-from optimizer.agent.web.measures import KpiRow, figure_of, sums_of, title
 from optimizer.agent.web.pages import STATIC, STYLES, templates
 from optimizer.agent.web.premises import Premises
 from optimizer.measure.metrics import Metric, Row, Table

@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import Field
 
 from optimizer.agent.scoring import Reading
-from optimizer.agent.web.api_models import Told
+from optimizer.agent.shown.told import Told
 from optimizer.measure.scorecard import Figure, Kept, LineScore, Missed, Scored
 
 _LEVEL: Final = 0.9

@@ -6,8 +6,8 @@ import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from optimizer.agent.shown.flights import flight
 from optimizer.agent.web import readings
-from optimizer.agent.web.api_answers import flight
 from optimizer.agent.web.drawn import top_of
 from optimizer.agent.web.gate import Viewer, Visitor
 from optimizer.agent.web.pacing import pace

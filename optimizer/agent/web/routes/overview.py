@@ -8,10 +8,10 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from optimizer.agent.shown.measures import KpiRow
 from optimizer.agent.standing import newest_runs
 from optimizer.agent.web.days import days
 from optimizer.agent.web.gate import Viewer
-from optimizer.agent.web.measures import KpiRow
 from optimizer.agent.web.pages import page
 from optimizer.plan.recommendation import State
 

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from optimizer.agent.settings_types import NotNegative, Positive, Share, Table
+from optimizer.agent.settings.types import NotNegative, Positive, Share, Table
 from optimizer.measure.attribution.building import Windows
 from optimizer.measure.attribution.credit import Knobs, Model
 

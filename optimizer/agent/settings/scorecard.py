@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from optimizer.agent.settings_types import Table
+from optimizer.agent.settings.types import Table
 
 
 class ScorecardTable(Table):

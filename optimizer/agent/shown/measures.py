@@ -8,7 +8,7 @@ from typing import Final
 
 from connectors.money import MICROS
 from optimizer.agent.measuring import KpiState
-from optimizer.agent.web.formats import Formats
+from optimizer.agent.shown.formats import Formats
 from optimizer.measure.metrics import Figure, Metric, Row
 from optimizer.plan.kpis import AT_MOST
 

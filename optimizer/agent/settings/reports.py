@@ -8,7 +8,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from optimizer.agent.settings_types import Table, Text
+from optimizer.agent.settings.types import Table, Text
 from optimizer.plan.periods import period_of
 
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -11,8 +11,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from optimizer.agent.settings_errors import SettingsError, from_validation
-from optimizer.agent.settings_types import Amount, Positive, ScopeText, Table, Text
+from optimizer.agent.settings.errors import SettingsError, from_validation
+from optimizer.agent.settings.types import Amount, Positive, ScopeText, Table, Text
 from optimizer.goals import ScopeKind
 from optimizer.plan.problem import Outcome
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from optimizer.agent.settings_types import Confidence, Positive, Table, Text
+from optimizer.agent.settings.types import Confidence, Positive, Table, Text
 
 
 class LiftTable(Table):

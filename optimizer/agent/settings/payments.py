@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from optimizer.agent.settings_types import PositiveAmount, ScopeText, Table
+from optimizer.agent.settings.types import PositiveAmount, ScopeText, Table
 from optimizer.goals import GoalsError, Model, Payment
 
 

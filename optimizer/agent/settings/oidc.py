@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from optimizer.agent.settings_types import Table, Text
+from optimizer.agent.settings.types import Table, Text
 
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from optimizer.agent.settings_types import Positive, ScopeText, Table, Text
+from optimizer.agent.settings.types import Positive, ScopeText, Table, Text
 from optimizer.goals import Scope, ScopeKind
 
 _EVERYTHING = Scope(ScopeKind.ALL)

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Self
 from pydantic import Field, model_validator
 
 from connectors.money import Money
-from optimizer.agent.settings_types import PositiveAmount, ScopeText, Share, Table, Text
+from optimizer.agent.settings.types import PositiveAmount, ScopeText, Share, Table, Text
 from optimizer.goals import Flight, Scope, ScopeKind
 
 MONTH: Final = "month"

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from optimizer.agent.settings_types import Positive, Share, Table, Text
+from optimizer.agent.settings.types import Positive, Share, Table, Text
 from optimizer.approval import Ads, Mode, Window
 
 _LOOPBACK: Final = "127.0.0.1:8471"

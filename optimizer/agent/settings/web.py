@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from babel import Locale, UnknownLocaleError
 from pydantic import AfterValidator, Field
 
-from optimizer.agent.settings_daemon import address_of
-from optimizer.agent.settings_types import Amount, Positive, Table
+from optimizer.agent.settings.daemon import address_of
+from optimizer.agent.settings.types import Amount, Positive, Table
 
 _PAGE = "127.0.0.1:8470"
 

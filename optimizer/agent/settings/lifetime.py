@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from optimizer.agent.settings_types import Table
+from optimizer.agent.settings.types import Table
 
 
 class LifetimeTable(Table):

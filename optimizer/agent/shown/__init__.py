@@ -1,0 +1,1 @@
+"""How figures are put for whoever looks: the page, the command line, a letter, a program; it knows none of them."""
