@@ -278,6 +278,16 @@ class TestFacts:
             with pytest.raises(StoreError, match=rf"'1' of 'ads'.*{name} now.*set .* again"):
                 attempt()
 
+    def test_the_budget_in_force_before_a_history_is_that_of_its_first_days(self, store):
+        for days, amount in ((900, "7"), (400, "8"), (9, "9"), (3, "11")):
+            store.note_budgets("ads", [budget(amount)], NOON - timedelta(days=days))
+        store.ingest([row(1)])
+        budgets = store.snapshot(SnapshotQuery(NOON, NOON.date(), 7, "USD", "UTC")).panel.budget
+        assert budgets.tolist() == [[9.0, 9.0, 9.0, 9.0, 11.0, 11.0, 11.0]]
+        long_ago = NOON - timedelta(days=500)
+        budgets = store.snapshot(SnapshotQuery(long_ago, NOON.date(), 2, "USD", "UTC")).panel.budget
+        assert budgets.tolist() == [[7.0, 7.0]]
+
     def test_a_budget_beyond_64_bits_is_told_by_name(self, store):
         large = replace(budget(), budget_id="b9", amount=Money.of("1e14", "USD"))
         tall = replace(budget(), budget_id="b9", minimum=Money.of("1e14", "USD"))

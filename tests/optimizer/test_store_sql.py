@@ -13,7 +13,7 @@ import pytest
 
 from connectors.contract import Account, BudgetKey, BudgetTarget, Entity, EntityKind, Level, PerformanceRow, Series
 from connectors.money import Money
-from optimizer.agent.store import SqlStore, engine, open_sql, sql
+from optimizer.agent.store import SqlStore, catalogue, engine, open_sql, sql
 from optimizer.agent.store.engine import Database
 from optimizer.plan.recommendation import (
     BudgetIntent,
@@ -339,3 +339,21 @@ def test_two_readers_find_what_one_finds(store, monkeypatch):
     together = store.snapshot(query)
     assert np.nansum(alone.panel.spend) > 0
     assert together.digest() == alone.digest()
+
+
+def test_a_snapshot_reads_no_more_of_budgets_the_longer_the_store_lives(store, monkeypatch):
+    read = []
+    plain = catalogue.read_amounts
+
+    def counted(*given):
+        read.append(sum(map(len, (found := plain(*given)).values())))
+        return found
+
+    monkeypatch.setattr(catalogue, "read_amounts", counted)
+    store.ingest([row()])
+    for number in range(200):
+        amount = Money.of(10 + number % 2, "USD")
+        budget = BudgetTarget(SERIES.account, "b1", "Budget", Level.CAMPAIGN, ("c1",), amount)
+        store.note_budgets("ads", [budget], NOON - timedelta(days=200 - number))
+    store.snapshot(SnapshotQuery(NOON, NOON.date(), 7, "USD", "UTC"))
+    assert read == [9]  # of seven days, and of two before them: a day somewhere begins half a day early

@@ -63,9 +63,20 @@ _BUDGETS: Final[Select[Any]] = (
     .join(_LAST_READING, and_(*(_LAST_READING.c[name] == _READING.c[name] for name in ("budget", "read_at"))))
     .where(_READING.c.amount.is_not(None))
 )
+_EARLIER = _READING.alias()
+_IN_FORCE = (
+    select(func.max(_EARLIER.c.read_at))
+    .where(_EARLIER.c.budget == _BUDGET.c.id, _EARLIER.c.read_at <= bindparam("since"))
+    .correlate(_BUDGET)
+    .scalar_subquery()
+)
 _AMOUNTS: Final = (
     select(_READING.c.budget, _READING.c.read_at, case((_READING.c.kind == BudgetKind.DAILY, _READING.c.amount)))
-    .where(_READING.c.read_at <= bindparam("known_at"))
+    .join(_BUDGET, _READING.c.budget == _BUDGET.c.id)
+    .where(
+        _READING.c.read_at >= func.coalesce(_IN_FORCE, bindparam("since")),
+        _READING.c.read_at <= bindparam("known_at"),
+    )
     .order_by(_READING.c.budget, _READING.c.read_at)
 )
 _KEY = ("account", "kind", "entity_id")
@@ -261,14 +272,17 @@ def read_budgets(connection: Connection, known_at: int) -> dict[BudgetKey, Budge
     return {budget.key: budget for budget in found}
 
 
-def read_amounts(connection: Connection, known_at: int) -> dict[BudgetKey, list[tuple[int, int | None]]]:
-    """Return the readings of each budget up to an instant, oldest first; None where it was no daily budget, or gone."""
+def read_amounts(connection: Connection, since: int, known_at: int) -> dict[BudgetKey, list[tuple[int, int | None]]]:
+    """Return the readings of each budget from that in force at one instant up to another, oldest first.
+
+    The amount is None where it was no daily budget, or gone.
+    """
     accounts = all_accounts(connection)
     keys = {
         number: BudgetKey(accounts[account].connector, accounts[account].account_id, budget_id)
         for number, account, budget_id in connection.execute(_BUDGET_NUMBERS)
     }
-    rows = connection.execute(_AMOUNTS, {"known_at": known_at}).all()
+    rows = connection.execute(_AMOUNTS, {"since": since, "known_at": known_at}).all()
     return {
         keys[budget]: [(read_at, amount) for _, read_at, amount in readings]
         for budget, readings in groupby(rows, key=itemgetter(0))

@@ -50,7 +50,8 @@ class Known:
 
     Attributes:
         budgets: Each budget as read last.
-        amounts: Every reading of each budget, as (instant, daily micros) by instant; None where it was not daily.
+        amounts: The readings of each budget in the history, and that in force before it, as (instant, daily micros) by
+            instant; None where it was not daily.
         moves: Our acknowledged changes in the window that a snapshot tells of.
         priors: Those of the last refit that passed.
         ad_priors: Those of the last refit of ads that passed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection
@@ -28,7 +28,7 @@ from optimizer.agent.store import (
     stray,
 )
 from optimizer.agent.store import doubts as doubted
-from optimizer.agent.store.assemble import MOVES_WINDOW, assemble
+from optimizer.agent.store.assemble import MOVES_WINDOW, assemble, span_of
 from optimizer.agent.store.engine import SqlDatabase
 from optimizer.agent.store.instants import to_instant
 from optimizer.agent.store.known import ALL_EXPERIMENTS, Facts, Known
@@ -156,7 +156,7 @@ class SqlStore:
             known = Known(
                 series=catalogue.read_series(connection, known_at, query.today.toordinal()),
                 budgets=tuple(catalogue.read_budgets(connection, budgets_at).values()),
-                amounts=catalogue.read_amounts(connection, budgets_at),
+                amounts=catalogue.read_amounts(connection, min(_outset(query), budgets_at), budgets_at),
                 entities=catalogue.read_entities(connection, budgets_at, first=True),
                 moves=moves,
                 priors=refits.latest_priors(connection, known_at),
@@ -472,3 +472,9 @@ class SqlStore:
         """See `Store.close`."""
         self._seat.free()
         self._database.close()
+
+
+def _outset(query: SnapshotQuery) -> int:
+    """An instant before the first day of a query's history, whatever the zones of its accounts."""
+    first = date.fromordinal(span_of(query).since)
+    return to_instant(datetime(first.year, first.month, first.day, tzinfo=UTC) - timedelta(days=1))
