@@ -5,11 +5,13 @@ import hashlib
 import sqlite3
 import threading
 import tracemalloc
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
+from sqlalchemy import Engine, event
 
 from connectors.contract import Account, BudgetKey, BudgetTarget, Entity, EntityKind, Level, PerformanceRow, Series
 from connectors.money import Money
@@ -357,3 +359,21 @@ def test_a_snapshot_reads_no_more_of_budgets_the_longer_the_store_lives(store, m
         store.note_budgets("ads", [budget], NOON - timedelta(days=200 - number))
     store.snapshot(SnapshotQuery(NOON, NOON.date(), 7, "USD", "UTC"))
     assert read == [9]  # of seven days, and of two before them: a day somewhere begins half a day early
+
+
+def test_what_a_morning_asks_scans_none_of_the_tables_that_grow_with_every_day(store, path):
+    asked = []
+    event.listen(Engine, "before_cursor_execute", listener := lambda *given: asked.append(given[2:4]))
+    try:
+        store.snapshot(SnapshotQuery(NOON, NOON.date(), 7, "USD", "UTC"))
+        store.budgets("ads", NOON)
+        store.records(frozenset({State.PROPOSED, State.APPROVED}), 10)
+        store.open_intents()
+    finally:
+        event.remove(Engine, "before_cursor_execute", listener)
+    growing = {"recommendation", "intent", "budget_reading", "fact", "fact_revision", "event", "job_run"}
+    with closing(sqlite3.connect(path)) as bare:
+        lasting = [(words, given) for words, given in asked if "temp." not in words]
+        steps = [row[3] for words, given in lasting for row in bare.execute(f"EXPLAIN QUERY PLAN {words}", given)]
+    assert {"recommendation", "intent", "budget_reading"} <= {step.split()[1] for step in steps}
+    assert not [step for step in steps if step.split()[0] == "SCAN" and step.split()[1] in growing]

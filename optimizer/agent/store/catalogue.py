@@ -9,7 +9,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, case, func, select, text, update
+from sqlalchemy import Connection, Row, ScalarSelect, Select, and_, bindparam, case, func, select, text, update
 
 from connectors.contract import Account, BudgetKey, BudgetKind, BudgetTarget, Entity, EntityKind, EntityStatus, Level
 from connectors.contract import Series as SeriesValue
@@ -51,33 +51,34 @@ _NUMBERS: Final[Select[Any]] = select(_SERIES.c.id, _SERIES.c.channel, *(_SERIES
 _LABEL: Final = update(_SERIES).where(_SERIES.c.id == bindparam("of"))
 _BUDGET_NUMBERS: Final = select(_BUDGET.c.id, _BUDGET.c.account, _BUDGET.c.budget_id)
 _BUDGET_NUMBERS_OF: Final = _BUDGET_NUMBERS.where(_BUDGET.c.account.in_(bindparam("accounts", expanding=True)))
-_LAST_READING = (
-    select(_READING.c.budget, func.max(_READING.c.read_at).label("read_at"))
-    .where(_READING.c.read_at <= bindparam("known_at"))
-    .group_by(_READING.c.budget)
-    .subquery()
-)
+
+
+def _last_until(bound: str) -> ScalarSelect[int | None]:
+    """When a budget was read last at or before an instant: one step down its key, however often it was read."""
+    earlier = _READING.alias()
+    return (
+        select(func.max(earlier.c.read_at))
+        .where(earlier.c.budget == _BUDGET.c.id, earlier.c.read_at <= bindparam(bound))
+        .correlate(_BUDGET)
+        .scalar_subquery()
+    )
+
+
+_READ_BUDGETS = _BUDGET.join(_READING, _READING.c.budget == _BUDGET.c.id)
 _BUDGETS: Final[Select[Any]] = (
     select(_BUDGET.c.account, _BUDGET.c.budget_id, *(_READING.c[name] for name in _READ))
-    .join(_READING, _READING.c.budget == _BUDGET.c.id)
-    .join(_LAST_READING, and_(*(_LAST_READING.c[name] == _READING.c[name] for name in ("budget", "read_at"))))
-    .where(_READING.c.amount.is_not(None))
-)
-_EARLIER = _READING.alias()
-_IN_FORCE = (
-    select(func.max(_EARLIER.c.read_at))
-    .where(_EARLIER.c.budget == _BUDGET.c.id, _EARLIER.c.read_at <= bindparam("since"))
-    .correlate(_BUDGET)
-    .scalar_subquery()
+    .select_from(_READ_BUDGETS)
+    .where(_READING.c.read_at == _last_until("known_at"), _READING.c.amount.is_not(None))
+    .order_by(_BUDGET.c.id)  # SQLite goes from budgets to readings then, and not the other way
 )
 _AMOUNTS: Final = (
     select(_READING.c.budget, _READING.c.read_at, case((_READING.c.kind == BudgetKind.DAILY, _READING.c.amount)))
-    .join(_BUDGET, _READING.c.budget == _BUDGET.c.id)
+    .select_from(_READ_BUDGETS)
     .where(
-        _READING.c.read_at >= func.coalesce(_IN_FORCE, bindparam("since")),
+        _READING.c.read_at >= func.coalesce(_last_until("since"), bindparam("since")),
         _READING.c.read_at <= bindparam("known_at"),
     )
-    .order_by(_READING.c.budget, _READING.c.read_at)
+    .order_by(_BUDGET.c.id, _READING.c.read_at)
 )
 _KEY = ("account", "kind", "entity_id")
 

@@ -247,7 +247,11 @@ class Doubt(Table, table=True):
 class Recommendation(Table, table=True):
     """A revision: its content as canonical JSON, which nothing changes, and where it stands."""
 
-    __table_args__ = (UniqueConstraint("rec_id", "revision"), _one_of("state", State))
+    __table_args__ = (
+        UniqueConstraint("rec_id", "revision"),
+        Index("ix_recommendation_standing", "state", "created_at", "rec_id", "revision"),
+        _one_of("state", State),
+    )
     id: int | None = Field(default=None, primary_key=True)
     rec_id: str
     revision: int
@@ -315,6 +319,8 @@ class Intent(Table, table=True):
     __table_args__ = (
         UniqueConstraint("idempotency_key"),
         Index("ix_intent_revision", "rec_id", "revision"),
+        Index(None, "state"),
+        Index(None, "acknowledged_at"),
         Index("uq_intent_open", "connector", "account_id", "budget_id", unique=True,
               sqlite_where=text(OPEN_INTENTS), postgresql_where=text(OPEN_INTENTS)),
         Index("uq_intent_open_ad", "connector", "account_id", "ad_id", unique=True,
