@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from rich.text import Text
 from optimizer.agent import settings as configuration
 from optimizer.agent.cli.answers import Answer
 from optimizer.agent.cli.person import person
-from optimizer.agent.store import back_up, current, open_sql, restore, upgrade
+from optimizer.agent.store import back_up, current, restore, upgrade
 from optimizer.agent.store.contents import Contents
 from optimizer.agent.store.migrate import HEAD
 from optimizer.agent.store.places import is_there, make_place
@@ -50,15 +49,12 @@ def db_backup(file: Path, config: Path) -> Answer:
 
 
 def db_restore(file: Path, config: Path) -> Answer:
-    """Put a backup into an empty place, pause its writes, and say what was put there.
+    """Put a backup into an empty place with its writes paused, and say what was put there.
 
     What was written since the backup is not in it: a plan that was approved then could be written a second time.
     """
-    url = _url(config)
-    held = restore(url, file)
     why = f"restored from {file.name}: look at what was written since the backup"
-    with closing(open_sql(url)) as store:
-        store.throw_brake(Brake(True, datetime.now(UTC), person(None), why))
+    held = restore(_url(config), file, Brake(True, datetime.now(UTC), person(None), why))
     words = f"Restored from {file}; all rows are as they were backed up. Writes are paused until `outlay resume`."
     return _counted(words, file, held)
 
