@@ -262,3 +262,22 @@ def test_runs_of_long_ago_are_forgotten_but_for_the_newest_of_each_job(store):
     store.take_lead("b", NOON + 2 * MINUTE, NOON + 3 * MINUTE)
     assert store.forget_runs(NOON + timedelta(days=99)) == 1, "what an earlier leader left runs no more"
     assert [run.due_at for run in store.runs("apply")] == [NOON + timedelta(days=9)], "the newest stays"
+
+
+def test_a_file_has_one_seat_by_whatever_name_it_is_opened(new_file, tmp_path, monkeypatch):
+    file, folder = shutil.copy(new_file, tmp_path / "outlay.sqlite"), tmp_path / "elsewhere"
+    folder.mkdir()
+    link = folder / "same.sqlite"
+    link.symlink_to(file)
+    leader = open_sql(f"sqlite:///{file}")
+    assert leader.take_lead("a", NOON, NOON + MINUTE).epoch == 1
+    monkeypatch.chdir(folder)
+    for name in (link, "same.sqlite", "../outlay.sqlite"):
+        other = open_sql(f"sqlite:///{name}")
+        assert other.take_lead("b", NOON + MINUTE / 2, NOON + 2 * MINUTE) is None, "a leads, and is there"
+        other.close()
+    leader.close()
+    other = open_sql(f"sqlite:///{link}")
+    assert other.take_lead("b", NOON + MINUTE / 2, NOON + 2 * MINUTE).epoch == 2, "a is gone"
+    other.close()
+    assert [path.name for path in folder.iterdir()] == ["same.sqlite"]
