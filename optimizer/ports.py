@@ -437,7 +437,7 @@ class Store(Office, People, Protocol):
     def stray(self) -> tuple[str, ...]:
         """Say what repeats what stands elsewhere and does not agree with it: columns, packed weeks; empty if all does.
 
-        Queries read them, and no hash covers them.
+        Queries read them, and no hash covers them. So are writes of a revision that no entry of the history tells of.
         """
         ...
 
