@@ -101,6 +101,14 @@ class StateConflict(StoreError):  # noqa: N818
     """A record or intent was no longer in the state that the step started from: somebody else was first."""
 
 
+class ApprovalStands(StateConflict):
+    """Another recommendation was approved, by one person of two at least: no new plan takes its place unasked."""
+
+    def __init__(self, record: Record) -> None:
+        waits = "for a second person" if record.state is State.PROPOSED else "to be written"
+        super().__init__(f"{record.recommendation.rec_id} is approved and waits {waits}: no other plan is made")
+
+
 class Fenced(StateConflict):
     """Another process has taken over the lead since; what this one was about to do is not done."""
 
@@ -360,6 +368,8 @@ class Store(Office, People, Protocol):
 
         Raises:
             Fenced: The epoch is not the newest.
+            ApprovalStands: A step proposes a new plan of the program's, and another recommendation is approved, by one
+                person of two at least, after all steps. Nothing was written.
             StateConflict: A record is not in its `before` state, exists already, or does not begin with the stored
                 approvals; or a step brings intents while another revision has one open, or one stands open on the
                 same budget or ad. Nothing was written.

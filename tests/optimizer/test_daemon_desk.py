@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from optimizer.agent.bootstrap import open_house
 from optimizer.agent.clock import SetClock
 from optimizer.agent.daemon import desk as desk_module
 from optimizer.agent.daemon.board import Board
+from optimizer.agent.daemon.claims import Shared
 from optimizer.agent.daemon.desk import Desk
 from optimizer.agent.daemon.health import alive
 from optimizer.agent.notify import LogNotifier
@@ -161,6 +163,34 @@ def test_an_approval_that_waits_for_its_window_is_not_superseded_by_the_next_mor
     office.clock.sleep(3 * 3600)
     office.look()
     assert office.newest().state is State.APPLIED
+    office.desk.leave()
+
+
+@pytest.mark.parametrize("above", [None, 0.0])
+def test_an_approval_that_is_given_while_the_next_plan_is_worked_out_stands(
+    tmp_path: Path, above: float | None
+) -> None:
+    """Also the first of two: whoever gave it waits for the second."""
+    more = '[windows]\nwrites = ["09:00-17:00"]\n[approval]\nvalid_hours = 48\n'
+    office = Office(tmp_path, more + ("" if above is None else f"second_approver_above = {above}\n"))
+    office.look()
+    first = office.newest()
+
+    def approving[J, R](do: Callable[[J], R], job: J) -> R:
+        if office.newest().state is State.PROPOSED and not office.newest().approvals:
+            office.approve()
+        return do(job)
+
+    office.desk.leave()
+    office.desk = Desk(office.config, office.clock, Shared(call=approving))
+    office.clock.sleep(24 * 3600)
+    office.look()
+    assert office.newest().recommendation == first.recommendation
+    assert office.newest().approvals == ("ada",)
+    ran = office.desk.seen.runs["decide"]
+    waits = "to be written" if above is None else "for a second person"
+    assert (ran.outcome, office.desk.seen.trouble) == (Outcome.DONE, "")
+    assert ran.words == f"{first.recommendation.rec_id} is approved and waits {waits}: no other plan is made"
     office.desk.leave()
 
 
