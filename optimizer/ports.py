@@ -125,6 +125,22 @@ class Braked(StateConflict):
         self.brake = brake
 
 
+class NotOwned(StoreError):  # noqa: N818
+    """The database is another portfolio's, whose plans and approvals are not to be mixed with those of this one.
+
+    Attributes:
+        owner: Whose it is.
+    """
+
+    def __init__(self, owner: str, name: str) -> None:
+        super().__init__(
+            f"[store] url: the database is that of the portfolio {owner!r}, and this one is {name!r} by "
+            "[portfolio] name: nothing is read into it, decided or written. Mend: name a database of its own; or, if "
+            f"this is {owner!r} by a new name, say so with `outlay db rename`"
+        )
+        self.owner = owner
+
+
 class ClockWentBack(StoreError):  # noqa: N818
     """The clock says an earlier time than what was written last: no guard that counts hours can be trusted.
 
@@ -154,6 +170,26 @@ class Office(Protocol):
     process, so that after a crash another need not wait for the lease to end. Each change of the lead raises the
     epoch, which the leader names whenever it is about to send.
     """
+
+    def own(self, name: str) -> None:
+        """Take the store for a portfolio, if it is nobody's yet.
+
+        Raises:
+            NotOwned: It is another one's.
+        """
+        ...
+
+    def owner(self) -> str | None:
+        """Return the name of the portfolio whose the store is; None before the first that took it."""
+        ...
+
+    def rename(self, name: str, by: str, now: datetime) -> str | None:
+        """Give the portfolio whose the store is another name, and tell it in the history.
+
+        Returns:
+            The name that it had; None if it was nobody's.
+        """
+        ...
 
     def take_lead(self, holder: str, now: datetime, until: datetime) -> Lease | None:
         """Take the lead, if nobody has it: the last lease has ended, or the process that held it is gone.

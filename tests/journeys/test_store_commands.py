@@ -299,6 +299,24 @@ def test_a_version_is_told_and_brought_up_to_date(outlay: Outlay, shop: Shop, pl
     assert told.data == {"version": migrate.HEAD, "newest": migrate.HEAD, "up_to_date": True}
 
 
+def test_a_portfolio_is_renamed_by_a_command_and_by_no_edit_alone(outlay: Outlay, shop: Shop, place: Place) -> None:
+    assert "no store yet" in outlay("db", "rename", "-c", shop.config).out or place.kind == "postgresql"
+    assert outlay("plan", "-c", shop.config, "--as-of", shop.today).code == PENDING
+    text = shop.config.read_text(encoding="utf-8")
+    shop.config.write_text(text.replace("[portfolio]", '[portfolio]\nname = "shoes"'), encoding="utf-8")
+    for words in (("plan", "--as-of", shop.today), ("show",), ("approve", "latest")):
+        refused = outlay(*words, "-c", shop.config)
+        assert refused.code == ERROR
+        assert "this one is 'shoes'" in refused.err
+    assert outlay("pause", "-c", shop.config, "--reason", "stop").code == FINE, "whoever is in need is asked nothing"
+    renamed = outlay("db", "rename", "-c", shop.config, "--as", "mia", "--json")
+    assert (renamed.code, renamed.data) == (FINE, {"before": "main", "name": "shoes"})
+    assert "as it was" in outlay("db", "rename", "-c", shop.config).out
+    assert outlay("show", "-c", shop.config).code == FINE
+    assert "from main to shoes" in outlay("audit", "show", "-c", shop.config, "--by", "mia").out
+    assert outlay("audit", "verify", "-c", shop.config).code == FINE
+
+
 def test_a_password_of_its_own_opens_the_server_and_is_never_told(
     outlay: Outlay, shop: Shop, postgres_server: Server, new_postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from rich.text import Text
 from optimizer.agent import settings as configuration
 from optimizer.agent.cli.answers import Answer
 from optimizer.agent.cli.person import person
-from optimizer.agent.store import back_up, current, restore, upgrade
+from optimizer.agent.store import back_up, current, open_sql, restore, upgrade
 from optimizer.agent.store.contents import Contents
 from optimizer.agent.store.migrate import HEAD
 from optimizer.agent.store.places import is_there, make_place
@@ -41,6 +42,19 @@ def db_current(config: Path) -> Answer:
     elif version != HEAD:
         words += " The next command that opens it brings it up to date, as does outlay db upgrade."
     return Answer(Text(words), {"version": version, "newest": HEAD, "up_to_date": version == HEAD})
+
+
+def db_rename(config: Path, actor: str | None) -> Answer:
+    """Say that the portfolio whose the store is has the name that the settings give it, from now on."""
+    name, url, who = configuration.load(config).portfolio.name, _url(config), person(actor)
+    if not is_there(url):
+        return Answer(Text("There is no store yet."), {"before": None, "name": None})
+    with closing(open_sql(url)) as store:
+        before = store.rename(name, who, datetime.now(UTC))
+    words = f"The store is that of {name!r}" + (", as it was." if before == name else f"; it was {before!r}'s before.")
+    if before is None:
+        words = f"The store is that of {name!r}; it was nobody's before."
+    return Answer(Text(words), {"before": before, "name": name})
 
 
 def db_backup(file: Path, config: Path) -> Answer:
