@@ -101,6 +101,14 @@ class StateConflict(StoreError):  # noqa: N818
     """A record or intent was no longer in the state that the step started from: somebody else was first."""
 
 
+class ApprovalStands(StateConflict):
+    """Another recommendation was approved, by one person of two at least: no new plan takes its place unasked."""
+
+    def __init__(self, record: Record) -> None:
+        waits = "for a second person" if record.state is State.PROPOSED else "to be written"
+        super().__init__(f"{record.recommendation.rec_id} is approved and waits {waits}: no other plan is made")
+
+
 class Fenced(StateConflict):
     """Another process has taken over the lead since; what this one was about to do is not done."""
 
@@ -115,6 +123,22 @@ class Braked(StateConflict):
     def __init__(self, brake: Brake) -> None:
         super().__init__(f"writes are paused since {brake.at:%Y-%m-%d %H:%M} UTC by {brake.actor}: {brake.reason}")
         self.brake = brake
+
+
+class NotOwned(StoreError):  # noqa: N818
+    """The database is another portfolio's, whose plans and approvals are not to be mixed with those of this one.
+
+    Attributes:
+        owner: Whose it is.
+    """
+
+    def __init__(self, owner: str, name: str) -> None:
+        super().__init__(
+            f"[store] url: the database is that of the portfolio {owner!r}, and this one is {name!r} by "
+            "[portfolio] name: nothing is read into it, decided or written. Mend: name a database of its own; or, if "
+            f"this is {owner!r} by a new name, say so with `outlay db rename`"
+        )
+        self.owner = owner
 
 
 class ClockWentBack(StoreError):  # noqa: N818
@@ -146,6 +170,26 @@ class Office(Protocol):
     process, so that after a crash another need not wait for the lease to end. Each change of the lead raises the
     epoch, which the leader names whenever it is about to send.
     """
+
+    def own(self, name: str) -> None:
+        """Take the store for a portfolio, if it is nobody's yet.
+
+        Raises:
+            NotOwned: It is another one's.
+        """
+        ...
+
+    def owner(self) -> str | None:
+        """Return the name of the portfolio whose the store is; None before the first that took it."""
+        ...
+
+    def rename(self, name: str, by: str, now: datetime) -> str | None:
+        """Give the portfolio whose the store is another name, and tell it in the history.
+
+        Returns:
+            The name that it had; None if it was nobody's.
+        """
+        ...
 
     def take_lead(self, holder: str, now: datetime, until: datetime) -> Lease | None:
         """Take the lead, if nobody has it: the last lease has ended, or the process that held it is gone.
@@ -360,6 +404,8 @@ class Store(Office, People, Protocol):
 
         Raises:
             Fenced: The epoch is not the newest.
+            ApprovalStands: A step proposes a new plan of the program's, and another recommendation is approved, by one
+                person of two at least, after all steps. Nothing was written.
             StateConflict: A record is not in its `before` state, exists already, or does not begin with the stored
                 approvals; or a step brings intents while another revision has one open, or one stands open on the
                 same budget or ad. Nothing was written.
@@ -437,7 +483,7 @@ class Store(Office, People, Protocol):
     def stray(self) -> tuple[str, ...]:
         """Say what repeats what stands elsewhere and does not agree with it: columns, packed weeks; empty if all does.
 
-        Queries read them, and no hash covers them.
+        Queries read them, and no hash covers them. So are writes of a revision that no entry of the history tells of.
         """
         ...
 

@@ -46,6 +46,7 @@ def open_house(config: Path, clock: Clock | None = None) -> Iterator[House]:
     home = config.resolve().parent
     with ExitStack() as held:
         store = held.enter_context(open_store(config))
+        store.own(settings.portfolio.name)
         breakers = Breakers(store, clock, fuse(settings))
         connectors: dict[str, Connector] = {}
         for name, table in settings.connectors.items():

@@ -6,7 +6,7 @@ Each step is a function of the house; each disk write is one transaction of the 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -154,20 +154,34 @@ def snapshot(house: House, today: date, known_at: datetime | None = None) -> Sna
 
 
 def plan(house: House, today: date, *, seed: int | None = None) -> Record:
-    """Propose what the store's evidence asks for, and tell people; see `propose`. Whoever is not reached is logged."""
-    record = propose(house, today, seed=seed)
+    """Propose what a person asks for, and tell people; whoever is not reached is logged.
+
+    It takes the place of approvals, too, that stand as it begins; one that is given meanwhile it leaves.
+
+    Raises: as `propose`.
+    """
+    record = propose(house, today, seed=seed, instead_of=house.store.records(_OPEN, limit=_ALL))
     with suppress(NotTold):
         announce(house, record)
     return record
 
 
-def propose(house: House, today: date, *, seed: int | None = None) -> Record:
+def propose(
+    house: House, today: date, *, seed: int | None = None, instead_of: Collection[Record] = frozenset()
+) -> Record:
     """Decide on what the store knows, and record the decision.
 
-    A new proposal supersedes older ones, and approvals that were not begun, in the same transaction. A plan that is
-    held proposes nothing, and leaves them as they are.
+    A new proposal supersedes older ones in the same transaction. A plan that is held proposes nothing, and leaves them
+    as they are.
+
+    Args:
+        house: The wired house.
+        today: The day that is planned.
+        seed: Of the decision; drawn by default.
+        instead_of: Recommendations that it takes the place of also if they are approved as they stand here.
 
     Raises:
+        ApprovalStands: Another recommendation is approved by now, by one person of two at least; nothing is proposed.
         Fenced: This process led, and another one does by now: it proposes nothing.
         GoalsError: The goals cannot hold with the budgets as they are.
         CallRaised, CallLost: The plan could not be worked out where `house.call` has it worked out.
@@ -180,7 +194,8 @@ def propose(house: House, today: date, *, seed: int | None = None) -> Record:
     around = _surroundings(house, seen, _doubts_of_intervals(house, seen))
     decision = asked(house.call, Request(seen, house.goals, house.guards, around, now, seed))
     step = approval.issue(decision, now=now, valid_for=house.valid_for, seed=seed, code_version=house.code_version)
-    older = house.store.records(_OPEN, limit=_ALL) if step.record.state is State.PROPOSED else ()
+    found = house.store.records(_OPEN, limit=_ALL) if step.record.state is State.PROPOSED else ()
+    older = [record for record in found if not record.approval_stands or record in instead_of]
     house.store.commit(
         (*approval.supersede(older, step.record.recommendation, now), _with_basis(house, step, around, now)),
         house.tenure.epoch,

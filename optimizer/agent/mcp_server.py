@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import wraps
 from pathlib import Path
@@ -32,7 +33,7 @@ from optimizer.agent.web import Premises, readings
 from optimizer.agent.web import api_models as models
 from optimizer.goals import GoalsError
 from optimizer.plan.recommendation import State, adapter
-from optimizer.ports import Clock, NotFound, StoreError
+from optimizer.ports import Clock, NotFound, NotTold, StoreError
 from simulations.runs.fanout import JobFailed, one_by_one
 from simulations.runs.record import RunSpec, execute, read_run
 from simulations.runs.scores import scores_of
@@ -148,7 +149,9 @@ def _proposing(premises: Premises) -> Callable[..., Any]:
             raise ToolError(words)
         with premises.connected() as house:
             cycle.pull(house, house.today())
-            record = cycle.plan(house, house.today())
+            record = cycle.propose(house, house.today())  # not in place of an approval that is given meanwhile
+            with suppress(NotTold):
+                cycle.announce(house, record)
         return readings.detail(premises, record)
 
     return propose

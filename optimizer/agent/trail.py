@@ -10,7 +10,7 @@ from typing import Final
 
 from optimizer import approval
 from optimizer.agent.store import admission
-from optimizer.agent.store.terms import BREAKER, LEAD, PEOPLE, SWITCH
+from optimizer.agent.store.terms import BREAKER, LEAD, PEOPLE, PORTFOLIO, SWITCH
 from optimizer.approval import Testimony
 from optimizer.goals import Goals
 from optimizer.plan.audit import Entry
@@ -87,7 +87,7 @@ def _testimonies(store: Store) -> tuple[dict[tuple[str, int], Testimony], list[s
             thrown.append(entry.subject)
         elif entry.event.rec_id == PEOPLE:
             people.hear(entry)
-        elif entry.event.rec_id not in (BREAKER, LEAD):
+        elif entry.event.rec_id not in (BREAKER, LEAD, PORTFOLIO):
             told.setdefault((entry.event.rec_id, entry.event.revision), Testimony()).hear(entry)
     return told, thrown, people
 

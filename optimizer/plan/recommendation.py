@@ -592,6 +592,11 @@ class Record:
     approved_lines: tuple[LineKey, ...] = ()
     approvals: tuple[str, ...] = ()
 
+    @property
+    def approval_stands(self) -> bool:
+        """Whether somebody has approved it, alone or as the first of two, and nothing of it was written yet."""
+        return self.state is State.APPROVED or (self.state is State.PROPOSED and bool(self.approvals))
+
 
 @dataclass(frozen=True, slots=True)
 class Transition:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import inspect
 
-from optimizer.agent.store import current, migrate, open_sql
+from optimizer.agent.store import backup, current, migrate, open_sql
+from optimizer.agent.store.places import database_at, is_there
 from optimizer.plan.audit import prove
 from tests.journeys.shops import Outlay, Shop
 from tests.optimizer.test_store_sql import row, step
@@ -189,6 +195,100 @@ def test_a_backup_that_is_not_whole_is_not_put_back(outlay: Outlay, shop: Shop, 
     assert list((shop.folder / ".outlay").iterdir()) == []
 
 
+def _stands(url: str) -> str:
+    """What somebody else sees of a store: nothing, or whether its writes go on."""
+    if not is_there(url):
+        return "nothing"
+    with closing(database_at(url)) as database, database.read() as connection:
+        if not inspect(connection).get_table_names():
+            return "nothing"
+    with closing(open_sql(url)) as store:
+        brake = store.brake()
+    return "stopped" if brake is not None and brake.on else "goes on"
+
+
+def test_what_is_restored_is_at_no_instant_seen_without_its_brake(
+    outlay: Outlay, shop: Shop, place: Place, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outlay("db", "upgrade", "-c", shop.config)
+    file = shop.folder / "copy.outlay"
+    assert outlay("db", "backup", file, "-c", shop.config).code == FINE
+    url = _fresh(place.kind, shop, request)
+    monkeypatch.setenv("OUTLAY_STORE__URL", url)
+    seen = []
+
+    def after[**P, R](do: Callable[P, R]) -> Callable[P, R]:
+        def done(*given: P.args, **named: P.kwargs) -> R:
+            answer = do(*given, **named)
+            seen.append(_stands(url))
+            return answer
+
+        return done
+
+    # Whatever an agent that looks every second may see: after each of these steps, and once a file has its name.
+    for name in ("contents", "_same", "_make_last"):
+        monkeypatch.setattr(backup, name, after(getattr(backup, name)))
+    monkeypatch.setattr(Path, "replace", after(Path.replace))
+    assert outlay("db", "restore", file, "-c", shop.config).code == FINE
+    seen.append(_stands(url))
+    assert len(seen) >= 3
+    assert set(seen) == {"nothing", "stopped"}
+
+
+def test_a_backup_of_before_there_was_a_brake_is_brought_up_to_date_before_it_is_seen(
+    outlay: Outlay, shop: Shop, place: Place, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = f"sqlite:///{shop.folder}/old.sqlite"
+    if place.kind == "postgresql":
+        old = request.getfixturevalue("postgres_server").new()
+    config = Config()
+    config.set_main_option("script_location", str(migrate._MIGRATIONS))
+    with closing(database_at(old)) as database, database.migrate() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0007")
+    file = shop.folder / "copy.outlay"
+    backup.back_up(old, file)
+    url = _fresh(place.kind, shop, request)
+    monkeypatch.setenv("OUTLAY_STORE__URL", url)
+    assert outlay("db", "restore", file, "-c", shop.config, "--json").data["version"] == "0007"
+    assert (current(url), _stands(url)) == (migrate.HEAD, "stopped")
+
+
+def test_what_differs_from_its_figures_leaves_the_place_empty(
+    outlay: Outlay, shop: Shop, place: Place, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outlay("db", "upgrade", "-c", shop.config)
+    file, figures = shop.folder / "copy.outlay", shop.folder / "copy.outlay.json"
+    assert outlay("db", "backup", file, "-c", shop.config).code == FINE
+    url = _fresh(place.kind, shop, request)
+    monkeypatch.setenv("OUTLAY_STORE__URL", url)
+    told, whole = figures.read_text(), file.read_bytes()
+    figures.write_text(told.replace('"event": 0', '"event": 1'))
+    assert "is not what was backed up" in outlay("db", "restore", file, "-c", shop.config).err
+    file.write_bytes(whole[: len(whole) // 2])
+    assert outlay("db", "restore", file, "-c", shop.config).code == ERROR
+    assert _stands(url) == "nothing"
+    file.write_bytes(whole)
+    figures.write_text(told)
+    assert outlay("db", "restore", file, "-c", shop.config).code == FINE
+
+
+def test_nothing_is_restored_beside_the_log_of_a_file_that_was_there(outlay: Outlay, shop: Shop) -> None:
+    outlay("db", "upgrade", "-c", shop.config)
+    file, path = shop.folder / "copy.outlay", shop.folder / ".outlay" / "outlay.sqlite"
+    assert outlay("db", "backup", file, "-c", shop.config).code == FINE
+    with closing(sqlite3.connect(path)) as connection:  # whoever has it open keeps a log
+        connection.execute("INSERT INTO account VALUES (1, 'ads', '1', 'USD', 'UTC')")
+        connection.commit()
+        path.unlink()
+        left = outlay("db", "restore", file, "-c", shop.config)
+        assert (left.code, path.exists()) == (ERROR, False)
+        assert "outlay.sqlite-wal is left of a file that was there" in left.err
+    for log in path.parent.glob("outlay.sqlite-*"):
+        log.unlink()
+    assert outlay("db", "restore", file, "-c", shop.config).code == FINE
+
+
 def test_a_version_is_told_and_brought_up_to_date(outlay: Outlay, shop: Shop, place: Place) -> None:
     if place.kind == "sqlite":
         assert outlay("db", "current", "-c", shop.config, "--json").data["version"] is None
@@ -197,6 +297,24 @@ def test_a_version_is_told_and_brought_up_to_date(outlay: Outlay, shop: Shop, pl
     assert "as it was" in outlay("db", "upgrade", "-c", shop.config).out
     told = outlay("db", "current", "-c", shop.config, "--json")
     assert told.data == {"version": migrate.HEAD, "newest": migrate.HEAD, "up_to_date": True}
+
+
+def test_a_portfolio_is_renamed_by_a_command_and_by_no_edit_alone(outlay: Outlay, shop: Shop, place: Place) -> None:
+    assert "no store yet" in outlay("db", "rename", "-c", shop.config).out or place.kind == "postgresql"
+    assert outlay("plan", "-c", shop.config, "--as-of", shop.today).code == PENDING
+    text = shop.config.read_text(encoding="utf-8")
+    shop.config.write_text(text.replace("[portfolio]", '[portfolio]\nname = "shoes"'), encoding="utf-8")
+    for words in (("plan", "--as-of", shop.today), ("show",), ("approve", "latest")):
+        refused = outlay(*words, "-c", shop.config)
+        assert refused.code == ERROR
+        assert "this one is 'shoes'" in refused.err
+    assert outlay("pause", "-c", shop.config, "--reason", "stop").code == FINE, "whoever is in need is asked nothing"
+    renamed = outlay("db", "rename", "-c", shop.config, "--as", "mia", "--json")
+    assert (renamed.code, renamed.data) == (FINE, {"before": "main", "name": "shoes"})
+    assert "as it was" in outlay("db", "rename", "-c", shop.config).out
+    assert outlay("show", "-c", shop.config).code == FINE
+    assert "from main to shoes" in outlay("audit", "show", "-c", shop.config, "--by", "mia").out
+    assert outlay("audit", "verify", "-c", shop.config).code == FINE
 
 
 def test_a_password_of_its_own_opens_the_server_and_is_never_told(

@@ -24,7 +24,7 @@ from optimizer.goals import Goals, Limit, Pin, Scope
 from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import IntentState, Record, State, Transition
 from optimizer.plan.snapshot import Panel
-from optimizer.ports import SnapshotQuery, StateConflict, Store, StoreError
+from optimizer.ports import ApprovalStands, SnapshotQuery, StateConflict, Store, StoreError
 from simulations.platform import faults
 from simulations.platform.connector import SimulatedConnector
 from simulations.scenarios import named
@@ -447,6 +447,25 @@ def test_a_plan_that_is_held_supersedes_nothing() -> None:
     it.house.clock.sleep(1)
     assert cycle.plan(it.house, it.today, seed=3).state is State.PROPOSED
     assert it.house.store.record(record.recommendation.rec_id).state is State.SUPERSEDED
+
+
+def test_a_person_plans_in_place_of_the_approvals_that_stood_then_and_of_no_later_one() -> None:
+    it = rig()
+    record = it.approved()
+
+    def approving[J, R](do: Callable[[J], R], job: J) -> R:
+        newest = it.house.store.records(limit=1)[0].recommendation
+        cycle.settle(it.house, newest.rec_id, approval.Approve("bob", newest.plan_hash))
+        return do(job)
+
+    it.house.clock.sleep(1)
+    second = cycle.plan(it.house, it.today, seed=2)
+    assert second.state is State.PROPOSED
+    assert it.house.store.record(record.recommendation.rec_id).state is State.SUPERSEDED
+    it.house.clock.sleep(1)
+    with pytest.raises(ApprovalStands, match="waits to be written"):
+        cycle.plan(replace(it.house, call=approving), it.today, seed=3)
+    assert it.house.store.record(second.recommendation.rec_id).state is State.APPROVED
 
 
 def test_a_second_edit_keeps_the_first_and_starts_from_the_live_budgets() -> None:

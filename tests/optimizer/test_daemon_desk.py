@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -12,18 +13,20 @@ import pytest
 from connectors.errors import RetryLater
 from optimizer import approval
 from optimizer.agent import cycle, writing
-from optimizer.agent.bootstrap import open_house
+from optimizer.agent.bootstrap import open_house, open_store
 from optimizer.agent.clock import SetClock
 from optimizer.agent.daemon import desk as desk_module
 from optimizer.agent.daemon.board import Board
+from optimizer.agent.daemon.claims import Shared
 from optimizer.agent.daemon.desk import Desk
 from optimizer.agent.daemon.health import alive
 from optimizer.agent.notify import LogNotifier
 from optimizer.agent.store import MemoryStore
 from optimizer.agent.store.sql import SqlStore
+from optimizer.agent.web import open_premises
 from optimizer.plan.office import Brake, Outcome
 from optimizer.plan.recommendation import State
-from optimizer.ports import Fenced, NotTold, StateConflict, StoreError
+from optimizer.ports import Fenced, NotOwned, NotTold, StateConflict, StoreError
 from simulations.platform.connector import SimulatedConnector
 from simulations.scenarios import named
 from tests.optimizer.approval_world import approved, decision
@@ -85,6 +88,10 @@ class Office:
     def throw(self, *, on: bool) -> None:
         with open_house(self.config, self.clock) as house:
             house.store.throw_brake(Brake(on, self.clock.now(), "mia", "checkout is down"))
+
+    def rename(self, name: str) -> None:
+        with open_store(self.config) as store:
+            store.rename(name, "mia", self.clock.now())
 
     def outcomes(self) -> dict[str, Outcome]:
         return {job: run.outcome for job, run in self.desk.seen.runs.items()}
@@ -164,6 +171,34 @@ def test_an_approval_that_waits_for_its_window_is_not_superseded_by_the_next_mor
     office.desk.leave()
 
 
+@pytest.mark.parametrize("above", [None, 0.0])
+def test_an_approval_that_is_given_while_the_next_plan_is_worked_out_stands(
+    tmp_path: Path, above: float | None
+) -> None:
+    """Also the first of two: whoever gave it waits for the second."""
+    more = '[windows]\nwrites = ["09:00-17:00"]\n[approval]\nvalid_hours = 48\n'
+    office = Office(tmp_path, more + ("" if above is None else f"second_approver_above = {above}\n"))
+    office.look()
+    first = office.newest()
+
+    def approving[J, R](do: Callable[[J], R], job: J) -> R:
+        if office.newest().state is State.PROPOSED and not office.newest().approvals:
+            office.approve()
+        return do(job)
+
+    office.desk.leave()
+    office.desk = Desk(office.config, office.clock, Shared(call=approving))
+    office.clock.sleep(24 * 3600)
+    office.look()
+    assert office.newest().recommendation == first.recommendation
+    assert office.newest().approvals == ("ada",)
+    ran = office.desk.seen.runs["decide"]
+    waits = "to be written" if above is None else "for a second person"
+    assert (ran.outcome, office.desk.seen.trouble) == (Outcome.DONE, "")
+    assert ran.words == f"{first.recommendation.rec_id} is approved and waits {waits}: no other plan is made"
+    office.desk.leave()
+
+
 def test_the_policy_approves_what_stays_within_it_and_is_named(tmp_path: Path) -> None:
     more = '[autonomy]\nmode = "autopilot"\nlargest_step = 1.0\nmoved_share = 1.0\ngain_probability = 0.0\n'
     office = Office(tmp_path, more)
@@ -230,11 +265,45 @@ def test_an_edit_of_the_settings_counts_and_nonsense_does_not(office: Office) ->
     assert office.desk.seen.runs["apply"].words == f"{name} is applied", "the old settings serve on"
     office.look()
     assert "stand" in office.desk.seen.trouble, "it is told until it is mended"
-    _write(office, CONFIG.replace('currency = "JPY"', 'name = "renamed"\ncurrency = "JPY"'))
+    _write(office, CONFIG.replace('"06:00"', '"07:00"'))
     office.look()
     assert office.desk.seen.trouble == ""
-    assert office.desk.name == "renamed"
     assert office.desk.seen.leading
+
+
+def test_another_name_counts_once_it_is_told_that_it_is_the_same_portfolio(office: Office) -> None:
+    office.look()
+    name = office.approve()
+    _write(office, CONFIG.replace('currency = "JPY"', 'name = "renamed"\ncurrency = "JPY"'))
+    office.look()
+    assert "is that of the portfolio 'main', and this one is 'renamed'" in office.desk.seen.trouble
+    assert "outlay db rename" in office.desk.seen.trouble
+    assert office.desk.seen.runs["apply"].words == f"{name} is applied", "the old settings serve on"
+    office.rename("renamed")
+    office.clock.sleep(61)
+    office.look()
+    assert (office.desk.seen.trouble, office.desk.name) == ("", "renamed")
+    assert office.desk.seen.leading
+
+
+def test_another_portfolio_reads_decides_and_writes_nothing_in_a_database_that_is_not_its_own(
+    office: Office, tmp_path: Path
+) -> None:
+    office.look()
+    name = office.approve()
+    office.desk.leave()
+    stranger = tmp_path / "stranger.toml"
+    stranger.write_text(office.config.read_text().replace('currency = "JPY"', 'name = "other"\ncurrency = "JPY"'))
+    before = office.newest()
+    with pytest.raises(NotOwned, match="is that of the portfolio 'main'"), open_house(stranger, office.clock):
+        pass
+    other = Desk(stranger, office.clock)
+    other.look()
+    assert "is that of the portfolio 'main'" in other.seen.trouble
+    assert office.newest() == before
+    assert before.recommendation.rec_id == name
+    with pytest.raises(NotOwned), open_premises([stranger], office.clock):
+        pass
 
 
 def test_a_job_that_fails_is_told_and_tried_again(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -399,6 +468,7 @@ def test_settings_that_could_not_be_taken_for_a_moment_are_taken_later(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     office.look()
+    office.rename("renamed")
     _write(office, CONFIG.replace('currency = "JPY"', 'name = "renamed"\ncurrency = "JPY"'))
     with monkeypatch.context() as broken:
         broken.setattr(desk_module, "open_house", _locked)

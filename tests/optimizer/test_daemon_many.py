@@ -212,6 +212,11 @@ def test_names_and_databases_are_not_shared(tmp_path: Path, leaving: list[Desk])
     second.write_text(f'{second.read_text()}[store]\nurl = "sqlite:///{tmp_path}/a/.outlay/outlay.sqlite"\n')
     with pytest.raises(SettingsError, match="has the same database"):
         other.open()
+    for spelling in (f"{tmp_path}/b/../a/.outlay/outlay.sqlite", "../a/.outlay/outlay.sqlite"):
+        second.write_text(CONFIG.format(name="b", currency="JPY", zone="UTC", objective="profit", at="06:00", seed=1))
+        second.write_text(f'{second.read_text()}[store]\nurl = "sqlite:///{spelling}"\n')
+        with pytest.raises(SettingsError, match="has the same database"):
+            other.open()
     write(tmp_path, "b")
     other.open()
     names = figures([one, other])["outlay_leading"]
@@ -231,6 +236,23 @@ def test_a_claim_is_given_back_if_what_it_was_for_fails_and_its_old_one_stays() 
     with claims.taking(yours, "a", "sqlite:///a"):
         pass
     with pytest.raises(SettingsError, match="b"), claims.taking(yours, "b", "sqlite:///a"):
+        pass
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        "postgresql://outlay@db:5432/shop", "postgres://ada:word@DB/shop", "postgresql+psycopg://db/shop?sslmode=require",
+        "postgresql:///shop?host=db",
+    ],
+)  # fmt: skip
+def test_a_servers_database_is_one_however_it_is_written(spelled: str) -> None:
+    claims = Claims()
+    with claims.taking(Path("mine.toml"), "a", "postgresql://db/shop"):
+        pass
+    with pytest.raises(SettingsError, match="same database"), claims.taking(Path("yours.toml"), "b", spelled):
+        pass
+    with claims.taking(Path("yours.toml"), "b", "postgresql://db:5433/shop"):
         pass
 
 

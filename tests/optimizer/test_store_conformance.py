@@ -43,7 +43,15 @@ from optimizer.plan.recommendation import (
     Transition,
 )
 from optimizer.plan.refits import ADS, Check, RefitRecord
-from optimizer.ports import ConflictingRows, IngestReport, NotFound, SnapshotQuery, StateConflict, StoreError
+from optimizer.ports import (
+    ApprovalStands,
+    ConflictingRows,
+    IngestReport,
+    NotFound,
+    SnapshotQuery,
+    StateConflict,
+    StoreError,
+)
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ACCOUNT = Account("ads", "1", "USD", "UTC")
@@ -347,6 +355,27 @@ class TestLedger:
         assert len(store.events("R-1")) == 1
         assert store.events("R-9") == ()
         assert store.intents("R-1", 1) == ()
+
+    @pytest.mark.parametrize(
+        ("state", "approvals", "waits"),
+        [(State.APPROVED, ("ann",), "to be written"), (State.PROPOSED, ("ann",), "for a second person")],
+    )
+    def test_no_plan_of_the_programs_takes_the_place_of_an_approval_by_itself(self, store, state, approvals, waits):
+        old, new = recommendation("R-1"), recommendation("R-2")
+        store.commit([step(old, state, approvals=approvals)])
+        told = store.audit()
+        with pytest.raises(ApprovalStands, match=f"R-1 is approved and waits {waits}: no other plan is made"):
+            store.commit([step(new)])
+        with pytest.raises(NotFound):
+            store.record("R-2")
+        assert store.audit() == told
+        # What somebody asked for may stand beside it: a rollback, and an edit of a plan that was made before.
+        store.commit([step(recommendation("R-3", author="bob"))])
+        store.commit([step(recommendation("R-4"), State.HELD)])
+        closing = step(old, State.SUPERSEDED, state, approvals=approvals)
+        store.commit([step(new), closing])  # whoever closes it knows of it
+        assert store.record("R-2").state is State.PROPOSED
+        store.commit([step(recommendation("R-5"))])  # a proposal is no approval
 
     def test_steps_of_one_commit_see_one_another(self, store):
         first, second = recommendation(), recommendation(revision=2, seed=8)

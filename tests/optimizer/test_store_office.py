@@ -13,10 +13,11 @@ from connectors.contract import BudgetKey
 from connectors.money import Money
 from optimizer import approval
 from optimizer.agent.store import MemoryStore, open_sql
+from optimizer.agent.trail import contradictions
 from optimizer.plan.audit import prove
 from optimizer.plan.office import Brake, Lease, Outcome, Pulse
 from optimizer.plan.recommendation import BudgetIntent, Event, IntentState
-from optimizer.ports import Braked, Fenced, StateConflict
+from optimizer.ports import Braked, Fenced, NotOwned, StateConflict
 from tests.optimizer.approval_world import decision
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -262,3 +263,43 @@ def test_runs_of_long_ago_are_forgotten_but_for_the_newest_of_each_job(store):
     store.take_lead("b", NOON + 2 * MINUTE, NOON + 3 * MINUTE)
     assert store.forget_runs(NOON + timedelta(days=99)) == 1, "what an earlier leader left runs no more"
     assert [run.due_at for run in store.runs("apply")] == [NOON + timedelta(days=9)], "the newest stays"
+
+
+def test_a_store_is_the_portfolios_that_takes_it_first(store):
+    assert store.owner() is None
+    for _ in range(2):
+        store.own("shop")
+    with pytest.raises(NotOwned, match=r"that of the portfolio 'shop', and this one is 'travel'.*outlay db rename"):
+        store.own("travel")
+    assert (store.owner(), store.audit()) == ("shop", ())
+
+
+def test_a_portfolio_gets_another_name_and_the_history_tells(store):
+    assert store.rename("shop", "mia", NOON) is None
+    assert (store.rename("shop", "mia", NOON), store.audit()) == ("shop", ())
+    assert store.rename("shoes", "mia", NOON) == "shop"
+    store.own("shoes")
+    with pytest.raises(NotOwned):
+        store.own("shop")
+    (entry,) = store.audit()
+    assert entry.event == Event("portfolio", 0, NOON, "mia", "renamed", "from shop to shoes")
+    assert (prove([entry]).broken, tuple(contradictions(store))) == (None, ())
+
+
+def test_a_file_has_one_seat_by_whatever_name_it_is_opened(new_file, tmp_path, monkeypatch):
+    file, folder = shutil.copy(new_file, tmp_path / "outlay.sqlite"), tmp_path / "elsewhere"
+    folder.mkdir()
+    link = folder / "same.sqlite"
+    link.symlink_to(file)
+    leader = open_sql(f"sqlite:///{file}")
+    assert leader.take_lead("a", NOON, NOON + MINUTE).epoch == 1
+    monkeypatch.chdir(folder)
+    for name in (link, "same.sqlite", "../outlay.sqlite"):
+        other = open_sql(f"sqlite:///{name}")
+        assert other.take_lead("b", NOON + MINUTE / 2, NOON + 2 * MINUTE) is None, "a leads, and is there"
+        other.close()
+    leader.close()
+    other = open_sql(f"sqlite:///{link}")
+    assert other.take_lead("b", NOON + MINUTE / 2, NOON + 2 * MINUTE).epoch == 2, "a is gone"
+    other.close()
+    assert [path.name for path in folder.iterdir()] == ["same.sqlite"]

@@ -125,6 +125,10 @@ def test_a_column_of_the_kill_switch_that_was_altered_is_found(altered, change: 
         "INSERT INTO intent SELECT 99, idempotency_key || 'x', rec_id, revision, connector, account_id, 'b9', "
         "currency, base, target, 9, state, attempts, request_id, note, updated_at, acknowledged_at, ad_id, "
         "base_status, target_status FROM intent WHERE id = 1",
+        "INSERT INTO intent SELECT 99, 'R-forged', 'R-forged', revision, connector, account_id, 'b9', currency, base, "
+        "target, 9, 'planned', 0, '', '', updated_at, NULL, ad_id, base_status, target_status FROM intent WHERE id = 1",
+        "INSERT INTO intent SELECT 99, 'lead', 'lead', 1, connector, account_id, 'b9', currency, base, target, 9, "
+        "'planned', 0, '', '', updated_at, NULL, ad_id, base_status, target_status FROM intent WHERE id = 1",
     ],
 )
 def test_what_was_put_in_taken_away_or_written_over_is_found(altered, statement: str) -> None:

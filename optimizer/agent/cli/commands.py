@@ -305,7 +305,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "experiment_list": "experiment:listed",
     **{f"lift_{name}": f"lift:{name}" for name in ("design", "start", "status", "read", "stop")},
     "lift_list": "lift:listed",
-    **{name: f"database:{name}" for name in ("db_upgrade", "db_current", "db_backup", "db_restore")},
+    **{name: f"database:{name}" for name in ("db_upgrade", "db_current", "db_rename", "db_backup", "db_restore")},
     **{name: f"audit:{name}" for name in ("audit_verify", "audit_show")},
     "users_list": "users:listed",
     **{f"users_{name}": f"users:{name}" for name in (

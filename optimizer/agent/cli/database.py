@@ -44,21 +44,31 @@ def db_current(config: Path) -> Answer:
     return Answer(Text(words), {"version": version, "newest": HEAD, "up_to_date": version == HEAD})
 
 
+def db_rename(config: Path, actor: str | None) -> Answer:
+    """Say that the portfolio whose the store is has the name that the settings give it, from now on."""
+    name, url, who = configuration.load(config).portfolio.name, _url(config), person(actor)
+    if not is_there(url):
+        return Answer(Text("There is no store yet."), {"before": None, "name": None})
+    with closing(open_sql(url)) as store:
+        before = store.rename(name, who, datetime.now(UTC))
+    words = f"The store is that of {name!r}" + (", as it was." if before == name else f"; it was {before!r}'s before.")
+    if before is None:
+        words = f"The store is that of {name!r}; it was nobody's before."
+    return Answer(Text(words), {"before": before, "name": name})
+
+
 def db_backup(file: Path, config: Path) -> Answer:
     """Copy the store into a new file while others may write, and say what is in the copy."""
     return _counted(f"Backed up into {file} and {file}.json.", file, back_up(_url(config), file))
 
 
 def db_restore(file: Path, config: Path) -> Answer:
-    """Put a backup into an empty place, pause its writes, and say what was put there.
+    """Put a backup into an empty place with its writes paused, and say what was put there.
 
     What was written since the backup is not in it: a plan that was approved then could be written a second time.
     """
-    url = _url(config)
-    held = restore(url, file)
     why = f"restored from {file.name}: look at what was written since the backup"
-    with closing(open_sql(url)) as store:
-        store.throw_brake(Brake(True, datetime.now(UTC), person(None), why))
+    held = restore(_url(config), file, Brake(True, datetime.now(UTC), person(None), why))
     words = f"Restored from {file}; all rows are as they were backed up. Writes are paused until `outlay resume`."
     return _counted(words, file, held)
 

@@ -288,6 +288,12 @@ def db_current(config: Config = CONFIG, json: Json = False) -> None:
     act("db_current", config=config, json=json)
 
 
+@db_app.command("rename")
+def db_rename(config: Config = CONFIG, actor: As = None, json: Json = False) -> None:
+    """Say that the portfolio whose the store is has got the name that the settings give it."""
+    act("db_rename", config=config, actor=actor, json=json)
+
+
 @db_app.command("backup")
 def db_backup(
     file: Annotated[Path, typer.Argument(help="A new file; FILE.json beside it says what is in it.")],

@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Final
 
 from optimizer.agent.settings import SettingsError
+from optimizer.agent.store.places import place_of
 from optimizer.agent.workers import here
 from optimizer.ports import Call
 
@@ -32,11 +33,13 @@ class Claims:
         Args:
             config: The settings file.
             name: The portfolio's.
-            store: The database's address; it may hold a password, and is never told.
+            store: The database's address, however it is written; it may hold a password, and is never told.
 
         Raises:
             SettingsError: Another settings file has one of them.
+            StoreError: The address names no database.
         """
+        store = place_of(store)
         wanted = {(_NAME, name), (_STORE, store)}
         with self._guard:
             self._check(config, name, store)

@@ -14,6 +14,7 @@ from optimizer.agent.daemon.board import Board
 from optimizer.agent.daemon.jobs import Jobs
 from optimizer.approval.table import PROGRAM
 from optimizer.plan.recommendation import Record, State
+from optimizer.ports import ApprovalStands
 
 
 def plan_of_the_day(house: House, board: Board, jobs: Jobs, timetable: Timetable, due: datetime) -> None:
@@ -53,11 +54,18 @@ def _pulled(house: House, jobs: Jobs, today: date) -> str:
 
 
 def _decided(house: House, board: Board) -> str:
-    """Propose, unless an approval waits to be written, for a window or a resume: a new plan would take its place."""
+    """Propose, unless an approval waits, for a window, a resume or a second person: a new plan would take its place.
+
+    One that is given while the plan is made counts as well: the store takes no plan beside it.
+    """
     board.read()  # a person may have approved something meanwhile
-    if waiting := board.approved():
-        return f"{waiting[0].recommendation.rec_id} is approved and waits to be written: no other plan is made"
-    record = cycle.propose(house, house.today())
+    approved = [*board.approved(), *(record for record in board.waiting() if record.approval_stands)]
+    if approved:
+        return str(ApprovalStands(approved[0]))
+    try:
+        record = cycle.propose(house, house.today())
+    except ApprovalStands as stands:
+        return str(stands)
     recommendation = record.recommendation
     changed = sum(line.changes for line in recommendation.decision.lines)
     return f"{recommendation.rec_id} is {record.state.value}: {changed} budgets"

@@ -1,7 +1,8 @@
 """Backups, taken while others write and put back into an empty place only; both ends are counted and digested.
 
 A backup is two files: the copy, and beside it NAME.json, which says what is in it. An SQLite file is copied by SQLite's
-own backup, a database on a server by pg_dump; the figures are of the same moment as the copy.
+own backup, a database on a server by pg_dump; the figures are of the same moment as the copy. What is put back is seen
+with the kill switch on or not at all: agents look every second, and what was approved then may have been written since.
 """
 
 from __future__ import annotations
@@ -11,24 +12,30 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import Connection, create_engine, inspect
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from optimizer.agent.store.contents import Contents, contents
-from optimizer.agent.store.engine import sqlite_file
+from optimizer.agent.store.engine import Database, sqlite_file
+from optimizer.agent.store.migrate import bring_up, bring_up_to_date, migrating
+from optimizer.agent.store.office import throw_brake
 from optimizer.agent.store.places import database_at, is_there, make_place
 from optimizer.agent.store.postgres import PostgresDatabase
+from optimizer.plan.office import Brake
 from optimizer.ports import StoreError
 
 _PROGRAMS: Final = Path("/usr/lib/postgresql")
 _NOT_IN_URL: Final = frozenset({"host", "port", "user", "dbname", "password"})
+_LOGS: Final = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a file; it is taken for that file's whichever file it was of."""
 
 
 def back_up(url: str, to: Path) -> Contents:
@@ -60,11 +67,16 @@ def back_up(url: str, to: Path) -> Contents:
     return held
 
 
-def restore(url: str, source: Path) -> Contents:
-    """Put a backup into an empty place: a file that does not exist, or a database without tables.
+def restore(url: str, source: Path, brake: Brake) -> Contents:
+    """Put a backup into an empty place, brought up to date and with its writes stopped before anybody sees it.
+
+    Args:
+        url: A file that does not exist, or a database without tables.
+        source: What `back_up` wrote.
+        brake: The throw of the kill switch.
 
     Returns:
-        What is there then; it equals what was backed up.
+        What was put back; it equals what was backed up.
 
     Raises:
         StoreError: The place is not empty, the backup is not whole or not one for this kind of database, or what was
@@ -75,8 +87,8 @@ def restore(url: str, source: Path) -> Contents:
     database = database_at(url)
     with _told(source), closing(database):
         if isinstance(database, PostgresDatabase):
-            return _load(database, source, wanted)
-        return _put(Path(database.name), source, wanted)
+            return _load(database, source, wanted, brake)
+        return _put(Path(database.name), source, wanted, brake)
 
 
 def _copy(path: Path, part: Path) -> Contents:
@@ -91,18 +103,45 @@ def _copy(path: Path, part: Path) -> Contents:
     return _contents_of(part)
 
 
-def _put(path: Path, source: Path, wanted: Contents) -> Contents:
+def _put(path: Path, source: Path, wanted: Contents, brake: Brake) -> Contents:
+    """Make the file ready under another name, by which nobody looks for it, and give it its own at the end."""
     if path.exists() and path.stat().st_size:
         raise StoreError(f"{path} is not empty, and nothing is restored over it; move it away, or name another file")
+    for log in _logs(path):
+        if log.exists() and log.stat().st_size:
+            raise StoreError(f"{log} is left of a file that was there, and would be read into this one; move it away")
     part = path.with_name(f"{path.name}.part")
     try:
+        _remove(part)
         shutil.copyfile(source, part)
         held = _same(_contents_of(part), wanted, source)
+        with closing(Database(part)) as database:
+            bring_up_to_date(database)
+            with database.write() as connection:
+                throw_brake(connection, brake)
+        _settle(part)
         _make_last(part)
         part.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        _remove(part)
     return held
+
+
+def _settle(part: Path) -> None:
+    """Have all of a file in the file itself, since what stands beside it does not go with its name."""
+    with closing(sqlite3.connect(part)) as connection:
+        mode = connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
+    if mode != "delete":
+        raise StoreError(f"{part} is open elsewhere; end what has it open, then try again")
+
+
+def _logs(path: Path) -> list[Path]:
+    return [path.with_name(path.name + end) for end in _LOGS]
+
+
+def _remove(part: Path) -> None:
+    for path in (part, *_logs(part)):
+        path.unlink(missing_ok=True)
 
 
 def _dump(database: PostgresDatabase, part: Path) -> Contents:
@@ -115,16 +154,59 @@ def _dump(database: PostgresDatabase, part: Path) -> Contents:
         return contents(connection)
 
 
-def _load(database: PostgresDatabase, source: Path, wanted: Contents) -> Contents:
+def _load(database: PostgresDatabase, source: Path, wanted: Contents, brake: Brake) -> Contents:
+    """Put all of it back in one transaction that ends with the throw of the kill switch, under all locks.
+
+    pg_restore would commit by itself; so it writes its script, which is played here.
+    """
     program = _program("pg_restore")
-    with database.read() as connection:
+    with migrating(database) as connection:
         if inspect(connection).get_table_names():
             raise StoreError(
                 f"{database.name} is not empty, and nothing is restored over it; make a new database (createdb)"
             )
-    _run(database, program, "--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges", str(source))
-    with database.read() as connection:
-        return _same(contents(connection), wanted, source)
+        with _script(database, program, source) as lines:
+            _play(connection, lines)
+        connection.exec_driver_sql("RESET search_path")  # the script empties it
+        held = _same(contents(connection), wanted, source)
+        bring_up(connection, database.name)
+        throw_brake(connection, brake)
+    return held
+
+
+@contextmanager
+def _script(database: PostgresDatabase, program: str, source: Path) -> Iterator[Iterator[bytes]]:
+    """Yield the lines by which pg_restore puts a backup back.
+
+    Raises:
+        StoreError: It could not write all of them.
+    """
+    command = [program, "--file=-", "--no-owner", "--no-privileges", str(source)]
+    with (
+        tempfile.TemporaryFile() as told,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=told) as run,  # noqa: S603 - PostgreSQL's own program
+    ):
+        assert run.stdout is not None  # noqa: S101 - it is a pipe
+        yield iter(run.stdout)
+        if run.wait():
+            told.seek(0)
+            raise _failed(database, program, told.read().decode(errors="replace"))
+
+
+def _play(connection: Connection, lines: Iterator[bytes]) -> None:
+    """Run a script of pg_restore's: statements, and rows between COPY and a line with a full stop of its own."""
+    cursor = connection.connection.cursor()
+    words: list[bytes] = []
+    for line in lines:
+        if line.startswith(b"COPY ") and line.endswith(b" FROM stdin;\n"):
+            cursor.execute(b"".join(words))
+            words.clear()
+            with cursor.copy(line) as copy:
+                for row in iter(lines.__next__, b"\\.\n"):
+                    copy.write(row)
+        elif not line.startswith(b"\\"):  # what is meant for psql alone
+            words.append(line)
+    cursor.execute(b"".join(words))
 
 
 def _run(database: PostgresDatabase, program: str, *arguments: str) -> None:
@@ -141,8 +223,11 @@ def _run(database: PostgresDatabase, program: str, *arguments: str) -> None:
         env={**os.environ, **secret}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if ran.returncode:
-        said = " ".join(ran.stderr.split())[:500]
-        raise StoreError(f"{database.name}: {Path(program).name} says: {said}")
+        raise _failed(database, program, ran.stderr)
+
+
+def _failed(database: PostgresDatabase, program: str, said: str) -> StoreError:
+    return StoreError(f"{database.name}: {Path(program).name} says: {' '.join(said.split())[:500]}")
 
 
 def _program(name: str) -> str:

@@ -245,8 +245,9 @@ class Database(SqlDatabase):
             yield (connection,)
 
     def seat(self) -> Seat:
-        """See `SqlDatabase.seat`."""
-        return FileSeat(self.path.with_name(f"{self.path.name}.lead"))
+        """See `SqlDatabase.seat`. It is beside the file itself, by whatever link that was named: it has one seat."""
+        file = self.path.resolve()
+        return FileSeat(file.with_name(f"{file.name}.lead"))
 
     def exists(self) -> bool:
         """See `SqlDatabase.exists`."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection, Executable, Row, bindparam, exists, insert, or_, select, update
+from sqlalchemy import Connection, Executable, Row, and_, bindparam, exists, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from connectors.contract import AdKey, BudgetKey, EntityStatus
@@ -19,7 +19,16 @@ from optimizer.agent.store import chain
 from optimizer.agent.store import tables as t
 from optimizer.agent.store.engine import is_taken
 from optimizer.agent.store.instants import from_instant, to_instant
-from optimizer.agent.store.rules import acknowledged_at, check_alone, check_intent, check_step, no_such_record, taken
+from optimizer.agent.store.rules import (
+    acknowledged_at,
+    check_alone,
+    check_intent,
+    check_step,
+    check_unapproved,
+    new_plans,
+    no_such_record,
+    taken,
+)
 from optimizer.approval import OPEN
 from optimizer.plan.basis import Basis
 from optimizer.plan.recommendation import (
@@ -49,6 +58,18 @@ _ENTER: Final = insert(_RECORDS)
 _MOVE: Final = update(_RECORDS).where(_RECORDS.c.id == bindparam("of"))
 _LATEST: Final = (
     select(_RECORDS).where(_RECORDS.c.rec_id == bindparam("of")).order_by(_RECORDS.c.revision.desc()).limit(1)
+)
+_APPROVED: Final = (
+    select(_RECORDS)
+    .where(
+        _RECORDS.c.rec_id.not_in(bindparam("new", expanding=True)),
+        or_(
+            _RECORDS.c.state == State.APPROVED.value,
+            and_(_RECORDS.c.state == State.PROPOSED.value, _RECORDS.c.approvals != json.dumps([])),
+        ),
+    )
+    .order_by(_RECORDS.c.id)
+    .limit(1)
 )
 _REVISION: Final = select(_RECORDS).where(
     _RECORDS.c.rec_id == bindparam("of"), _RECORDS.c.revision == bindparam("number")
@@ -104,6 +125,9 @@ def commit(connection: Connection, transitions: Sequence[Transition]) -> None:
         history.add(step.event, content_hash(step.record))
         if step.intents:
             _write(connection, _ENTER_INTENTS, [_columns(intent, None) for intent in step.intents], step.intents)
+    if new := new_plans(transitions):
+        row = connection.execute(_APPROVED, {"new": sorted(new)}).one_or_none()
+        check_unapproved(None if row is None else _record(row))
 
 
 def advance(connection: Connection, before: Intent, after: Intent, event: Event) -> None:

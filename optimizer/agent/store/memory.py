@@ -43,6 +43,8 @@ from optimizer.agent.store.rules import (
     check_lift_test,
     check_registration,
     check_step,
+    check_unapproved,
+    new_plans,
     no_such_record,
     same_account,
     same_appraisal,
@@ -245,6 +247,9 @@ class MemoryStore(MemoryPeople):
                 if intent.idempotency_key in intents or _open_elsewhere(intents, intent):
                     raise taken(step.intents)
                 intents[intent.idempotency_key] = (intent, acknowledged_at(intent, None))
+        if new := new_plans(transitions):
+            others = (record for (rec_id, _), record in records.items() if rec_id not in new)
+            check_unapproved(next((record for record in others if record.approval_stands), None))
         self._records, self._intents, self._entries = records, intents, entries
         for step in transitions:
             if step.basis is not None:

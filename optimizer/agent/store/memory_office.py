@@ -17,11 +17,28 @@ class MemoryOffice:
     """`optimizer.ports.Office` in plain dictionaries; nothing dies with its process here but the store itself."""
 
     def __init__(self) -> None:
+        self._owner: str | None = None
         self._lease: Lease | None = None
         self._runs: dict[tuple[str, datetime], JobRun] = {}
         self._brakes: tuple[Brake, ...] = ()
         self._circuits: dict[str, Circuit] = {}
         self._entries: tuple[Entry, ...] = ()
+
+    def own(self, name: str) -> None:
+        """See `Store.own`."""
+        self._owner = self._owner or name
+        terms.check_owner(self._owner, name)
+
+    def owner(self) -> str | None:
+        """See `Store.owner`."""
+        return self._owner
+
+    def rename(self, name: str, by: str, now: datetime) -> str | None:
+        """See `Store.rename`."""
+        before, self._owner = self._owner, name
+        if before not in (None, name):
+            self._tell(terms.renamed(before, name, by, now), name)
+        return before
 
     def take_lead(self, holder: str, now: datetime, until: datetime) -> Lease | None:
         """See `Store.take_lead`."""

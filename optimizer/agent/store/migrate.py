@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -64,10 +66,30 @@ def bring_up_to_date(database: SqlDatabase) -> str:
     """Bring an opened database to the newest version and return it; see `upgrade`."""
     if version_of(database) == HEAD:
         return HEAD
-    with _ONE_AT_A_TIME, database.migrate() as connection:
-        # Looked at again under the lock: another process may have been first.
-        _run(connection, _version(connection, database.name), database.name)
+    with migrating(database) as connection:
+        bring_up(connection, database.name)
     return HEAD
+
+
+@contextmanager
+def migrating(database: SqlDatabase) -> Iterator[Connection]:
+    """Open a transaction in which tables may be changed; nobody writes beside it, and no other is changed meanwhile.
+
+    Raises:
+        StoreError: The database cannot be written, or another process holds its locks for too long.
+    """
+    with _ONE_AT_A_TIME, database.migrate() as connection:
+        yield connection
+
+
+def bring_up(connection: Connection, name: str) -> None:
+    """Bring a database to the newest version within a transaction of `migrating`.
+
+    Raises:
+        StoreError: It is not one of ours, or of an unknown version.
+    """
+    # Looked at under the lock: another process may have been first.
+    _run(connection, _version(connection, name), name)
 
 
 def _version(connection: Connection, name: str) -> str | None:

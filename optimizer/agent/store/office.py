@@ -18,11 +18,13 @@ from optimizer.plan.recommendation import Intent, content_hash
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 _EVENTS: Final = t.core(t.Event)
+_OWNERS: Final = t.core(t.Owner)
 _LEAD: Final = t.core(t.Lead)
 _RUNS: Final = t.core(t.JobRun)
 _BRAKES: Final = t.core(t.Brake)
 _CIRCUITS: Final = t.core(t.Circuit)
 # Written out once: a thousand portfolios ask all the time, and to put a statement together takes longer than to run it.
+_OWNER: Final = select(_OWNERS.c.name)
 _LEADER: Final = select(_LEAD.c.epoch, _LEAD.c.holder, _LEAD.c.until, _LEAD.c.seated).where(_LEAD.c.id == 1)
 _NEXT_LEAD: Final = update(_LEAD).where(_LEAD.c.id == 1)
 _RUN: Final = select(_RUNS).where(_RUNS.c.job == bindparam("of"), _RUNS.c.due_at == bindparam("at"))
@@ -51,6 +53,32 @@ _PULSE: Final[Select[Any]] = select(
     _alone(func.max(_EVENTS.c.id), "entries"),
     *(_alone(_LEAD.c[name], name) for name in ("epoch", "holder", "until")),
 )
+
+
+def owner(connection: Connection) -> str | None:
+    """See `Store.owner`."""
+    name: str | None = connection.execute(_OWNER).scalar_one_or_none()
+    return name
+
+
+def own(connection: Connection, name: str) -> None:
+    """See `Store.own`; in a transaction that writes."""
+    known = owner(connection)
+    if known is None:
+        connection.execute(insert(_OWNERS), {"id": 1, "name": name})
+    else:
+        terms.check_owner(known, name)
+
+
+def rename(connection: Connection, name: str, by: str, now: datetime) -> str | None:
+    """See `Store.rename`."""
+    before = owner(connection)
+    if before is None:
+        own(connection, name)
+    elif before != name:
+        connection.execute(update(_OWNERS), {"name": name})
+        chain.End(connection).add(terms.renamed(before, name, by, now), content_hash(name))
+    return before
 
 
 def take_lead(

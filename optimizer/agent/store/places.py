@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from optimizer.agent.store.engine import Database, SqlDatabase, sqlite_file, sqlite_path
 from optimizer.agent.store.postgres import PostgresDatabase, address
 from optimizer.ports import StoreError
+
+_PORT: Final = 5432
 
 
 def database_at(url: str) -> SqlDatabase:
@@ -20,6 +23,21 @@ def database_at(url: str) -> SqlDatabase:
     """
     server = address(url)
     return Database(sqlite_path(url)) if server is None else PostgresDatabase(server)
+
+
+def place_of(url: str) -> str:
+    """Return where the database of an address is, alike for addresses that lead to one, as far as that can be told.
+
+    A file is told by its path without links, a server's database by host, port and name, whoever logs in.
+
+    Raises:
+        StoreError: The address names no database.
+    """
+    server = address(url)
+    if server is None:
+        return str(sqlite_file(url).resolve())
+    host, port = (server.query.get(name) for name in ("host", "port"))
+    return f"{str(server.host or host or '').lower()}:{server.port or port or _PORT}/{server.database}"
 
 
 def is_there(url: str) -> bool:

@@ -8,12 +8,13 @@ from typing import Final
 
 from connectors.contract import Account, AdKey, AdState, BudgetTarget
 from optimizer.approval import STEPS
+from optimizer.approval.table import PROGRAM
 from optimizer.plan.appraisal import Appraisal
 from optimizer.plan.doubts import Doubt
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.lift_tests import Holdout, LiftEnd, LiftPlan, LiftRecord
 from optimizer.plan.recommendation import BudgetIntent, Intent, IntentState, Record, State, Transition
-from optimizer.ports import NotFound, StateConflict, StoreError
+from optimizer.ports import ApprovalStands, NotFound, StateConflict, StoreError
 
 LARGEST: Final = 2**63 - 1
 """The largest number of micros that a database holds."""
@@ -124,6 +125,22 @@ def check_step(stored: Record | None, step: Transition) -> None:
         raise StateConflict(f"{name} is stored with another plan hash: a revision is never changed")
     if step.record.approvals[: len(stored.approvals)] != stored.approvals:
         raise StateConflict(f"{name} has been approved by somebody else meanwhile: look at it again")
+
+
+def new_plans(steps: Iterable[Transition]) -> frozenset[str]:
+    """The plans of the program's own that steps propose; edits and rollbacks are not, since somebody asked for them."""
+    made = (step.record.recommendation for step in steps if (step.before, step.record.state) == (None, State.PROPOSED))
+    return frozenset(each.rec_id for each in made if each.author == PROGRAM)
+
+
+def check_unapproved(standing: Record | None) -> None:
+    """Check that no approval waits, of which one is given: whoever gave it may have done so while the plan was made.
+
+    Raises:
+        ApprovalStands: One does.
+    """
+    if standing is not None:
+        raise ApprovalStands(standing)
 
 
 def check_intent(stored: Intent | None, state: State | None, before: Intent, after: Intent) -> None:

@@ -26,6 +26,7 @@ from optimizer.agent.store import (
     people,
     refits,
     stray,
+    terms,
 )
 from optimizer.agent.store import doubts as doubted
 from optimizer.agent.store.assemble import MOVES_WINDOW, assemble, span_of
@@ -280,6 +281,25 @@ class SqlStore:
         """See `Store.latest_appraisals`."""
         with self._database.read() as connection:
             return appraisals.known(connection, to_instant(known_at))
+
+    def own(self, name: str) -> None:
+        """See `Store.own`. Where it is somebody's already nothing is written, nor waited for."""
+        known = self.owner()
+        if known is not None:
+            terms.check_owner(known, name)
+            return
+        with self._database.write() as connection:
+            office.own(connection, name)
+
+    def owner(self) -> str | None:
+        """See `Store.owner`."""
+        with self._database.read() as connection:
+            return office.owner(connection)
+
+    def rename(self, name: str, by: str, now: datetime) -> str | None:
+        """See `Store.rename`."""
+        with self._database.write() as connection:
+            return office.rename(connection, name, by, now)
 
     def take_lead(self, holder: str, now: datetime, until: datetime) -> Lease | None:
         """See `Store.take_lead`; who can lock the file beside the database knows that whoever led from it is gone."""

@@ -1,4 +1,7 @@
-"""Columns that repeat what stands elsewhere: whether they agree with it, since queries read them and no hash does."""
+"""Columns that repeat what stands elsewhere: whether they agree with it, since queries read them and no hash does.
+
+And writes of no revision at all, since the history is walked by revisions.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,10 @@ def stray(connection: Connection) -> Iterator[str]:
             if person.known_as != known_as(person.name):
                 yield f"user {person.name} is found by another name"
         for intent in session.exec(select(t.Intent).order_by(col(t.Intent.id)).execution_options(yield_per=100)):
-            if not _agrees(session, intent):
+            if not _belongs(session, intent):
+                words = f"{intent.rec_id} revision {intent.revision}, which no entry tells of"
+                yield f"write {intent.idempotency_key} is of {words}"
+            elif not _agrees(session, intent):
                 yield f"write {intent.idempotency_key} was not acknowledged when its row says"
 
 
@@ -49,6 +55,15 @@ def _of_revision(row: t.Recommendation) -> Iterator[str]:
     created, until = to_instant(content.created_at), to_instant(content.valid_until)
     if columns != (content.rec_id, content.revision, content.plan_hash, created, until):
         yield f"{name} has columns that its content contradicts"
+
+
+def _belongs(session: Session, row: t.Intent) -> bool:
+    """Whether a write is of a revision that is stored and told of; all else is asked of writes by their revisions."""
+    stored = select(t.Recommendation.id).where(
+        t.Recommendation.rec_id == row.rec_id, t.Recommendation.revision == row.revision
+    )
+    told = select(t.Event.id).where(t.Event.rec_id == row.rec_id, t.Event.revision == row.revision)
+    return all(session.exec(found.limit(1)).first() is not None for found in (stored, told))
 
 
 def _agrees(session: Session, row: t.Intent) -> bool:

@@ -406,6 +406,14 @@ class Lead(Table, table=True):
     seated: bool = False
 
 
+class Owner(Table, table=True):
+    """Whose the database is: one row with the portfolio's name, from the first that works with it."""
+
+    __table_args__ = (CheckConstraint("id = 1", name="one"),)
+    id: int = Field(default=1, primary_key=True)
+    name: str = _text()
+
+
 class JobRun(Table, table=True):
     """One run of a job for one moment at which it was due."""
 

@@ -10,7 +10,7 @@ from optimizer.approval.table import PROGRAM
 from optimizer.plan.circuit import Circuit
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
 from optimizer.plan.recommendation import Event, Intent, IntentState
-from optimizer.ports import Braked, Fenced, StateConflict
+from optimizer.ports import Braked, Fenced, NotOwned, StateConflict
 
 SWITCH: Final = "kill-switch"
 """What stands in the history in place of a recommendation where the kill switch was thrown."""
@@ -26,6 +26,9 @@ LEAD: Final = "lead"
 
 PEOPLE: Final = "people"
 """The same where users were changed, or people came and went."""
+
+PORTFOLIO: Final = "portfolio"
+"""The same where the portfolio whose the store is got another name."""
 
 _TAKEN, _LOST, _RELEASED = "lead-taken", "lead-lost", "lead-released"
 
@@ -90,6 +93,21 @@ def check_epoch(newest: Lease | None, epoch: int) -> Lease:
     if newest.epoch != epoch:
         raise Fenced(f"{newest.holder} leads in epoch {newest.epoch}; what epoch {epoch} was about to do is not done")
     return newest
+
+
+def check_owner(owner: str, name: str) -> None:
+    """Check that a store is a portfolio's own.
+
+    Raises:
+        NotOwned: It is another one's.
+    """
+    if owner != name:
+        raise NotOwned(owner, name)
+
+
+def renamed(before: str, name: str, by: str, now: datetime) -> Event:
+    """Return what the history says where the portfolio whose the store is got another name."""
+    return Event(PORTFOLIO, 0, now, by, "renamed", f"from {before} to {name}")
 
 
 def check_brake(brake: Brake | None) -> None:

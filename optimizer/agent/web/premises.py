@@ -275,6 +275,8 @@ def open_premises(configs: Sequence[Path], clock: Clock) -> Iterator[tuple[Premi
     """
     with ExitStack() as held:
         opened = [Premises(config, clock, held.enter_context(open_store(config))) for config in configs]
+        for premises in opened:
+            premises.store.own(premises.settings.portfolio.name)
         slugs = [premises.slug for premises in opened]
         if twice := sorted({each for each in slugs if slugs.count(each) > 1}):
             words = f"two portfolios would have the address /{twice[0]}/"
