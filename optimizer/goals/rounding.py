@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from connectors.money import MICROS, Money
-from optimizer.goals.room import Box
+from optimizer.goals.quanta import inside, quanta
+from optimizer.goals.room import PIN, Box
 from optimizer.plan.problem import Row
 from optimizer.plan.snapshot import FloatArray, IntArray, Target
+
+_MICRO: Final = 1e-6
 
 
 def to_quantum(budget: FloatArray, targets: Sequence[Target], box: Box, rows: Sequence[Row]) -> tuple[Money, ...]:
     """Round each budget to its platform's quantum so that no side of the box and no linear row is newly broken.
 
-    All go down to a quantum first (up where down would leave the box). What that leaves unspent is given back
-    quantum by quantum, the largest remainder first, as far as every row keeps its bound. A budget that is where it
-    stands already, to within half a quantum, keeps its exact amount; what that costs a row is taken from the others.
+    All go down to a quantum first (up where down would leave the box; where no multiple lies in it, below it). What
+    that leaves unspent is given back quantum by quantum, the largest remainder first, as far as every row keeps its
+    bound. A budget that is where it stands already, to within half a quantum, keeps its exact amount; what that costs
+    a row is taken from the others.
 
     Args:
         budget: Currency units a day, shape (K,).
@@ -27,13 +32,12 @@ def to_quantum(budget: FloatArray, targets: Sequence[Target], box: Box, rows: Se
         rows: The coupling constraints; those that count outcomes are left out, a quantum hardly moves them.
     """
     wanted = np.rint(budget * MICROS).astype(np.int64)
-    quantum = np.array([target.budget.quantum_micros for target in targets], dtype=np.int64)
+    quantum = quanta(targets)
     present = np.array([target.budget.amount.micros for target in targets], dtype=np.int64)
-    least, most = _inside(box.lower, quantum, up=True), _inside(box.upper, quantum, up=False)
+    least, most = inside(box.lower, quantum, up=True), inside(box.upper, quantum, up=False)
     paused = box.pausable & (wanted < quantum)
-    least, most = np.where(paused, 0, least), np.where(paused, 0, most)
-    floor = wanted // quantum * quantum
-    micros = np.where(least <= most, np.clip(floor, least, np.maximum(most, least)), floor)
+    least, most = np.where(paused, 0, np.minimum(least, most)), np.where(paused, 0, most)
+    micros = np.clip(wanted // quantum * quantum, least, most)
     stays = np.abs(wanted - present) * 2 <= quantum
     micros = np.where(stays, present, micros)
     linear = _Linear.of([row for row in rows if row.credit is None], len(micros))
@@ -52,13 +56,34 @@ def in_quanta(lower: FloatArray, upper: FloatArray, targets: Sequence[Target]) -
 
     A side stays where the budget stands on it already, and where no multiple of the quantum lies between both.
     """
-    quantum = np.array([target.budget.quantum_micros for target in targets], dtype=np.int64)
+    quantum = quanta(targets)
     present = np.array([target.budget.amount.micros for target in targets], dtype=np.int64)
-    least, most = _inside(lower, quantum, up=True), _inside(upper, quantum, up=False)
+    least, most = inside(lower, quantum, up=True), inside(upper, quantum, up=False)
     fits = least <= most
     low: FloatArray = np.where(fits & (np.rint(lower * MICROS) != present), least / MICROS, lower)
     high: FloatArray = np.where(fits & (np.rint(upper * MICROS) != present), most / MICROS, upper)
     return low, high
+
+
+def ends(box: Box, k: int, target: Target) -> tuple[Money, Money]:
+    """Return the least and the most that the platform of one target, by index, takes within its room.
+
+    Where no multiple of its quantum lies there, it is the last one below: `to_quantum` goes down to it, never up. No
+    pin gives way, not even by a part of a quantum.
+    """
+    low, high = (round(float(side[k]) * MICROS) for side in (box.lower, box.upper))
+    if not any(why.code == PIN for why in box.upper_because[k]):
+        quantum = target.budget.quantum_micros
+        high = high // quantum * quantum
+        low = min(-(-low // quantum) * quantum, high)
+    return Money(low, target.budget.amount.currency), Money(high, target.budget.amount.currency)
+
+
+def takes(box: Box, k: int, target: Target, amount: Money) -> bool:
+    """Whether the room of one target, by index, has place for an amount, or `to_quantum` goes to it (see `ends`)."""
+    least, most = ends(box, k, target)
+    within = bool(box.lower[k] - _MICRO <= amount.micros / MICROS <= box.upper[k] + _MICRO)
+    return within or least <= amount <= most or bool(box.pausable[k] and amount.micros == 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,10 +132,3 @@ def _nudge(micros: IntArray, linear: _Linear, steps: _Steps, sign: int) -> IntAr
         result[k] += step
         used = used + linear.spend[:, k] * step
     return result
-
-
-def _inside(side: FloatArray, quantum: IntArray, *, up: bool) -> IntArray:
-    """The multiple of the quantum nearest to a side of the box, on its inner side."""
-    micros = np.rint(side * MICROS).astype(np.int64)
-    inner: IntArray = -(-micros // quantum) * quantum if up else micros // quantum * quantum
-    return inner

@@ -264,6 +264,16 @@ def test_a_fixed_amount_is_one_that_the_platform_takes_and_keeps_every_limit_to_
     assert proposed(decided(goals, fixed={key: eur(210)}))["brand"] == 210
 
 
+def test_what_a_step_leaves_of_a_limit_beyond_it_is_an_amount_that_a_hand_may_set() -> None:
+    """A step of 7.777% from 200 ends at 184.446; the next amount within it is 184.45."""
+    goals = Goals("EUR", largest_step=0.07777, limits=(Limit(Scope.parse("campaign:brand"), ceiling=eur(90)),))
+    key = target("brand").key
+    assert proposed(decided(goals))["brand"] == 184.45
+    assert proposed(decided(goals, fixed={key: eur("184.45")}))["brand"] == 184.45
+    with pytest.raises(GoalsError, match=r"the largest step is 8%. Mend: choose 184.45 EUR$"):
+        decided(goals, fixed={key: eur("184.44")})
+
+
 def test_a_hand_may_pass_over_a_hold_but_not_in_silence_and_not_on_a_shared_budget() -> None:
     key = target("brand").key
     thin = Guardrails(minimum_conversions=1_000)
@@ -327,7 +337,7 @@ def test_fixed_lines_are_kept_and_the_rest_is_solved_around_them() -> None:
     amounts = proposed(decided(fixed={key: eur(210)}))
     assert amounts["brand"] == 210
     assert sum(amounts.values()) <= TOTAL
-    with pytest.raises(GoalsError, match=r"the largest step is 30%.* between 140.00 and 260.00"):
+    with pytest.raises(GoalsError, match=r"the largest step is 30%.* between 140.00 EUR and 260.00 EUR"):
         decided(fixed={key: eur(300)})
     with pytest.raises(GoalsError, match="there is no budget"):
         decided(fixed={replace(key, budget_id="nobody"): eur(1)})

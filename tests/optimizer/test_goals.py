@@ -110,6 +110,51 @@ def test_a_floor_beyond_the_step_is_walked_towards() -> None:
     assert (down.lower[1], down.upper[1]) == pytest.approx((140, 140))
 
 
+@pytest.mark.parametrize(
+    ("bounds", "quantum", "left"),
+    [
+        ({"ceiling": eur(100)}, 10_000, "133.59"),  # 190.83 x 0.7 = 133.581: down to the last cent within the step
+        ({"floor": eur(400)}, 10_000, "248.07"),  # 190.83 x 1.3 = 248.079
+        ({"ceiling": eur(100)}, 5_000_000, "135"),
+        ({"floor": eur(400)}, 300_000_000, "248.079"),  # no multiple of 300 lies within the step
+    ],
+)
+def test_what_a_step_leaves_of_a_limit_beyond_it_is_an_amount_that_the_platform_takes(
+    bounds: dict[str, Money], quantum: int, left: str
+) -> None:
+    one = (target("a", 190.83, quantum=quantum),)
+    room = goals.box(Goals("EUR", limits=(limit("campaign:a", **bounds),)), one, np.array([190.83]), TODAY)
+    assert room.lower[0] == room.upper[0] == pytest.approx(float(left), abs=1e-9)
+    assert [b.code for b in room.upper_because[0]] == ["step"]
+
+
+@pytest.mark.parametrize(
+    ("room", "quantum", "taken", "refused"),
+    [
+        ((70, 130), 10_000, ("70", "100.005", "130"), ("69.99", "130.01")),
+        ((70.5, 130), 10_000_000, ("80", "130"), ("70", "140")),
+        ((71, 79), 10_000_000, ("70", "75"), ("60", "80")),  # no multiple of 10 lies in it: the one below stands in
+        ((75, 75), 10_000_000, ("70", "75"), ("60", "80")),
+    ],
+)
+def test_a_room_takes_what_rounding_goes_to(
+    room: tuple[float, float], quantum: int, taken: tuple[str, ...], refused: tuple[str, ...]
+) -> None:
+    one = target("a", 100, quantum=quantum)
+    for amounts, there in ((taken, True), (refused, False)):
+        for amount in amounts:
+            assert goals.takes(free(room), 0, one, eur(amount)) is there, amount
+
+
+def test_no_pin_gives_way_to_a_quantum() -> None:
+    pin = Goals("EUR", pins=(Pin(Scope.parse("campaign:a"), "ada", "sale"),))
+    one = (target("a", 33.337),)
+    room = goals.box(pin, one, np.array([33.337]), TODAY)
+    assert goals.takes(room, 0, one[0], eur("33.337"))
+    assert not goals.takes(room, 0, one[0], eur("33.33"))
+    assert goals.ends(room, 0, one[0]) == (eur("33.337"), eur("33.337"))
+
+
 def test_a_pin_wins_over_everything_until_its_last_day() -> None:
     pin = Pin(Scope.parse("campaign:a"), "ada", "sale", until=TODAY)
     wishes = Goals("EUR", limits=(limit("campaign:a", floor=eur(120)),), pins=(pin,))
