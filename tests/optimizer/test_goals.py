@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.contract import Account, BudgetTarget, Level
@@ -290,3 +291,63 @@ def test_a_plan_within_the_total_stays_within_it_whoever_stays(plan: list[tuple[
         wanted, targets, free(*[(0, 2_000)] * len(targets)), (Row("total", "", np.ones(len(targets)), total),)
     )
     assert sum(m.micros for m in amounts) <= total * 1e6 + 1
+
+
+def test_a_floor_of_a_group_gets_its_quanta_before_the_largest_remainders_do() -> None:
+    """The floor asks for 31 of 10.34 + 10.33 + 10.33; 114 in all leaves 11 + 10 + 10 with 21 + 21 + 21 + 20."""
+    plan = np.array([10.34, 10.33, 10.33, 20.9, 20.8, 20.7, 20.6])
+    seven = tuple(target(f"t{k}", 1, quantum=1_000_000) for k in range(7))
+    member = np.array([1, 1, 1, 0, 0, 0, 0.0])
+    rows = (Row("total", "", np.ones(7), 114.0), Row("floor", "", -member, -31.0))
+    amounts = goals.to_quantum(plan, seven, free(*[(0, 99)] * 7), rows)
+    assert [m.micros // 1_000_000 for m in amounts] == [11, 10, 10, 21, 21, 21, 20]
+
+
+def test_what_single_quanta_do_not_reach_is_searched_for() -> None:
+    """Of 25 + 15 at most, tens and sevens: the floor of 15 asks for 21, and so leaves 10 of the 25 that went to 20."""
+    two = (target("ten", 1, quantum=10_000_000), target("seven", 1, quantum=7_000_000))
+    rows = (Row("total", "", np.ones(2), 40.0), Row("floor", "", np.array([0, -1.0]), -15.0))
+    amounts = goals.to_quantum(np.array([25.0, 15.0]), two, free((0, 50), (0, 50)), rows)
+    assert [m.micros // 1_000_000 for m in amounts] == [10, 21]
+
+
+def test_an_amount_that_would_stay_gives_way_where_a_limit_asks_for_it() -> None:
+    """Both stand within half a quantum of what is wanted; 15 in all and 5 of the first leave 10, not 11."""
+    two = (target("a", 5, quantum=1_000_000), target("b", 11, quantum=1_000_000))
+    rows = (Row("total", "", np.ones(2), 15.6), Row("floor", "", np.array([-1.0, 0]), -5.0))
+    amounts = goals.to_quantum(np.array([5.0, 10.6]), two, free((0, 20), (0, 20)), rows)
+    assert [m.micros // 1_000_000 for m in amounts] == [5, 10]
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1_200), st.sampled_from([1, 2, 3, 5]), st.integers(0, 6)), min_size=2, max_size=4
+    ),
+    st.tuples(*[st.integers(0, 150)] * 3),
+)
+def test_rounding_keeps_floors_and_ceilings_of_groups_wherever_amounts_do(
+    plan: list[tuple[int, int, int]], slack: tuple[int, int, int]
+) -> None:
+    """Against all amounts there are, of budgets up to 18 a day: the plan keeps all rows, by up to 1.50 more."""
+    targets = tuple(target(f"t{k}", q * now, quantum=q * 1_000_000) for k, (_, q, now) in enumerate(plan))
+    wanted = np.array([amount / 100 for amount, _, _ in plan])
+    sides = [(max(w - 4, 0.0), w + 6) for w in wanted]
+    first, everybody = np.arange(len(plan)) < len(plan) - 1, np.ones(len(plan))
+    rows = (
+        Row("total", "", everybody, float(wanted.sum()) + slack[0] / 100),
+        Row("floor", "", -first.astype(float), -float(wanted[first].sum()) + slack[1] / 100),
+        Row("ceiling", "", 1.0 - first * 1.0 + np.eye(len(plan))[0], float(wanted[[0, -1]].sum()) + slack[2] / 100),
+    )
+    got = np.array([m.micros for m in goals.to_quantum(wanted, targets, free(*sides), rows)]) / 1e6
+
+    def kept(amounts: np.ndarray) -> bool:
+        return all(row.spend @ amounts <= row.bound + 1e-6 for row in rows)
+
+    choices = [
+        [q * n for n in range(20) if low - 1e-9 <= q * n <= high + 1e-9]
+        for (low, high), (_, q, _) in zip(sides, plan, strict=True)
+    ]
+    if any(kept(np.array(each)) for each in product(*choices)):
+        assert kept(got)
+        assert all(amount in choice for amount, choice in zip(got, choices, strict=True))
