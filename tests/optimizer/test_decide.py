@@ -118,6 +118,30 @@ def test_a_price_is_what_a_larger_total_brings() -> None:
     assert gain / 6 == pytest.approx(price, rel=0.1)
 
 
+@pytest.mark.parametrize(
+    ("total", "limits"),
+    [
+        (
+            TOTAL,
+            tuple(Limit(Scope.parse(f"campaign:{name}"), floor=Money.of(BUDGETS[name], "EUR")) for name in BUDGETS),
+        ),
+        (0, ()),
+        (0, (Limit(Scope.parse("channel:search"), ceiling=Money.of(300, "EUR")),)),
+    ],
+)
+def test_a_total_that_the_lower_ends_fill_is_worth_what_one_more_unit_brings(
+    total: int, limits: tuple[Limit, ...]
+) -> None:
+    goals = Goals("EUR", total=eur(total), limits=limits, explore=Explore.NONE)
+    plan, more = (
+        search.search(choose(SEEN, wanted, GUARDS, NOW, np.random.default_rng(1)).case, np.random.default_rng(1))
+        for wanted in (goals, replace(goals, total=eur(total + 0.1)))
+    )
+    assert not isinstance(plan, Finding)
+    assert not isinstance(more, Finding)
+    assert plan.prices[0] == pytest.approx((more.aim.value - plan.aim.value) / 0.1, rel=0.05)
+
+
 def test_profit_may_leave_money_unspent() -> None:
     goals = Goals("EUR", objective=Objective.PROFIT, margin=0.1, largest_step=0.9, explore=Explore.NONE)
     decision = decided(goals, Guardrails(largest_step_24h=1.0))
