@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -327,6 +328,21 @@ def test_contradicting_limits_move_nothing_and_are_named() -> None:
     (block,) = decision.blocked
     for word in ("channel search at least 300.00 EUR", "channel social at least 350.00 EUR", "total"):
         assert word in block.message
+
+
+def test_the_total_that_is_told_to_do_does_so_where_shares_of_it_are_asked_for() -> None:
+    """Social at least 60% of the total and search 300: 300 / 0.4 = 750, though 60% of 570 would ask for 642 alone."""
+    limits = (
+        Limit(Scope.parse("channel:social"), share_floor=0.6),
+        Limit(Scope.parse("channel:search"), floor=eur(300)),
+    )
+    goals = Goals("EUR", total=eur(TOTAL), limits=limits)
+    (block,) = decided(goals).blocked
+    told = re.search(r"`total` at ([\d,.]+) instead of 570.00", block.message)
+    assert told is not None
+    total = float(told[1].replace(",", ""))
+    assert total == pytest.approx(750, abs=0.02)
+    assert not decided(replace(goals, total=eur(total))).blocked
 
 
 def test_pins_and_held_lines_stay_to_the_micro() -> None:

@@ -203,7 +203,9 @@ def test_rows_say_what_the_goals_say() -> None:
     assert (found["share-floor:channel:social"].spend.tolist()) == [0, 0, -1, -1]
     assert found["share-floor:channel:social"].bound == -150
     assert found["share-floor:channel:social"].words == "channel social at least 30% of the total: 150.00 EUR a day"
+    assert (found["share-floor:channel:social"].share, found["share-floor:channel:social"].grain) == (-0.3, 0.01)
     assert found["floor:channel:search"].bound == -250
+    assert found["floor:channel:search"].share == 0.0
     roas, cpa = found["roas"], found["cpa"]
     assert (roas.outcome, roas.spend.tolist(), roas.credit.tolist()) == (Outcome.VALUE, [2.5] * 4, [1] * 4)
     assert (cpa.outcome, cpa.spend.tolist(), cpa.credit.tolist()) == (Outcome.CONVERSIONS, [1] * 4, [8] * 4)
