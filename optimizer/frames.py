@@ -7,13 +7,14 @@ needed here. docs/library.md shows it at work.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from connectors.contract import Account, BudgetTarget, Level, zone
 from connectors.money import MICROS, Money, minor_unit_micros
@@ -37,7 +38,10 @@ _RECENT: Final = 28
 
 
 class FrameError(ValueError):
-    """A frame cannot be read; the message names the column, the row (counted from 0) and the mend."""
+    """A frame, or what is given with it, cannot be read; the message names the place and the mend.
+
+    The place is a column and its row (counted from 0), a campaign of `budgets`, or the argument.
+    """
 
 
 class Frame(Protocol):
@@ -69,7 +73,7 @@ class _Rows:
 
 def snapshot_from_frame(
     frame: Frame,
-    today: date,
+    today: date | str,
     currency: str,
     time_zone: str = "UTC",
     budgets: Mapping[str, Amount] | None = None,
@@ -81,7 +85,8 @@ def snapshot_from_frame(
         frame: One row for each campaign and day: `date` (dates, datetimes or texts like 2026-03-02), `campaign`,
             `spend` in currency units, `conversions`; and, where there are, `channel`, `value` of the conversions,
             `impressions`, `clicks`, and the daily `budget` in force. What is missing is not reported, not zero.
-        today: The first day to be planned; rows of this day or later are left out.
+        today: The first day to be planned, as a date, a datetime or a text like 2026-03-02; rows of this day or later
+            are left out.
         currency: ISO 4217 code of every amount.
         time_zone: IANA zone of the days.
         budgets: Today's daily budgets by campaign. Campaigns without any are not planned, and named if they spent of
@@ -94,9 +99,11 @@ def snapshot_from_frame(
         The evidence, for `decide`; campaigns stand in the order of their names.
 
     Raises:
-        FrameError: A column is missing or a cell makes no sense.
-        ValueError: The currency or zone is unknown, or a budget is negative.
+        FrameError: A column is missing, or a cell, a budget, the day, the currency or the zone makes no sense.
     """
+    today = _planned_day(today)
+    _known("currency", currency, minor_unit_micros)
+    _known("time_zone", time_zone, zone)
     rows = _read(frame, today)
     account = Account(_CONNECTOR, _CONNECTOR, currency, time_zone)
     amounts = _last_budgets(rows, currency) if budgets is None else _given(budgets, currency)
@@ -145,6 +152,25 @@ def budgets_of(decision: Decision) -> dict[str, Money]:
     return {line.key.budget_id: line.proposed for line in decision.lines}
 
 
+def _planned_day(today: object) -> date:
+    day = _as_day(today)
+    if day is None:
+        raise FrameError(f"today: {today!r} is not a day. Mend: write it like 2026-03-02, or give a date.")
+    return day
+
+
+def _known(name: str, value: str, check: Callable[[str], object]) -> None:
+    """Let a check refuse an argument.
+
+    Raises:
+        FrameError: It does.
+    """
+    try:
+        check(value)
+    except (TypeError, ValueError) as error:
+        raise FrameError(f"{name}: {error}. Mend: correct it.") from None
+
+
 def _read(frame: Frame, today: date) -> _Rows:
     there = set(_names(frame))
     missing = [name for name in REQUIRED if name not in there]
@@ -153,10 +179,14 @@ def _read(frame: Frame, today: date) -> _Rows:
             f"the frame has no column {missing[0]!r}, only {', '.join(sorted(map(str, there))) or 'none'}. "
             "Mend: rename the column that holds it."
         )
-    day = _days(frame["date"])
-    campaigns = _texts(frame["campaign"], "campaign")
-    channels = _texts(frame["channel"], "channel") if "channel" in there else ["all"] * len(day)
-    measures = {name: _numbers(frame[name], name) if name in there else np.full(len(day), np.nan) for name in _MEASURES}
+    day = _days(_column(frame, "date"))
+    campaigns = _texts(_column(frame, "campaign", np.object_), "campaign")
+    channels = ["all"] * len(day)
+    if "channel" in there:
+        channels = _texts(_column(frame, "channel", np.object_), "channel")
+    measures = {
+        name: _numbers(_column(frame, name), name) if name in there else np.full(len(day), np.nan) for name in _MEASURES
+    }
     for name, column in (("campaign", campaigns), ("channel", channels), *measures.items()):
         if len(column) != len(day):
             raise FrameError(f"column {name!r} has {len(column)} rows, 'date' {len(day)}. Mend: make them as long.")
@@ -185,31 +215,51 @@ def _names(frame: Frame) -> Iterable[str]:
     raise FrameError(f"a {type(frame).__name__} has no columns by name. Mend: pass a data frame or a mapping of lists.")
 
 
-def _days(column: Any) -> IntArray:
+def _column(frame: Frame, name: str, kind: type[np.object_] | None = None) -> npt.NDArray[Any]:
+    """One cell per row, shape (n,); of texts they stay the objects that they are, so that no nan becomes a text."""
+    try:
+        cells = np.asarray(frame[name], dtype=kind)
+    except ValueError:  # rows of lists that differ in length
+        cells = np.empty((0, 0))
+    if cells.ndim != 1:
+        raise FrameError(
+            f"column {name!r} does not hold one value for each row. Mend: pass a list or a column, and each name once."
+        )
+    return cells
+
+
+def _days(values: npt.NDArray[Any]) -> IntArray:
     """Ordinals of days, shape (n,)."""
-    values = np.asarray(column)
     found = np.empty(len(values), dtype=np.int64)
     for row, value in enumerate(
         values.tolist() if values.dtype.kind != "M" else values.astype("datetime64[D]").tolist()
     ):
-        found[row] = _day(value, row)
+        day = _as_day(value)
+        if day is None:
+            raise FrameError(
+                f"column 'date', row {row}: {value!r} is not a day. Mend: write it like 2026-03-02, or as a date."
+            )
+        found[row] = day.toordinal()
     return found
 
 
-def _day(value: object, row: int) -> int:
-    if isinstance(value, date):  # a datetime is one, too
-        return value.toordinal()
+def _as_day(value: object) -> date | None:
+    """The day of a date, a datetime or a text; None where it is none, as a missing time is."""
+    if _missing(value):
+        return None
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
     try:
-        return datetime.fromisoformat(str(value)).toordinal()
+        return datetime.fromisoformat(str(value)).date()
     except ValueError:
-        raise FrameError(
-            f"column 'date', row {row}: {value!r} is not a day. Mend: write it like 2026-03-02, or as a date."
-        ) from None
+        return None
 
 
-def _texts(column: Any, name: str) -> list[str]:
+def _texts(column: npt.NDArray[Any], name: str) -> list[str]:
     texts = []
-    for row, value in enumerate(np.asarray(column, dtype=object).tolist()):  # no nan becomes the text of one
+    for row, value in enumerate(column.tolist()):
         if _missing(value) or str(value) == "":
             raise FrameError(f"column {name!r}, row {row} is empty. Mend: name the {name} of every row.")
         texts.append(str(value))
@@ -223,9 +273,8 @@ def _missing(value: object) -> bool:
     return bool(value != value)  # noqa: PLR0124 - nan is what differs from itself
 
 
-def _numbers(column: Any, name: str) -> FloatArray:
+def _numbers(values: npt.NDArray[Any], name: str) -> FloatArray:
     """A measure as floats, nan where it is missing."""
-    values = np.asarray(column)
     if values.dtype.kind not in "fiub":
         values = np.array([_number(value, name, row) for row, value in enumerate(values.tolist())], dtype=np.float64)
     numbers = values.astype(np.float64)
@@ -278,11 +327,31 @@ def _last_budgets(rows: _Rows, currency: str) -> dict[str, Money]:
 
 
 def _given(budgets: Mapping[str, Amount], currency: str) -> dict[str, Money]:
-    """Amounts as money; floats by their shortest decimal, which is what was meant."""
-    return {
-        str(name): amount if isinstance(amount, Money) else Money.of(Decimal(str(amount)), currency)
-        for name, amount in budgets.items()
-    }
+    """Amounts as money; floats by their shortest decimal, which is what was meant.
+
+    Raises:
+        FrameError: They are no mapping, or one of them is no amount of the currency, or negative.
+    """
+    if not isinstance(budgets, Mapping):
+        raise FrameError(
+            f"budgets: a {type(budgets).__name__} names no campaigns. Mend: pass a mapping from campaigns to amounts."
+        )
+    return {str(name): _amount(str(name), amount, currency) for name, amount in budgets.items()}
+
+
+def _amount(name: str, given: Amount, currency: str) -> Money:
+    try:
+        money = given if isinstance(given, Money) else Money.of(Decimal(str(given)), currency)
+    except (ArithmeticError, ValueError):
+        raise FrameError(
+            f"budgets, campaign {name!r}: {given!r} is not an amount. Mend: write it like 1234.50, or leave the "
+            "campaign out."
+        ) from None
+    if money.currency != currency:
+        raise FrameError(f"budgets, campaign {name!r}: {money} is not in {currency}. Mend: convert it.")
+    if money.micros < 0:
+        raise FrameError(f"budgets, campaign {name!r}: {money} is negative. Mend: give 0 or more.")
+    return money
 
 
 def _target(account: Account, name: str, channel: str, amount: Money) -> Target:

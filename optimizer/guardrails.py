@@ -257,7 +257,8 @@ def room(snapshot: Snapshot, wanted: Goals, guards: Guardrails, now: datetime) -
         least = np.minimum(least, snapshot.current * wanted.least(guards.largest_step_24h))
     words = f"the largest step over 24 hours is {guards.largest_step_24h:.0%}"
     own = goals.box(wanted, snapshot.targets, snapshot.current, snapshot.today)
-    box = _while_learning(own.within(least, most, Because("step-24h", words)), snapshot, guards)
+    cut = own.within(least, most, Because("step-24h", words), goals.quanta(snapshot.targets))
+    box = _while_learning(cut, snapshot, guards)
     return _under_test(box, snapshot)
 
 
@@ -279,7 +280,7 @@ def _while_learning(box: Box, snapshot: Snapshot, guards: Guardrails) -> Box:
     least = np.where(learns, current * max(1 - step, 0.0), -np.inf)
     most = np.where(learns, current * (1 + step), np.inf)
     words = f"its platform says that it is learning, and a step of more than {step:.0%} would begin that anew"
-    return box.within(least, most, Because("learning-phase", words))
+    return box.within(least, most, Because("learning-phase", words), goals.quanta(snapshot.targets))
 
 
 _OUTAGE = Hold(

@@ -84,10 +84,12 @@ class _AtOdds:
 
 def _report(problem: Problem, tables: Tables, odds: _AtOdds, search: Search) -> Collision:
     indices = odds.rows()
+    if any(problem.rows[i].share > 0.0 for i in indices):  # more of the total would loosen it
+        indices += [i for i, row in enumerate(problem.rows) if row.name == TOTAL and i not in indices]
     likely = sorted(indices, key=lambda i: -odds.multipliers[i])[:TOLD]
-    alone = {i: bound for i in likely if (bound := _alone(problem.rows[i], i, tables, search)) is not None}
+    alone = {i: bound for i in likely if (bound := _alone(problem, i, tables, search)) is not None}
     money = next((i for i in indices if problem.rows[i].name == TOTAL), None)
-    if money is not None and money not in likely and (bound := _alone(problem.rows[money], money, tables, search)):
+    if money is not None and money not in likely and (bound := _alone(problem, money, tables, search)):
         alone[money] = bound
     together = {i: float(problem.rows[i].bound + odds.excess[i] * tables.row_units[i]) for i in indices}
     nearest = alone or {i: bound for i, bound in together.items() if odds.excess[i] > KEPT}
@@ -103,14 +105,49 @@ def _report(problem: Problem, tables: Tables, odds: _AtOdds, search: Search) -> 
     )
 
 
-def _alone(row: Row, index: int, tables: Tables, search: Search) -> float | None:
+def _alone(problem: Problem, index: int, tables: Tables, search: Search) -> float | None:
     """The row's nearest bound if every other row is held, or None where that is not enough."""
+    row = problem.rows[index]
+    if row.name == TOTAL and any(other.share for other in problem.rows):
+        return _with_shares(problem, index, search)
     weights = np.full(len(tables.bound), _HELD)
     weights[index] = 1.0
     found = search(without_objective(tables, weights), _NODES)
     excess = tables.evaluate(found.plan.spend)[1]
     others = np.delete(excess, index)
     return float(row.bound + excess[index] * tables.row_units[index]) if (others <= KEPT).all() else None
+
+
+def _with_shares(problem: Problem, index: int, search: Search) -> float | None:
+    """The nearest total, of which other rows are shares, if all rows are held; None where no total is enough.
+
+    One target more stands for what the total is raised by: it loosens the total and the ceilings that are shares of
+    it, tightens the floors that are, and costs what it spends. Shares are rounded down, so that a ceiling is taken to
+    be a grain lower.
+    """
+    total, most = problem.rows[index].bound, float(problem.grid[:, -1].sum())
+    wide = most / min([row.share for row in problem.rows if row.share > 0.0], default=1.0)
+    raised = np.linspace(0.0, max(wide - total, 1.0), problem.grid.shape[1])
+    rows = []
+    for i, row in enumerate(problem.rows):
+        bound = row.bound
+        if row.share:
+            bound = min(bound, row.share * total - (row.grain if row.share > 0.0 else 0.0))
+        credit = None if row.credit is None else np.append(row.credit, 0.0)
+        spend = np.append(row.spend, -1.0 if i == index else -row.share)
+        rows.append(replace(row, spend=spend, bound=bound, credit=credit))
+    nothing = np.zeros_like(raised)
+    wider = Problem(
+        grid=np.vstack([problem.grid, raised]),
+        objective=np.vstack([np.zeros_like(problem.grid), -raised]),
+        outcomes={outcome: np.vstack([table, nothing]) for outcome, table in problem.outcomes.items()},
+        rows=tuple(rows),
+        apart=None if problem.apart is None else np.append(problem.apart, False),
+    )
+    tables = scaled(wider, _HELD)
+    plan = search(tables, _NODES).plan.spend
+    kept = (tables.evaluate(plan)[1] <= KEPT).all()
+    return float(total + plan[-1]) if kept else None
 
 
 def _change(row: Row, bound: float) -> str:

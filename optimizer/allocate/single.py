@@ -8,10 +8,14 @@ edge that fills it is the row's multiplier. Most portfolios have just this one r
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from optimizer.allocate.tables import BoolArray
 from optimizer.plan.snapshot import FloatArray, IntArray
+
+_FULL: Final = 1e-12  # share of a row by which sums of floats may pass it
 
 
 def fill(
@@ -27,14 +31,17 @@ def fill(
         penalty: Price of its slack, positive.
 
     Returns:
-        The weights, shape (n,), the row's multiplier, from 0 to the penalty, and its slack s.
+        The weights, shape (n,), the row's multiplier, from 0 to the penalty, and its slack s. Where the row is just
+        full by what cannot be left out, any multiplier from what more room would bring to the penalty proves the
+        value; it is the least of them, which is the price of room.
     """
     weight = np.zeros(len(gain))
     path = _hulls(gain, usage, owner, penalty)
     room = bound - float(usage[path[0]].sum())
-    if room <= 0.0:
+    if room < -_FULL * max(abs(bound), float(np.abs(usage[path[0]]).sum())):
         weight[path[0]] = 1.0
         return weight, penalty, -room
+    slack, room = max(-room, 0.0), max(room, 0.0)
     step, whose = np.nonzero(path[1:] != path[:-1])
     source, target = path[step, whose], path[step + 1, whose]
     length = usage[target] - usage[source]
@@ -46,11 +53,11 @@ def fill(
     bought = np.bincount(whose[order[:whole]], minlength=path.shape[1])
     weight[path[bought, np.arange(path.shape[1])]] = 1.0
     if whole == order.size:
-        return weight, 0.0, 0.0
+        return weight, 0.0, slack
     last = order[whole]
     part = (room - (float(filled[whole - 1]) if whole else 0.0)) / float(length[last])
     weight[source[last]], weight[target[last]] = 1.0 - part, part
-    return weight, float(value[last]), 0.0
+    return weight, float(value[last]), slack
 
 
 def _hulls(gain: FloatArray, usage: FloatArray, owner: IntArray, penalty: float) -> IntArray:

@@ -27,7 +27,6 @@ from optimizer.plan.recommendation import BudgetIntent, Envelope, Intent, Intent
 from optimizer.plan.snapshot import FloatArray, Snapshot
 
 _AGAIN: Final = "Make a new plan."
-_MICRO: Final = 1e-6
 _NOT_DONE: Final = frozenset({IntentState.DRIFT, IntentState.REFUSED, IntentState.CANCELLED})
 
 
@@ -173,13 +172,12 @@ def _sums(
 def _outside(ahead: Sequence[BudgetIntent], start: Snapshot, room: Box) -> Refusal | None:
     place = {target.key: k for k, target in enumerate(start.targets)}
     for intent in ahead:
-        k, amount = place[intent.key], intent.target.micros / 1e6
-        budget, low, high = start.targets[k].budget, room.lower[k], room.upper[k]
-        # Where no multiple of the quantum lies in the room, a plan goes below it; never above, and no pin gives way.
-        slack = budget.quantum_micros / 1e6 if low < high else _MICRO
-        if low - slack <= amount <= high + _MICRO or (room.pausable[k] and amount == 0):
+        k = place[intent.key]
+        budget = start.targets[k].budget
+        if goals.takes(room, k, start.targets[k], intent.target):
             continue
-        why = "; ".join(because.words for because in (room.upper_because if amount > high else room.lower_because)[k])
+        above = intent.target.micros / 1e6 > room.upper[k]
+        why = "; ".join(because.words for because in (room.upper_because if above else room.lower_because)[k])
         return Refusal(Code.NOT_WRITABLE, f"{budget.name} may not be set to {intent.target} any more: {why}.", _AGAIN)
     return None
 

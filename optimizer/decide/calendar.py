@@ -46,7 +46,7 @@ def _words(occasion: Occasion, held: int, of: int, factor: tuple[float, float, f
 
 def _learnt(occasion: Occasion, seen: int, *, begun: bool) -> str:
     """What the expectation rests on; of the occurrences seen one may be that of the day, if it has begun before."""
-    earlier = seen - 1 if begun else seen
+    earlier = max(seen - 1, 0) if begun else seen  # of its own days none may be told yet
     if earlier:
         return f"; learnt from {earlier} earlier {'occurrence' if earlier == 1 else 'occurrences'}."
     if begun and seen:

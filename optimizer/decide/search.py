@@ -360,11 +360,11 @@ def _check_fixed(case: Case, box: Box) -> None:
         hold = case.held[k]
         if hold is not None and hold.code == guardrails.SHARED:
             raise GoalsError(f"{key} cannot be set: {hold.words}. Mend: {hold.mend}")
-        off = box.pausable[k] and wanted == 0.0
-        if not off and not box.lower[k] - 1e-6 <= wanted <= box.upper[k] + 1e-6:
+        if not goals.takes(box, k, case.snapshot.targets[k], amount):
             side = box.upper_because[k] if wanted > box.upper[k] else box.lower_because[k]
             why = "; ".join(because.words for because in side)
-            room = f"choose between {box.lower[k]:,.2f} and {box.upper[k]:,.2f}"
+            least, most = goals.ends(box, k, case.snapshot.targets[k])
+            room = f"choose between {least} and {most}" if least < most else f"choose {least}"
             raise GoalsError(f"{key} cannot be {amount}: {why}. Mend: {room}")
 
 

@@ -7,8 +7,9 @@ from optimizer.goals.flown import of_day
 from optimizer.goals.limits import Limit, Pin
 from optimizer.goals.owing import check_flights, owed
 from optimizer.goals.payments import PER_ACTION, Model, Payment
+from optimizer.goals.quanta import quanta
 from optimizer.goals.room import Because, Box, box, wide_box
-from optimizer.goals.rounding import in_quanta, to_quantum
+from optimizer.goals.rounding import ends, in_quanta, takes, to_quantum
 from optimizer.goals.scope import Scope, ScopeKind, indices
 from optimizer.goals.wishes import Counting, Explore, Goals, Sharing, Valuing
 from optimizer.plan.problem import TOTAL
@@ -33,13 +34,16 @@ __all__ = [
     "Valuing",
     "box",
     "check_flights",
+    "ends",
     "envelopes",
     "in_quanta",
     "indices",
     "of_day",
     "of_total",
     "owed",
+    "quanta",
     "rows",
+    "takes",
     "to_quantum",
     "unmatched",
     "wide_box",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,13 +25,16 @@ def rows(goals: Goals, targets: tuple[Target, ...], total: Money) -> tuple[Row, 
     """
     everybody = np.ones(len(targets))
     amount = total.micros / 1e6
+    grain = minor_unit_micros(total.currency) / 1e6
+    of_it = {f"share-{side}:{limit.scope}": share for limit in goals.limits for side, share in _of_total(limit)}
     found = [Row(TOTAL, f"the total is at most {total} a day", everybody, amount)]
     for envelope in _groups(goals, targets, total):
         member = np.array([target.key in envelope.keys for target in targets], dtype=np.float64)
-        if envelope.ceiling is not None:
-            found.append(Row(envelope.name, envelope.words, member, envelope.ceiling.micros / 1e6))
-        if envelope.floor is not None:
-            found.append(Row(envelope.name, envelope.words, -member, -envelope.floor.micros / 1e6))
+        share = of_it.get(envelope.name, 0.0)
+        for bound, sign in ((envelope.ceiling, 1.0), (envelope.floor, -1.0)):
+            if bound is not None:
+                row = Row(envelope.name, envelope.words, sign * member, sign * bound.micros / 1e6)
+                found.append(replace(row, share=sign * share, grain=grain) if share else row)
     found += _promises("", "", goals.roas_floor, goals.cpa_ceiling, everybody, goals.confidence)
     for limit in goals.limits:
         member = np.array([limit.scope.covers(target) for target in targets], dtype=np.float64)
@@ -38,6 +42,13 @@ def rows(goals: Goals, targets: tuple[Target, ...], total: Money) -> tuple[Row, 
             of = f" of {_words(limit.scope)}"
             found += _promises(f":{limit.scope}", of, limit.roas_floor, limit.cpa_ceiling, member, goals.confidence)
     return tuple(found)
+
+
+def _of_total(limit: Limit) -> Iterator[tuple[str, float]]:
+    """The shares of the total that a limit sets."""
+    for side, share in (("ceiling", limit.share_ceiling), ("floor", limit.share_floor)):
+        if share is not None:
+            yield side, share
 
 
 def of_total(row: Row) -> bool:

@@ -10,11 +10,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from connectors.money import MICROS
 from optimizer.goals.errors import GoalsError
 from optimizer.goals.limits import Limit, Pin
+from optimizer.goals.quanta import inside, quanta
 from optimizer.goals.scope import indices
 from optimizer.goals.wishes import Goals
-from optimizer.plan.snapshot import FloatArray, Target
+from optimizer.plan.snapshot import FloatArray, IntArray, Target
+
+PIN: Final = "pin"
+"""Code of what sets both sides of a budget that a pin holds."""
 
 _WIDE: Final = 5.0
 """How far beyond its present size, or an equal share of all, a budget is thought of when steps do not matter."""
@@ -69,11 +74,26 @@ class Box:
         open_still[list(at)] = False
         return Box(lower, upper, tuple(low), tuple(high), self.pausable & open_still)
 
-    def within(self, least: FloatArray, most: FloatArray, why: Because) -> Box:
+    def within(self, least: FloatArray, most: FloatArray, why: Because, quantum: IntArray | None = None) -> Box:
         """The box cut to [least, most], which wins where the two do not meet: the side goes to the nearer end.
 
         A budget stays one that may be paused where the cut leaves it the lower end that it has when on.
+
+        Args:
+            least: Currency units, shape (K,).
+            most: The same, nowhere below.
+            why: What sets a side that is cut.
+            quantum: Micros, shape (K,). Where the box and [least, most] do not meet, nothing is left but one amount:
+                it is the last multiple on the way to the nearer end, so that a platform can take it, and the end
+                itself where no multiple lies between both. None: always the end itself.
         """
+        if quantum is not None:
+            above, below = self.lower > most, self.upper < least
+            last = inside(most[above], quantum[above], up=False) / MICROS
+            first = inside(least[below], quantum[below], up=True) / MICROS
+            least, most = least.copy(), most.copy()
+            most[above] = np.where(last >= least[above], last, most[above])
+            least[below] = np.where(first <= most[below], first, least[below])
         lower, upper = np.clip(self.lower, least, most), np.clip(self.upper, least, most)
         return Box(
             lower,
@@ -88,7 +108,7 @@ def box(goals: Goals, targets: tuple[Target, ...], current: FloatArray, today: d
     """Return the room that one recommendation has: floors, ceilings and platform minimums within the largest step.
 
     Where a floor or ceiling lies beyond the step, the step wins: the budget may go as far towards it as one step
-    allows. A pin wins over everything.
+    allows, to the last amount that its platform takes. A pin wins over everything.
 
     Raises:
         GoalsError: A floor or platform minimum lies above a ceiling of the same budget.
@@ -99,7 +119,7 @@ def box(goals: Goals, targets: tuple[Target, ...], current: FloatArray, today: d
     pinned = np.array([_pin(goals, target, today) is not None for target in targets], dtype=np.bool_)
     least = np.where(pinned, limits.lower, current * goals.least(step))
     most = np.where(pinned, limits.upper, current * (1 + step))
-    return limits.within(least, most, why)
+    return limits.within(least, most, why, quanta(targets))
 
 
 def wide_box(goals: Goals, targets: tuple[Target, ...], current: FloatArray, today: date) -> Box:
@@ -190,7 +210,7 @@ def _sides(target: Target, limits: Iterable[Limit], on: Iterable[Side], reach: f
 
 
 def _pinned(pin: Pin) -> Because:
-    return Because("pin", pin.words)
+    return Because(PIN, pin.words)
 
 
 def _pin(goals: Goals, target: Target, today: date) -> Pin | None:

@@ -41,6 +41,8 @@ class Row:
         bound: b, in the row's unit (currency per day).
         outcome: Which outcome the credit is for; None for a linear row.
         credit: Coefficients c >= 0, shape (K,); None for a linear row.
+        share: By how much b moves for each unit that the bound of the row `total` does; negative for a floor.
+        grain: What b is rounded to where it is a share, in the row's unit.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Row:
     bound: float
     outcome: Outcome | None = None
     credit: FloatArray | None = None
+    share: float = 0.0
+    grain: float = 0.0
 
     def __post_init__(self) -> None:
         if (self.outcome is None) != (self.credit is None):

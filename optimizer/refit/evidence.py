@@ -102,8 +102,9 @@ def gather(snapshot: Snapshot, lifts: tuple[LiftTest, ...], settings: Sampling) 
     reference = reference_spend(whole, snapshot.current)
     chosen, notes = _chosen(snapshot, history, settings)
     channels = tuple(sorted({snapshot.targets[k].channel for k in chosen}))
-    spend = np.nan_to_num(history.spend[chosen])
-    felt = lagged(spend / reference[chosen][:, None], LAGS)
+    # What was spent before the fitted days is felt in the first of them.
+    spend = np.nan_to_num(whole.spend[chosen])
+    felt = lagged(spend / reference[chosen][:, None], LAGS)[:, whole.days - history.days :]
     active = felt.sum(axis=-1) > 0
     reported = np.isfinite(history.conversions[chosen])
     trials, untold = _trials(snapshot, history, lifts, chosen, channels, reference)

@@ -108,3 +108,38 @@ def test_a_plan_that_keeps_the_rows_is_preferred_whatever_the_penalties_bring(mo
     assert answer.collision is None
     assert answer.slack.min() >= -1e-9
     assert answer.upper_bound >= 1.0 >= answer.value
+
+
+def with_shares(total: float, floor: float, share_floor: float, share_ceiling: float) -> Problem:
+    """Two budgets up to 400: the first a share of the total at least, the second at most and no less than a floor."""
+    one, two = np.array([1.0, 0]), np.array([0, 1.0])
+    rows = [
+        linear("total", 1, total, 2),
+        Row("share-floor", "first", -one, -share_floor * total, share=-share_floor),
+        Row("share-ceiling", "second", two, share_ceiling * total, share=share_ceiling),
+        Row("floor", "second", -two, -floor),
+    ]
+    return plain([[0, 5, 6]] * 2, rows, end=400.0)
+
+
+@pytest.mark.parametrize(
+    ("share_floor", "share_ceiling", "nearest"),
+    [
+        (0.6, 1.0, 125.0),  # 50 is what is left of 40%
+        (0.0, 0.25, 200.0),  # 50 is no more than a quarter
+        (0.75, 0.2, 250.0),
+        (0.9, 1.0, None),  # 450 of 500 for the first, which takes no more than 400
+    ],
+)
+def test_the_nearest_total_is_one_with_which_shares_of_it_hold(
+    share_floor: float, share_ceiling: float, nearest: float | None
+) -> None:
+    asked = (50.0, share_floor, share_ceiling)
+    collision = solve(with_shares(100.0, *asked)).collision
+    assert collision is not None
+    if nearest is None:
+        assert collision.budget is None
+        return
+    assert collision.budget == pytest.approx(nearest, rel=1e-4)
+    assert solve(with_shares(collision.budget, *asked)).collision is None
+    assert solve(with_shares(nearest - 0.1, *asked)).collision is not None

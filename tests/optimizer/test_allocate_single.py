@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
+from optimizer.allocate.master import best_mixture
 from optimizer.allocate.single import fill
 
 
@@ -39,6 +41,25 @@ def test_a_row_that_cannot_be_kept_pays_the_penalty() -> None:
     weight, multiplier, excess = fill(np.array([1.0, 9.0]), np.array([3.0, 4.0]), np.zeros(2, int), 1.0, 100.0)
     assert weight.tolist() == [1.0, 0.0]
     assert (multiplier, excess) == (100.0, 2.0)
+
+
+@pytest.mark.parametrize("missing", [0.0, 1e-15])
+def test_a_row_that_is_full_by_what_cannot_be_left_out_costs_what_more_room_would_bring(missing: float) -> None:
+    """Three floors of 0.1 fill a row of 0.3 (whose sum in floats is a hair more); a tenth more would bring 0.7."""
+    gain, usage = np.array([0.0, 0.4, 0.0, 0.7, 0.0, 0.2]), np.array([0.1, 0.2] * 3)
+    weight, multiplier, excess = fill(gain, usage, np.array([0, 0, 1, 1, 2, 2]), 0.3 - missing, 1000.0)
+    assert np.allclose(weight, [1, 0, 1, 0, 1, 0], atol=1e-12)
+    assert np.isclose(multiplier, 7.0)
+    assert 0.0 <= excess < 1e-14
+
+
+def test_rows_that_are_full_by_what_cannot_be_left_out_cost_so_too() -> None:
+    """A second row with room to spare brings in the programme, which knows of no price between 7 and the penalty."""
+    gain, usage = np.array([0.0, 0.4, 0.0, 0.7]), np.array([[0.5, 0.6, 0.5, 0.6], [0.0, 0.0, 0.5, 0.6]])
+    mixed = best_mixture(gain, usage, np.array([0, 0, 1, 1]), np.array([1.0, 3.0]), np.array([1000.0, 1000.0]))
+    assert np.allclose(mixed.multipliers, [7.0, 0.0])
+    assert np.allclose(mixed.weight, [1, 0, 1, 0])
+    assert mixed.value == pytest.approx(0.0, abs=1e-9)
 
 
 def test_a_row_with_room_for_all_is_free() -> None:

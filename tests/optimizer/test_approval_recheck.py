@@ -119,6 +119,17 @@ def test_a_line_outside_of_its_room_of_now_is_refused(goals, guards, words):
     refusal(judged(begun(approved(RISE)), goals, guards), Code.NOT_WRITABLE, words)
 
 
+@pytest.mark.parametrize(("amount", "fits"), [(133.59, True), (133.58, False), (133.6, False)])
+def test_a_step_towards_a_ceiling_beyond_it_is_written(amount, fits):
+    """190.83 less 30% is 133.581: to the cent, the largest step ends at 133.59."""
+    goals = replace(FREE, largest_step=0.3, limits=limit("budget:a", ceiling=usd(100)))
+    outcome = judged(begun(approved(decision({"a": (190.83, amount), "b": (50, 50)}))), goals)
+    if fits:
+        assert not isinstance(outcome, Refusal), outcome
+    else:
+        refusal(outcome, Code.NOT_WRITABLE, "the largest step is 30%")
+
+
 PAUSE = decision({"a": (30, 0), "b": (50, 50)})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -116,6 +117,30 @@ def test_a_price_is_what_a_larger_total_brings() -> None:
     gain = decided(more, wide).expected_then - decided(goals, wide).expected_then
     (price,) = [b.shadow_price for b in decided(goals, wide).bindings if b.name == "total"]
     assert gain / 6 == pytest.approx(price, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("total", "limits"),
+    [
+        (
+            TOTAL,
+            tuple(Limit(Scope.parse(f"campaign:{name}"), floor=Money.of(BUDGETS[name], "EUR")) for name in BUDGETS),
+        ),
+        (0, ()),
+        (0, (Limit(Scope.parse("channel:search"), ceiling=Money.of(300, "EUR")),)),
+    ],
+)
+def test_a_total_that_the_lower_ends_fill_is_worth_what_one_more_unit_brings(
+    total: int, limits: tuple[Limit, ...]
+) -> None:
+    goals = Goals("EUR", total=eur(total), limits=limits, explore=Explore.NONE)
+    plan, more = (
+        search.search(choose(SEEN, wanted, GUARDS, NOW, np.random.default_rng(1)).case, np.random.default_rng(1))
+        for wanted in (goals, replace(goals, total=eur(total + 0.1)))
+    )
+    assert not isinstance(plan, Finding)
+    assert not isinstance(more, Finding)
+    assert plan.prices[0] == pytest.approx((more.aim.value - plan.aim.value) / 0.1, rel=0.05)
 
 
 def test_profit_may_leave_money_unspent() -> None:
@@ -264,6 +289,16 @@ def test_a_fixed_amount_is_one_that_the_platform_takes_and_keeps_every_limit_to_
     assert proposed(decided(goals, fixed={key: eur(210)}))["brand"] == 210
 
 
+def test_what_a_step_leaves_of_a_limit_beyond_it_is_an_amount_that_a_hand_may_set() -> None:
+    """A step of 7.777% from 200 ends at 184.446; the next amount within it is 184.45."""
+    goals = Goals("EUR", largest_step=0.07777, limits=(Limit(Scope.parse("campaign:brand"), ceiling=eur(90)),))
+    key = target("brand").key
+    assert proposed(decided(goals))["brand"] == 184.45
+    assert proposed(decided(goals, fixed={key: eur("184.45")}))["brand"] == 184.45
+    with pytest.raises(GoalsError, match=r"the largest step is 8%. Mend: choose 184.45 EUR$"):
+        decided(goals, fixed={key: eur("184.44")})
+
+
 def test_a_hand_may_pass_over_a_hold_but_not_in_silence_and_not_on_a_shared_budget() -> None:
     key = target("brand").key
     thin = Guardrails(minimum_conversions=1_000)
@@ -293,6 +328,21 @@ def test_contradicting_limits_move_nothing_and_are_named() -> None:
     (block,) = decision.blocked
     for word in ("channel search at least 300.00 EUR", "channel social at least 350.00 EUR", "total"):
         assert word in block.message
+
+
+def test_the_total_that_is_told_to_do_does_so_where_shares_of_it_are_asked_for() -> None:
+    """Social at least 60% of the total and search 300: 300 / 0.4 = 750, though 60% of 570 would ask for 642 alone."""
+    limits = (
+        Limit(Scope.parse("channel:social"), share_floor=0.6),
+        Limit(Scope.parse("channel:search"), floor=eur(300)),
+    )
+    goals = Goals("EUR", total=eur(TOTAL), limits=limits)
+    (block,) = decided(goals).blocked
+    told = re.search(r"`total` at ([\d,.]+) instead of 570.00", block.message)
+    assert told is not None
+    total = float(told[1].replace(",", ""))
+    assert total == pytest.approx(750, abs=0.02)
+    assert not decided(replace(goals, total=eur(total))).blocked
 
 
 def test_pins_and_held_lines_stay_to_the_micro() -> None:
@@ -327,7 +377,7 @@ def test_fixed_lines_are_kept_and_the_rest_is_solved_around_them() -> None:
     amounts = proposed(decided(fixed={key: eur(210)}))
     assert amounts["brand"] == 210
     assert sum(amounts.values()) <= TOTAL
-    with pytest.raises(GoalsError, match=r"the largest step is 30%.* between 140.00 and 260.00"):
+    with pytest.raises(GoalsError, match=r"the largest step is 30%.* between 140.00 EUR and 260.00 EUR"):
         decided(fixed={key: eur(300)})
     with pytest.raises(GoalsError, match="there is no budget"):
         decided(fixed={replace(key, budget_id="nobody"): eur(1)})

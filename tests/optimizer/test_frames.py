@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -130,6 +131,8 @@ def test_today_and_later_are_left_out_and_nothing_is_something() -> None:
         ({"campaign": pd.NA}, "column 'campaign', row 5 is empty"),
         ({"channel": pd.NA}, "column 'channel', row 5 is empty"),
         ({"channel": float("nan")}, "column 'channel', row 5 is empty"),
+        ({"date": pd.NaT}, "column 'date', row 5: NaT is not a day"),
+        ({"date": None}, "column 'date', row 5: None is not a day"),
     ],
 )
 def test_slips_are_named_with_column_and_row(change: dict[str, object], words: str) -> None:
@@ -153,6 +156,44 @@ def test_a_day_that_stands_twice_ragged_columns_and_no_frame_at_all_are_named() 
         read([1, 2])
     with pytest.raises(ValueError, match="is not an ISO 4217"):
         read(rows, currency="Euro")
+
+
+@pytest.mark.parametrize("today", [datetime(2026, 3, 2, 9, tzinfo=UTC), pd.Timestamp("2026-03-02"), "2026-03-02"])
+def test_the_planned_day_is_a_day_however_it_is_written(today: object) -> None:
+    rows = columns()
+    seen = snapshot_from_frame(rows, today, currency="EUR", time_zone="Europe/Berlin")
+    assert type(seen.today) is date
+    assert seen.digest() == read(rows).digest()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"today": "tomorrow"}, "today: 'tomorrow' is not a day. Mend"),
+        ({"today": pd.NaT}, "today: NaT is not a day"),
+        ({"currency": "Euro"}, "currency: 'Euro' is not an ISO 4217.*Mend"),
+        ({"time_zone": "Mars/Olympus"}, "time_zone: 'Mars/Olympus' is not an IANA time zone.*Mend"),
+        ({"budgets": {"search": "abc"}}, "budgets, campaign 'search': 'abc' is not an amount. Mend"),
+        ({"budgets": {"search": None}}, "campaign 'search': None is not an amount"),
+        ({"budgets": {"video": float("nan")}}, "campaign 'video': nan is not an amount"),
+        ({"budgets": {"search": -3}}, "campaign 'search': -3.00 EUR is negative"),
+        ({"budgets": {"search": Money.of(3, "USD")}}, "campaign 'search': 3.00 USD is not in EUR"),
+        ({"budgets": ["search"]}, "budgets: a list names no campaigns"),
+    ],
+)
+def test_slips_in_what_is_given_with_a_frame_are_named(given: dict[str, object], words: str) -> None:
+    more = {"today": TODAY, "currency": "EUR", **given}
+    with pytest.raises(FrameError, match=words):
+        snapshot_from_frame(columns(), **more)
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [*product(["spend", "campaign", "date"], [1.0, np.ones((119, 2))]), ("spend", [[1.0], [1.0, 2.0]])],
+)
+def test_a_column_that_holds_no_value_for_each_row_is_named(name: str, cells: object) -> None:
+    with pytest.raises(FrameError, match=f"column '{name}' does not hold one value for each row. Mend"):
+        read({**columns(), name: cells})
 
 
 def test_lines_and_budgets_come_back_out() -> None:

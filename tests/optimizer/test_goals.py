@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.contract import Account, BudgetTarget, Level
@@ -110,6 +111,51 @@ def test_a_floor_beyond_the_step_is_walked_towards() -> None:
     assert (down.lower[1], down.upper[1]) == pytest.approx((140, 140))
 
 
+@pytest.mark.parametrize(
+    ("bounds", "quantum", "left"),
+    [
+        ({"ceiling": eur(100)}, 10_000, "133.59"),  # 190.83 x 0.7 = 133.581: down to the last cent within the step
+        ({"floor": eur(400)}, 10_000, "248.07"),  # 190.83 x 1.3 = 248.079
+        ({"ceiling": eur(100)}, 5_000_000, "135"),
+        ({"floor": eur(400)}, 300_000_000, "248.079"),  # no multiple of 300 lies within the step
+    ],
+)
+def test_what_a_step_leaves_of_a_limit_beyond_it_is_an_amount_that_the_platform_takes(
+    bounds: dict[str, Money], quantum: int, left: str
+) -> None:
+    one = (target("a", 190.83, quantum=quantum),)
+    room = goals.box(Goals("EUR", limits=(limit("campaign:a", **bounds),)), one, np.array([190.83]), TODAY)
+    assert room.lower[0] == room.upper[0] == pytest.approx(float(left), abs=1e-9)
+    assert [b.code for b in room.upper_because[0]] == ["step"]
+
+
+@pytest.mark.parametrize(
+    ("room", "quantum", "taken", "refused"),
+    [
+        ((70, 130), 10_000, ("70", "100.005", "130"), ("69.99", "130.01")),
+        ((70.5, 130), 10_000_000, ("80", "130"), ("70", "140")),
+        ((71, 79), 10_000_000, ("70", "75"), ("60", "80")),  # no multiple of 10 lies in it: the one below stands in
+        ((75, 75), 10_000_000, ("70", "75"), ("60", "80")),
+    ],
+)
+def test_a_room_takes_what_rounding_goes_to(
+    room: tuple[float, float], quantum: int, taken: tuple[str, ...], refused: tuple[str, ...]
+) -> None:
+    one = target("a", 100, quantum=quantum)
+    for amounts, there in ((taken, True), (refused, False)):
+        for amount in amounts:
+            assert goals.takes(free(room), 0, one, eur(amount)) is there, amount
+
+
+def test_no_pin_gives_way_to_a_quantum() -> None:
+    pin = Goals("EUR", pins=(Pin(Scope.parse("campaign:a"), "ada", "sale"),))
+    one = (target("a", 33.337),)
+    room = goals.box(pin, one, np.array([33.337]), TODAY)
+    assert goals.takes(room, 0, one[0], eur("33.337"))
+    assert not goals.takes(room, 0, one[0], eur("33.33"))
+    assert goals.ends(room, 0, one[0]) == (eur("33.337"), eur("33.337"))
+
+
 def test_a_pin_wins_over_everything_until_its_last_day() -> None:
     pin = Pin(Scope.parse("campaign:a"), "ada", "sale", until=TODAY)
     wishes = Goals("EUR", limits=(limit("campaign:a", floor=eur(120)),), pins=(pin,))
@@ -157,7 +203,9 @@ def test_rows_say_what_the_goals_say() -> None:
     assert (found["share-floor:channel:social"].spend.tolist()) == [0, 0, -1, -1]
     assert found["share-floor:channel:social"].bound == -150
     assert found["share-floor:channel:social"].words == "channel social at least 30% of the total: 150.00 EUR a day"
+    assert (found["share-floor:channel:social"].share, found["share-floor:channel:social"].grain) == (-0.3, 0.01)
     assert found["floor:channel:search"].bound == -250
+    assert found["floor:channel:search"].share == 0.0
     roas, cpa = found["roas"], found["cpa"]
     assert (roas.outcome, roas.spend.tolist(), roas.credit.tolist()) == (Outcome.VALUE, [2.5] * 4, [1] * 4)
     assert (cpa.outcome, cpa.spend.tolist(), cpa.credit.tolist()) == (Outcome.CONVERSIONS, [1] * 4, [8] * 4)
@@ -245,3 +293,63 @@ def test_a_plan_within_the_total_stays_within_it_whoever_stays(plan: list[tuple[
         wanted, targets, free(*[(0, 2_000)] * len(targets)), (Row("total", "", np.ones(len(targets)), total),)
     )
     assert sum(m.micros for m in amounts) <= total * 1e6 + 1
+
+
+def test_a_floor_of_a_group_gets_its_quanta_before_the_largest_remainders_do() -> None:
+    """The floor asks for 31 of 10.34 + 10.33 + 10.33; 114 in all leaves 11 + 10 + 10 with 21 + 21 + 21 + 20."""
+    plan = np.array([10.34, 10.33, 10.33, 20.9, 20.8, 20.7, 20.6])
+    seven = tuple(target(f"t{k}", 1, quantum=1_000_000) for k in range(7))
+    member = np.array([1, 1, 1, 0, 0, 0, 0.0])
+    rows = (Row("total", "", np.ones(7), 114.0), Row("floor", "", -member, -31.0))
+    amounts = goals.to_quantum(plan, seven, free(*[(0, 99)] * 7), rows)
+    assert [m.micros // 1_000_000 for m in amounts] == [11, 10, 10, 21, 21, 21, 20]
+
+
+def test_what_single_quanta_do_not_reach_is_searched_for() -> None:
+    """Of 25 + 15 at most, tens and sevens: the floor of 15 asks for 21, and so leaves 10 of the 25 that went to 20."""
+    two = (target("ten", 1, quantum=10_000_000), target("seven", 1, quantum=7_000_000))
+    rows = (Row("total", "", np.ones(2), 40.0), Row("floor", "", np.array([0, -1.0]), -15.0))
+    amounts = goals.to_quantum(np.array([25.0, 15.0]), two, free((0, 50), (0, 50)), rows)
+    assert [m.micros // 1_000_000 for m in amounts] == [10, 21]
+
+
+def test_an_amount_that_would_stay_gives_way_where_a_limit_asks_for_it() -> None:
+    """Both stand within half a quantum of what is wanted; 15 in all and 5 of the first leave 10, not 11."""
+    two = (target("a", 5, quantum=1_000_000), target("b", 11, quantum=1_000_000))
+    rows = (Row("total", "", np.ones(2), 15.6), Row("floor", "", np.array([-1.0, 0]), -5.0))
+    amounts = goals.to_quantum(np.array([5.0, 10.6]), two, free((0, 20), (0, 20)), rows)
+    assert [m.micros // 1_000_000 for m in amounts] == [5, 10]
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1_200), st.sampled_from([1, 2, 3, 5]), st.integers(0, 6)), min_size=2, max_size=4
+    ),
+    st.tuples(*[st.integers(0, 150)] * 3),
+)
+def test_rounding_keeps_floors_and_ceilings_of_groups_wherever_amounts_do(
+    plan: list[tuple[int, int, int]], slack: tuple[int, int, int]
+) -> None:
+    """Against all amounts there are, of budgets up to 18 a day: the plan keeps all rows, by up to 1.50 more."""
+    targets = tuple(target(f"t{k}", q * now, quantum=q * 1_000_000) for k, (_, q, now) in enumerate(plan))
+    wanted = np.array([amount / 100 for amount, _, _ in plan])
+    sides = [(max(w - 4, 0.0), w + 6) for w in wanted]
+    first, everybody = np.arange(len(plan)) < len(plan) - 1, np.ones(len(plan))
+    rows = (
+        Row("total", "", everybody, float(wanted.sum()) + slack[0] / 100),
+        Row("floor", "", -first.astype(float), -float(wanted[first].sum()) + slack[1] / 100),
+        Row("ceiling", "", 1.0 - first * 1.0 + np.eye(len(plan))[0], float(wanted[[0, -1]].sum()) + slack[2] / 100),
+    )
+    got = np.array([m.micros for m in goals.to_quantum(wanted, targets, free(*sides), rows)]) / 1e6
+
+    def kept(amounts: np.ndarray) -> bool:
+        return all(row.spend @ amounts <= row.bound + 1e-6 for row in rows)
+
+    choices = [
+        [q * n for n in range(20) if low - 1e-9 <= q * n <= high + 1e-9]
+        for (low, high), (_, q, _) in zip(sides, plan, strict=True)
+    ]
+    if any(kept(np.array(each)) for each in product(*choices)):
+        assert kept(got)
+        assert all(amount in choice for amount, choice in zip(got, choices, strict=True))

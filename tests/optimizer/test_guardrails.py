@@ -11,7 +11,7 @@ import pytest
 from connectors.contract import Account, BudgetKind, BudgetTarget, Level
 from connectors.money import Money
 from optimizer import guardrails
-from optimizer.goals import Goals
+from optimizer.goals import Goals, Limit, Scope
 from optimizer.guardrails import Guardrails
 from optimizer.plan.recommendation import Severity
 from optimizer.plan.snapshot import BudgetMove, Freshness, Panel, Snapshot, Target
@@ -231,3 +231,13 @@ def test_a_budget_in_its_platforms_learning_phase_moves_by_no_more_than_its_step
     np.testing.assert_allclose(found.lower, seen.current * [1 - step, 0.7])
     np.testing.assert_allclose(found.upper, seen.current * [1 + step, 1.3])
     assert ("learning-phase" in {why.code for why in found.upper_because[0]}) is (learning is True)
+
+
+def test_a_limit_beyond_the_smallest_of_all_steps_leaves_an_amount_that_the_platform_takes() -> None:
+    """The step of a learning budget is the last of three: 7.777% of 90 above it is 96.9993, to the cent 96.99."""
+    one = target("a")
+    seen = snapshot(replace(one, budget=replace(one.budget, learning=True, amount=Money.of(90, "EUR"))), target("b"))
+    floor = Limit(Scope.parse("campaign:a"), floor=Money.of(400, "EUR"))
+    found = guardrails.room(seen, Goals("EUR", limits=(floor,)), Guardrails(learning_step=0.07777), NOW)
+    assert found.lower[0] == found.upper[0] == pytest.approx(96.99, abs=1e-9)
+    assert [why.code for why in found.upper_because[0]] == ["learning-phase"]

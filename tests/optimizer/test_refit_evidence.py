@@ -38,6 +38,8 @@ def test_all_targets_with_enough_days_are_fitted() -> None:
     assert evidence.reference == pytest.approx(reference_spend(read(seen), seen.current))
     spend = seen.panel.spend[:, -60:] / evidence.reference[:, None]
     assert evidence.lags[:, LAGS:, 3] == pytest.approx(spend[:, LAGS - 3 : -3])
+    before = seen.panel.spend[:, -60 - LAGS + 1 : -60][:, ::-1] / evidence.reference[:, None]
+    assert evidence.lags[:, 0, 1:] == pytest.approx(before), "spend before the fitted days is known and felt"
     assert evidence.counts == pytest.approx(seen.panel.conversions[:, -60:])
 
 

@@ -180,6 +180,19 @@ def test_a_day_is_planned_with_its_event_and_says_so() -> None:
     assert not [finding for finding in usual.findings if finding.code == "event"]
 
 
+def test_an_event_of_which_no_day_is_told_yet_is_learnt_from_nothing() -> None:
+    """It began yesterday, of which no budget has a row: none of its days was seen, and nothing before it."""
+    event = Occasion("Spring sale", TODAY - timedelta(days=1), TODAY + timedelta(days=1), guess=2.0)
+    seen = snapshot()
+    blank = {name: getattr(seen.panel, name).copy() for name in ("spend", "conversions", "value", "clicks")}
+    for column in blank.values():
+        column[:, -1] = np.nan
+    seen = replace(seen, panel=replace(seen.panel, **blank), occasions=(event,))
+    made = decide(seen, Goals("EUR"), Guardrails(), NOW, np.random.default_rng(1))
+    (told,) = [finding.message for finding in made.findings if finding.code == "event"]
+    assert told.endswith("; so the settings guess.")
+
+
 def test_season_and_events_feed_a_schedule_of_days() -> None:
     event = Occasion("Spring sale", TODAY + timedelta(days=3), TODAY + timedelta(days=3), guess=2.0)
     belief = learn(replace(snapshot(), occasions=(event,)))
