@@ -25,6 +25,7 @@ _POINTS: Final = 17
 _SPENT: Final = 1 - 1e-3
 _NOTHING: Final = 1e-9  # of what the best budget brings
 _SEEN_DAYS: Final = 28
+_MOSTLY: Final = 0.5  # of the money left
 
 
 def is_spent(case: Case, budget: FloatArray) -> bool:
@@ -103,12 +104,24 @@ def _unspent(case: Case, plan: Plan, budget: FloatArray) -> Unspent | None:
 
 
 def _why_left(case: Case, plan: Plan, budget: FloatArray) -> str:
-    """A declined plan that would spend more; the steps if the aim spends it all; else what keeps the aim from it."""
+    """A declined plan that would spend more; the steps if the aim spends it all; else what keeps the aim from it.
+
+    Trials do where most of it would be spent without them; else it is what keeps the aim without them from it.
+    """
     if float(plan.budget.sum() - budget.sum()) > (1 - _SPENT) * case.ceiling.micros / 1e6:
         return "declined"
     if plan.aim.unspent is None or is_spent(case, plan.aim.spend):
         return "steps"
-    match plan.aim.unspent.why:
+    if not plan.trials:
+        return _why_idle(case, plan, plan.aim.unspent.why)
+    by_trials = float(plan.sober.spend.sum() - plan.aim.spend.sum())
+    if plan.sober.unspent is None or by_trials >= _MOSTLY * plan.aim.unspent.amount:
+        return "trial"
+    return _why_idle(case, plan, plan.sober.unspent.why)
+
+
+def _why_idle(case: Case, plan: Plan, why: Idle) -> str:
+    match why:
         case Idle.FULL:
             return "limits"
         case Idle.HELD:

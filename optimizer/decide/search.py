@@ -45,7 +45,8 @@ class Plan:
         aim: The solver's answer without steps, with its certificate; it counts uncertainty as `explore` says.
         outside: Where a present budget breaks a limit of its own: which, by index.
         prices: What each row's room is worth by the expected curves alone, shape (rows,).
-        explored: Share of the spend that stands where only hope puts it: above the aim of the expected curves.
+        sober: The aim without hope and trials, all else the same.
+        explored: Share of the spend that hope or a trial puts elsewhere than that aim would.
         findings: What was noticed on the way.
         trials: Which targets are on trial.
     """
@@ -55,6 +56,7 @@ class Plan:
     aim: Allocation
     outside: Mapping[int, Because]
     prices: FloatArray
+    sober: Allocation
     explored: float
     findings: tuple[Finding, ...]
     trials: tuple[Trial, ...] = ()
@@ -114,9 +116,7 @@ def _ground(case: Case) -> _Ground:
 
 
 def _search(case: Case, ground: _Ground, rng: np.random.Generator) -> Plan | Finding:
-    trials: tuple[Trial, ...] = ()
-    if ground.sober is not None:
-        trials = trying.admitted(case, ground.trials, ground.sober)
+    trials = _trials(case, ground)
     aim = _aim(case, trying.pinned(ground.wide, trials), ground.rows, rng)
     if isinstance(aim, Finding) and trials:
         trials, aim = (), _aim(case, ground.wide, ground.rows, rng)
@@ -124,23 +124,61 @@ def _search(case: Case, ground: _Ground, rng: np.random.Generator) -> Plan | Fin
         return aim
     found = _fewer_moves(case, aim, ground.step, rng)
     sober = _sober(case, ground, aim)
-    explored = _explored(case, ground.wide, aim, sober, found.budget, rng)
-    outside = _outside(ground.own, case.snapshot.current)
+    stands = _hopeless(case, ground.wide, aim, sober, rng)
     trials = trying.under_way(case, trials, found.budget)
-    return Plan(found.budget, found.box, aim.answer, outside, sober.prices, explored, found.findings, trials)
+    return Plan(
+        budget=found.budget,
+        box=found.box,
+        aim=aim.answer,
+        outside=_outside(ground.own, case.snapshot.current),
+        prices=sober.prices,
+        sober=stands,
+        explored=_explored(aim.answer.spend, stands.spend, found.budget, trials) if case.forecast.hopes else 0.0,
+        findings=found.findings,
+        trials=trials,
+    )
 
 
-def _explored(
-    case: Case, box: Box, aim: _Aim, sober: Allocation, budget: FloatArray, rng: np.random.Generator
-) -> float:
-    """Return the share of the spend that stands above where it would be aimed without hope, all else the same."""
-    if not case.forecast.hopes:
-        return 0.0
-    if case.goals.risk_aversion or case.goals.switching_cost:
+def _trials(case: Case, ground: _Ground) -> tuple[Trial, ...]:
+    """The trials that are made: those that find room, and pay at the price of the money that all of them move.
+
+    Saved money is worth less the more of it there is, and money that is taken more, so that trials which pay one by
+    one need not pay together. The half of those that do not, the worst, goes at a time, and the others are asked again.
+    """
+    if ground.sober is None:
+        return ()
+    found = trying.admitted(case, ground.wide, ground.rows, ground.trials, ground.sober)
+    while found:
+        priced = _expected_alone(case, trying.pinned(ground.wide, found), ground.rows)
+        if priced.collision is not None:
+            return ()
+        paying = trying.still_worth(case, ground.wide, found, ground.sober, priced)
+        if len(paying) == len(found):
+            return paying
+        kept = {trial.target for trial in paying}
+        fails = [trial for trial in found if trial.target not in kept]
+        dropped = {trial.target for trial in fails[len(fails) // 2 :]}
+        found = tuple(trial for trial in found if trial.target not in dropped)
+    return ()
+
+
+def _hopeless(case: Case, box: Box, aim: _Aim, sober: Allocation, rng: np.random.Generator) -> Allocation:
+    """Return the aim without hope and trials, all else the same."""
+    if case.forecast.hopes and (case.goals.risk_aversion or case.goals.switching_cost):
         hopeless = replace(case, forecast=replace(case.forecast, hope=0.0))
-        sober = market(hopeless, box, _WIDE_POINTS, aim.rows, rng).solve()
-    hoped = np.maximum(np.minimum(budget, aim.answer.spend) - sober.spend, 0.0)
-    return float(hoped.sum() / max(budget.sum(), 1e-9))
+        return market(hopeless, box, _WIDE_POINTS, aim.rows, rng).solve()
+    return sober
+
+
+def _explored(aim: FloatArray, sober: FloatArray, budget: FloatArray, trials: tuple[Trial, ...]) -> float:
+    """Return the share of the spend that stands above where it would be aimed without hope, or that trials take away.
+
+    What one budget is kept from another has, or nobody: the larger of the two sums is what is at risk, not both.
+    """
+    above = np.maximum(np.minimum(budget, aim) - sober, 0.0)
+    below = np.maximum(sober - np.maximum(budget, aim), 0.0)
+    taken = sum(float(below[trial.target]) for trial in trials)
+    return float(max(float(above.sum()), taken) / max(budget.sum(), 1e-9))
 
 
 def _aim(case: Case, box: Box, rows: tuple[Row, ...], rng: np.random.Generator) -> _Aim | Finding:

@@ -323,7 +323,7 @@ class Shift:
 class Unspent:
     """Money of the total that the plan leaves alone.
 
-    `code` is one of `not-worth-it`, `moving`, `risk`, `promise`, `limits`, `steps`, `declined`.
+    `code` is one of `not-worth-it`, `moving`, `risk`, `trial`, `promise`, `limits`, `steps`, `declined`.
     """
 
     amount: Money
@@ -397,8 +397,8 @@ class Decision:
         certificate: The solver's; None when nothing was solved.
         goals_digest, input_digest: SHA-256 of the goals and of the snapshot it was made from.
         explanation: Why the plan as a whole is what it is; None in what older versions decided.
-        explored: Share of the spend that stands where only hope puts it, above what the expected curves ask for; None
-            where nothing was searched, and in what older versions decided.
+        explored: Share of the spend that stands where only hope puts it, above what the expected curves ask for, or
+            that trials keep from there; None where nothing was searched, and in what older versions decided.
         ads: Ads to be paused or resumed, by budget in the order of writing; `total` and `expected_then` are of the
             budgets alone.
         flights: What each flight that runs gives the day.
