@@ -80,7 +80,7 @@ def report(
         envelopes=goals.envelopes(wanted, snapshot.targets, case.ceiling),
         bindings=_portfolio_bindings(case, plan, units(proposed), counted),
         promises=_promises(case, units(proposed), rng),
-        certificate=None if plan is None else Certificate(plan.aim.value, plan.aim.upper_bound, plan.aim.gap),
+        certificate=None if plan is None else _certificate(plan),
         model_version=MODEL_VERSION,
         guardrail_version=GUARDRAIL_VERSION,
         goals_digest=case.digest,
@@ -90,6 +90,11 @@ def report(
     )
     switched = () if made.blocked else _ads(case, made.arms, units(proposed))
     return replace(made, explanation=explanation(case, plan, proposed, gain, change, worlds), ads=switched)
+
+
+def _certificate(plan: Plan) -> Certificate:
+    """The solver's proof for the aim; it knows nothing of aims that leave the trials out."""
+    return Certificate(plan.aim.value, plan.aim.upper_bound, plan.aim.gap, plan.given or None)
 
 
 def _ads(case: Case, shares: tuple[ArmShare, ...], budget: FloatArray) -> tuple[AdLine, ...]:

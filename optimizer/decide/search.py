@@ -49,6 +49,7 @@ class Plan:
         explored: Share of the spend that hope or a trial puts elsewhere than that aim would.
         findings: What was noticed on the way.
         trials: Which targets are on trial.
+        given: How many budgets the aim was solved around because a trial was to take them somewhere.
     """
 
     budget: FloatArray
@@ -60,6 +61,7 @@ class Plan:
     explored: float
     findings: tuple[Finding, ...]
     trials: tuple[Trial, ...] = ()
+    given: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +127,7 @@ def _search(case: Case, ground: _Ground, rng: np.random.Generator) -> Plan | Fin
     found = _fewer_moves(case, aim, ground.step, rng)
     sober = _sober(case, ground, aim)
     stands = _hopeless(case, ground.wide, aim, sober, rng)
-    trials = trying.under_way(case, trials, found.budget)
+    made = trying.under_way(case, trials, found.budget)
     return Plan(
         budget=found.budget,
         box=found.box,
@@ -133,9 +135,10 @@ def _search(case: Case, ground: _Ground, rng: np.random.Generator) -> Plan | Fin
         outside=_outside(ground.own, case.snapshot.current),
         prices=sober.prices,
         sober=stands,
-        explored=_explored(aim.answer.spend, stands.spend, found.budget, trials) if case.forecast.hopes else 0.0,
+        explored=_explored(aim.answer.spend, stands.spend, found.budget, made) if case.forecast.hopes else 0.0,
         findings=found.findings,
-        trials=trials,
+        trials=made,
+        given=len(trials),
     )
 
 

@@ -294,11 +294,19 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """How near the plan is to the best that the curves and constraints allow, as the solver proved it."""
+    """How near the aim is to the best that the curves and constraints allow, as the solver proved it.
+
+    Attributes:
+        value: Of the aim, by the curves that it was found by.
+        upper_bound: No other aim has more, with those budgets where they are that are on trial.
+        gap: Between the two, as a share of the bound.
+        trials: How many budgets on trial it takes as given; None where there are none, so that it holds of all aims.
+    """
 
     value: float
     upper_bound: float
     gap: float
+    trials: Annotated[int | None, _LATER] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from connectors.money import Money
-from optimizer.decide import Choice, choose, decide, search, trying
+from optimizer.decide import Choice, choose, decide, search, tell, trying
+from optimizer.decide.market import market
 from optimizer.decide.search import Plan
-from optimizer.goals import Because, Box, Goals
+from optimizer.goals import Because, Box, Explore, Goals
 from optimizer.guardrails import Guardrails
 from optimizer.plan.problem import Row
-from optimizer.plan.recommendation import Decision, Objective
+from optimizer.plan.recommendation import Decision, Objective, to_json
 from optimizer.plan.snapshot import Panel, Snapshot
 from optimizer.trials import Trial
 from tests.optimizer.snapshots import NOW, snapshot
@@ -143,3 +144,20 @@ def test_money_that_trials_hold_back_is_told_so(seed: int, code: str) -> None:
     assert decision.explanation is not None
     assert decision.explanation.unspent is not None
     assert decision.explanation.unspent.code == code
+
+
+def test_the_certificate_counts_the_trials_that_it_takes_as_given() -> None:
+    """Its bound is that of the problem around them: by the same curves more may be reached without."""
+    choice = chosen(thin(9, 0.02))
+    plan, case = planned(choice), choice.case
+    certificate = tell(choice, np.random.default_rng(1)).certificate
+    assert certificate is not None
+    assert certificate.trials == plan.given > 0
+    hoped = replace(case, forecast=replace(case.forecast, hope=1.0))
+    ground = search._ground(hoped)
+    free = market(hoped, ground.wide, 64, ground.rows, np.random.default_rng(1)).solve()
+    assert free.value > certificate.upper_bound
+    without = decide(SEEN, Goals("EUR", explore=Explore.NONE), Guardrails(), NOW, np.random.default_rng(1)).certificate
+    assert without is not None
+    assert without.trials is None
+    assert "trials" not in to_json(without), "so that older hashes stand"
