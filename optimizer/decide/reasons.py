@@ -34,17 +34,17 @@ def is_spent(case: Case, budget: FloatArray) -> bool:
 
 
 def turns(
-    case: Case, plan: Plan | None, days: Days, proposed: FloatArray, effects: tuple[Effect, ...], rates: Rates
+    case: Case, days: Days, proposed: FloatArray, effects: tuple[Effect, ...], rates: Rates, chosen: BoolArray
 ) -> tuple[Turn | None, ...]:
-    """Say for each line what it would take for its move not to pay; None where it stays, or had to move.
+    """Say for each line what it would take for its move not to pay; None where it stays, or does not move for that.
 
     Args:
         case: What was decided on; K targets.
-        plan: What was searched.
         days: The case's newest days.
         proposed: Currency units a day, shape (K,).
         effects: Of the lines, length K.
         rates: What the plan's moves bring.
+        chosen: Which lines move for what their money brings, and not for a limit, a hand or a trial, shape (K,).
     """
     pair = np.stack([case.snapshot.current, proposed], axis=1)
     conversions = case.forecast.belief.moments(pair, Outcome.CONVERSIONS)[0]
@@ -53,9 +53,7 @@ def turns(
     elsewhere = {up: rates.against(1.0 if up else -1.0) for up in (True, False)}
     price = {up: 0.0 if draws is None else float(draws.mean()) for up, draws in elsewhere.items()}
     found: list[Turn | None] = [None] * len(pair)
-    for k in np.flatnonzero(moved):
-        if case.snapshot.targets[k].key in case.fixed or (plan is not None and k in plan.outside):
-            continue
+    for k in np.flatnonzero((moved != 0.0) & chosen):
         up = bool(moved[k] > 0)
         needs = float(cost[k] + moved[k] * price[up])
         move = Move(up, effects[k].mean + float(cost[k]), needs, effects[k].p_worse)
