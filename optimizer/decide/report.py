@@ -73,7 +73,7 @@ def report(
         time_zone=snapshot.time_zone,
         objective=wanted.objective,
         unit=f"{counted} a day",
-        lines=_lines(case, plan, proposed, gain, change, days),
+        lines=_lines(case, plan, proposed, (gain, change), days, _blocking(findings)),
         total=explain.effect(change.sum(axis=1), float(gain.sum())),
         expected_now=float(mean[:, 0].sum()),
         expected_then=float(mean[:, 1].sum()),
@@ -112,9 +112,20 @@ def _ads(case: Case, shares: tuple[ArmShare, ...], budget: FloatArray) -> tuple[
     return rotate(case.snapshot, shares, brought, doubtful, tested, case.goals, case.rotation, case.now)
 
 
+def _blocking(findings: tuple[Finding, ...]) -> Finding | None:
+    """The first finding, if any, that keeps the whole portfolio from being planned."""
+    return next((each for each in findings if each.severity is Severity.BLOCK and each.subject == "portfolio"), None)
+
+
 def _lines(
-    case: Case, plan: Plan | None, proposed: tuple[Money, ...], mean: FloatArray, change: FloatArray, days: Days
+    case: Case,
+    plan: Plan | None,
+    proposed: tuple[Money, ...],
+    gain: tuple[FloatArray, FloatArray],
+    days: Days,
+    blocking: Finding | None,
 ) -> tuple[Line, ...]:
+    mean, change = gain
     budget, counted = units(proposed), case.counted
     moved = budget - case.snapshot.current
     pull = case.forecast.marginal(budget) - _price_of_money(case, plan)
@@ -144,6 +155,7 @@ def _lines(
                 thing=counted,
                 turn=turned[k],
                 lot=case.lots.get(k),
+                blocked=blocking,
             )
         )
         for k, target in enumerate(case.snapshot.targets)

@@ -14,7 +14,7 @@ from connectors.money import Money
 from optimizer.explain.figures import figure, legible
 from optimizer.guardrails import Hold
 from optimizer.plan.problem import Row
-from optimizer.plan.recommendation import Binding, Effect, Evidence, Line, Lot, Objective, Turn
+from optimizer.plan.recommendation import Binding, Effect, Evidence, Finding, Line, Lot, Objective, Turn
 from optimizer.plan.snapshot import FloatArray, Target
 
 _NOTHING: Final = 1e-9
@@ -126,6 +126,7 @@ class LineFacts:
         thing: What the objective counts, such as `conversions`.
         turn: What it would take for its move not to pay, or None.
         lot: The lot that was cast on it, or None.
+        blocked: What forbade a plan of the whole portfolio, or None.
     """
 
     target: Target
@@ -142,6 +143,7 @@ class LineFacts:
     thing: str
     turn: Turn | None = None
     lot: Lot | None = None
+    blocked: Finding | None = None
 
 
 def thing(objective: Objective, currency: str) -> str:
@@ -260,6 +262,8 @@ def _reason(facts: LineFacts) -> str:
     if moved == 0:
         if facts.hold is not None:
             return f"Stays: {facts.hold.words}."
+        if facts.blocked is not None:
+            return f"Stays, as every budget does ({facts.blocked.code}): {facts.blocked.message}"
         return f"Stays: {facts.reached[0].words}." if facts.reached else "Stays: a move would bring too little."
     if facts.forced is not None:
         return f"{'Raised' if moved > 0 else 'Cut'} because {facts.forced}."

@@ -342,6 +342,20 @@ def test_only_what_hope_moves_is_said_to_be_moved_to_learn(mover: Mover, moved: 
     assert explain.line(facts).reason == words
 
 
+@pytest.mark.parametrize(
+    ("goals", "code"),
+    [
+        (Goals("EUR", roas_floor=90.0), "confidence"),
+        (Goals("EUR", total=eur(300), limits=(Limit(Scope.parse("channel:social"), floor=eur(350)),)), "contradiction"),
+    ],
+)
+def test_lines_that_nothing_was_planned_for_name_what_forbade_it(goals: Goals, code: str) -> None:
+    decision = decided(goals)
+    (block,) = decision.blocked
+    assert block.code == code
+    assert {line.reason for line in decision.lines} == {f"Stays, as every budget does ({code}): {block.message}"}
+
+
 def test_profit_counts_the_cost_of_the_spend_into_the_factor() -> None:
     goals = Goals("EUR", objective=Objective.PROFIT, margin=0.1, largest_step=0.9, explore=Explore.NONE)
     for line in decided(goals, Guardrails(largest_step_24h=1.0)).lines:
