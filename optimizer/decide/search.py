@@ -76,14 +76,15 @@ def search(case: Case, rng: np.random.Generator) -> Plan | Finding:
     """Find today's budgets; a finding says why there are none.
 
     Hope is lessened, and with it the room for trials, until no more of the spend than `explore_limit` stands where
-    hope alone puts it.
+    hope alone puts it. Where nothing may, it is not begun with: each try solves all anew, which takes long with risk
+    aversion.
 
     Raises:
         GoalsError: A line that a person fixed breaks a limit of its own.
     """
     ground = _ground(case)
     world = int(rng.integers(2**63))
-    for hope in _HOPES:
+    for hope in _HOPES if case.goals.explore_limit > 0.0 else _HOPES[-1:]:
         found = _search(replace(case, forecast=replace(case.forecast, hope=hope, world=world)), ground, rng)
         # With less hope a promise may be kept that was not with more; limits that contradict each other never hold.
         if found.code == _CONTRADICTION if isinstance(found, Finding) else found.explored <= case.goals.explore_limit:

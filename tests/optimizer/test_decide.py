@@ -478,3 +478,16 @@ def test_a_promise_that_hope_would_break_is_looked_for_with_less(monkeypatch: py
     monkeypatch.setattr(search, "_search", blocked_at_first)
     assert decided(Goals("EUR")).moves
     assert tried[:2] == [1.0, 0.5]
+
+
+def test_where_nothing_may_be_hoped_for_no_hope_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[float] = []
+    whole = search._search
+
+    def watched(case, ground, rng):
+        tried.append(case.forecast.hope)
+        return whole(case, ground, rng)
+
+    monkeypatch.setattr(search, "_search", watched)
+    decided(Goals("EUR", explore_limit=0.0))
+    assert tried == [0.0]
