@@ -17,7 +17,6 @@ nothing any more, so that a trial goes on, unless what it showed takes the worth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -64,64 +63,22 @@ def worthwhile(asked: Question) -> tuple[Trial, ...]:
     One that is worth less than a hundredth of what a target brings on average is none.
     """
     net = asked.net
-    stands = np.einsum("kpj,kj->kp", net, asked.chance).max(axis=1)
+    expected = np.einsum("kpj,kj->kp", net, asked.chance)
+    stands = expected.max(axis=1)
     perfect = np.einsum("kj,kj->k", net.max(axis=1), asked.chance) - stands
     rows = np.flatnonzero(asked.free & (perfect > 0.0))
     rows = np.sort(rows[np.argsort(-perfect[rows], kind="stable")[:_ASKED]])
-    weighed = _weighed(asked, rows)
-    best = weighed.worth.argmax(axis=1)
-    return _sorted(
-        weighed.trial(asked, k, row, best[row]) for row, k in enumerate(rows) if weighed.pays(row, best[row])
-    )
-
-
-def still(asked: Question, trials: Sequence[Trial]) -> tuple[Trial, ...]:
-    """Return those of some trials that pay where they go to, as they are worth by what is asked now; order as above.
-
-    Args:
-        asked: At the budgets that `worthwhile` was asked at, by another price.
-        trials: Of `worthwhile`.
-    """
-    rows = np.array([trial.target for trial in trials], dtype=np.intp)
-    weighed = _weighed(asked, rows)
-    place = [int(np.abs(asked.at[trial.target] - trial.budget).argmin()) for trial in trials]
-    pays = [row for row, at in enumerate(place) if weighed.pays(row, at)]
-    return _sorted(weighed.trial(asked, rows[row], row, place[row]) for row in pays)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Weighed:
-    """What trials of some targets at each budget take, gain, cost and are worth, each of shape (rows, P).
-
-    `least` is what one must be worth.
-    """
-
-    days: FloatArray
-    gain: FloatArray
-    cost: FloatArray
-    worth: FloatArray
-    least: float
-
-    def pays(self, row: int, place: int) -> bool:
-        return bool(self.worth[row, place] > self.least)
-
-    def trial(self, asked: Question, target: int, row: int, place: int) -> Trial:
-        figures = (asked.at[target, place], *(v[row, place] for v in (self.days, self.gain, self.cost, self.worth)))
-        return Trial(int(target), *(float(v) for v in figures))
-
-
-def _weighed(asked: Question, rows: IntArray) -> _Weighed:
-    expected = np.einsum("kpj,kj->kp", asked.net[rows], asked.chance[rows])
-    lost = expected.max(axis=1)[:, None] - expected
+    lost = stands[rows, None] - expected[rows]
     gain, way = news(asked, rows), asked.way[rows]
     cost = _BACK * _along(asked, lost, rows) + LOOK * lost
     worth = gain * np.maximum(HORIZON - way - LOOK, 0.0) - cost
-    return _Weighed(way + LOOK, gain, cost, worth, max(_LEAST * HORIZON * _brought_now(asked), 0.0))
-
-
-def _sorted(trials: Iterable[Trial]) -> tuple[Trial, ...]:
-    """Those that pay most for what they cost first."""
-    return tuple(sorted(trials, key=lambda trial: (-trial.worth / max(trial.cost, 1e-9), trial.target)))
+    least = max(_LEAST * HORIZON * _brought_now(asked), 0.0)
+    found = [
+        Trial(int(k), *(float(v[row, best]) for v in (asked.at[rows], way + LOOK, gain, cost, worth)))
+        for row, (k, best) in enumerate(zip(rows, worth.argmax(axis=1), strict=True))
+        if worth[row, best] > least
+    ]
+    return tuple(sorted(found, key=lambda trial: (-trial.worth / max(trial.cost, 1e-9), trial.target)))
 
 
 def _brought_now(asked: Question) -> float:

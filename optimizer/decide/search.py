@@ -119,7 +119,9 @@ def _ground(case: Case) -> _Ground:
 
 
 def _search(case: Case, ground: _Ground, rng: np.random.Generator) -> Plan | Finding:
-    trials = _trials(case, ground)
+    trials: tuple[Trial, ...] = ()
+    if ground.sober is not None:
+        trials = trying.admitted(case, ground.wide, ground.rows, ground.trials, ground.sober)
     aim = _aim(case, trying.pinned(ground.wide, trials), ground.rows, rng)
     if isinstance(aim, Finding) and trials:
         trials, aim = (), _aim(case, ground.wide, ground.rows, rng)
@@ -141,29 +143,6 @@ def _search(case: Case, ground: _Ground, rng: np.random.Generator) -> Plan | Fin
         trials=made,
         given=len(trials),
     )
-
-
-def _trials(case: Case, ground: _Ground) -> tuple[Trial, ...]:
-    """The trials that are made: those that find room, and pay at the price of the money that all of them move.
-
-    Saved money is worth less the more of it there is, and money that is taken more, so that trials which pay one by
-    one need not pay together. The half of those that do not, the worst, goes at a time, and the others are asked again.
-    """
-    if ground.sober is None:
-        return ()
-    found = trying.admitted(case, ground.wide, ground.rows, ground.trials, ground.sober)
-    while found:
-        priced = _expected_alone(case, trying.pinned(ground.wide, found), ground.rows)
-        if priced.collision is not None:
-            return ()
-        paying = trying.still_worth(case, ground.wide, found, ground.sober, priced)
-        if len(paying) == len(found):
-            return paying
-        kept = {trial.target for trial in paying}
-        fails = [trial for trial in found if trial.target not in kept]
-        dropped = {trial.target for trial in fails[len(fails) // 2 :]}
-        found = tuple(trial for trial in found if trial.target not in dropped)
-    return ()
 
 
 def _hopeless(case: Case, box: Box, aim: _Aim, sober: Allocation, rng: np.random.Generator) -> Allocation:

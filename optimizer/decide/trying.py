@@ -16,7 +16,7 @@ from optimizer.knowledge import HORIZON
 from optimizer.plan.problem import Allocation, Row
 from optimizer.plan.recommendation import Finding, Severity
 from optimizer.plan.snapshot import FloatArray
-from optimizer.trials import Trial, still, worthwhile
+from optimizer.trials import Trial, worthwhile
 
 SHARE: Final = 2.0 / 3.0
 """The part of `explore_limit` that trials may take; the rest is for hope that is not planned."""
@@ -116,26 +116,6 @@ def _spendable(box: Box, rows: Sequence[Row]) -> float:
         method="highs",
     )
     return -1.0 if result.x is None else float(result.x.sum())
-
-
-def still_worth(
-    case: Case, box: Box, trials: Sequence[Trial], sober: Allocation, priced: Allocation
-) -> tuple[Trial, ...]:
-    """Return those of some trials that pay at the price of the money that they move together, as they are worth by it.
-
-    The price without them says too little of what they cost, and the one with them too much (by weak duality each
-    bounds the cost from its side): the first and the last unit moved are worth so much to others. The mean is taken.
-
-    Args:
-        case: What is decided on.
-        box: Where budgets may be if steps did not matter: the one that the trials were found in.
-        trials: All that are made together.
-        sober: The aim of the expected curves alone.
-        priced: The same with all of the trials.
-    """
-    at = knowledge.spaced(box.lower, box.upper)
-    price = 0.5 * (_price(case, sober) + _price(case, priced))
-    return still(case.forecast.question(at, price), trials)
 
 
 def pinned(box: Box, trials: Sequence[Trial]) -> Box:

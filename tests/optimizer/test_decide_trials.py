@@ -1,4 +1,4 @@
-"""Trials in a plan: that they leave the money a place, pay together, and are told as what they put at risk."""
+"""Trials in a plan: that they leave the money a place, and are told as what they put at risk."""
 
 from __future__ import annotations
 
@@ -101,23 +101,6 @@ def test_trials_never_leave_money_that_the_expected_curves_would_spend() -> None
     assert len(ground.trials) == 3
     assert planned(choice).aim.spend.sum() == pytest.approx(seen.current.sum())
     assert sum(amount.micros for amount in choice.proposed) / 1e6 == pytest.approx(seen.current.sum(), abs=0.03)
-
-
-def test_trials_that_pay_one_by_one_are_asked_whether_they_pay_together() -> None:
-    """Where all but one budget are cut, money is worth less, and so is saving it."""
-    dropped = 0
-    for seed in (0, 11, 24):
-        case = chosen(thin(seed, 0.02)).case
-        ground = search._ground(case)
-        assert ground.sober is not None
-        admitted = trying.admitted(case, ground.wide, ground.rows, ground.trials, ground.sober)
-        made = search._trials(case, ground)
-        assert {trial.target for trial in made} <= {trial.target for trial in admitted}
-        dropped += len(admitted) - len(made)
-        priced = search._expected_alone(case, trying.pinned(ground.wide, made), ground.rows)
-        still = trying.still_worth(case, ground.wide, made, ground.sober, priced)
-        assert still == made, "what is told of them is reckoned at the price that they leave"
-    assert dropped > 0
 
 
 def test_a_trial_that_cuts_is_told_as_explored() -> None:

@@ -1,12 +1,10 @@
 """Planned trials: what a look of several days is worth, by hand, by its limits, and on a recommendation."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from optimizer.knowledge import HORIZON, LOOK, Question
-from optimizer.trials import still, worthwhile
+from optimizer.trials import worthwhile
 
 AT = np.geomspace(10.0, 500.0, 16)[None]
 PRICE = 0.1
@@ -111,16 +109,3 @@ def test_the_best_for_its_cost_comes_first_and_each_target_once():
     found = worthwhile(two)
     assert [trial.target for trial in found] == [1, 0]
     assert found[0].worth / found[0].cost > found[1].worth / found[1].cost
-
-
-def test_a_trial_that_saves_money_pays_only_while_the_money_is_worth_something():
-    def early(budget):
-        return np.minimum(20.0, 0.5 * budget)
-
-    one = asked(saturated, early, chance=[0.7, 0.3])
-    found = worthwhile(one)
-    assert still(one, found) == found
-    (less,) = still(replace(one, price=np.array([0.5 * PRICE])), found)
-    assert less.budget == found[0].budget
-    assert less.worth < found[0].worth
-    assert still(replace(one, price=np.zeros(1)), found) == ()
