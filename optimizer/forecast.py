@@ -169,6 +169,35 @@ class Forecast:
         drawn = self._value_scale * self.belief.draws(budget, self._value_outcome, n, rng)
         return drawn if self.customers is None else drawn * self.customers.draws(n, rng)[..., None]
 
+    def billed(
+        self, budget: FloatArray, outcome: Outcome, by_value: BoolArray, n: int, rng: np.random.Generator
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return draws of the spend a day, and of conversions or value in the same worlds, each of shape (n, K, P).
+
+        What is paid by outcomes costs what comes of it: so much per drawn conversion, or a share of the drawn value.
+
+        Args:
+            budget: Currency units a day, shape (K, P).
+            outcome: What is drawn beside the spend.
+            by_value: Which targets are paid by a share of the value, shape (K,).
+            n: Number of draws.
+            rng: Source of randomness.
+        """
+        drawn = self.belief.sample(Outcome.CONVERSIONS, n, rng).at(self.belief.delivered(budget))
+        spend, brought = np.broadcast_to(self.spend(budget), drawn.shape), drawn
+        valued = outcome is Outcome.VALUE and self._value_outcome is Outcome.VALUE
+        worth = self.belief.worths(n, rng)[..., None] if valued else np.ones((1, len(budget), 1))
+        if self.owed is not None:
+            # `owed` of a share of the value counts the value that is expected of a conversion.
+            mean = self.belief.worth.mean[:, None]
+            part = np.divide(worth, mean, out=np.ones_like(worth), where=valued & by_value[:, None] & (mean > 0.0))
+            owed = self.owed[:, None]
+            spend = np.where(np.isfinite(owed), np.nan_to_num(owed) * part * drawn, spend)
+        if outcome is Outcome.VALUE:
+            brought = self._value_scale * drawn * worth
+            brought = brought if self.customers is None else brought * self.customers.draws(n, rng)[..., None]
+        return spend, brought
+
     def marginal(self, budget: FloatArray) -> FloatArray:
         """Return the mean objective's gain per further currency unit at each budget, shapes (K,) -> (K,).
 

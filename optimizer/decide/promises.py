@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from optimizer import goals
 from optimizer.decide.case import Case
-from optimizer.plan.problem import Outcome, Row
+from optimizer.plan.problem import Row
 from optimizer.plan.snapshot import FloatArray
 
 
@@ -19,13 +20,8 @@ def uncertain_rows(case: Case) -> list[Row]:
 
 def probability(case: Case, budget: FloatArray, rows: Sequence[Row], rng: np.random.Generator) -> float:
     """Return the share of posterior draws in which budgets, shape (K,), keep a row: the least of those of the rows."""
-    spend = case.forecast.spend(budget[:, None])[:, 0]
-    draws = _brought(case, budget, rows, rng)
-    shares = [
-        float((row.spend @ spend - draws[row.outcome] @ row.credit <= row.bound + 1e-9).mean())
-        for row in rows
-        if row.outcome is not None and row.credit is not None
-    ]
+    margins = zip(rows, _margins(case, budget, rows, rng), strict=True)
+    shares = [float((margin >= -row.bound - 1e-9).mean()) for row, margin in margins if margin is not None]
     return min(shares, default=1.0)
 
 
@@ -45,24 +41,34 @@ def asked_share(case: Case) -> float:
 
 def judged(case: Case, budget: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Each row's probability at budgets, (K,), and the credit at which its expectation says the same; both (rows,)."""
-    draws = _brought(case, budget, case.rows, rng)
-    spend, outcomes = case.forecast.spend(budget[:, None])[:, 0], case.forecast.outcomes(budget[:, None])
+    outcomes = case.forecast.outcomes(budget[:, None])
     kept, credit = np.ones(len(case.rows)), np.ones(len(case.rows))
-    for i, row in enumerate(case.rows):
-        if row.outcome is None or row.credit is None:
+    for i, (row, margin) in enumerate(zip(case.rows, _margins(case, budget, case.rows, rng), strict=True)):
+        if margin is None or row.outcome is None or row.credit is None:
             continue
-        brought, expected = draws[row.outcome] @ row.credit, float(outcomes[row.outcome][:, 0] @ row.credit)
-        kept[i] = float((row.spend @ spend - brought <= row.bound + 1e-9).mean())
-        sure = float(np.quantile(brought, 1.0 - asked_share(case), method="lower"))
+        kept[i] = float((margin >= -row.bound - 1e-9).mean())
+        expected = float(outcomes[row.outcome][:, 0] @ row.credit)
+        sure = float(np.quantile(margin, 1.0 - asked_share(case), method="lower"))
         if expected > 0.0:
-            credit[i] = np.clip((sure + float(row.spend @ (budget - spend))) / expected, 0.0, 1.0)
+            credit[i] = np.clip((sure + float(row.spend @ budget)) / expected, 0.0, 1.0)
     return kept, credit
 
 
-def _brought(
-    case: Case, budget: FloatArray, rows: Iterable[Row], rng: np.random.Generator
-) -> Mapping[Outcome, FloatArray]:
-    """Draws of the outcomes that rows count at budgets, (K,), each of shape (n, K)."""
-    counted = sorted({row.outcome for row in rows if row.outcome is not None})
-    n = case.draw_count
-    return {o: case.forecast.outcome_draws(budget[:, None], o, n, rng)[..., 0] for o in counted}
+def _margins(case: Case, budget: FloatArray, rows: Sequence[Row], rng: np.random.Generator) -> list[FloatArray | None]:
+    """Draws of what each row's outcomes are credited with less what is spent, at budgets (K,), (n,); None of others.
+
+    Where a budget is paid by its outcomes, both are of the same worlds: the spend is so much for each drawn conversion.
+    """
+    by_value = goals.by_value(case.goals, case.snapshot.targets)
+    worlds = {
+        outcome: case.forecast.billed(budget[:, None], outcome, by_value, case.draw_count, rng)
+        for outcome in sorted({row.outcome for row in rows if row.outcome is not None})
+    }
+    found: list[FloatArray | None] = []
+    for row in rows:
+        margin: FloatArray | None = None
+        if row.outcome is not None and row.credit is not None:
+            spend, brought = worlds[row.outcome]
+            margin = brought[..., 0] @ row.credit - spend[..., 0] @ row.spend
+        found.append(margin)
+    return found

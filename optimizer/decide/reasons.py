@@ -25,6 +25,7 @@ _POINTS: Final = 17
 _SPENT: Final = 1 - 1e-3
 _NOTHING: Final = 1e-9  # of what the best budget brings
 _SEEN_DAYS: Final = 28
+_MOSTLY: Final = 0.5  # of the money left
 
 
 def is_spent(case: Case, budget: FloatArray) -> bool:
@@ -33,17 +34,17 @@ def is_spent(case: Case, budget: FloatArray) -> bool:
 
 
 def turns(
-    case: Case, plan: Plan | None, days: Days, proposed: FloatArray, effects: tuple[Effect, ...], rates: Rates
+    case: Case, days: Days, proposed: FloatArray, effects: tuple[Effect, ...], rates: Rates, chosen: BoolArray
 ) -> tuple[Turn | None, ...]:
-    """Say for each line what it would take for its move not to pay; None where it stays, or had to move.
+    """Say for each line what it would take for its move not to pay; None where it stays, or does not move for that.
 
     Args:
         case: What was decided on; K targets.
-        plan: What was searched.
         days: The case's newest days.
         proposed: Currency units a day, shape (K,).
         effects: Of the lines, length K.
         rates: What the plan's moves bring.
+        chosen: Which lines move for what their money brings, and not for a limit, a hand or a trial, shape (K,).
     """
     pair = np.stack([case.snapshot.current, proposed], axis=1)
     conversions = case.forecast.belief.moments(pair, Outcome.CONVERSIONS)[0]
@@ -52,9 +53,7 @@ def turns(
     elsewhere = {up: rates.against(1.0 if up else -1.0) for up in (True, False)}
     price = {up: 0.0 if draws is None else float(draws.mean()) for up, draws in elsewhere.items()}
     found: list[Turn | None] = [None] * len(pair)
-    for k in np.flatnonzero(moved):
-        if case.snapshot.targets[k].key in case.fixed or (plan is not None and k in plan.outside):
-            continue
+    for k in np.flatnonzero((moved != 0.0) & chosen):
         up = bool(moved[k] > 0)
         needs = float(cost[k] + moved[k] * price[up])
         move = Move(up, effects[k].mean + float(cost[k]), needs, effects[k].p_worse)
@@ -103,12 +102,24 @@ def _unspent(case: Case, plan: Plan, budget: FloatArray) -> Unspent | None:
 
 
 def _why_left(case: Case, plan: Plan, budget: FloatArray) -> str:
-    """A declined plan that would spend more; the steps if the aim spends it all; else what keeps the aim from it."""
+    """A declined plan that would spend more; the steps if the aim spends it all; else what keeps the aim from it.
+
+    Trials do where most of it would be spent without them; else it is what keeps the aim without them from it.
+    """
     if float(plan.budget.sum() - budget.sum()) > (1 - _SPENT) * case.ceiling.micros / 1e6:
         return "declined"
     if plan.aim.unspent is None or is_spent(case, plan.aim.spend):
         return "steps"
-    match plan.aim.unspent.why:
+    if not plan.trials:
+        return _why_idle(case, plan, plan.aim.unspent.why)
+    by_trials = float(plan.sober.spend.sum() - plan.aim.spend.sum())
+    if plan.sober.unspent is None or by_trials >= _MOSTLY * plan.aim.unspent.amount:
+        return "trial"
+    return _why_idle(case, plan, plan.sober.unspent.why)
+
+
+def _why_idle(case: Case, plan: Plan, why: Idle) -> str:
+    match why:
         case Idle.FULL:
             return "limits"
         case Idle.HELD:

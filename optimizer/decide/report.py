@@ -14,10 +14,11 @@ from optimizer.decide.case import Case, units
 from optimizer.decide.promises import probability, uncertain_rows
 from optimizer.decide.reasons import explanation, is_spent, turns
 from optimizer.decide.search import Plan
-from optimizer.explain import LineFacts, Reach, Side
+from optimizer.explain import LineFacts, Mover, Reach, Side
 from optimizer.forecast import Draws
 from optimizer.guardrails import GUARDRAIL_VERSION
-from optimizer.plan.problem import Outcome
+from optimizer.plan import under_test
+from optimizer.plan.problem import TOTAL, Outcome
 from optimizer.plan.recommendation import (
     AdLine,
     ArmShare,
@@ -35,6 +36,7 @@ from optimizer.response import MODEL_VERSION
 from optimizer.rotation import rotate
 from optimizer.shares import arm_shares, standing_aside
 
+_ABOVE: Final = 1e-3  # of a budget: what is more is no error of rounding
 _WORST_FIRST: Final = (Severity.BLOCK, Severity.WARNING, Severity.INFO)
 
 
@@ -71,7 +73,7 @@ def report(
         time_zone=snapshot.time_zone,
         objective=wanted.objective,
         unit=f"{counted} a day",
-        lines=_lines(case, plan, proposed, gain, change, days),
+        lines=_lines(case, plan, proposed, (gain, change), days, _blocking(findings)),
         total=explain.effect(change.sum(axis=1), float(gain.sum())),
         expected_now=float(mean[:, 0].sum()),
         expected_then=float(mean[:, 1].sum()),
@@ -80,7 +82,7 @@ def report(
         envelopes=goals.envelopes(wanted, snapshot.targets, case.ceiling),
         bindings=_portfolio_bindings(case, plan, units(proposed), counted),
         promises=_promises(case, units(proposed), rng),
-        certificate=None if plan is None else Certificate(plan.aim.value, plan.aim.upper_bound, plan.aim.gap),
+        certificate=None if plan is None else _certificate(plan),
         model_version=MODEL_VERSION,
         guardrail_version=GUARDRAIL_VERSION,
         goals_digest=case.digest,
@@ -90,6 +92,11 @@ def report(
     )
     switched = () if made.blocked else _ads(case, made.arms, units(proposed))
     return replace(made, explanation=explanation(case, plan, proposed, gain, change, worlds), ads=switched)
+
+
+def _certificate(plan: Plan) -> Certificate:
+    """The solver's proof for the aim; it knows nothing of aims that leave the trials out."""
+    return Certificate(plan.aim.value, plan.aim.upper_bound, plan.aim.gap, plan.given or None)
 
 
 def _ads(case: Case, shares: tuple[ArmShare, ...], budget: FloatArray) -> tuple[AdLine, ...]:
@@ -105,15 +112,32 @@ def _ads(case: Case, shares: tuple[ArmShare, ...], budget: FloatArray) -> tuple[
     return rotate(case.snapshot, shares, brought, doubtful, tested, case.goals, case.rotation, case.now)
 
 
+def _blocking(findings: tuple[Finding, ...]) -> Finding | None:
+    """The first finding, if any, that keeps the whole portfolio from being planned."""
+    return next((each for each in findings if each.severity is Severity.BLOCK and each.subject == "portfolio"), None)
+
+
 def _lines(
-    case: Case, plan: Plan | None, proposed: tuple[Money, ...], mean: FloatArray, change: FloatArray, days: Days
+    case: Case,
+    plan: Plan | None,
+    proposed: tuple[Money, ...],
+    gain: tuple[FloatArray, FloatArray],
+    days: Days,
+    blocking: Finding | None,
 ) -> tuple[Line, ...]:
+    mean, change = gain
     budget, counted = units(proposed), case.counted
     moved = budget - case.snapshot.current
     pull = case.forecast.marginal(budget) - _price_of_money(case, plan)
-    rates = explain.Rates.of(moved, change, spent=is_spent(case, budget))
+    movers = _movers(case, plan, budget)
+    chosen = np.array([mover in (Mover.CHOICE, Mover.HOPE) for mover in movers], dtype=np.bool_)
+    if plan is not None:
+        chosen[list(plan.outside)] = False
+    rates = explain.Rates.of(
+        moved, change, spent=is_spent(case, budget), chosen=chosen, price=_price_of_total(case, plan)
+    )
     effects = explain.line_effects(change, mean, moved, rates)
-    turned = turns(case, plan, days, budget, effects, rates)
+    turned = turns(case, days, budget, effects, rates, chosen)
     lines = [
         explain.line(
             LineFacts(
@@ -126,15 +150,34 @@ def _lines(
                 rates=rates,
                 reached=_reached(plan, k, float(budget[k])),
                 forced=plan.outside[k].words if plan is not None and k in plan.outside else None,
+                mover=movers[k],
                 hold=case.held[k],
                 thing=counted,
                 turn=turned[k],
                 lot=case.lots.get(k),
+                blocked=blocking,
             )
         )
         for k, target in enumerate(case.snapshot.targets)
     ]
     return tuple(sorted(lines, key=lambda line: (-abs(line.proposed.micros - line.current.micros), line.key)))
+
+
+def _movers(case: Case, plan: Plan | None, budget: FloatArray) -> list[Mover]:
+    """What moves each line, its own limits aside; hope moves what it holds above the sober aim, and cuts for it."""
+    if plan is None:
+        return [Mover.CHOICE] * len(budget)
+    above = np.minimum(budget, plan.aim.spend) - plan.sober.spend
+    hoped = (above > _ABOVE * np.maximum(budget, 1.0)) & (budget > case.snapshot.current)
+    hoped |= (budget < case.snapshot.current) & hoped.any()
+    found = [Mover.HOPE if each else Mover.CHOICE for each in hoped]
+    for trial in plan.trials:
+        found[trial.target] = Mover.TRIAL
+    tests = under_test.asked(case.snapshot)
+    for k, target in enumerate(case.snapshot.targets):
+        if k in tests or target.key in case.fixed:
+            found[k] = Mover.HAND
+    return found
 
 
 def _reached(plan: Plan | None, k: int, budget: float) -> tuple[Reach, ...]:
@@ -159,6 +202,11 @@ def _price_of_money(case: Case, plan: Plan | None) -> FloatArray:
         for row, multiplier in zip(case.rows, plan.prices, strict=True):
             price += multiplier * row.spend if row.outcome is None else 0.0
     return price
+
+
+def _price_of_total(case: Case, plan: Plan | None) -> float:
+    prices = () if plan is None else plan.prices
+    return sum(float(price) for row, price in zip(case.rows, prices, strict=plan is not None) if row.name == TOTAL)
 
 
 def _portfolio_bindings(case: Case, plan: Plan | None, budget: FloatArray, counted: str) -> tuple[Binding, ...]:

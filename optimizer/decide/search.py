@@ -45,9 +45,11 @@ class Plan:
         aim: The solver's answer without steps, with its certificate; it counts uncertainty as `explore` says.
         outside: Where a present budget breaks a limit of its own: which, by index.
         prices: What each row's room is worth by the expected curves alone, shape (rows,).
-        explored: Share of the spend that stands where only hope puts it: above the aim of the expected curves.
+        sober: The aim without hope and trials, all else the same.
+        explored: Share of the spend that hope or a trial puts elsewhere than that aim would.
         findings: What was noticed on the way.
         trials: Which targets are on trial.
+        given: How many budgets the aim was solved around because a trial was to take them somewhere.
     """
 
     budget: FloatArray
@@ -55,9 +57,11 @@ class Plan:
     aim: Allocation
     outside: Mapping[int, Because]
     prices: FloatArray
+    sober: Allocation
     explored: float
     findings: tuple[Finding, ...]
     trials: tuple[Trial, ...] = ()
+    given: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,14 +76,15 @@ def search(case: Case, rng: np.random.Generator) -> Plan | Finding:
     """Find today's budgets; a finding says why there are none.
 
     Hope is lessened, and with it the room for trials, until no more of the spend than `explore_limit` stands where
-    hope alone puts it.
+    hope alone puts it. Where nothing may, it is not begun with: each try solves all anew, which takes long with risk
+    aversion.
 
     Raises:
         GoalsError: A line that a person fixed breaks a limit of its own.
     """
     ground = _ground(case)
     world = int(rng.integers(2**63))
-    for hope in _HOPES:
+    for hope in _HOPES if case.goals.explore_limit > 0.0 else _HOPES[-1:]:
         found = _search(replace(case, forecast=replace(case.forecast, hope=hope, world=world)), ground, rng)
         # With less hope a promise may be kept that was not with more; limits that contradict each other never hold.
         if found.code == _CONTRADICTION if isinstance(found, Finding) else found.explored <= case.goals.explore_limit:
@@ -116,7 +121,7 @@ def _ground(case: Case) -> _Ground:
 def _search(case: Case, ground: _Ground, rng: np.random.Generator) -> Plan | Finding:
     trials: tuple[Trial, ...] = ()
     if ground.sober is not None:
-        trials = trying.admitted(case, ground.trials, ground.sober)
+        trials = trying.admitted(case, ground.wide, ground.rows, ground.trials, ground.sober)
     aim = _aim(case, trying.pinned(ground.wide, trials), ground.rows, rng)
     if isinstance(aim, Finding) and trials:
         trials, aim = (), _aim(case, ground.wide, ground.rows, rng)
@@ -124,23 +129,39 @@ def _search(case: Case, ground: _Ground, rng: np.random.Generator) -> Plan | Fin
         return aim
     found = _fewer_moves(case, aim, ground.step, rng)
     sober = _sober(case, ground, aim)
-    explored = _explored(case, ground.wide, aim, sober, found.budget, rng)
-    outside = _outside(ground.own, case.snapshot.current)
-    trials = trying.under_way(case, trials, found.budget)
-    return Plan(found.budget, found.box, aim.answer, outside, sober.prices, explored, found.findings, trials)
+    stands = _hopeless(case, ground.wide, aim, sober, rng)
+    made = trying.under_way(case, trials, found.budget)
+    return Plan(
+        budget=found.budget,
+        box=found.box,
+        aim=aim.answer,
+        outside=_outside(ground.own, case.snapshot.current),
+        prices=sober.prices,
+        sober=stands,
+        explored=_explored(aim.answer.spend, stands.spend, found.budget, made) if case.forecast.hopes else 0.0,
+        findings=found.findings,
+        trials=made,
+        given=len(trials),
+    )
 
 
-def _explored(
-    case: Case, box: Box, aim: _Aim, sober: Allocation, budget: FloatArray, rng: np.random.Generator
-) -> float:
-    """Return the share of the spend that stands above where it would be aimed without hope, all else the same."""
-    if not case.forecast.hopes:
-        return 0.0
-    if case.goals.risk_aversion or case.goals.switching_cost:
+def _hopeless(case: Case, box: Box, aim: _Aim, sober: Allocation, rng: np.random.Generator) -> Allocation:
+    """Return the aim without hope and trials, all else the same."""
+    if case.forecast.hopes and (case.goals.risk_aversion or case.goals.switching_cost):
         hopeless = replace(case, forecast=replace(case.forecast, hope=0.0))
-        sober = market(hopeless, box, _WIDE_POINTS, aim.rows, rng).solve()
-    hoped = np.maximum(np.minimum(budget, aim.answer.spend) - sober.spend, 0.0)
-    return float(hoped.sum() / max(budget.sum(), 1e-9))
+        return market(hopeless, box, _WIDE_POINTS, aim.rows, rng).solve()
+    return sober
+
+
+def _explored(aim: FloatArray, sober: FloatArray, budget: FloatArray, trials: tuple[Trial, ...]) -> float:
+    """Return the share of the spend that stands above where it would be aimed without hope, or that trials take away.
+
+    What one budget is kept from another has, or nobody: the larger of the two sums is what is at risk, not both.
+    """
+    above = np.maximum(np.minimum(budget, aim) - sober, 0.0)
+    below = np.maximum(sober - np.maximum(budget, aim), 0.0)
+    taken = sum(float(below[trial.target]) for trial in trials)
+    return float(max(float(above.sum()), taken) / max(budget.sum(), 1e-9))
 
 
 def _aim(case: Case, box: Box, rows: tuple[Row, ...], rng: np.random.Generator) -> _Aim | Finding:

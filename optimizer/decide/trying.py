@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from scipy.optimize import linprog
 
 from optimizer import knowledge
 from optimizer.decide.case import Case
 from optimizer.decide.promises import uncertain_rows
 from optimizer.goals import Because, Box, Explore
 from optimizer.knowledge import HORIZON
-from optimizer.plan.problem import Allocation
+from optimizer.plan.problem import Allocation, Row
 from optimizer.plan.recommendation import Finding, Severity
 from optimizer.plan.snapshot import FloatArray
 from optimizer.trials import Trial, worthwhile
@@ -21,6 +22,9 @@ SHARE: Final = 2.0 / 3.0
 """The part of `explore_limit` that trials may take; the rest is for hope that is not planned."""
 
 _TRIED: Final = Because("trial", "it is on trial there")
+
+_ALIKE: Final = 1e-6
+"""By how much, as a share, sums that are reckoned in two ways may differ."""
 
 _THERE: Final = 0.05
 """How near a budget is to where its trial goes, as a share, once it has arrived."""
@@ -60,20 +64,58 @@ def _price(case: Case, sober: Allocation) -> FloatArray:
     return np.maximum(price, 0.0)
 
 
-def admitted(case: Case, trials: Sequence[Trial], sober: Allocation) -> tuple[Trial, ...]:
-    """Return the trials that find room in today's share of the spend, the best for its cost first.
+def admitted(
+    case: Case, box: Box, rows: Sequence[Row], trials: Sequence[Trial], sober: Allocation
+) -> tuple[Trial, ...]:
+    """Return the trials that find room in today's share of the spend, and leave the money a place, the best first.
 
-    A trial takes what stands above the sober aim today: its budget after one more step.
+    A trial upward takes what stands above the sober aim after one more step; one downward withholds what then stands
+    below it. Each direction has the whole room, since what the one takes the other frees. With budgets closed where
+    trials go to, the others must still be able to spend what the sober aim spends within the linear rows: else each
+    trial would count on another to take the money that it saves, and none would.
+
+    Args:
+        case: What is decided on.
+        box: Where budgets may be if steps did not matter.
+        rows: Of the aim.
+        trials: Those that pay, the best for its cost first.
+        sober: The aim of the expected curves alone.
     """
+    fits = _fitting(case, trials, sober)
+    spent = float(sober.spend.sum()) * (1.0 - _ALIKE)
+    if _spendable(pinned(box, fits), rows) >= spent:
+        return fits
+    found: tuple[Trial, ...] = ()
+    for trial in fits:
+        if _spendable(pinned(box, (*found, trial)), rows) >= spent:
+            found = (*found, trial)
+    return found
+
+
+def _fitting(case: Case, trials: Sequence[Trial], sober: Allocation) -> tuple[Trial, ...]:
     room = SHARE * case.goals.explore_limit * case.forecast.hope * case.ceiling.micros / 1e6
-    current, found = case.snapshot.current, []
+    left, current, found = np.array([room, room]), case.snapshot.current, []
+    up, down = 1.0 + case.goals.largest_step, case.goals.least(case.goals.largest_step)
     for trial in trials:
-        step = current[trial.target] * (1.0 + case.goals.largest_step)
-        taken = max(min(trial.budget, float(step)) - float(sober.spend[trial.target]), 0.0)
-        if taken <= room:
-            room -= taken
+        now, stands = float(current[trial.target]), float(sober.spend[trial.target])
+        moved = np.maximum([min(trial.budget, now * up) - stands, stands - max(trial.budget, now * down)], 0.0)
+        if (moved <= left).all():
+            left -= moved
             found.append(trial)
     return tuple(found)
+
+
+def _spendable(box: Box, rows: Sequence[Row]) -> float:
+    """The most that budgets of a box may be together within the linear rows; below zero where none keep these."""
+    linear = [row for row in rows if row.outcome is None]
+    result = linprog(
+        -np.ones(len(box.lower)),
+        A_ub=np.stack([row.spend for row in linear]),
+        b_ub=np.array([row.bound + _ALIKE * max(abs(row.bound), 1.0) for row in linear]),
+        bounds=np.stack([np.where(box.pausable, 0.0, box.lower), box.upper], axis=1),
+        method="highs",
+    )
+    return -1.0 if result.x is None else float(result.x.sum())
 
 
 def pinned(box: Box, trials: Sequence[Trial]) -> Box:

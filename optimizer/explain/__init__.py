@@ -3,6 +3,7 @@
 from optimizer.explain.figures import EIGHTY, figure
 from optimizer.explain.lines import (
     LineFacts,
+    Mover,
     Rates,
     Reach,
     Side,
@@ -22,6 +23,7 @@ __all__ = [
     "Counts",
     "LineFacts",
     "Move",
+    "Mover",
     "Moves",
     "Rates",
     "Reach",

@@ -8,12 +8,13 @@ from enum import StrEnum
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from connectors.money import Money
 from optimizer.explain.figures import figure, legible
 from optimizer.guardrails import Hold
 from optimizer.plan.problem import Row
-from optimizer.plan.recommendation import Binding, Effect, Evidence, Line, Lot, Objective, Turn
+from optimizer.plan.recommendation import Binding, Effect, Evidence, Finding, Line, Lot, Objective, Turn
 from optimizer.plan.snapshot import FloatArray, Target
 
 _NOTHING: Final = 1e-9
@@ -27,6 +28,19 @@ class Side(StrEnum):
     LOWER = "lower"
 
 
+class Mover(StrEnum):
+    """What moves a line that no limit of its own forces."""
+
+    CHOICE = "choice"
+    """What its money is expected to bring, within the limits."""
+    HOPE = "hope"
+    """That it may bring more; of a cut, that others may."""
+    TRIAL = "trial"
+    """A trial of several days."""
+    HAND = "hand"
+    """A person, or a lift test."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """A limit that a line stands at: its code, the limit in words, and the side; None if it is shut on both."""
@@ -38,39 +52,60 @@ class Reach:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rates:
-    """What the money that a plan moves brings where it goes, and brought where it was.
+    """What the money that a plan moves by choice brings where it goes, and brought where it was.
 
     Attributes:
-        added: Posterior draws of the objective per currency unit that is added, over all raised lines, shape (n,);
-            None where raises are not paid for by cuts.
+        added: Posterior draws of the objective per currency unit that is added, over all lines that were raised by
+            choice, shape (n,); the price of money in all of them where only cuts were chosen; None where raises are not
+            paid for by cuts.
         cut: The same per unit that is cut.
         power: Rates are told per 10 ** power currency units, one power for the whole plan.
         means: Of `cut` and `added`, in this order; of what is None, nothing.
+        priced: Whether `cut` and `added`, in this order, are the price of money.
     """
 
     added: FloatArray | None
     cut: FloatArray | None
     power: int
     means: tuple[float, float]
+    priced: tuple[bool, bool] = (False, False)
 
     @classmethod
-    def of(cls, moved: FloatArray, change: FloatArray, *, spent: bool) -> Rates:
+    def of(
+        cls,
+        moved: FloatArray,
+        change: FloatArray,
+        *,
+        spent: bool,
+        chosen: npt.NDArray[np.bool_] | None = None,
+        price: float = 0.0,
+    ) -> Rates:
         """Sum up a plan.
 
         Args:
             moved: Currency units a day that each line gains, shape (K,).
             change: Draws of each line's change of the objective, shape (n, K).
             spent: Whether the total is spent, so that a raise here means a cut there.
+            chosen: Which lines, shape (K,), move for what their money brings, and not for a limit, a hand or a trial:
+                where these take money from or put it says nothing of what it would bring. None: all.
+            price: What one more unit of the total is expected to bring; 0 where that has no price.
         """
-        up, down = moved > 0, moved < 0
+        own = np.ones(len(moved), dtype=np.bool_) if chosen is None else chosen
+        up, down = own & (moved > 0), own & (moved < 0)
         added = change[:, up].sum(axis=1) / moved[up].sum() if up.any() else None
         cut = change[:, down].sum(axis=1) / moved[down].sum() if down.any() else None
         means = [abs(float(rate.mean())) for rate in (added, cut) if rate is not None]
-        paid = spent and added is not None and cut is not None
         power = legible(min(filter(None, means), default=0.0))
-        if not paid or added is None or cut is None:
+        both = bool((moved > 0).any() and (moved < 0).any())
+        if not (spent and both) or (added is None and cut is None):
             return cls(None, None, power, (0.0, 0.0))
-        return cls(added, cut, power, (float(cut.mean()), float(added.mean())))
+        priced = cut is None, added is None
+        if cut is None or added is None:
+            if price <= 0.0:
+                return cls(None, None, power, (0.0, 0.0))
+            flat = np.full(len(change), price)
+            cut, added = (flat if cut is None else cut), (flat if added is None else added)
+        return cls(added, cut, power, (float(cut.mean()), float(added.mean())), priced)
 
     def against(self, moved: float) -> FloatArray | None:
         """What a line's money is weighed against, draw by draw: a raise with what was cut, a cut with what is added."""
@@ -86,10 +121,12 @@ class LineFacts:
         rates: What the plan's moves bring on average.
         reached: The limits of its own that it stands at.
         forced: The limit that its present budget breaks, so that it has to move; else None.
+        mover: What moves it, if nothing forces it.
         hold: Why it must not move, or None.
         thing: What the objective counts, such as `conversions`.
         turn: What it would take for its move not to pay, or None.
         lot: The lot that was cast on it, or None.
+        blocked: What forbade a plan of the whole portfolio, or None.
     """
 
     target: Target
@@ -101,10 +138,12 @@ class LineFacts:
     rates: Rates
     reached: tuple[Reach, ...]
     forced: str | None
+    mover: Mover
     hold: Hold | None
     thing: str
     turn: Turn | None = None
     lot: Lot | None = None
+    blocked: Finding | None = None
 
 
 def thing(objective: Objective, currency: str) -> str:
@@ -223,6 +262,8 @@ def _reason(facts: LineFacts) -> str:
     if moved == 0:
         if facts.hold is not None:
             return f"Stays: {facts.hold.words}."
+        if facts.blocked is not None:
+            return f"Stays, as every budget does ({facts.blocked.code}): {facts.blocked.message}"
         return f"Stays: {facts.reached[0].words}." if facts.reached else "Stays: a move would bring too little."
     if facts.forced is not None:
         return f"{'Raised' if moved > 0 else 'Cut'} because {facts.forced}."
@@ -233,17 +274,33 @@ def _moved(moved: float, facts: LineFacts) -> str:
     """Why a line moves: what its money brings, against what the money brings where it comes from or goes to."""
     rate, draws = facts.effect.mean / moved, facts.rates.against(moved)
     own = f"{_rate(facts, rate)} {facts.thing} per {10**facts.rates.power:,} {facts.current.currency}"
+    if facts.mover is Mover.HAND:
+        return f"Set by hand: brings {own}." if moved > 0 else f"Set by hand: costs {own} saved."
+    if facts.mover is Mover.TRIAL and moved > 0:
+        return f"Raised on trial, to learn what more brings: expected are {own}."
+    if facts.mover is Mover.TRIAL:
+        return f"Cut on trial, to learn whether less does: the money cut brought {own}."
     if draws is None:
         return f"Raised: brings {own}." if moved > 0 else f"Cut: costs {own} saved."
-    against = facts.rates.means[0 if moved > 0 else 1]
-    other = _rate(facts, against)
-    if moved > 0 and rate >= against:
-        return f"Raised: the money added brings {own}; where it was cut it brought {other}."
+    return _weighed(moved, rate, own, facts)
+
+
+def _weighed(moved: float, rate: float, own: str, facts: LineFacts) -> str:
+    """What a line's money brings, in words and as a rate, against what it brings where it comes from or goes to."""
+    side = 0 if moved > 0 else 1
+    against, priced = facts.rates.means[side], facts.rates.priced[side]
+    other, there = _rate(facts, against), "at the aim" if priced else ("where it was cut", "where it is added")[side]
+    verb = "the next unit brings" if priced else ("it brought", "it brings")[side]
+    pays = rate >= against if moved > 0 else rate <= against
+    if pays:
+        what = "Raised: the money added brings" if moved > 0 else "Cut: the money cut brought"
+        return f"{what} {own}; {there} {verb} {other}."
+    if facts.mover is not Mover.HOPE:
+        what = "Raised: expected to bring" if moved > 0 else "Cut: it brought"
+        return f"{what} {own}, though {there} {verb} {other}; limits, or the way to the aim, ask for it."
     if moved > 0:
-        return f"Raised to learn: expected to bring {own}, less than the {other} where it was cut, but may be more."
-    if rate <= against:
-        return f"Cut: the money cut brought {own}; where it is added it brings {other}."
-    return f"Cut to make room, though it brought {own} and {other} is expected where it is added: more may be."
+        return f"Raised to learn: expected to bring {own}, less than the {other} {there}, but may be more."
+    return f"Cut to make room, though it brought {own} and {other} is expected {there}: more may be."
 
 
 def _rate(facts: LineFacts, rate: float) -> str:

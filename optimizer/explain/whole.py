@@ -23,6 +23,7 @@ _WHY_UNSPENT: Final = {
     "moving": "one more unit is not expected to bring as much as moving it costs (goal.switching_cost)",
     "risk": "one more unit is not worth its bad cases (goal.risk_aversion)",
     "declined": "a plan that spends more was found, but its gain is too small or too unlikely to disturb what runs",
+    "trial": "what is on trial gets less, to learn whether that does, and elsewhere one more unit brings too little",
     "promise": "more spend would break the promised ROAS or cost per conversion",
     "limits": "every budget that may move stands at a limit of its own or of its group",
     "steps": "today's steps allow no more; the next plans go on",

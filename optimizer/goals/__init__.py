@@ -5,7 +5,7 @@ from optimizer.goals.errors import GoalsError
 from optimizer.goals.flights import Flight
 from optimizer.goals.flown import of_day
 from optimizer.goals.limits import Limit, Pin
-from optimizer.goals.owing import check_flights, owed
+from optimizer.goals.owing import by_value, check_flights, owed
 from optimizer.goals.payments import PER_ACTION, Model, Payment
 from optimizer.goals.quanta import quanta
 from optimizer.goals.room import Because, Box, box, wide_box
@@ -33,6 +33,7 @@ __all__ = [
     "Sharing",
     "Valuing",
     "box",
+    "by_value",
     "check_flights",
     "ends",
     "envelopes",

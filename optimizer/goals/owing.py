@@ -10,6 +10,7 @@ import numpy as np
 from optimizer.goals.errors import GoalsError
 from optimizer.goals.payments import PER_ACTION, Model, Payment
 from optimizer.goals.wishes import Goals
+from optimizer.plan.problem import BoolArray
 from optimizer.plan.snapshot import FloatArray, Target
 
 
@@ -35,6 +36,12 @@ def owed(goals: Goals, targets: Sequence[Target], worth: FloatArray) -> FloatArr
         if payment is not None:
             found[place] = _per_conversion(payment, float(value[place]))
     return found if np.isfinite(found).any() else None
+
+
+def by_value(goals: Goals, targets: Sequence[Target]) -> BoolArray:
+    """Return which targets cost a share of the value, and not so much per conversion, shape (K,)."""
+    paid = (_payment(goals, target) for target in targets)
+    return np.array([each is not None and each.model is Model.REVENUE_SHARE for each in paid], dtype=np.bool_)
 
 
 def check_flights(goals: Goals, targets: Sequence[Target], today: date) -> None:

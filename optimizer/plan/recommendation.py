@@ -294,11 +294,19 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """How near the plan is to the best that the curves and constraints allow, as the solver proved it."""
+    """How near the aim is to the best that the curves and constraints allow, as the solver proved it.
+
+    Attributes:
+        value: Of the aim, by the curves that it was found by.
+        upper_bound: No other aim has more, with those budgets where they are that are on trial.
+        gap: Between the two, as a share of the bound.
+        trials: How many budgets on trial it takes as given; None where there are none, so that it holds of all aims.
+    """
 
     value: float
     upper_bound: float
     gap: float
+    trials: Annotated[int | None, _LATER] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +331,7 @@ class Shift:
 class Unspent:
     """Money of the total that the plan leaves alone.
 
-    `code` is one of `not-worth-it`, `moving`, `risk`, `promise`, `limits`, `steps`, `declined`.
+    `code` is one of `not-worth-it`, `moving`, `risk`, `trial`, `promise`, `limits`, `steps`, `declined`.
     """
 
     amount: Money
@@ -397,8 +405,8 @@ class Decision:
         certificate: The solver's; None when nothing was solved.
         goals_digest, input_digest: SHA-256 of the goals and of the snapshot it was made from.
         explanation: Why the plan as a whole is what it is; None in what older versions decided.
-        explored: Share of the spend that stands where only hope puts it, above what the expected curves ask for; None
-            where nothing was searched, and in what older versions decided.
+        explored: Share of the spend that stands where only hope puts it, above what the expected curves ask for, or
+            that trials keep from there; None where nothing was searched, and in what older versions decided.
         ads: Ads to be paused or resumed, by budget in the order of writing; `total` and `expected_then` are of the
             budgets alone.
         flights: What each flight that runs gives the day.

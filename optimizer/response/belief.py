@@ -326,8 +326,12 @@ class Belief:
             case Outcome.CONVERSIONS:
                 return curves
             case Outcome.VALUE:
-                sd = self.worth.sd
-                return curves.times(self.worth.mean * np.exp(sd * rng.standard_normal((n, len(sd))) - 0.5 * sd**2))
+                return curves.times(self.worths(n, rng))
+
+    def worths(self, n: int, rng: np.random.Generator) -> FloatArray:
+        """Draw the value of a conversion of each target, shape (n, K), independent of the curves."""
+        sd = self.worth.sd
+        return self.worth.mean * np.exp(sd * rng.standard_normal((n, len(sd))) - 0.5 * sd**2)
 
     def likeliest(self, budget: FloatArray, cells: int) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return conversions a day by the likeliest shapes, their probabilities, and the noise of a day's look.

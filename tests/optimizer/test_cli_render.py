@@ -269,6 +269,12 @@ def test_a_gain_is_told_with_its_intervals_and_its_risk() -> None:
     assert "Saves" not in text
 
 
+def test_a_certificate_that_holds_given_trials_says_so() -> None:
+    made = replace(decision(line("a", 10_000, 12_000)), certificate=Certificate(10.0, 10.0, 0.0, 2))
+    words = "The aim is within 0.001% of the best under these beliefs and limits, given what is on trial (certified)."
+    assert words in told(made)
+
+
 def test_a_plan_that_buys_less_tells_what_it_saves_and_what_that_costs() -> None:
     made = decision(line("a", 47_371, 10_000), total=Effect(-363.93, -420.0, -300.0, -440.0, -280.0, 0.997))
     text = told(made)

@@ -505,11 +505,12 @@ def test_trials_find_room_in_their_part_of_the_explored_share() -> None:
     assert choice.plan is not None
     sober = replace(choice.plan.aim, spend=np.zeros(4))
     now = choice.case.snapshot.current
+    box = replace(choice.plan.box, lower=np.zeros(4), upper=np.full(4, 600.0))
     trials = [Trial(k, 5.0 * float(now[k]), 9.0, 1.0, 1.0, 50.0) for k in range(4)]
     for limit, hope in ((0.0, 1.0), (0.5, 1.0), (0.5, 0.5), (1.0, 1.0)):
         goals = replace(TRYING, explore_limit=limit)
         case = replace(choice.case, goals=goals, forecast=replace(choice.case.forecast, hope=hope))
-        found = trying.admitted(case, trials, sober)
+        found = trying.admitted(case, box, case.rows, trials, sober)
         assert sum(1.3 * now[trial.target] for trial in found) <= trying.SHARE * limit * hope * 600.0
         assert bool(found) == (limit > 0)
 
@@ -527,3 +528,16 @@ def test_a_promise_that_hope_would_break_is_looked_for_with_less(monkeypatch: py
     monkeypatch.setattr(search, "_search", blocked_at_first)
     assert decided(Goals("EUR")).moves
     assert tried[:2] == [1.0, 0.5]
+
+
+def test_where_nothing_may_be_hoped_for_no_hope_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[float] = []
+    whole = search._search
+
+    def watched(case, ground, rng):
+        tried.append(case.forecast.hope)
+        return whole(case, ground, rng)
+
+    monkeypatch.setattr(search, "_search", watched)
+    decided(Goals("EUR", explore_limit=0.0))
+    assert tried == [0.0]

@@ -11,10 +11,10 @@ import pytest
 from connectors.money import Money
 from optimizer import explain
 from optimizer.decide import decide
-from optimizer.explain import Counts, Move, Moves
+from optimizer.explain import Counts, LineFacts, Move, Mover, Moves, Rates
 from optimizer.goals import Explore, Goals, Limit, Pin, Scope
 from optimizer.guardrails import Guardrails
-from optimizer.plan.recommendation import Decision, Explanation, Objective, Shift, from_json, to_json
+from optimizer.plan.recommendation import Decision, Effect, Explanation, Objective, Shift, from_json, to_json
 from tests.optimizer.snapshots import BUDGETS, NOW, snapshot, target
 
 SEEN = snapshot()
@@ -268,6 +268,92 @@ def test_a_line_set_by_hand_or_by_a_limit_turns_on_nothing() -> None:
     floor = decided(Goals("EUR", limits=(Limit(Scope.parse("campaign:retargeting"), floor=eur(170)),)))
     assert next(line for line in floor.lines if line.key.budget_id == "retargeting").turn is None
     assert next(line for line in floor.lines if line.key.budget_id == "generic").turn is not None
+
+
+@pytest.mark.parametrize("forced", [True, False])
+def test_what_a_limit_or_a_hand_moves_is_no_measure_of_the_others(forced: bool) -> None:
+    """A good budget is cut by its ceiling or by hand: the raise that its money pays for is no worse for that."""
+    goals = Goals("EUR", explore=Explore.NONE)
+    limits = (Limit(Scope.parse("campaign:generic"), ceiling=eur(60)),)
+    decision = (
+        decided(replace(goals, limits=limits)) if forced else decided(goals, fixed={target("generic").key: eur(75)})
+    )
+    lines = {line.key.budget_id: line for line in decision.lines}
+    assert lines["generic"].reason.startswith("Cut because its ceiling" if forced else "Set by hand: costs")
+    raised, cut = lines["prospecting"], lines["retargeting"]
+    assert raised.turn is not None
+    assert raised.turn.factor < 1
+    assert raised.effect.p_worse == raised.turn.probability < 0.05
+    assert raised.reason.startswith("Raised: the money added brings")
+    rate = cut.effect.mean / ((cut.proposed.micros - cut.current.micros) / 1e6)
+    told_rate = re.search(r"where it was cut it brought ([\d.]+)\.$", raised.reason)
+    assert told_rate is not None
+    assert float(told_rate[1]) == pytest.approx(100 * rate, rel=0.05), "draws, not means"
+
+
+def test_cuts_that_all_pay_for_a_floor_are_weighed_against_the_price_of_money() -> None:
+    limits = (Limit(Scope.parse("campaign:brand"), floor=eur(400)),)
+    decision = decided(Goals("EUR", explore=Explore.NONE, limits=limits, largest_step=0.9))
+    (price,) = [binding.shadow_price for binding in decision.bindings if binding.name == "total"]
+    cuts = [line for line in decision.lines if line.proposed < line.current]
+    assert len(cuts) > 1
+    for line in cuts:
+        assert line.turn is not None
+        moved = (line.proposed.micros - line.current.micros) / 1e6
+        assert line.turn.factor == pytest.approx(moved * price / line.effect.mean)
+        assert line.reason.endswith(f"at the aim the next unit brings {explain.figure(100 * price)}.")
+
+
+@pytest.mark.parametrize(
+    ("mover", "moved", "mean", "words"),
+    [
+        (Mover.CHOICE, 10, 0.2, "Raised: expected to bring 2.00 conversions per 100 EUR, though where it was cut it "
+                                "brought 3.00; limits, or the way to the aim, ask for it."),
+        (Mover.HOPE, 10, 0.2, "Raised to learn: expected to bring 2.00 conversions per 100 EUR, less than the 3.00 "
+                              "where it was cut, but may be more."),
+        (Mover.CHOICE, -10, -0.5, "Cut: it brought 5.00 conversions per 100 EUR, though where it is added it brings "
+                                  "4.00; limits, or the way to the aim, ask for it."),
+        (Mover.HOPE, -10, -0.5, "Cut to make room, though it brought 5.00 conversions per 100 EUR and 4.00 is expected "
+                                "where it is added: more may be."),
+        (Mover.TRIAL, 10, 0.2, "Raised on trial, to learn what more brings: expected are 2.00 conversions per "
+                               "100 EUR."),
+        (Mover.TRIAL, -10, -0.5, "Cut on trial, to learn whether less does: the money cut brought 5.00 conversions per "
+                                 "100 EUR."),
+        (Mover.HAND, 10, 0.2, "Set by hand: brings 2.00 conversions per 100 EUR."),
+    ],
+)  # fmt: skip
+def test_only_what_hope_moves_is_said_to_be_moved_to_learn(mover: Mover, moved: int, mean: float, words: str) -> None:
+    one = SEEN.targets[0]
+    now = one.budget.amount
+    facts = LineFacts(
+        target=one,
+        current=now,
+        proposed=now + eur(moved),
+        effect=Effect(mean, mean, mean, mean, mean, 0.5),
+        evidence=decided().lines[0].evidence,
+        pull=0.0,
+        rates=Rates(np.full(4, 0.04), np.full(4, 0.03), 2, (0.03, 0.04)),
+        reached=(),
+        forced=None,
+        mover=mover,
+        hold=None,
+        thing="conversions",
+    )
+    assert explain.line(facts).reason == words
+
+
+@pytest.mark.parametrize(
+    ("goals", "code"),
+    [
+        (Goals("EUR", roas_floor=90.0), "confidence"),
+        (Goals("EUR", total=eur(300), limits=(Limit(Scope.parse("channel:social"), floor=eur(350)),)), "contradiction"),
+    ],
+)
+def test_lines_that_nothing_was_planned_for_name_what_forbade_it(goals: Goals, code: str) -> None:
+    decision = decided(goals)
+    (block,) = decision.blocked
+    assert block.code == code
+    assert {line.reason for line in decision.lines} == {f"Stays, as every budget does ({code}): {block.message}"}
 
 
 def test_profit_counts_the_cost_of_the_spend_into_the_factor() -> None:

@@ -11,7 +11,7 @@ import pytest
 from connectors.money import Money
 from optimizer.decide import decide
 from optimizer.forecast import Forecast
-from optimizer.goals import Goals, GoalsError, Model, Payment, Scope, owed
+from optimizer.goals import Goals, GoalsError, Model, Payment, Scope, by_value, owed
 from optimizer.guardrails import Guardrails
 from optimizer.measure.metrics import costed
 from optimizer.plan.problem import Outcome
@@ -163,3 +163,39 @@ def test_a_plan_moves_to_what_is_left_after_paying():
     cheap = proposed(paid(Payment(SOCIAL, Model.CPA, 1.0)))
     socials = ("retargeting", "prospecting")
     assert sum(dear[name] for name in socials) < 0 < sum(cheap[name] for name in socials)
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_what_is_billed_is_of_the_same_worlds_as_what_came(outcome):
+    """So much for each drawn conversion, or a share of the drawn value; what is delivered costs the same in all."""
+    social, seen = of_channel("social"), snapshots.snapshot()
+    for model, rate in ((Model.CPA, 9.0), (Model.REVENUE_SHARE, 0.1)):
+        goals = paid(Payment(SOCIAL, model, rate))
+        found, shared = forecast(goals), by_value(goals, seen.targets)
+        assert shared.tolist() == (social & (model is Model.REVENUE_SHARE)).tolist()
+        spend, brought = found.billed(pair(), outcome, shared, 500, np.random.default_rng(4))
+        assert brought == pytest.approx(found.outcome_draws(pair(), outcome, 500, np.random.default_rng(4)))
+        assert spend[:, ~social] == pytest.approx(np.broadcast_to(found.spend(pair()), spend.shape)[:, ~social])
+        conversions = found.belief.draws(pair(), Outcome.CONVERSIONS, 500, np.random.default_rng(4))[:, social]
+        each = 9.0 if model is Model.CPA else 0.1 * found.belief.worth.mean[social][:, None]
+        by_share = model is Model.REVENUE_SHARE and outcome is Outcome.VALUE
+        assert spend[:, social] == pytest.approx(0.1 * brought[:, social] if by_share else each * conversions)
+
+
+def test_a_promise_that_the_contract_keeps_is_kept_with_certainty():
+    """A conversion that is paid with 10.00 never costs 10.50, and always costs more than 9.50, however many come."""
+    wanted = Goals(
+        currency="EUR",
+        objective=Objective.REVENUE,
+        confidence=0.95,
+        payments=(Payment(Scope.parse("all"), Model.CPA, 10.0),),
+    )
+    for ceiling, sure in (("10.50", 1.0), ("9.50", 0.0)):
+        goals = replace(wanted, cpa_ceiling=Money.of(ceiling, "EUR"))
+        decision = decide(
+            snapshots.snapshot(), goals, Guardrails(min_gain_probability=0.0), snapshots.NOW, np.random.default_rng(1)
+        )
+        (promise,) = decision.promises
+        assert promise.probability == sure
+        assert bool(decision.blocked) == (sure == 0.0)
+        assert bool(decision.moves) == (sure == 1.0)

@@ -13,7 +13,8 @@ import pytest
 
 from optimizer.agent import writing
 from optimizer.agent.bootstrap import open_house
-from optimizer.plan.recommendation import Record, State
+from optimizer.decide import report
+from optimizer.plan.recommendation import Certificate, Record, State
 from tests.optimizer.web_world import PASSWORD, Visitor, World, world
 
 
@@ -72,6 +73,14 @@ def test_a_proposal_shows_what_why_and_how_sure(here: World) -> None:
     assert "P(worse)" in text
     assert "Approve" not in text  # a viewer decides nothing
     assert "needs the role approver" in text
+
+
+def test_the_certificate_tells_the_gap_as_it_is_and_what_it_takes_as_given(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "_certificate", lambda plan: Certificate(50.0, 100.0, 0.5, 1))
+    text = here.client("vic").get(page_of(here.plan())).text
+    assert "within 50.000% of the best that the curves and limits allow, given what is on trial" in text
 
 
 def test_a_line_shows_its_curve_and_its_days(here: World) -> None:

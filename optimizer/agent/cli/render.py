@@ -134,7 +134,8 @@ def _summary(decision: Decision) -> Text:
         )
     if decision.certificate is not None:
         gap = _tiny(decision.certificate.gap)
-        sentences.append(f"The aim is within {gap} of the best under these beliefs and limits (certified).")
+        given = ", given what is on trial" if decision.certificate.trials else ""
+        sentences.append(f"The aim is within {gap} of the best under these beliefs and limits{given} (certified).")
     return Text("\n".join(sentences))
 
 
