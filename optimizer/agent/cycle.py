@@ -257,6 +257,8 @@ def approve_by_policy(house: House, record: Record) -> Record | approval.Waits:
     outcome = approval.judge(record, verdict, now, replace(house.policy, approvers=approvers))
     if isinstance(outcome, approval.Refusal):
         return approval.Waits(outcome.message)
+    if outcome.record.state is not State.APPROVED:
+        return approval.Waits("it needs two people")  # the policy's word is never the first of two
     return commit(house, outcome)
 
 
