@@ -287,7 +287,8 @@ def _paused(braked: Braked) -> approval.Refusal:
 def _write(house: House, record: Record, seen: Snapshot) -> approval.Refusal | None:
     """Send one write after the other until none is left that can be sent; return what stopped it before, if anything.
 
-    While nothing may be sent, what is under way is settled, and no more than that is done.
+    While nothing may be sent, what is under way is settled, and what is planned on an approval whose time has passed is
+    given up, which sends nothing; no more than that is done.
     """
     live, waits = _look(house, record), 0
     while waits < _PATIENCE and not house.tenure.leaving:
@@ -295,13 +296,14 @@ def _write(house: House, record: Record, seen: Snapshot) -> approval.Refusal | N
         intents = _settled(house, record, live)
         stop = _stopped(house)
         if stop is not None and not any(intent.state is IntentState.SENDING for intent in intents):
+            if (late := approval.lapsed(record, house.clock.now())) is not None:
+                _give_up(house, intents, late)
             return stop
         match _WAIT if stop is not None else _following(house, record, intents, live, seen):
             case None:
                 return None
             case approval.Blocked(left, refusal):
-                for intent in left:
-                    _advance(house, intent, approval.cancel(intent, refusal.message, house.clock.now()))
+                _give_up(house, left, refusal)
                 pause = 0.0  # what is under way is still waited for
             case approval.Waiting():
                 pause = _PAUSE
@@ -316,6 +318,13 @@ def _write(house: House, record: Record, seen: Snapshot) -> approval.Refusal | N
         house.clock.sleep(pause)
         live = _look(house, record)
     return None
+
+
+def _give_up(house: House, intents: Iterable[Intent], why: approval.Refusal) -> None:
+    """Cancel those that are still planned."""
+    for intent in intents:
+        if intent.state is IntentState.PLANNED:
+            _advance(house, intent, approval.cancel(intent, why.message, house.clock.now()))
 
 
 def _following(

@@ -59,6 +59,28 @@ def test_a_pause_keeps_an_approval_from_being_begun() -> None:
     assert writing.apply(it.house, name).state is State.APPLIED
 
 
+def test_a_pause_that_outlasts_the_approval_ends_what_was_begun_and_sends_nothing_more() -> None:
+    it = rig()
+    name = approved(it)
+    inner = it.platform.set_budget
+
+    def pause_after(change: BudgetChange) -> Receipt:
+        receipt = inner(change)
+        throw(it, on=True)
+        return receipt
+
+    it.platform.set_budget = pause_after  # type: ignore[method-assign]
+    assert refusal(it, name).code is approval.Code.PAUSED
+    it.house.clock.sleep(it.house.valid_for.total_seconds() + 1)
+    assert writing.apply(it.house, name).state is State.FAILED
+    first, second = it.house.store.intents(name, 1)
+    assert (first.state, second.state) == (IntentState.ACKNOWLEDGED, IntentState.CANCELLED)
+    assert "was valid until" in second.note
+    assert len(it.platform.effects) == 1
+    assert it.house.store.open_intents() == ()
+    assert it.proposed().state is State.PROPOSED
+
+
 def test_a_pause_in_the_middle_stops_the_next_write_and_the_rest_goes_on_after_it() -> None:
     it = rig()
     name = approved(it)
