@@ -77,14 +77,24 @@ class Policy:
             raise ValueError("approvers must be names; None lets anybody approve")
 
 
-def judge(record: Record, verdict: Verdict, now: datetime, policy: Policy) -> Transition | Refusal:
+def judge(
+    record: Record, verdict: Verdict, now: datetime, policy: Policy, *, earlier: Sequence[str] = ()
+) -> Transition | Refusal:
     """Take a verdict on a revision, or say why it does not count.
 
     The returned transition leaves a proposal where it is, with one name in `approvals`, while a second is awaited.
+
+    Args:
+        record: The revision.
+        verdict: What is said of it.
+        now: Aware UTC.
+        policy: Whose word counts.
+        earlier: Who made the revisions before this one, of which amounts may have stayed; a second approval of an
+            edited plan is refused where they are not all named.
     """
     match verdict:
         case Approve():
-            return _approve(record, verdict, now, policy)
+            return _approve(record, verdict, now, policy, earlier)
         case Reject():
             return _turn_down(record, Action.REJECTED, verdict, now)
         case Revoke():
@@ -105,7 +115,9 @@ def unsound(record: Record) -> Refusal | None:
     return None
 
 
-def _approve(record: Record, verdict: Approve, now: datetime, policy: Policy) -> Transition | Refusal:
+def _approve(
+    record: Record, verdict: Approve, now: datetime, policy: Policy, earlier: Sequence[str]
+) -> Transition | Refusal:
     refusal = (
         unready(record, Action.APPROVED)
         or nameless(verdict.by)
@@ -119,7 +131,7 @@ def _approve(record: Record, verdict: Approve, now: datetime, policy: Policy) ->
     lines = _pick(record, verdict.lines)
     if isinstance(lines, Refusal):
         return lines
-    refusal = _threshold(record, policy) or _infeasible(record, lines) or _second(record, verdict.by, lines)
+    refusal = _threshold(record, policy) or _infeasible(record, lines) or _second(record, verdict.by, lines, earlier)
     if refusal is not None:
         return refusal
     return _approved(record, verdict, lines, now, policy)
@@ -215,13 +227,17 @@ def _threshold(record: Record, policy: Policy) -> Refusal | None:
     )
 
 
-def _second(record: Record, person: str, lines: tuple[Line | AdLine, ...]) -> Refusal | None:
+def _second(record: Record, person: str, lines: tuple[Line | AdLine, ...], earlier: Sequence[str]) -> Refusal | None:
     if not record.approvals:
         return None
-    if _person(person) in map(_person, (*record.approvals, record.recommendation.author)):
+    if len(earlier) != record.recommendation.revision - 1:
+        return Refusal(
+            Code.UNREADABLE, f"It is not known who made what {title(record)} was edited from.", "Make a new plan."
+        )
+    if _person(person) in map(_person, (*record.approvals, record.recommendation.author, *earlier)):
         return Refusal(
             Code.SAME_PERSON,
-            f"{person} made or approved {title(record)} already; it needs a second person.",
+            f"{person} made, edited or approved {title(record)} already; it needs a second person.",
             "Ask another approver.",
         )
     if {line.key for line in lines} != set(record.approved_lines):

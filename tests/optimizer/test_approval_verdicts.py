@@ -34,9 +34,9 @@ def proposal(plan=SHIFT, author="outlay"):
     return issued(plan, author).record
 
 
-def approve(record, by="ann", lines=None, now=NOW, policy=ANYBODY, plan_hash=None):
+def approve(record, by="ann", lines=None, now=NOW, policy=ANYBODY, plan_hash=None, earlier=()):
     shown = record.recommendation.plan_hash if plan_hash is None else plan_hash
-    return approval.judge(record, Approve(by, shown, lines), now, policy)
+    return approval.judge(record, Approve(by, shown, lines), now, policy, earlier=earlier)
 
 
 def code(outcome):
@@ -264,6 +264,15 @@ def test_a_shift_counts_once_and_the_threshold_itself_needs_one_person():
 def test_a_second_approver_is_another_person_for_the_same_lines(by, author, lines, wanted):
     first = approve(proposal(author=author), policy=FOUR_EYES).record
     assert code(approve(first, by=by, lines=lines, policy=FOUR_EYES)) is wanted
+
+
+def test_who_edited_any_revision_is_no_second_approver_of_what_came_of_it():
+    _, second = revise(proposal(author="outlay"), SHIFT, author="bea")
+    _, third = revise(second.record, SHIFT, author="bob", now=NOW + SECOND)
+    first = approve(third.record, by="bob", policy=FOUR_EYES, earlier=("outlay", "bea")).record
+    assert code(approve(first, by="Bea", policy=FOUR_EYES, earlier=("outlay", "bea"))) is Code.SAME_PERSON
+    assert code(approve(first, by="ann", policy=FOUR_EYES, earlier=("outlay",))) is Code.UNREADABLE
+    assert approve(first, by="ann", policy=FOUR_EYES, earlier=("outlay", "bea")).record.state is State.APPROVED
 
 
 def test_the_second_approver_by_default_approves_what_the_first_chose():
