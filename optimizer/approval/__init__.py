@@ -27,6 +27,7 @@ from optimizer.approval.intents import (
     unknown,
     verify,
 )
+from optimizer.approval.names import POLICY_NAMES, of_policy
 from optimizer.approval.proposals import (
     ad_lines,
     budget_lines,
@@ -47,7 +48,7 @@ from optimizer.approval.refusal import Code, Drift, Refusal
 from optimizer.approval.restoring import rollback, rolled_back
 from optimizer.approval.switching import forbidden, touched
 from optimizer.approval.table import TRANSITIONS, Action, Step
-from optimizer.approval.verdicts import POLICY_NAMES, Approve, Policy, Reject, Revoke, Verdict, judge
+from optimizer.approval.verdicts import Approve, Policy, Reject, Revoke, Verdict, judge
 from optimizer.approval.windows import Window, closed, next_opening
 from optimizer.approval.witness import Testimony, contradictions
 
@@ -106,6 +107,7 @@ __all__ = [
     "moved",
     "named",
     "next_opening",
+    "of_policy",
     "outdate",
     "postponed",
     "recheck",

@@ -8,8 +8,9 @@ from enum import StrEnum
 from typing import Final
 
 from connectors.money import Money
+from optimizer.approval.names import POLICY_NAMES
 from optimizer.approval.proposals import chosen, moved
-from optimizer.approval.verdicts import POLICY_NAMES, Approve, Policy
+from optimizer.approval.verdicts import Approve, Policy
 from optimizer.plan.recommendation import Line, Record, Severity, State
 
 AUTOPILOT: Final = f"{POLICY_NAMES}autopilot"

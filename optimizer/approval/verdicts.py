@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
 
 from connectors.money import Money
 from optimizer.approval import envelopes, switching
-from optimizer.approval.proposals import ad_lines, budget_lines, chosen, counted, lapsed, moved, nameless
+from optimizer.approval.names import known_as, nameless, no_person, of_policy
+from optimizer.approval.proposals import ad_lines, budget_lines, chosen, counted, lapsed, moved
 from optimizer.approval.refusal import Code, Refusal
 from optimizer.approval.table import Action, take, title, unready
 from optimizer.plan.recommendation import AdLine, Line, LineKey, Record, Transition
@@ -51,9 +51,6 @@ class Revoke:
 
 Verdict = Approve | Reject | Revoke
 
-POLICY_NAMES: Final = "policy:"
-"""How the names of written policies begin; people may not bear them."""
-
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -73,7 +70,7 @@ class Policy:
     def __post_init__(self) -> None:
         if self.second_approver_above is not None and self.second_approver_above.micros < 0:
             raise ValueError(f"second_approver_above must be at least 0, not {self.second_approver_above}")
-        if self.approvers is not None and (not self.approvers or not all(map(_person, self.approvers))):
+        if self.approvers is not None and (not self.approvers or not all(map(known_as, self.approvers))):
             raise ValueError("approvers must be names; None lets anybody approve")
 
 
@@ -143,7 +140,7 @@ def _approved(
     total = moved(lines, record.recommendation.decision.currency)
     above = policy.second_approver_above
     approvals = (*record.approvals, verdict.by)
-    people = [name for name in approvals if not _person(name).startswith(POLICY_NAMES)]
+    people = [name for name in approvals if not of_policy(name)]
     enough = above is None or total <= above or len(people) >= 2
     after = replace(
         record,
@@ -159,7 +156,7 @@ def _approved(
 
 
 def _turn_down(record: Record, action: Action, verdict: Reject | Revoke, now: datetime) -> Transition | Refusal:
-    refusal = unready(record, action) or nameless(verdict.by)
+    refusal = unready(record, action) or no_person(verdict.by)
     if refusal is not None:
         return refusal
     if not verdict.reason.strip():
@@ -169,10 +166,10 @@ def _turn_down(record: Record, action: Action, verdict: Reject | Revoke, now: da
 
 def _role(person: str, policy: Policy) -> Refusal | None:
     if policy.approvers is None:
-        if not _person(person).startswith(POLICY_NAMES):
+        if not of_policy(person):
             return None
         return Refusal(Code.NOT_AN_APPROVER, f"{person} is the name of a written policy.", "Give your own name.")
-    if _person(person) in map(_person, policy.approvers):
+    if known_as(person) in map(known_as, policy.approvers):
         return None
     names = ", ".join(sorted(policy.approvers))
     return Refusal(Code.NOT_AN_APPROVER, f"{person} may not approve.", f"Ask one of: {names}.")
@@ -234,7 +231,7 @@ def _second(record: Record, person: str, lines: tuple[Line | AdLine, ...], earli
         return Refusal(
             Code.UNREADABLE, f"It is not known who made what {title(record)} was edited from.", "Make a new plan."
         )
-    if _person(person) in map(_person, (*record.approvals, record.recommendation.author, *earlier)):
+    if known_as(person) in map(known_as, (*record.approvals, record.recommendation.author, *earlier)):
         return Refusal(
             Code.SAME_PERSON,
             f"{person} made, edited or approved {title(record)} already; it needs a second person.",
@@ -247,7 +244,3 @@ def _second(record: Record, person: str, lines: tuple[Line | AdLine, ...], earli
             "Approve the same lines, or reject the plan.",
         )
     return None
-
-
-def _person(name: str) -> str:
-    return " ".join(name.split()).casefold()

@@ -108,6 +108,7 @@ def test_an_edit_is_refused_when_late_nameless_empty_or_closed():
     record = proposal()
     assert code(revise(record, SHIFT, now=NOW + DAY)) is Code.EXPIRED
     assert code(revise(record, SHIFT, author="  ")) is Code.NAMELESS
+    assert code(revise(record, SHIFT, author=" Policy:Autopilot")) is Code.NAMELESS
     assert code(revise(record, decision({"a": (100, 100)}))) is Code.NOTHING_TO_DO
     assert code(revise(approved(SHIFT), SHIFT)) is Code.WRONG_STATE
 
@@ -288,7 +289,9 @@ def test_rejection_and_revocation_need_a_name_and_a_reason():
     for verdict in (Reject("bob", " "), Revoke("bob", "")):
         record = proposal() if isinstance(verdict, Reject) else approved(SHIFT)
         assert code(approval.judge(record, verdict, NOW, ANYBODY)) is Code.REASON_MISSING
-    assert code(approval.judge(proposal(), Reject("", "why"), NOW, ANYBODY)) is Code.NAMELESS
+    for nobody in ("", "policy:autopilot"):
+        assert code(approval.judge(proposal(), Reject(nobody, "why"), NOW, ANYBODY)) is Code.NAMELESS
+        assert code(approval.judge(approved(SHIFT), Revoke(nobody, "why"), NOW, ANYBODY)) is Code.NAMELESS
     assert code(approval.judge(proposal(), Revoke("bob", "why"), NOW, ANYBODY)) is Code.WRONG_STATE
 
 
