@@ -22,6 +22,7 @@ _NAMED: Final = re.compile(
     r"(?i)token|secret|passw|pwd|api[_-]?key|private[_-]?key|credential|webhook|signature"
     r"|(?:^|[^a-z])(?:o?auth2?|authorization)(?:[^a-z]|$)"  # a whole part of a name: not that of an author
 )
+_FOLDERS: Final = frozenset({"PWD", "OLDPWD"})  # where a shell keeps the working directory, which is no secret
 _NET: Final = re.compile(
     r"(?i)(\b[\w-]*(?:token|secret|password|passwd|api[_-]?key|authorization|credential|signature)s?"
     r"[\"']?\s*[=:]\s*[\"']?)(?:(?:bearer|basic)\s+)?[^\s\"',;&*]+"
@@ -72,7 +73,7 @@ def discreetly[T](act: Callable[[], T]) -> T:
 def of_environment(environ: Mapping[str, str]) -> Iterator[str]:
     """Yield the secrets of an environment: values of variables whose names say so, and logins in addresses."""
     for name, value in environ.items():
-        if _NAMED.search(name):
+        if _NAMED.search(name) and name not in _FOLDERS:
             yield value
         yield from logins(value)
     folder = environ.get("OUTLAY_SECRETS_DIR", "")

@@ -146,6 +146,11 @@ def test_a_name_that_speaks_of_authors_tells_of_no_secret(name: str, secret: boo
     assert list(secrecy.of_options({name: "Mia Sommer"})) == ["Mia Sommer"] * secret
 
 
+def test_the_working_directory_of_a_shell_is_no_secret_and_what_else_is_named_so_is() -> None:
+    told = {"PWD": "/srv/outlay", "OLDPWD": "/home/ada", "DB_PWD": "hunter22", "pwd": "hunter33"}
+    assert list(secrecy.of_environment(told)) == ["hunter22", "hunter33"]
+
+
 def test_the_breaker_of_an_account_keeps_no_secret(known: str) -> None:
     store, clock = MemoryStore(), SetClock(datetime(2026, 3, 1, tzinfo=UTC))
     Breakers(store, clock, Fuse(1)).tell("shop", "budgets", Stop(f"401 for {known}"))
