@@ -3,9 +3,10 @@
 Only the process that leads writes; it proves so, and that the kill switch is off, in the step that makes ready to
 send and once more right before the call.
 
-The order of every write: the store holds that it is about to be sent, then it is sent, then it is read back, then
-the store holds what came of it. A crash between any two leaves what `approval.recover` can settle from what is
-live. Nothing here decides; it asks `optimizer.approval` what comes next and does that.
+The order of every write: a platform that can judge it without making it does, then the store holds that it is about
+to be sent, then it is sent, then it is read back, then the store holds what came of it. A crash between any two leaves
+what `approval.recover` can settle from what is live. Nothing here decides; it asks `optimizer.approval` what comes next
+and does that.
 """
 
 from __future__ import annotations
@@ -290,7 +291,7 @@ def _write(house: House, record: Record, seen: Snapshot) -> approval.Refusal | N
     While nothing may be sent, what is under way is settled, and what is planned on an approval whose time has passed is
     given up, which sends nothing; no more than that is done.
     """
-    live, waits = _look(house, record), 0
+    live, waits, asked = _look(house, record), 0, set[str]()
     while waits < _PATIENCE and not house.tenure.leaving:
         house.tenure.renew()
         intents = _settled(house, record, live)
@@ -310,6 +311,9 @@ def _write(house: House, record: Record, seen: Snapshot) -> approval.Refusal | N
             case intent:
                 if (rests := _resting(house, intent)) is not None:
                     return rests
+                if _judged(house, record, intent, asked):
+                    live = _look(house, record)  # a judgement takes its time: what is live is read once more
+                    continue
                 try:
                     pause = _send(house, record, intent, live)
                 except Braked as braked:
@@ -372,6 +376,33 @@ def _send(house: House, record: Record, planned: Intent, live: Live) -> float:
         after, pause = approval.acknowledged(intent, receipt, read_back, house.clock.now()), 0.0
     _advance(house, intent, _named(house, record, after))
     return pause
+
+
+def _judged(house: House, record: Record, intent: Intent, asked: set[str]) -> bool:
+    """Have a platform that can judge a write before its first call; one that it does not take ends here, unsent.
+
+    Args:
+        house: The wired house.
+        record: The revision.
+        intent: Planned.
+        asked: The keys of writes that were judged in this run; this one is added.
+
+    Returns:
+        Whether the platform was asked just now.
+
+    Raises:
+        ConnectorError: There is no judgement; nothing was sent, so that it is asked for again like any reading.
+    """
+    judges = house.connectors[intent.key.connector].capabilities.validates
+    if intent.attempts or intent.idempotency_key in asked or not judges:
+        return False
+    asked.add(intent.idempotency_key)
+    try:
+        patiently(house, lambda: _check(house, intent))
+    except (AskMarketer, Stop) as error:
+        after, _ = _failure(intent, error, house.clock.now())
+        _advance(house, intent, _named(house, record, after))
+    return True
 
 
 def _touched(house: House, record: Record, intent: Intent, live: Live) -> bool:
@@ -437,6 +468,20 @@ def _call(house: House, intent: Intent) -> Receipt | StatusReceipt:
             return connector.set_budget(BudgetChange(intent.idempotency_key, intent.key, intent.base, intent.target))
         case AdIntent():
             return connector.set_status(StatusChange(intent.idempotency_key, intent.key, intent.base, intent.target))
+
+
+def _check(house: House, intent: Intent) -> None:
+    """Ask whether what an intent says would be set; set nothing.
+
+    Raises:
+        ConnectorError: Of one of the four families.
+    """
+    connector = house.connectors[intent.key.connector]
+    match intent:
+        case BudgetIntent():
+            connector.check_budget(BudgetChange(intent.idempotency_key, intent.key, intent.base, intent.target))
+        case AdIntent():
+            connector.check_status(StatusChange(intent.idempotency_key, intent.key, intent.base, intent.target))
 
 
 def _failure(intent: Intent, error: ConnectorError, now: datetime) -> tuple[Intent, float]:
