@@ -315,7 +315,7 @@ def _write(house: House, record: Record, seen: Snapshot) -> approval.Refusal | N
                     live = _look(house, record)  # a judgement takes its time: what is live is read once more
                     continue
                 try:
-                    pause = _send(house, record, intent, live)
+                    pause = _send(house, record, intent, live, seen)
                 except Braked as braked:
                     return _paused(braked)
         waits = waits + 1 if pause else 0
@@ -358,7 +358,7 @@ def _settled(house: House, record: Record, live: Live) -> tuple[Intent, ...]:
     return found if same else _intents(house, record)
 
 
-def _send(house: House, record: Record, planned: Intent, live: Live) -> float:
+def _send(house: House, record: Record, planned: Intent, live: Live, seen: Snapshot) -> float:
     """Make one write; return how many seconds to wait before the next."""
     touched = _touched(house, record, planned, live)
     intent = approval.sending(planned, live.of(planned.key), house.clock.now(), touched=touched)
@@ -367,7 +367,7 @@ def _send(house: House, record: Record, planned: Intent, live: Live) -> float:
         return 0.0
     _confirm(house, intent)
     try:
-        receipt = discreetly(lambda: _call(house, intent))
+        receipt = discreetly(lambda: _call(house, record, intent, live, seen))
     except ConnectorError as error:
         after, pause = _failure(intent, error, house.clock.now())
     else:
@@ -456,12 +456,15 @@ def _confirm(house: House, intent: Intent) -> None:
         raise
 
 
-def _call(house: House, intent: Intent) -> Receipt | StatusReceipt:
-    """Set what an intent says, once.
+def _call(house: House, record: Record, intent: Intent, live: Live, seen: Snapshot) -> Receipt | StatusReceipt:
+    """Set what an intent says, once, unless the written limits forbid it whatever was judged before.
 
     Raises:
         ConnectorError: Of one of the four families.
     """
+    why = approval.barred(record, intent, live.budgets, seen, house.goals, house.clock.now())
+    if why is not None:
+        raise Stop(f"{intent.key} is not set to {intent.target}, though it was let through until here: {why}")
     connector = house.connectors[intent.key.connector]
     match intent:
         case BudgetIntent():

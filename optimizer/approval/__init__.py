@@ -7,6 +7,7 @@
 from optimizer.approval.applying import Blocked, Waiting, begin, conclude, retry, sendable, verified
 from optimizer.approval.autonomy import AUTOPILOT, Ads, Autonomy, Mode, Waits, consider
 from optimizer.approval.disbelief import ahead, disbelieved
+from optimizer.approval.edge import barred
 from optimizer.approval.envelopes import Bounds
 from optimizer.approval.hands import NO_CHANGES, by_whom, landed, named
 from optimizer.approval.intents import (
@@ -84,6 +85,7 @@ __all__ = [
     "acknowledged",
     "ad_lines",
     "ahead",
+    "barred",
     "begin",
     "budget_lines",
     "by_whom",

@@ -15,6 +15,7 @@ from optimizer import approval
 from optimizer.agent import cycle, writing
 from optimizer.agent.cycle import Refused
 from optimizer.agent.tenure import Tenure
+from optimizer.goals import Goals, Pin, Scope
 from optimizer.plan.office import Brake
 from optimizer.plan.recommendation import IntentState, State
 from optimizer.ports import Fenced
@@ -230,6 +231,27 @@ def test_a_plan_counts_as_moved_by_when_it_was_written_not_by_when_it_was_made()
     assert counted() == [name], "made 30 hours ago, written 20 hours ago"
     it.house.clock.sleep(4 * 3600)
     assert counted() == [], "a daily run does not count as the one before it"
+
+
+@pytest.mark.parametrize(
+    ("goals", "words"),
+    [
+        (Goals("JPY", largest_step=0.001), "it may be "),
+        (Goals("JPY", pins=(Pin(Scope.parse("all"), "ada", "audit"),)), "pinned by ada: audit"),
+    ],
+)
+def test_what_a_defect_lets_through_is_refused_right_before_the_call(
+    goals: Goals, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = rig()
+    name = approved(it)
+    it.house = replace(it.house, goals=goals)
+    monkeypatch.setattr(approval, "recheck", lambda *_: ())
+    assert writing.apply(it.house, name).state is State.FAILED
+    refused = [i for i in it.house.store.intents(name, 1) if i.state is IntentState.REFUSED]
+    assert refused
+    assert all(words in intent.note for intent in refused)
+    assert it.platform.effects == []
 
 
 @dataclass
