@@ -371,6 +371,8 @@ class Capabilities:
         writes_status: `ads` reads the live statuses of ads, and `set_status` pauses and resumes them.
         reports_impression_share: Whether its rows tell impression share and what of it was lost to the budget.
         reports_changes: Whether it reads who changed what on the platform (`connectors.changes`).
+        validates: `check_budget` and `check_status` have the platform itself judge a change without making it; then
+            they are asked before the first call of each write.
     """
 
     writes_budgets: bool
@@ -382,6 +384,7 @@ class Capabilities:
     writes_status: bool = False
     reports_impression_share: bool = False
     reports_changes: bool = False
+    validates: bool = False
 
 
 @runtime_checkable

@@ -366,6 +366,7 @@ def test_mistakes_in_the_environment_name_the_variable(
         ("[portfolio]\nhistory_days = 30.5", "portfolio.history_days: must be a valid integer"),
         ("[guardrails]\nspend_spike = 1.0", "guardrails.spend_spike: must be greater than 1"),
         ("[approval]\napprovers = ['Anna', ' ']", "approval.approvers[2]: must not be empty"),
+        ("[approval]\napprovers = ['Policy:Autopilot']", "approval.approvers[1]: 'Policy:Autopilot' is the name of a"),
         ("goal = 3", "goal: must be a table"),
         ("[limits]\nscope = 'all'", "limits: must be a list; tables of a list stand in double brackets"),
         ("[[limits]]\nfloor = 1", "limits[1].scope: it is missing. Mend: write it; whose budgets"),

@@ -67,6 +67,7 @@ class GoogleConnector:
             writes_status=True,
             reports_impression_share=options.report == "ads",
             reports_changes=True,
+            validates=True,
         )
         self._options = options
         self._session = session

@@ -65,6 +65,7 @@ class MetaConnector:
             restatement_days=options.restatement_days,
             writes_status=True,
             reports_changes=True,
+            validates=True,
         )
         self._options = options
         self._clock = clock

@@ -253,7 +253,10 @@ def settle(house: House, rec_id: str, verdict: approval.Verdict) -> Record:
     Raises:
         Refused: The verdict is not allowed as things stand.
     """
-    return commit(house, approval.judge(house.store.record(rec_id), verdict, house.clock.now(), house.policy))
+    record = house.store.record(rec_id)
+    before = range(1, record.recommendation.revision)
+    earlier = tuple(house.store.record(rec_id, revision).recommendation.author for revision in before)
+    return commit(house, approval.judge(record, verdict, house.clock.now(), house.policy, earlier=earlier))
 
 
 def approve_by_policy(house: House, record: Record) -> Record | approval.Waits:
@@ -272,6 +275,8 @@ def approve_by_policy(house: House, record: Record) -> Record | approval.Waits:
     outcome = approval.judge(record, verdict, now, replace(house.policy, approvers=approvers))
     if isinstance(outcome, approval.Refusal):
         return approval.Waits(outcome.message)
+    if outcome.record.state is not State.APPROVED:
+        return approval.Waits("it needs two people")  # the policy's word is never the first of two
     return commit(house, outcome)
 
 

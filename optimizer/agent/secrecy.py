@@ -18,10 +18,12 @@ from urllib.parse import unquote, urlsplit
 from connectors.vault import HIDDEN, VAULT
 
 _TELLING: Final = 8  # a part of an address that is no password must look like a token: long, with digits
+_LONG_PATH: Final = 16  # as in /hooks/JqXbWmPz
 _NAMED: Final = re.compile(
     r"(?i)token|secret|passw|pwd|api[_-]?key|private[_-]?key|credential|webhook|signature"
     r"|(?:^|[^a-z])(?:o?auth2?|authorization)(?:[^a-z]|$)"  # a whole part of a name: not that of an author
 )
+_FOLDERS: Final = frozenset({"PWD", "OLDPWD"})  # where a shell keeps the working directory, which is no secret
 _NET: Final = re.compile(
     r"(?i)(\b[\w-]*(?:token|secret|password|passwd|api[_-]?key|authorization|credential|signature)s?"
     r"[\"']?\s*[=:]\s*[\"']?)(?:(?:bearer|basic)\s+)?[^\s\"',;&*]+"
@@ -72,7 +74,7 @@ def discreetly[T](act: Callable[[], T]) -> T:
 def of_environment(environ: Mapping[str, str]) -> Iterator[str]:
     """Yield the secrets of an environment: values of variables whose names say so, and logins in addresses."""
     for name, value in environ.items():
-        if _NAMED.search(name):
+        if _NAMED.search(name) and name not in _FOLDERS:
             yield value
         yield from logins(value)
     folder = environ.get("OUTLAY_SECRETS_DIR", "")
@@ -105,6 +107,20 @@ def of_address(url: str) -> Iterator[str]:
         if "." not in part and len(part) >= _TELLING and re.search(r"\d", part) and re.search(r"[^\d]", part):
             yield part
             yield unquote(part)
+
+
+def of_hook(url: str) -> Iterator[str]:
+    """Yield what of the address of a webhook is secret: the whole of it, and its path, may be all that a service asks.
+
+    A short path may be an ordinary word, and is left.
+    """
+    yield from of_address(url)
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/") + (f"?{parts.query}" if parts.query else "")
+    if path:
+        yield url
+    if len(path) >= _LONG_PATH:
+        yield path
 
 
 class Discreet(logging.Formatter):

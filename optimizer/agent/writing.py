@@ -3,9 +3,10 @@
 Only the process that leads writes; it proves so, and that the kill switch is off, in the step that makes ready to
 send and once more right before the call.
 
-The order of every write: the store holds that it is about to be sent, then it is sent, then it is read back, then
-the store holds what came of it. A crash between any two leaves what `approval.recover` can settle from what is
-live. Nothing here decides; it asks `optimizer.approval` what comes next and does that.
+The order of every write: a platform that can judge it without making it does, then the store holds that it is about
+to be sent, then it is sent, then it is read back, then the store holds what came of it. A crash between any two leaves
+what `approval.recover` can settle from what is live. Nothing here decides; it asks `optimizer.approval` what comes next
+and does that.
 """
 
 from __future__ import annotations
@@ -287,35 +288,47 @@ def _paused(braked: Braked) -> approval.Refusal:
 def _write(house: House, record: Record, seen: Snapshot) -> approval.Refusal | None:
     """Send one write after the other until none is left that can be sent; return what stopped it before, if anything.
 
-    While nothing may be sent, what is under way is settled, and no more than that is done.
+    While nothing may be sent, what is under way is settled, and what is planned on an approval whose time has passed is
+    given up, which sends nothing; no more than that is done.
     """
-    live, waits = _look(house, record), 0
+    live, waits, asked = _look(house, record), 0, set[str]()
     while waits < _PATIENCE and not house.tenure.leaving:
         house.tenure.renew()
         intents = _settled(house, record, live)
         stop = _stopped(house)
         if stop is not None and not any(intent.state is IntentState.SENDING for intent in intents):
+            if (late := approval.lapsed(record, house.clock.now())) is not None:
+                _give_up(house, intents, late)
             return stop
         match _WAIT if stop is not None else _following(house, record, intents, live, seen):
             case None:
                 return None
             case approval.Blocked(left, refusal):
-                for intent in left:
-                    _advance(house, intent, approval.cancel(intent, refusal.message, house.clock.now()))
+                _give_up(house, left, refusal)
                 pause = 0.0  # what is under way is still waited for
             case approval.Waiting():
                 pause = _PAUSE
             case intent:
                 if (rests := _resting(house, intent)) is not None:
                     return rests
+                if _judged(house, record, intent, asked):
+                    live = _look(house, record)  # a judgement takes its time: what is live is read once more
+                    continue
                 try:
-                    pause = _send(house, record, intent, live)
+                    pause = _send(house, record, intent, live, seen)
                 except Braked as braked:
                     return _paused(braked)
         waits = waits + 1 if pause else 0
         house.clock.sleep(pause)
         live = _look(house, record)
     return None
+
+
+def _give_up(house: House, intents: Iterable[Intent], why: approval.Refusal) -> None:
+    """Cancel those that are still planned."""
+    for intent in intents:
+        if intent.state is IntentState.PLANNED:
+            _advance(house, intent, approval.cancel(intent, why.message, house.clock.now()))
 
 
 def _following(
@@ -345,7 +358,7 @@ def _settled(house: House, record: Record, live: Live) -> tuple[Intent, ...]:
     return found if same else _intents(house, record)
 
 
-def _send(house: House, record: Record, planned: Intent, live: Live) -> float:
+def _send(house: House, record: Record, planned: Intent, live: Live, seen: Snapshot) -> float:
     """Make one write; return how many seconds to wait before the next."""
     touched = _touched(house, record, planned, live)
     intent = approval.sending(planned, live.of(planned.key), house.clock.now(), touched=touched)
@@ -354,7 +367,7 @@ def _send(house: House, record: Record, planned: Intent, live: Live) -> float:
         return 0.0
     _confirm(house, intent)
     try:
-        receipt = discreetly(lambda: _call(house, intent))
+        receipt = discreetly(lambda: _call(house, record, intent, live, seen))
     except ConnectorError as error:
         after, pause = _failure(intent, error, house.clock.now())
     else:
@@ -363,6 +376,33 @@ def _send(house: House, record: Record, planned: Intent, live: Live) -> float:
         after, pause = approval.acknowledged(intent, receipt, read_back, house.clock.now()), 0.0
     _advance(house, intent, _named(house, record, after))
     return pause
+
+
+def _judged(house: House, record: Record, intent: Intent, asked: set[str]) -> bool:
+    """Have a platform that can judge a write before its first call; one that it does not take ends here, unsent.
+
+    Args:
+        house: The wired house.
+        record: The revision.
+        intent: Planned.
+        asked: The keys of writes that were judged in this run; this one is added.
+
+    Returns:
+        Whether the platform was asked just now.
+
+    Raises:
+        ConnectorError: There is no judgement; nothing was sent, so that it is asked for again like any reading.
+    """
+    judges = house.connectors[intent.key.connector].capabilities.validates
+    if intent.attempts or intent.idempotency_key in asked or not judges:
+        return False
+    asked.add(intent.idempotency_key)
+    try:
+        patiently(house, lambda: _check(house, intent))
+    except (AskMarketer, Stop) as error:
+        after, _ = _failure(intent, error, house.clock.now())
+        _advance(house, intent, _named(house, record, after))
+    return True
 
 
 def _touched(house: House, record: Record, intent: Intent, live: Live) -> bool:
@@ -416,8 +456,25 @@ def _confirm(house: House, intent: Intent) -> None:
         raise
 
 
-def _call(house: House, intent: Intent) -> Receipt | StatusReceipt:
-    """Set what an intent says, once.
+def _call(house: House, record: Record, intent: Intent, live: Live, seen: Snapshot) -> Receipt | StatusReceipt:
+    """Set what an intent says, once, unless the written limits forbid it whatever was judged before.
+
+    Raises:
+        ConnectorError: Of one of the four families.
+    """
+    why = approval.barred(record, intent, live.budgets, seen, house.goals, house.clock.now())
+    if why is not None:
+        raise Stop(f"{intent.key} is not set to {intent.target}, though it was let through until here: {why}")
+    connector = house.connectors[intent.key.connector]
+    match intent:
+        case BudgetIntent():
+            return connector.set_budget(BudgetChange(intent.idempotency_key, intent.key, intent.base, intent.target))
+        case AdIntent():
+            return connector.set_status(StatusChange(intent.idempotency_key, intent.key, intent.base, intent.target))
+
+
+def _check(house: House, intent: Intent) -> None:
+    """Ask whether what an intent says would be set; set nothing.
 
     Raises:
         ConnectorError: Of one of the four families.
@@ -425,9 +482,9 @@ def _call(house: House, intent: Intent) -> Receipt | StatusReceipt:
     connector = house.connectors[intent.key.connector]
     match intent:
         case BudgetIntent():
-            return connector.set_budget(BudgetChange(intent.idempotency_key, intent.key, intent.base, intent.target))
+            connector.check_budget(BudgetChange(intent.idempotency_key, intent.key, intent.base, intent.target))
         case AdIntent():
-            return connector.set_status(StatusChange(intent.idempotency_key, intent.key, intent.base, intent.target))
+            connector.check_status(StatusChange(intent.idempotency_key, intent.key, intent.base, intent.target))
 
 
 def _failure(intent: Intent, error: ConnectorError, now: datetime) -> tuple[Intent, float]:

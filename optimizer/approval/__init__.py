@@ -7,6 +7,7 @@
 from optimizer.approval.applying import Blocked, Waiting, begin, conclude, retry, sendable, verified
 from optimizer.approval.autonomy import AUTOPILOT, Ads, Autonomy, Mode, Waits, consider
 from optimizer.approval.disbelief import ahead, disbelieved
+from optimizer.approval.edge import barred
 from optimizer.approval.envelopes import Bounds
 from optimizer.approval.hands import NO_CHANGES, by_whom, landed, named
 from optimizer.approval.intents import (
@@ -27,6 +28,7 @@ from optimizer.approval.intents import (
     unknown,
     verify,
 )
+from optimizer.approval.names import POLICY_NAMES, of_policy
 from optimizer.approval.proposals import (
     ad_lines,
     budget_lines,
@@ -47,7 +49,7 @@ from optimizer.approval.refusal import Code, Drift, Refusal
 from optimizer.approval.restoring import rollback, rolled_back
 from optimizer.approval.switching import forbidden, touched
 from optimizer.approval.table import TRANSITIONS, Action, Step
-from optimizer.approval.verdicts import POLICY_NAMES, Approve, Policy, Reject, Revoke, Verdict, judge
+from optimizer.approval.verdicts import Approve, Policy, Reject, Revoke, Verdict, judge
 from optimizer.approval.windows import Window, closed, next_opening
 from optimizer.approval.witness import Testimony, contradictions
 
@@ -83,6 +85,7 @@ __all__ = [
     "acknowledged",
     "ad_lines",
     "ahead",
+    "barred",
     "begin",
     "budget_lines",
     "by_whom",
@@ -106,6 +109,7 @@ __all__ = [
     "moved",
     "named",
     "next_opening",
+    "of_policy",
     "outdate",
     "postponed",
     "recheck",

@@ -8,8 +8,9 @@ from enum import StrEnum
 from typing import Final
 
 from connectors.money import Money
+from optimizer.approval.names import POLICY_NAMES
 from optimizer.approval.proposals import chosen, moved
-from optimizer.approval.verdicts import POLICY_NAMES, Approve, Policy
+from optimizer.approval.verdicts import Approve, Policy
 from optimizer.plan.recommendation import Line, Record, Severity, State
 
 AUTOPILOT: Final = f"{POLICY_NAMES}autopilot"
@@ -39,7 +40,8 @@ class Autonomy:
         mode: Only `autopilot` approves anything; `observe` keeps plans from being proposed at all.
         largest_step: Largest relative change of any one budget.
         largest_raise: Largest relative raise of any one budget; a raise spends at once, a cut can be undone.
-        moved_share: Most money that the policy may move in any 24 hours, as a share of all budgets together.
+        moved_share: Most money that the policy may move in any 24 hours, by budgets and ads, as a share of all budgets
+            together.
         gain_probability: Least probability that the plan as a whole gains.
         ads: Whether the policy may approve switches of ads, too; if not, a plan with any waits as a whole, since what
             is left out of an approval cannot be approved afterwards.
@@ -88,7 +90,7 @@ def consider(record: Record, autonomy: Autonomy, policy: Policy, earlier: Iterab
         or _step(lines, autonomy)
         or _raise(record, lines)
         or _unsure(record, autonomy)
-        or _sum(record, lines, autonomy, policy, earlier)
+        or _sum(record, autonomy, policy, earlier)
     )
     if reasons is not None:
         return Waits(reasons)
@@ -150,15 +152,10 @@ def _unsure(record: Record, autonomy: Autonomy) -> str | None:
     return f"it gains with a probability of {sure:.0%} only, and {autonomy.gain_probability:.0%} is asked for"
 
 
-def _sum(
-    record: Record,
-    lines: tuple[Line, ...],
-    autonomy: Autonomy,
-    policy: Policy,
-    earlier: Iterable[Record],
-) -> str | None:
+def _sum(record: Record, autonomy: Autonomy, policy: Policy, earlier: Iterable[Record]) -> str | None:
+    """What the plan and those before move together; budgets and ads count as they do where people approve."""
     decision = record.recommendation.decision
-    own = moved(lines, decision.currency)
+    own = moved(chosen(record), decision.currency)
     above = policy.second_approver_above
     if above is not None and (above.currency != decision.currency or own > above):
         return f"it moves {own} a day, for which two people are needed"

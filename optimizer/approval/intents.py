@@ -44,6 +44,7 @@ STEPS: Final = MappingProxyType({
     (IntentState.PLANNED, IntentState.ACKNOWLEDGED): "write-acknowledged",
     (IntentState.PLANNED, IntentState.DRIFT): "write-drifted",
     (IntentState.PLANNED, IntentState.CANCELLED): "write-cancelled",
+    (IntentState.PLANNED, IntentState.REFUSED): "write-refused",
     (IntentState.SENDING, IntentState.ACKNOWLEDGED): "write-acknowledged",
     (IntentState.SENDING, IntentState.PLANNED): "write-postponed",
     (IntentState.SENDING, IntentState.SENDING): "write-unanswered",
@@ -132,12 +133,12 @@ def acknowledged(intent: Intent, receipt: Receipt | StatusReceipt, live: Standin
 
 
 def refused(intent: Intent, why: str, now: datetime) -> Intent:
-    """The platform refused for good, and nothing was done.
+    """The platform refused for good, and nothing was done: the call itself, or asked to judge it before it was made.
 
     Raises:
-        ValueError: The intent is not being sent.
+        ValueError: The intent is neither planned nor being sent.
     """
-    return _to(_require(intent, IntentState.SENDING), IntentState.REFUSED, now, why)
+    return _to(_require(intent, IntentState.PLANNED, IntentState.SENDING), IntentState.REFUSED, now, why)
 
 
 def postponed(intent: Intent, why: str, now: datetime) -> Intent:

@@ -13,6 +13,7 @@ from connectors.contract import AdKey, AdState, BudgetKey, BudgetTarget, EntityS
 from connectors.money import Money
 from optimizer.approval.hands import NO_CHANGES, by_whom
 from optimizer.approval.intents import Standing
+from optimizer.approval.names import no_person
 from optimizer.approval.refusal import Code, Drift, Refusal
 from optimizer.approval.table import PROGRAM, Action, take, title, unready
 from optimizer.plan.recommendation import (
@@ -99,7 +100,7 @@ def revise(
 
     Approvals that the old revision had do not carry over, since they were of another hash.
     """
-    refusal = unready(record, Action.EDITED) or nameless(author) or lapsed(record, now) or _restores(record)
+    refusal = unready(record, Action.EDITED) or no_person(author) or lapsed(record, now) or _restores(record)
     if refusal is not None:
         return refusal
     new = issue(decision, now=now, valid_for=valid_for, seed=seed, code_version=code_version, author=author,
@@ -154,11 +155,6 @@ def lapsed(record: Record, now: datetime) -> Refusal | None:
         "Make a new plan.",
         step=expire(record, now),
     )
-
-
-def nameless(person: str) -> Refusal | None:
-    """Refuse what nobody answers for."""
-    return None if person.strip() else Refusal(Code.NAMELESS, "Nobody is named.", "Say who decides.")
 
 
 def chosen(record: Record) -> tuple[Line | AdLine, ...]:

@@ -14,7 +14,8 @@ from connectors.contract import AdKey, AdState, BudgetKey, BudgetTarget, EntityS
 from connectors.money import Money
 from optimizer.approval import envelopes, switching
 from optimizer.approval.intents import DONE, latest
-from optimizer.approval.proposals import issue, listed, nameless, standing, tally
+from optimizer.approval.names import no_person
+from optimizer.approval.proposals import issue, listed, standing, tally
 from optimizer.approval.refusal import Code, Drift, Refusal
 from optimizer.approval.table import PROGRAM, Action, take, title, unready
 from optimizer.approval.verdicts import unsound
@@ -74,7 +75,7 @@ def rollback(
     Returns:
         A proposed child recommendation; or a refusal, which tells what somebody changed since.
     """
-    refusal = unready(record, Action.ROLLED_BACK) or nameless(author) or unsound(record)
+    refusal = unready(record, Action.ROLLED_BACK) or no_person(author) or unsound(record)
     if refusal is not None:
         return refusal
     ours = _ours(record, intents)

@@ -72,8 +72,8 @@ TRANSITIONS: Final = (
         Action.APPROVED,
         State.APPROVED,
         "an approver; the exact hash; not expired; the chosen lines keep every envelope, and enough ads running, by "
-        "themselves; above the threshold the second of two people, who is neither author nor first approver, for the "
-        "same lines",
+        "themselves; above the threshold the second of two people, who is neither author, editor nor first approver, "
+        "for the same lines",
     ),
     Step(State.PROPOSED, Action.REJECTED, State.REJECTED, "a named person and a reason"),
     Step(State.PROPOSED, Action.EXPIRED, State.EXPIRED, _CLOCK),

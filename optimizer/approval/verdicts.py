@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
 
 from connectors.money import Money
 from optimizer.approval import envelopes, switching
-from optimizer.approval.proposals import ad_lines, budget_lines, chosen, counted, lapsed, moved, nameless
+from optimizer.approval.names import known_as, nameless, no_person, of_policy
+from optimizer.approval.proposals import ad_lines, budget_lines, chosen, counted, lapsed, moved
 from optimizer.approval.refusal import Code, Refusal
 from optimizer.approval.table import Action, take, title, unready
 from optimizer.plan.recommendation import AdLine, Line, LineKey, Record, Transition
@@ -51,9 +51,6 @@ class Revoke:
 
 Verdict = Approve | Reject | Revoke
 
-POLICY_NAMES: Final = "policy:"
-"""How the names of written policies begin; people may not bear them."""
-
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -73,18 +70,28 @@ class Policy:
     def __post_init__(self) -> None:
         if self.second_approver_above is not None and self.second_approver_above.micros < 0:
             raise ValueError(f"second_approver_above must be at least 0, not {self.second_approver_above}")
-        if self.approvers is not None and (not self.approvers or not all(map(_person, self.approvers))):
+        if self.approvers is not None and (not self.approvers or not all(map(known_as, self.approvers))):
             raise ValueError("approvers must be names; None lets anybody approve")
 
 
-def judge(record: Record, verdict: Verdict, now: datetime, policy: Policy) -> Transition | Refusal:
+def judge(
+    record: Record, verdict: Verdict, now: datetime, policy: Policy, *, earlier: Sequence[str] = ()
+) -> Transition | Refusal:
     """Take a verdict on a revision, or say why it does not count.
 
     The returned transition leaves a proposal where it is, with one name in `approvals`, while a second is awaited.
+
+    Args:
+        record: The revision.
+        verdict: What is said of it.
+        now: Aware UTC.
+        policy: Whose word counts.
+        earlier: Who made the revisions before this one, of which amounts may have stayed; a second approval of an
+            edited plan is refused where they are not all named.
     """
     match verdict:
         case Approve():
-            return _approve(record, verdict, now, policy)
+            return _approve(record, verdict, now, policy, earlier)
         case Reject():
             return _turn_down(record, Action.REJECTED, verdict, now)
         case Revoke():
@@ -105,7 +112,9 @@ def unsound(record: Record) -> Refusal | None:
     return None
 
 
-def _approve(record: Record, verdict: Approve, now: datetime, policy: Policy) -> Transition | Refusal:
+def _approve(
+    record: Record, verdict: Approve, now: datetime, policy: Policy, earlier: Sequence[str]
+) -> Transition | Refusal:
     refusal = (
         unready(record, Action.APPROVED)
         or nameless(verdict.by)
@@ -119,7 +128,7 @@ def _approve(record: Record, verdict: Approve, now: datetime, policy: Policy) ->
     lines = _pick(record, verdict.lines)
     if isinstance(lines, Refusal):
         return lines
-    refusal = _threshold(record, policy) or _infeasible(record, lines) or _second(record, verdict.by, lines)
+    refusal = _threshold(record, policy) or _infeasible(record, lines) or _second(record, verdict.by, lines, earlier)
     if refusal is not None:
         return refusal
     return _approved(record, verdict, lines, now, policy)
@@ -131,7 +140,8 @@ def _approved(
     total = moved(lines, record.recommendation.decision.currency)
     above = policy.second_approver_above
     approvals = (*record.approvals, verdict.by)
-    enough = above is None or total <= above or len(approvals) >= 2
+    people = [name for name in approvals if not of_policy(name)]
+    enough = above is None or total <= above or len(people) >= 2
     after = replace(
         record,
         approvals=approvals,
@@ -146,7 +156,7 @@ def _approved(
 
 
 def _turn_down(record: Record, action: Action, verdict: Reject | Revoke, now: datetime) -> Transition | Refusal:
-    refusal = unready(record, action) or nameless(verdict.by)
+    refusal = unready(record, action) or no_person(verdict.by)
     if refusal is not None:
         return refusal
     if not verdict.reason.strip():
@@ -156,10 +166,10 @@ def _turn_down(record: Record, action: Action, verdict: Reject | Revoke, now: da
 
 def _role(person: str, policy: Policy) -> Refusal | None:
     if policy.approvers is None:
-        if not _person(person).startswith(POLICY_NAMES):
+        if not of_policy(person):
             return None
         return Refusal(Code.NOT_AN_APPROVER, f"{person} is the name of a written policy.", "Give your own name.")
-    if _person(person) in map(_person, policy.approvers):
+    if known_as(person) in map(known_as, policy.approvers):
         return None
     names = ", ".join(sorted(policy.approvers))
     return Refusal(Code.NOT_AN_APPROVER, f"{person} may not approve.", f"Ask one of: {names}.")
@@ -214,13 +224,17 @@ def _threshold(record: Record, policy: Policy) -> Refusal | None:
     )
 
 
-def _second(record: Record, person: str, lines: tuple[Line | AdLine, ...]) -> Refusal | None:
+def _second(record: Record, person: str, lines: tuple[Line | AdLine, ...], earlier: Sequence[str]) -> Refusal | None:
     if not record.approvals:
         return None
-    if _person(person) in map(_person, (*record.approvals, record.recommendation.author)):
+    if len(earlier) != record.recommendation.revision - 1:
+        return Refusal(
+            Code.UNREADABLE, f"It is not known who made what {title(record)} was edited from.", "Make a new plan."
+        )
+    if known_as(person) in map(known_as, (*record.approvals, record.recommendation.author, *earlier)):
         return Refusal(
             Code.SAME_PERSON,
-            f"{person} made or approved {title(record)} already; it needs a second person.",
+            f"{person} made, edited or approved {title(record)} already; it needs a second person.",
             "Ask another approver.",
         )
     if {line.key for line in lines} != set(record.approved_lines):
@@ -230,7 +244,3 @@ def _second(record: Record, person: str, lines: tuple[Line | AdLine, ...]) -> Re
             "Approve the same lines, or reject the plan.",
         )
     return None
-
-
-def _person(name: str) -> str:
-    return " ".join(name.split()).casefold()

@@ -139,7 +139,9 @@ class Platform:
     def __init__(self, inner: SimulatedConnector, clock: SetClock, *, compares: bool, reports: bool) -> None:
         self.inner, self.clock, self.compares = inner, clock, compares
         self.name = inner.name
-        self.capabilities = replace(inner.capabilities, compares_and_sets=compares, reports_changes=reports)
+        self.capabilities = replace(
+            inner.capabilities, compares_and_sets=compares, reports_changes=reports, validates=compares
+        )
         self.landed: Callable[[BudgetChange | StatusChange, Any], None] = lambda _change, _before: None
         self.late: list[tuple[datetime, BudgetChange | StatusChange]] = []
         self.rows_until: date | None = None

@@ -157,8 +157,9 @@ MUTATIONS: Final = (
     Mutation(
         2,
         "sums are not looked at",
-        "applying._overrun, applying._infeasible, recheck._broken",
+        "applying._overrun, applying._infeasible, recheck._broken, edge.barred",
         (
+            (f"{A}.barred", _nothing),
             (f"{A}.applying._infeasible", _nothing),
             (f"{A}.applying._overrun", _nothing),
             (f"{A}.verdicts._infeasible", _nothing),
@@ -166,16 +167,29 @@ MUTATIONS: Final = (
         ),
         days=("part",),
     ),
-    Mutation(2, "open cuts count as done", "intents.most", ((f"{A}.applying.most", _hopeful),), days=("lost",)),
+    Mutation(
+        2,
+        "open cuts count as done",
+        "intents.most, edge.barred",
+        ((f"{A}.applying.most", _hopeful), (f"{A}.barred", _nothing)),
+        days=("lost",),
+    ),
     Mutation(
         3,
         "limits of the moment are not looked at",
-        "recheck._outside",
-        ((f"{A}.recheck._outside", _nothing),),
+        "recheck._outside, edge.barred",
+        ((f"{A}.recheck._outside", _nothing), (f"{A}.barred", _nothing)),
         days=(
             "small step",
             "pinned",
         ),
+    ),
+    Mutation(
+        3,
+        "no call is judged by itself",
+        "edge.barred",
+        ((f"{A}.barred", _nothing), (f"{A}.edge.barred", _nothing)),
+        seen_by="tests/optimizer/test_approval_edge.py",
     ),
     Mutation(
         3,

@@ -80,6 +80,7 @@ class Account:
     """What the judge itself knows of a revision."""
 
     record: Record
+    makers: tuple[str, ...] = ()
     approvals: list[tuple[str, frozenset[Any]]] = field(default_factory=list)
     turned_down: bool = False
 
@@ -98,7 +99,7 @@ class Account:
         people = [person for person, chosen in self.approvals if chosen == frozenset(members)]
         if moved <= ABOVE.micros:
             return bool(people)
-        return any(person not in (people[0], self.record.recommendation.author) for person in people[:2])
+        return any(person not in (people[0], *self.makers) for person in people[:2])
 
     def covers(self, intent: Intent) -> bool:
         """Whether a granted approval shows this very change."""
@@ -495,7 +496,10 @@ class Workflow(RuleBasedStateMachine):
             name = (event.rec_id, event.revision)
             match event.action:
                 case "proposed" | "held":
-                    self.accounts[name] = Account(store.record(*name))
+                    made = store.record(*name)
+                    before = self.accounts.get((event.rec_id, event.revision - 1))
+                    makers = (*(before.makers if before else ()), made.recommendation.author)
+                    self.accounts[name] = Account(made, makers)
                     self.judge_data(self.accounts[name].record)
                 case "begun" | "retried":
                     self.begun.add(name)

@@ -31,6 +31,12 @@ def line(name, current, proposed):
                 effect, (), Evidence(30, 50.0, 900.0, False, "enough"), "it pays")  # fmt: skip
 
 
+def switch(moves):
+    return AdLine(AdKey("ads", "1", "ad-1"), BudgetKey("ads", "1", "a"), "Ad", EntityStatus.ACTIVE, EntityStatus.PAUSED,
+                  "", Money.of(moves, "USD"), 0.3, 0.02, 0.01, 3, 2, None,
+                  Evidence(30, 50.0, 900.0, False, "enough"), "it deserves less")  # fmt: skip
+
+
 def record(*lines, p_worse=0.1, findings=(), ads=(), **changes):
     total = Effect(1.0, 0.0, 2.0, -0.5, 2.5, p_worse)
     decision = Decision(NOW.date(), "USD", "UTC", Objective.CONVERSIONS, "conversions a day",
@@ -82,32 +88,37 @@ def test_what_the_policy_moved_counts_and_what_people_approved_does_not():
 
 
 def test_switches_of_ads_wait_for_a_person_unless_the_policy_may_decide_on_them():
-    least = Evidence(30, 50.0, 900.0, False, "enough")
-    ad, budget = AdKey("ads", "1", "ad-1"), BudgetKey("ads", "1", "a")
-    switch = AdLine(
-        ad,
-        budget,
-        "Ad",
-        EntityStatus.ACTIVE,
-        EntityStatus.PAUSED,
-        "",
-        Money.of(1, "USD"),
-        0.3,
-        0.02,
-        0.01,
-        3,
-        2,
-        None,
-        least,
-        "it deserves less",
-    )
-    made = record(ads=(switch,))
+    made = record(ads=(switch(1),))
     found = consider(made, PILOT, Policy(), ())
     assert isinstance(found, Waits)
     assert "switches 1 ads" in found.words
     verdict = consider(made, replace(PILOT, ads=Ads.POLICY), Policy(), ())
     assert isinstance(verdict, Approve)
     assert verdict.lines is None
+
+
+@pytest.mark.parametrize(
+    ("autonomy", "policy", "words"),
+    [
+        (PILOT, Policy(second_approver_above=Money.of(20, "USD")), "it moves 40.00 USD a day, for which two people"),
+        (PILOT, Policy(), "40.00 USD would have been moved"),
+    ],
+)
+def test_what_switches_of_ads_move_counts_beside_the_budgets(autonomy, policy, words):
+    found = consider(record(ads=(switch(30),)), replace(autonomy, ads=Ads.POLICY), policy, ())
+    assert isinstance(found, Waits)
+    assert words in found.words
+
+
+def test_the_policy_is_never_the_first_of_two_people():
+    made, needs_two = record(), Policy(second_approver_above=Money.of(9, "USD"))
+    verdict = Approve(AUTOPILOT, made.recommendation.plan_hash)
+    half = approval.judge(made, verdict, NOW, replace(needs_two, approvers=frozenset({AUTOPILOT})))
+    assert half.record.state is State.PROPOSED
+    alone = approval.judge(half.record, Approve("mia", made.recommendation.plan_hash), NOW, needs_two)
+    assert alone.record.state is State.PROPOSED
+    both = approval.judge(alone.record, Approve("ben", made.recommendation.plan_hash), NOW, needs_two)
+    assert both.record.state is State.APPROVED
 
 
 def test_nobody_may_bear_the_name_of_a_policy():

@@ -77,6 +77,7 @@ class Account:
     """What the machine itself knows of a revision: what was shown, and who rightly approved which lines of it."""
 
     record: Record
+    makers: tuple[str, ...] = ()
     approvals: list[tuple[str, frozenset[BudgetKey]]] = field(default_factory=list)
     turned_down: bool = False
 
@@ -91,7 +92,7 @@ class Account:
         people = [person for person, chosen in self.approvals if chosen == frozenset(members)]
         if moved <= POLICY.second_approver_above.micros:
             return bool(people)
-        return any(person not in (people[0], self.record.recommendation.author) for person in people)
+        return any(person not in (people[0], *self.makers) for person in people)
 
     def covers(self, intent: Intent) -> bool:
         """Whether a granted approval shows this very change."""
@@ -130,7 +131,10 @@ class Workflow(RuleBasedStateMachine):
                 assert intent.idempotency_key not in self.intents, "an idempotency key was used twice (invariant 5)"
                 self.intents[intent.idempotency_key] = intent
             self.records[identity] = step.record
-            self.accounts.setdefault(identity, Account(step.record))
+            made = step.record.recommendation
+            before = self.accounts.get((made.rec_id, made.revision - 1))
+            makers = (*(before.makers if before else ()), made.author)
+            self.accounts.setdefault(identity, Account(step.record, makers))
             self.seen[step.before, step.event.action, step.record.state] += 1
 
     def live(self):
@@ -249,7 +253,9 @@ class Workflow(RuleBasedStateMachine):
         )
         if rightly:
             account.approvals.append((by, members))
-        outcome = approval.judge(record, approval.Approve(by, shown, chosen), self.now, POLICY)
+        outcome = approval.judge(
+            record, approval.Approve(by, shown, chosen), self.now, POLICY, earlier=account.makers[:-1]
+        )
         if isinstance(outcome, Transition):
             assert rightly, "an approval that does not count was taken (invariant 1)"
             granted = outcome.record.state is State.APPROVED

@@ -34,9 +34,9 @@ def proposal(plan=SHIFT, author="outlay"):
     return issued(plan, author).record
 
 
-def approve(record, by="ann", lines=None, now=NOW, policy=ANYBODY, plan_hash=None):
+def approve(record, by="ann", lines=None, now=NOW, policy=ANYBODY, plan_hash=None, earlier=()):
     shown = record.recommendation.plan_hash if plan_hash is None else plan_hash
-    return approval.judge(record, Approve(by, shown, lines), now, policy)
+    return approval.judge(record, Approve(by, shown, lines), now, policy, earlier=earlier)
 
 
 def code(outcome):
@@ -108,6 +108,7 @@ def test_an_edit_is_refused_when_late_nameless_empty_or_closed():
     record = proposal()
     assert code(revise(record, SHIFT, now=NOW + DAY)) is Code.EXPIRED
     assert code(revise(record, SHIFT, author="  ")) is Code.NAMELESS
+    assert code(revise(record, SHIFT, author=" Policy:Autopilot")) is Code.NAMELESS
     assert code(revise(record, decision({"a": (100, 100)}))) is Code.NOTHING_TO_DO
     assert code(revise(approved(SHIFT), SHIFT)) is Code.WRONG_STATE
 
@@ -266,6 +267,15 @@ def test_a_second_approver_is_another_person_for_the_same_lines(by, author, line
     assert code(approve(first, by=by, lines=lines, policy=FOUR_EYES)) is wanted
 
 
+def test_who_edited_any_revision_is_no_second_approver_of_what_came_of_it():
+    _, second = revise(proposal(author="outlay"), SHIFT, author="bea")
+    _, third = revise(second.record, SHIFT, author="bob", now=NOW + SECOND)
+    first = approve(third.record, by="bob", policy=FOUR_EYES, earlier=("outlay", "bea")).record
+    assert code(approve(first, by="Bea", policy=FOUR_EYES, earlier=("outlay", "bea"))) is Code.SAME_PERSON
+    assert code(approve(first, by="ann", policy=FOUR_EYES, earlier=("outlay",))) is Code.UNREADABLE
+    assert approve(first, by="ann", policy=FOUR_EYES, earlier=("outlay", "bea")).record.state is State.APPROVED
+
+
 def test_the_second_approver_by_default_approves_what_the_first_chose():
     first = approve(proposal(), lines=keys("a"), policy=FOUR_EYES).record
     assert approve(first, by="bob", policy=FOUR_EYES).record.approved_lines == keys("a")
@@ -279,7 +289,9 @@ def test_rejection_and_revocation_need_a_name_and_a_reason():
     for verdict in (Reject("bob", " "), Revoke("bob", "")):
         record = proposal() if isinstance(verdict, Reject) else approved(SHIFT)
         assert code(approval.judge(record, verdict, NOW, ANYBODY)) is Code.REASON_MISSING
-    assert code(approval.judge(proposal(), Reject("", "why"), NOW, ANYBODY)) is Code.NAMELESS
+    for nobody in ("", "policy:autopilot"):
+        assert code(approval.judge(proposal(), Reject(nobody, "why"), NOW, ANYBODY)) is Code.NAMELESS
+        assert code(approval.judge(approved(SHIFT), Revoke(nobody, "why"), NOW, ANYBODY)) is Code.NAMELESS
     assert code(approval.judge(proposal(), Revoke("bob", "why"), NOW, ANYBODY)) is Code.WRONG_STATE
 
 

@@ -405,7 +405,7 @@ def test_verification_finds_a_change_since():
     [
         (lambda i: approval.sending(i, i.base, NOW), {IntentState.PLANNED}),
         (lambda i: approval.acknowledged(i, RECEIPT, i.target, NOW), {IntentState.SENDING}),
-        (lambda i: approval.refused(i, "no", NOW), {IntentState.SENDING}),
+        (lambda i: approval.refused(i, "no", NOW), {IntentState.PLANNED, IntentState.SENDING}),
         (lambda i: approval.postponed(i, "later", NOW), {IntentState.SENDING}),
         (lambda i: approval.unknown(i, "lost", NOW), {IntentState.SENDING}),
         (lambda i: approval.recover(i, i.base, NOW), {IntentState.SENDING}),

@@ -486,6 +486,20 @@ def test_a_second_edit_keeps_the_first_and_starts_from_the_live_budgets() -> Non
     assert dict(changed.fixed) == {first.key: first.current, second.key: other}
 
 
+def test_who_edited_an_earlier_revision_is_not_the_second_of_two_people() -> None:
+    it = rig()
+    it.house = replace(it.house, policy=approval.Policy(Money(0, "JPY")))
+    record = it.proposed().recommendation
+    first, second, *_ = record.decision.lines
+    cycle.edit(it.house, record.rec_id, {first.key: Money.of(round(first.current.micros / 1e6 * 0.9), "JPY")}, "ann")
+    edited = cycle.edit(it.house, record.rec_id, {}, "bob", keep=[second.key]).recommendation
+    cycle.settle(it.house, record.rec_id, approval.Approve("bob", edited.plan_hash))
+    with pytest.raises(Refused) as refused:
+        cycle.settle(it.house, record.rec_id, approval.Approve("ann", edited.plan_hash))
+    assert refused.value.refusal.code is approval.Code.SAME_PERSON
+    assert cycle.settle(it.house, record.rec_id, approval.Approve("cay", edited.plan_hash)).state is State.APPROVED
+
+
 class Mortal(MemoryStore):
     """A store whose process dies right after the next commit, once told to."""
 

@@ -227,6 +227,17 @@ def test_the_policy_approves_nothing_while_writes_are_paused(tmp_path: Path) -> 
     office.desk.leave()
 
 
+def test_what_needs_two_people_is_left_to_them_whatever_the_policy_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = Office(tmp_path, '[approval]\nsecond_approver_above = "0.01"\n[autonomy]\nmode = "autopilot"\n')
+    monkeypatch.setattr(approval, "consider", _waves_through)
+    office.look()
+    assert (office.newest().state, office.newest().approvals) == (State.PROPOSED, ())
+    assert "waits for a person: it needs two people" in office.desk.seen.runs["approve"].words
+    office.desk.leave()
+
+
 def test_whoever_observes_proposes_nothing(tmp_path: Path) -> None:
     office = Office(tmp_path, '[autonomy]\nmode = "observe"\n')
     office.look()

@@ -28,6 +28,13 @@ def lines():
     structlog.configure(**before)
 
 
+def test_what_is_posted_where_is_not_logged_for_each_call(lines) -> None:
+    for library in ("httpx", "httpcore.connection"):
+        logging.getLogger(library).info("HTTP Request: POST https://hooks.example.com/services/TabcXYZ")
+        logging.getLogger(library).warning("it failed")
+    assert [line["event"] for line in lines()] == ["it failed"] * 2
+
+
 @pytest.mark.parametrize(
     "said",
     [

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from connectors.errors import BadInput, Stop
-from connectors.vault import HIDDEN, forms
+from connectors.vault import HIDDEN, Vault, forms
 from optimizer.agent import secrecy
 from optimizer.agent.breaker import Breakers
 from optimizer.agent.clock import SetClock
@@ -136,6 +136,21 @@ def test_the_path_of_a_database_is_no_secret_and_a_token_in_the_address_of_a_ser
     assert "hooks" not in set(secrecy.of_address("slack://T0KEN99xyz/hooks/#channel"))
 
 
+@pytest.mark.parametrize("told", ["POST {url} 200", "POST /services/TabcdefgXYZ/Bqwertyuiop 200"])
+def test_the_address_of_a_webhook_is_hidden_though_no_part_of_it_looks_like_a_token(
+    told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secrecy, "VAULT", Vault())
+    url = "https://hooks.example.com/services/TabcdefgXYZ/Bqwertyuiop"
+    secrecy.keep(secrecy.of_hook(url))
+    assert secrecy.redacted(told.format(url=url)) == "POST *** 200"
+
+
+def test_a_webhooks_path_that_is_a_word_is_left_in_other_texts() -> None:
+    assert list(secrecy.of_hook("https://example.com/outlay")) == ["https://example.com/outlay"]
+    assert list(secrecy.of_hook("https://example.com/")) == []
+
+
 @pytest.mark.parametrize(
     ("name", "secret"),
     [("GIT_AUTHOR_NAME", False), ("author", False), ("AUTHORITY", False), ("PROXY_AUTH", True), ("oauth2", True),
@@ -144,6 +159,11 @@ def test_the_path_of_a_database_is_no_secret_and_a_token_in_the_address_of_a_ser
 def test_a_name_that_speaks_of_authors_tells_of_no_secret(name: str, secret: bool) -> None:
     assert list(secrecy.of_environment({name: "Mia Sommer"})) == ["Mia Sommer"] * secret
     assert list(secrecy.of_options({name: "Mia Sommer"})) == ["Mia Sommer"] * secret
+
+
+def test_the_working_directory_of_a_shell_is_no_secret_and_what_else_is_named_so_is() -> None:
+    told = {"PWD": "/srv/outlay", "OLDPWD": "/home/ada", "DB_PWD": "hunter22", "pwd": "hunter33"}
+    assert list(secrecy.of_environment(told)) == ["hunter22", "hunter33"]
 
 
 def test_the_breaker_of_an_account_keeps_no_secret(known: str) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from connectors.contract import BudgetChange, Receipt, zone
-from connectors.errors import OutcomeUnknown
+from connectors.errors import AskMarketer, ConnectorError, Drifted, OutcomeUnknown, RetryLater, Stop
 from connectors.money import Money
 from optimizer import approval
 from optimizer.agent import cycle, writing
 from optimizer.agent.cycle import Refused
 from optimizer.agent.tenure import Tenure
+from optimizer.goals import Goals, Pin, Scope
 from optimizer.plan.office import Brake
 from optimizer.plan.recommendation import IntentState, State
 from optimizer.ports import Fenced
@@ -57,6 +58,28 @@ def test_a_pause_keeps_an_approval_from_being_begun() -> None:
     assert it.house.store.record(name).state is State.APPROVED
     throw(it, on=False)
     assert writing.apply(it.house, name).state is State.APPLIED
+
+
+def test_a_pause_that_outlasts_the_approval_ends_what_was_begun_and_sends_nothing_more() -> None:
+    it = rig()
+    name = approved(it)
+    inner = it.platform.set_budget
+
+    def pause_after(change: BudgetChange) -> Receipt:
+        receipt = inner(change)
+        throw(it, on=True)
+        return receipt
+
+    it.platform.set_budget = pause_after  # type: ignore[method-assign]
+    assert refusal(it, name).code is approval.Code.PAUSED
+    it.house.clock.sleep(it.house.valid_for.total_seconds() + 1)
+    assert writing.apply(it.house, name).state is State.FAILED
+    first, second = it.house.store.intents(name, 1)
+    assert (first.state, second.state) == (IntentState.ACKNOWLEDGED, IntentState.CANCELLED)
+    assert "was valid until" in second.note
+    assert len(it.platform.effects) == 1
+    assert it.house.store.open_intents() == ()
+    assert it.proposed().state is State.PROPOSED
 
 
 def test_a_pause_in_the_middle_stops_the_next_write_and_the_rest_goes_on_after_it() -> None:
@@ -208,3 +231,107 @@ def test_a_plan_counts_as_moved_by_when_it_was_written_not_by_when_it_was_made()
     assert counted() == [name], "made 30 hours ago, written 20 hours ago"
     it.house.clock.sleep(4 * 3600)
     assert counted() == [], "a daily run does not count as the one before it"
+
+
+@pytest.mark.parametrize(
+    ("goals", "words"),
+    [
+        (Goals("JPY", largest_step=0.001), "it may be "),
+        (Goals("JPY", pins=(Pin(Scope.parse("all"), "ada", "audit"),)), "pinned by ada: audit"),
+    ],
+)
+def test_what_a_defect_lets_through_is_refused_right_before_the_call(
+    goals: Goals, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = rig()
+    name = approved(it)
+    it.house = replace(it.house, goals=goals)
+    monkeypatch.setattr(approval, "recheck", lambda *_: ())
+    assert writing.apply(it.house, name).state is State.FAILED
+    refused = [i for i in it.house.store.intents(name, 1) if i.state is IntentState.REFUSED]
+    assert refused
+    assert all(words in intent.note for intent in refused)
+    assert it.platform.effects == []
+
+
+@dataclass
+class Judging:
+    """What a platform that judges first was asked, and what it says to that."""
+
+    it: Rig
+    says: ConnectorError | None = None
+    calls: list[tuple[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        market, wrapped = self.it.platform.inner, self.it.platform
+        market.capabilities = replace(market.capabilities, validates=True)
+        inner = wrapped.set_budget
+
+        def judged(change: BudgetChange) -> None:
+            self.calls.append(("check", change.idempotency_key))
+            if self.says is not None:
+                raise self.says
+            market.check_budget(change)
+
+        def noted(change: BudgetChange) -> Receipt:
+            self.calls.append(("set", change.idempotency_key))
+            return inner(change)
+
+        wrapped.check_budget = judged  # type: ignore[attr-defined]
+        wrapped.set_budget = noted  # type: ignore[method-assign]
+
+
+def test_a_platform_that_can_judge_is_asked_once_before_the_first_call_of_each_write() -> None:
+    it = rig()
+    name, platform = approved(it), Judging(it)
+    assert writing.apply(it.house, name).state is State.APPLIED
+    keys = [intent.idempotency_key for intent in it.house.store.intents(name, 1)]
+    assert platform.calls == [(what, key) for key in keys for what in ("check", "set")]
+
+
+@pytest.mark.parametrize("says", [Stop("below the minimum"), AskMarketer("no billing", mend="pay")])
+def test_what_the_platform_does_not_take_is_refused_without_a_call(says: ConnectorError) -> None:
+    it = rig()
+    name, platform = approved(it), Judging(it, says)
+    assert writing.apply(it.house, name).state is State.FAILED
+    intents = it.house.store.intents(name, 1)
+    assert {(intent.state, intent.attempts) for intent in intents} <= {
+        (IntentState.REFUSED, 0),
+        (IntentState.CANCELLED, 0),
+    }
+    assert str(says) in intents[0].note
+    assert [what for what, _ in platform.calls] == ["check"] * len(platform.calls)
+    assert it.platform.effects == []
+    platform.says = None
+    assert writing.apply(it.house, name).state is State.APPLIED
+
+
+def test_an_edit_that_the_platform_tells_while_it_judges_is_drift_and_no_call_is_made() -> None:
+    it = rig()
+    name, platform = approved(it), Judging(it)
+    first = min(it.house.store.record(name).recommendation.decision.lines, key=lambda line: line.proposed.micros)
+    platform.says = Drifted("edited", expected_micros=first.current.micros, live_micros=first.current.micros + 1)
+    assert writing.apply(it.house, name).state is State.FAILED
+    assert IntentState.DRIFT in {intent.state for intent in it.house.store.intents(name, 1)}
+    assert it.platform.effects == []
+
+
+@pytest.mark.parametrize("says", [RetryLater("throttled", retry_after_seconds=1), OutcomeUnknown("no answer")])
+def test_a_judgement_that_is_lost_is_asked_for_again_and_nothing_is_under_way(says: ConnectorError) -> None:
+    it = rig()
+    name, platform = approved(it), Judging(it, says)
+    with pytest.raises(type(says)):
+        writing.apply(it.house, name)
+    assert {(i.state, i.attempts) for i in it.house.store.intents(name, 1)} == {(IntentState.PLANNED, 0)}
+    assert it.platform.effects == []
+    platform.says = None
+    assert writing.apply(it.house, name).state is State.APPLIED
+    assert len(it.platform.effects) == len(set(it.platform.effects)) == 2
+
+
+def test_a_platform_that_judges_nothing_is_not_asked() -> None:
+    it = rig()
+    name, platform = approved(it), Judging(it, Stop("never asked"))
+    it.platform.inner.capabilities = replace(it.platform.inner.capabilities, validates=False)
+    assert writing.apply(it.house, name).state is State.APPLIED
+    assert {what for what, _ in platform.calls} == {"set"}

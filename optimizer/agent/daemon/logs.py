@@ -44,6 +44,8 @@ def configure() -> None:
     root.setLevel(logging.INFO)
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a look that lasts longer than a tick is no trouble
     logging.getLogger("apprise").setLevel(logging.CRITICAL)  # what it cannot send it names by its address
+    for name in ("httpx", "httpcore"):  # each call is told by its address, and headers where somebody asks for more
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _discreet(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

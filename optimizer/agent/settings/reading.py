@@ -83,7 +83,7 @@ def _secrets(settings: Settings) -> Iterator[str]:
     yield from _of_store(settings.store)
     for hook in settings.webhooks:
         yield hook.secret.get_secret_value()
-        yield from secrecy.of_address(hook.url)
+        yield from secrecy.of_hook(hook.url)
     if settings.oidc.client_secret is not None:
         yield settings.oidc.client_secret.get_secret_value()
     for url in settings.notify.urls:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from optimizer.agent.settings.types import Amount, NotNegative, Positive, Share, Table, Text
+from optimizer.approval import of_policy
 
 
 class GuardrailsTable(Table):
@@ -93,6 +94,12 @@ class AdsTable(Table):
         return self
 
 
+def _person(name: str) -> str:
+    if of_policy(name):
+        raise ValueError(f"{name!r} is the name of a written policy, no person's. Mend: write names of people")
+    return name
+
+
 class ApprovalTable(Table):
     """`[approval]`: who decides, and for how long a recommendation stands."""
 
@@ -100,4 +107,6 @@ class ApprovalTable(Table):
     second_approver_above: Amount | None = Field(
         None, description="Money moved a day above which a second person must approve; unset for never."
     )
-    approvers: tuple[Text, ...] = Field((), description="Names of those who may approve; empty lets anybody.")
+    approvers: tuple[Annotated[Text, AfterValidator(_person)], ...] = Field(
+        (), description="Names of those who may approve; empty lets anybody."
+    )
