@@ -23,7 +23,7 @@ from optimizer.agent.clock import SystemClock
 from optimizer.agent.cycle import House
 from optimizer.agent.notify import AppriseNotifier, LogNotifier
 from optimizer.agent.settings.web import page_of
-from optimizer.agent.store import open_sql
+from optimizer.agent.store import SqlStore, open_sql
 from optimizer.agent.store.places import make_place
 from optimizer.agent.tenure import Tenure
 from optimizer.plan.circuit import Fuse
@@ -31,21 +31,24 @@ from optimizer.ports import Clock, Notifier, Store
 
 
 @contextmanager
-def open_house(config: Path, clock: Clock | None = None) -> Iterator[House]:
+def open_house(
+    config: Path, clock: Clock | None = None, settings: configuration.Settings | None = None
+) -> Iterator[House]:
     """Wire a house from `config.toml`, and close what it holds at the end.
 
     Args:
         config: The settings file; relative paths in it start from its folder.
         clock: By default the machine's.
+        settings: What was loaded of it; by default it is read now.
 
     Raises:
         SettingsError, StoreError, ConnectorError: What cannot be opened, with the mend.
     """
-    settings = configuration.load(config)
+    settings = configuration.load(config) if settings is None else settings
     clock = clock or SystemClock()
     home = config.resolve().parent
     with ExitStack() as held:
-        store = held.enter_context(open_store(config))
+        store = held.enter_context(closing(store_at(configuration.store_url(settings.store, home))))
         breakers = Breakers(store, clock, fuse(settings))
         connectors: dict[str, Connector] = {}
         for name, table in settings.connectors.items():
@@ -96,10 +99,18 @@ def open_store(config: Path) -> Iterator[Store]:
     Raises:
         SettingsError, StoreError: It cannot be opened, with the mend.
     """
-    url = configuration.store_url(configuration.load_store(config), config.resolve().parent)
-    make_place(url)
-    with closing(open_sql(url)) as store:
+    with closing(store_at(configuration.store_url(configuration.load_store(config), config.resolve().parent))) as store:
         yield store
+
+
+def store_at(url: str) -> SqlStore:
+    """Open the store at an address, in a folder that is made where only that one is missing.
+
+    Raises:
+        StoreError: It cannot be opened, with the mend.
+    """
+    make_place(url)
+    return open_sql(url)
 
 
 def policy(settings: configuration.Settings) -> approval.Policy:

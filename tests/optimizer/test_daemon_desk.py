@@ -411,6 +411,23 @@ def test_settings_that_could_not_be_taken_for_a_moment_are_taken_later(
     assert (office.desk.seen.trouble, office.desk.name) == ("", "renamed")
 
 
+def test_settings_that_fail_at_the_last_step_change_nothing_at_all(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.look()
+    name = office.approve()
+    before = (office.desk._house, office.desk.url, office.desk._board)
+    _write(office, CONFIG + '[windows]\nwrites = ["03:00-03:01"]\n[store]\nurl = "sqlite:///other.sqlite"\n')
+    for last in ("_timetable", "Refits", "Hooks", "Reports"):
+        with monkeypatch.context() as broken:
+            broken.setattr(desk_module, last, lambda *_words: 1 / 0)
+            office.clock.sleep(61)
+            office.look()
+        assert "the settings that were read before stand" in office.desk.seen.trouble
+        assert (office.desk._house, office.desk.url, office.desk._board) == before
+    assert office.desk.seen.runs["apply"].words == f"{name} is applied", "no window of the new ones keeps it"
+
+
 def test_a_lead_that_cannot_be_given_up_does_not_keep_the_house_open(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,7 @@ class Desk:
 
     Attributes:
         name: The portfolio's; that of the file until it was opened.
+        url: Of the database that is in use, with any password; empty before one was opened.
         seen: What the last look saw.
     """
 
@@ -59,6 +60,7 @@ class Desk:
             shared: What it has in common with the agent's other portfolios; by default nothing.
         """
         self.name = str(config)
+        self.url = ""
         self.seen = Seen()
         self.config, self._clock, self._shared = config, clock, shared or Shared()
         self._held = ExitStack()
@@ -69,7 +71,6 @@ class Desk:
         self._written: float | None = None
         self._jobs = Jobs(clock)
         self._writes = Writes(clock, self._jobs)
-        self._url = ""  # of the database that was opened last
         self._settled: str | None = None  # what was kept last of settings that were refused; None: the store knows
         self._refits: Refits | None = None
         self._hooks: Hooks | None = None
@@ -88,23 +89,26 @@ class Desk:
         written = self.config.stat().st_mtime if self.config.exists() else None
         settings = configuration.load(self.config)
         url = configuration.store_url(settings.store, self.config.resolve().parent)
-        if url == self._url and not is_there(url):
+        if url == self.url and not is_there(url):
             raise StoreGone("the database", replaced=False)
         with self._shared.claims.taking(self.config, settings.portfolio.name, url), ExitStack() as held:
-            house = held.enter_context(open_house(self.config, self._clock))
-            self.leave()
+            house = held.enter_context(open_house(self.config, self._clock, settings))
+            house = replace(house, call=self._shared.call)
+            board, timetable = Board(house.store), _timetable(settings)
+            refits = Refits(self.config, settings, house.store)
+            hooks, reports = Hooks(settings, self._clock), Reports(settings)
+            try:
+                self.leave()
+            except Exception as error:  # noqa: BLE001 - what was open may fail to close; what takes its place is whole
+                told(self.name, "settings", error)
             self._held = held.pop_all()
-        house = replace(house, call=self._shared.call)
+        # All of it stands: from here on nothing raises, so that settings are in force as a whole or not at all.
+        self.url, self.name = url, house.name
         self._house, self._written, self._table = house, written, settings.daemon
-        self._board = Board(house.store)
+        self._board, self._timetable = board, timetable
+        self._refits, self._hooks, self._reports = refits, hooks, reports
         self._again, self._refused = _NEVER, ""
-        self._url = url
         house.tenure.leaving = self._leaving
-        self.name = house.name
-        self._timetable = _timetable(settings)
-        self._refits = Refits(self.config, settings, house.store)
-        self._hooks = Hooks(settings, self._clock)
-        self._reports = Reports(settings)
 
     def look(self) -> None:
         """Do whatever is due. Never raises: trouble is told in `seen` and in the log, and the next look tries again."""
