@@ -24,10 +24,11 @@ from optimizer.agent.cycle import House
 from optimizer.agent.notify import AppriseNotifier, LogNotifier
 from optimizer.agent.settings.web import page_of
 from optimizer.agent.store import SqlStore, open_sql
-from optimizer.agent.store.places import make_place
+from optimizer.agent.store.places import is_there, make_place
 from optimizer.agent.tenure import Tenure
+from optimizer.agent.whereabouts import told, used_database
 from optimizer.plan.circuit import Fuse
-from optimizer.ports import Clock, Notifier, Store
+from optimizer.ports import Clock, Notifier, Store, StoreGone
 
 
 @contextmanager
@@ -101,6 +102,22 @@ def open_store(config: Path) -> Iterator[Store]:
     """
     with closing(store_at(configuration.store_url(configuration.load_store(config), config.resolve().parent))) as store:
         yield store
+
+
+@contextmanager
+def open_used_store(config: Path) -> Iterator[tuple[Store, str]]:
+    """Open the store that the agent of a settings file uses, and say why the file does not tell which that is.
+
+    The latter is empty where the file names it; see `whereabouts.used_database`.
+
+    Raises:
+        SettingsError, StoreError: It cannot be opened, with the mend.
+    """
+    url, notice = used_database(config)
+    if told(config) is not None and not is_there(url):
+        raise StoreGone("the database", replaced=False)
+    with closing(store_at(url)) as store:
+        yield store, notice
 
 
 def store_at(url: str) -> SqlStore:

@@ -31,6 +31,7 @@ from optimizer.agent.daemon.writes import RESTED, Writes
 from optimizer.agent.settings import Settings
 from optimizer.agent.settings.daemon import DaemonTable
 from optimizer.agent.store.places import is_there
+from optimizer.agent.whereabouts import Word
 from optimizer.plan.office import Outcome
 from optimizer.ports import Clock, Fenced, StoreError, StoreGone
 
@@ -70,12 +71,14 @@ class Desk:
         self._timetable: Timetable | None = None
         self._written: float | None = None
         self._jobs = Jobs(clock)
+        self._word = Word(config)
         self._writes = Writes(clock, self._jobs)
         self._settled: str | None = None  # what was kept last of settings that were refused; None: the store knows
         self._refits: Refits | None = None
         self._hooks: Hooks | None = None
         self._reports: Reports | None = None
         self._leaving = False
+        self._mute = False  # whether word of the database cannot be left
         self._again = _NEVER  # when settings that were refused are read again
         self._refused = ""  # why they were
         self._began: datetime | None = None
@@ -184,6 +187,7 @@ class Desk:
     def _step_down(self) -> None:
         """Give up the lead; where the store does not answer, the lease ends by itself."""
         self._jobs.forget()
+        self._word.take_back()
         if self._house is not None:
             try:
                 self._house.tenure.leave()
@@ -221,13 +225,26 @@ class Desk:
     def _leads(self, house: House) -> bool:
         if house.tenure.epoch is not None:
             house.tenure.renew()
+            self._leave_word()
             return True
         if self._leaving or not house.tenure.take():
             return False
         _LOG.info("leads", portfolio=self.name, epoch=house.tenure.epoch)
         self._jobs.forget()
         self._settled = None
+        self._leave_word()
         return True
+
+    def _leave_word(self) -> None:
+        """Leave word of the database beside the settings; it goes on without where that cannot be written."""
+        if self._mute:
+            return
+        try:
+            self._word.leave(self.url)
+        except OSError as error:
+            self._mute = True
+            mend = "Mend: make the folder of the settings writable, or pause with settings that can be read"
+            _LOG.warning("no word left of the database", portfolio=self.name, why=f"{error.strerror}. {mend}.")
 
     def _work(self, house: House) -> None:
         """The jobs in their order; an approval given a moment ago is written before anything slow begins."""

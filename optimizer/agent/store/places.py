@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sqlalchemy import make_url
+
 from optimizer.agent.store.engine import Database, SqlDatabase, sqlite_file, sqlite_path
 from optimizer.agent.store.postgres import PostgresDatabase, address
 from optimizer.ports import StoreError
@@ -20,6 +22,18 @@ def database_at(url: str) -> SqlDatabase:
     """
     server = address(url)
     return Database(sqlite_path(url)) if server is None else PostgresDatabase(server)
+
+
+def without_password(url: str) -> str:
+    """Return an address without the password that it may hold.
+
+    Raises:
+        StoreError: It cannot be understood.
+    """
+    if address(url) is None:
+        return url
+    bare = make_url(url)._replace(password=None).difference_update_query(["password"])
+    return bare.render_as_string(hide_password=False)
 
 
 def is_there(url: str) -> bool:
