@@ -231,6 +231,8 @@ class Desk:
             return False
         _LOG.info("leads", portfolio=self.name, epoch=house.tenure.epoch)
         self._jobs.forget()
+        if self._hooks is not None:
+            self._hooks.forget()
         self._settled = None
         self._leave_word()
         return True
