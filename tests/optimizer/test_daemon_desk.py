@@ -100,7 +100,12 @@ def office(tmp_path: Path):
 def test_the_day_is_read_decided_and_told_once(office: Office) -> None:
     office.look()
     assert office.desk.seen.trouble == ""
-    assert office.outcomes() == {"pull": Outcome.DONE, "decide": Outcome.DONE, "announce": Outcome.DONE}
+    assert office.outcomes() == {
+        "alarms": Outcome.DONE,
+        "pull": Outcome.DONE,
+        "decide": Outcome.DONE,
+        "announce": Outcome.DONE,
+    }
     (waiting,) = office.desk.seen.waiting
     assert waiting.state is State.PROPOSED
     assert office.desk.seen.leading
@@ -469,6 +474,33 @@ def test_what_the_policy_approved_is_told_though_nobody_was_reached_at_first(
     assert titles[0] == titles[1]
     assert titles[0].endswith("is approved by the policy")
     office.desk.leave()
+
+
+def test_a_proposal_is_announced_until_somebody_was_reached_though_a_person_proposes_meanwhile(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles: list[str] = []
+
+    def unheard(*_words: object) -> None:
+        raise NotTold([1])
+
+    office.look()
+    first = office.approve()
+    office.look()
+    office.clock.sleep(24 * 3600)
+    with monkeypatch.context() as broken:
+        broken.setattr(LogNotifier, "tell", unheard)
+        office.look()
+        second = office.newest().recommendation.rec_id
+        assert office.outcomes()["announce"] is Outcome.FAILED
+    with open_house(office.config, office.clock) as house:
+        assert writing.rollback(house, first, "mia").state is State.PROPOSED
+    monkeypatch.setattr(LogNotifier, "tell", lambda _self, title, *_words: titles.append(title))
+    for _ in range(2):
+        office.clock.sleep(16 * 60)
+        office.look()
+    assert titles == [f"main: {second} waits for approval"]
+    assert office.outcomes()["announce"] is Outcome.DONE
 
 
 def test_what_came_of_a_write_is_kept_later_if_it_could_not_be_at_once(
