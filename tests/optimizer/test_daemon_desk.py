@@ -21,7 +21,7 @@ from optimizer.agent.daemon.health import alive
 from optimizer.agent.notify import LogNotifier
 from optimizer.agent.store import MemoryStore
 from optimizer.agent.store.sql import SqlStore
-from optimizer.plan.office import Brake, Outcome
+from optimizer.plan.office import Brake, JobRun, Outcome
 from optimizer.plan.recommendation import State
 from optimizer.ports import Fenced, NotTold, StateConflict, StoreError
 from simulations.platform.connector import SimulatedConnector
@@ -249,7 +249,7 @@ def test_a_job_that_fails_is_told_and_tried_again(office: Office, monkeypatch: p
     with monkeypatch.context() as broken:
         broken.setattr(SimulatedConnector, "pull", throttled)
         office.look()
-        assert office.outcomes() == {"pull": Outcome.FAILED}
+        assert office.outcomes() == {"alarms": Outcome.DONE, "pull": Outcome.FAILED}
         assert "too many requests" in office.desk.seen.runs["pull"].words
         office.clock.sleep(6 * 3600)
         office.look()
@@ -309,8 +309,15 @@ def test_a_leader_that_stood_still_is_fenced_off_in_the_middle_of_its_write(offi
 def test_a_job_whose_end_could_not_be_kept_is_not_lost_for_the_day(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    end = SqlStore.end_run
+
+    def locked_after_the_reading(store: SqlStore, run: JobRun, *words: object) -> None:
+        if run.job == "pull":
+            raise StoreError("the database is locked")
+        end(store, run, *words)
+
     with monkeypatch.context() as broken:
-        broken.setattr(SqlStore, "end_run", _locked)
+        broken.setattr(SqlStore, "end_run", locked_after_the_reading)
         office.look()
         assert "locked" in office.desk.seen.trouble
     office.look()
@@ -327,7 +334,7 @@ def test_a_job_that_somebody_else_was_faster_than_is_tried_again(
     with monkeypatch.context() as broken:
         broken.setattr(cycle, "propose", _overtaken)
         office.look()
-        assert office.outcomes() == {"pull": Outcome.DONE, "decide": Outcome.FAILED}
+        assert office.outcomes() == {"alarms": Outcome.DONE, "pull": Outcome.DONE, "decide": Outcome.FAILED}
     office.clock.sleep(16 * 60)
     office.look()
     assert office.outcomes()["decide"] is Outcome.DONE

@@ -74,6 +74,10 @@ class Board:
         """The recommendations that were written and not read back yet, the newest first."""
         return self._in(_APPLIED)
 
+    def failed(self) -> Record | None:
+        """The newest recommendation that was approved, if it ended in failure."""
+        return next((record for record in self._begun[:1] if record.state is State.FAILED), None)
+
     def own(self) -> Record | None:
         """The agent's newest proposal that waits; without one, its newest that was approved, if the policy did that.
 

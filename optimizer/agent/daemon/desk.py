@@ -20,8 +20,10 @@ from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cycle import House
 from optimizer.agent.daemon import daily
 from optimizer.agent.daemon.agenda import Timetable
+from optimizer.agent.daemon.alarms import alarms
 from optimizer.agent.daemon.board import Board
 from optimizer.agent.daemon.claims import Shared
+from optimizer.agent.daemon.following import Following
 from optimizer.agent.daemon.hooks import Hooks
 from optimizer.agent.daemon.jobs import Jobs
 from optimizer.agent.daemon.refits import Refits
@@ -76,6 +78,7 @@ class Desk:
         self._settled: str | None = None  # what was kept last of settings that were refused; None: the store knows
         self._refits: Refits | None = None
         self._hooks: Hooks | None = None
+        self._alarms: Following | None = None
         self._reports: Reports | None = None
         self._leaving = False
         self._mute = False  # whether word of the database cannot be left
@@ -109,7 +112,7 @@ class Desk:
         self.url, self.name = url, house.name
         self._house, self._written, self._table = house, written, settings.daemon
         self._board, self._timetable = board, timetable
-        self._refits, self._hooks, self._reports = refits, hooks, reports
+        self._refits, self._hooks, self._reports, self._alarms = refits, hooks, reports, alarms(self._clock)
         self._again, self._refused = _NEVER, ""
         house.tenure.leaving = self._leaving
 
@@ -231,8 +234,9 @@ class Desk:
             return False
         _LOG.info("leads", portfolio=self.name, epoch=house.tenure.epoch)
         self._jobs.forget()
-        if self._hooks is not None:
-            self._hooks.forget()
+        for telling in (self._hooks, self._alarms):
+            if telling is not None:
+                telling.forget()
         self._settled = None
         self._leave_word()
         return True
@@ -260,8 +264,11 @@ class Desk:
             board.read()
         self._writes.apply(house, board)
         self._writes.verify(house, board, timedelta(minutes=self._table.settle_minutes))
+        self._writes.end(house, board)
         if self._hooks is not None:
             self._hooks.look(house, board, self._jobs, self._timetable)
+        if self._alarms is not None:
+            self._alarms.look(house, board, self._jobs, self._timetable)
         due = self._timetable.last_due(self._clock.now())
         if due is not None and not self._leaving:
             daily.plan_of_the_day(house, board, self._jobs, self._timetable, due)
