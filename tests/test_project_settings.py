@@ -336,6 +336,26 @@ def test_mistakes_in_the_environment_name_the_variable(
 # Mistakes in the file
 
 
+LENGTHS = [key for key in keys(Settings) if re.search(r"(days|hours|minutes|seconds)$", key)]
+
+
+@pytest.mark.parametrize("key", LENGTHS)
+def test_a_length_of_time_that_no_calendar_holds_is_refused(config: Path, key: str) -> None:
+    table, _, name = key.partition(".")
+    (problem,) = _problems(config, f"[{table}]\n{name} = 1{'0' * 15}")
+    assert re.search(rf"{table}\.{name}: must be less than or equal to \d+, not 1", problem)
+    assert "Mend: correct it, or remove it for the default" in problem
+
+
+@pytest.mark.parametrize(
+    "key",
+    [key for key, field in keys(Settings).items() if field.annotation is int or str(field.annotation).endswith("int]")],
+)
+def test_a_count_that_no_machine_holds_is_refused(config: Path, key: str) -> None:
+    table, _, name = key.partition(".")
+    assert "must be less than or equal to" in _problems(config, f"[{table}]\n{name} = 1{'0' * 15}")[0]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

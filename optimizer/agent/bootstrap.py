@@ -23,29 +23,33 @@ from optimizer.agent.clock import SystemClock
 from optimizer.agent.cycle import House
 from optimizer.agent.notify import AppriseNotifier, LogNotifier
 from optimizer.agent.settings.web import page_of
-from optimizer.agent.store import open_sql
-from optimizer.agent.store.places import make_place
+from optimizer.agent.store import SqlStore, open_sql
+from optimizer.agent.store.places import is_there, make_place
 from optimizer.agent.tenure import Tenure
+from optimizer.agent.whereabouts import told, used_database
 from optimizer.plan.circuit import Fuse
-from optimizer.ports import Clock, Notifier, Store
+from optimizer.ports import Clock, Notifier, Store, StoreGone
 
 
 @contextmanager
-def open_house(config: Path, clock: Clock | None = None) -> Iterator[House]:
+def open_house(
+    config: Path, clock: Clock | None = None, settings: configuration.Settings | None = None
+) -> Iterator[House]:
     """Wire a house from `config.toml`, and close what it holds at the end.
 
     Args:
         config: The settings file; relative paths in it start from its folder.
         clock: By default the machine's.
+        settings: What was loaded of it; by default it is read now.
 
     Raises:
         SettingsError, StoreError, ConnectorError: What cannot be opened, with the mend.
     """
-    settings = configuration.load(config)
+    settings = configuration.load(config) if settings is None else settings
     clock = clock or SystemClock()
     home = config.resolve().parent
     with ExitStack() as held:
-        store = held.enter_context(open_store(config))
+        store = held.enter_context(closing(store_at(configuration.store_url(settings.store, home))))
         store.own(settings.portfolio.name)
         breakers = Breakers(store, clock, fuse(settings))
         connectors: dict[str, Connector] = {}
@@ -97,10 +101,34 @@ def open_store(config: Path) -> Iterator[Store]:
     Raises:
         SettingsError, StoreError: It cannot be opened, with the mend.
     """
-    url = configuration.store_url(configuration.load_store(config), config.resolve().parent)
-    make_place(url)
-    with closing(open_sql(url)) as store:
+    with closing(store_at(configuration.store_url(configuration.load_store(config), config.resolve().parent))) as store:
         yield store
+
+
+@contextmanager
+def open_used_store(config: Path) -> Iterator[tuple[Store, str]]:
+    """Open the store that the agent of a settings file uses, and say why the file does not tell which that is.
+
+    The latter is empty where the file names it; see `whereabouts.used_database`.
+
+    Raises:
+        SettingsError, StoreError: It cannot be opened, with the mend.
+    """
+    url, notice = used_database(config)
+    if told(config) is not None and not is_there(url):
+        raise StoreGone("the database", replaced=False)
+    with closing(store_at(url)) as store:
+        yield store, notice
+
+
+def store_at(url: str) -> SqlStore:
+    """Open the store at an address, in a folder that is made where only that one is missing.
+
+    Raises:
+        StoreError: It cannot be opened, with the mend.
+    """
+    make_place(url)
+    return open_sql(url)
 
 
 def policy(settings: configuration.Settings) -> approval.Policy:

@@ -80,9 +80,16 @@ def signature(secret: str, at: datetime, body: bytes) -> str:
 class Webhooks:
     """Posts messages to receivers. Who has had a message does not get it again when others are tried again."""
 
-    def __init__(self, portfolio: str, hooks: Sequence[Hook], clock: Clock) -> None:
-        """Send nothing yet."""
-        self._portfolio, self._hooks, self._clock = portfolio, tuple(hooks), clock
+    def __init__(self, portfolio: str, hooks: Sequence[Hook], clock: Clock, first: int = 1) -> None:
+        """Send nothing yet.
+
+        Args:
+            portfolio: Its name.
+            hooks: The receivers.
+            clock: Tells the time.
+            first: The number by which the first of them is told of; the others count on.
+        """
+        self._portfolio, self._hooks, self._clock, self._first = portfolio, tuple(hooks), clock, first
         self._had: dict[tuple[int, int], None] = {}
 
     def send(self, messages: Sequence[Message]) -> None:
@@ -94,7 +101,7 @@ class Webhooks:
             NotTold: Some receivers were not reached; to send the same again reaches those only.
         """
         missing = []
-        for number, hook in enumerate(self._hooks, 1):
+        for number, hook in enumerate(self._hooks, self._first):
             waiting = [message for message in messages if (number, message.number) not in self._had]
             if not all(self._posted(number, hook, message) for message in waiting):  # stops at the first that fails
                 missing.append(number)

@@ -227,8 +227,8 @@ def wired(store: Any, trap: Trap, timeout: float = TIMEOUT) -> Iterator[None]:
     open_house = bootstrap.open_house
 
     @contextmanager
-    def trapped_house(config: Path, clock: Any = None) -> Iterator[House]:
-        with open_house(config, clock) as house:
+    def trapped_house(config: Path, clock: Any = None, settings: Any = None) -> Iterator[House]:
+        with open_house(config, clock, settings) as house:
             trapped = TrappedStore(house.store, trap)
             port = house.connectors["shop"]._port
             tenure = Tenure(trapped, house.clock, f"process {os.getpid()}")

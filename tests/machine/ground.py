@@ -494,9 +494,9 @@ def staged(*, mind: bool = True) -> Iterator[pytest.MonkeyPatch]:
     opens = bootstrap.open_house
 
     @contextmanager
-    def trapped(config: Path, clock: Any = None) -> Iterator[House]:
+    def trapped(config: Path, clock: Any = None, settings: Any = None) -> Iterator[House]:
         ground, who = STAGE.ground, STAGE.who
-        with opens(config, clock) as house:
+        with opens(config, clock, settings) as house:
             store = TrappedStore(house.store, partial(ground.point, who))
             yield replace(house, store=store, tenure=Tenure(store, house.clock, f"agent {who}"))
 

@@ -24,7 +24,7 @@ from optimizer.agent.notify import LogNotifier
 from optimizer.agent.store import MemoryStore
 from optimizer.agent.store.sql import SqlStore
 from optimizer.agent.web import open_premises
-from optimizer.plan.office import Brake, Outcome
+from optimizer.plan.office import Brake, JobRun, Outcome
 from optimizer.plan.recommendation import State
 from optimizer.ports import Fenced, NotOwned, NotTold, StateConflict, StoreError
 from simulations.platform.connector import SimulatedConnector
@@ -107,7 +107,12 @@ def office(tmp_path: Path):
 def test_the_day_is_read_decided_and_told_once(office: Office) -> None:
     office.look()
     assert office.desk.seen.trouble == ""
-    assert office.outcomes() == {"pull": Outcome.DONE, "decide": Outcome.DONE, "announce": Outcome.DONE}
+    assert office.outcomes() == {
+        "alarms": Outcome.DONE,
+        "pull": Outcome.DONE,
+        "decide": Outcome.DONE,
+        "announce": Outcome.DONE,
+    }
     (waiting,) = office.desk.seen.waiting
     assert waiting.state is State.PROPOSED
     assert office.desk.seen.leading
@@ -324,7 +329,7 @@ def test_a_job_that_fails_is_told_and_tried_again(office: Office, monkeypatch: p
     with monkeypatch.context() as broken:
         broken.setattr(SimulatedConnector, "pull", throttled)
         office.look()
-        assert office.outcomes() == {"pull": Outcome.FAILED}
+        assert office.outcomes() == {"alarms": Outcome.DONE, "pull": Outcome.FAILED}
         assert "too many requests" in office.desk.seen.runs["pull"].words
         office.clock.sleep(6 * 3600)
         office.look()
@@ -384,8 +389,15 @@ def test_a_leader_that_stood_still_is_fenced_off_in_the_middle_of_its_write(offi
 def test_a_job_whose_end_could_not_be_kept_is_not_lost_for_the_day(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    end = SqlStore.end_run
+
+    def locked_after_the_reading(store: SqlStore, run: JobRun, *words: object) -> None:
+        if run.job == "pull":
+            raise StoreError("the database is locked")
+        end(store, run, *words)
+
     with monkeypatch.context() as broken:
-        broken.setattr(SqlStore, "end_run", _locked)
+        broken.setattr(SqlStore, "end_run", locked_after_the_reading)
         office.look()
         assert "locked" in office.desk.seen.trouble
     office.look()
@@ -402,7 +414,7 @@ def test_a_job_that_somebody_else_was_faster_than_is_tried_again(
     with monkeypatch.context() as broken:
         broken.setattr(cycle, "propose", _overtaken)
         office.look()
-        assert office.outcomes() == {"pull": Outcome.DONE, "decide": Outcome.FAILED}
+        assert office.outcomes() == {"alarms": Outcome.DONE, "pull": Outcome.DONE, "decide": Outcome.FAILED}
     office.clock.sleep(16 * 60)
     office.look()
     assert office.outcomes()["decide"] is Outcome.DONE
@@ -492,6 +504,23 @@ def test_settings_that_could_not_be_taken_for_a_moment_are_taken_later(
     assert (office.desk.seen.trouble, office.desk.name) == ("", "renamed")
 
 
+def test_settings_that_fail_at_the_last_step_change_nothing_at_all(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.look()
+    name = office.approve()
+    before = (office.desk._house, office.desk.url, office.desk._board)
+    _write(office, CONFIG + '[windows]\nwrites = ["03:00-03:01"]\n[store]\nurl = "sqlite:///other.sqlite"\n')
+    for last in ("_timetable", "Refits", "Hooks", "Reports"):
+        with monkeypatch.context() as broken:
+            broken.setattr(desk_module, last, lambda *_words: 1 / 0)
+            office.clock.sleep(61)
+            office.look()
+        assert "the settings that were read before stand" in office.desk.seen.trouble
+        assert (office.desk._house, office.desk.url, office.desk._board) == before
+    assert office.desk.seen.runs["apply"].words == f"{name} is applied", "no window of the new ones keeps it"
+
+
 def test_a_lead_that_cannot_be_given_up_does_not_keep_the_house_open(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -533,6 +562,33 @@ def test_what_the_policy_approved_is_told_though_nobody_was_reached_at_first(
     assert titles[0] == titles[1]
     assert titles[0].endswith("is approved by the policy")
     office.desk.leave()
+
+
+def test_a_proposal_is_announced_until_somebody_was_reached_though_a_person_proposes_meanwhile(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles: list[str] = []
+
+    def unheard(*_words: object) -> None:
+        raise NotTold([1])
+
+    office.look()
+    first = office.approve()
+    office.look()
+    office.clock.sleep(24 * 3600)
+    with monkeypatch.context() as broken:
+        broken.setattr(LogNotifier, "tell", unheard)
+        office.look()
+        second = office.newest().recommendation.rec_id
+        assert office.outcomes()["announce"] is Outcome.FAILED
+    with open_house(office.config, office.clock) as house:
+        assert writing.rollback(house, first, "mia").state is State.PROPOSED
+    monkeypatch.setattr(LogNotifier, "tell", lambda _self, title, *_words: titles.append(title))
+    for _ in range(2):
+        office.clock.sleep(16 * 60)
+        office.look()
+    assert titles == [f"main: {second} waits for approval"]
+    assert office.outcomes()["announce"] is Outcome.DONE
 
 
 def test_what_came_of_a_write_is_kept_later_if_it_could_not_be_at_once(

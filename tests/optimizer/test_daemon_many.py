@@ -120,13 +120,15 @@ def test_each_has_its_own_zone_goals_and_hours_and_a_failing_one_holds_up_no_oth
     monkeypatch.setattr(SimulatedConnector, "pull", throttled)
     for desk in desks.values():
         desk.look()
-    assert jobs(desks["early"]) == dict.fromkeys(("pull", "decide", "announce"), Outcome.DONE)
+    assert jobs(desks["early"]) == dict.fromkeys(("alarms", "pull", "decide", "announce"), Outcome.DONE)
     assert jobs(desks["elsewhere"])["decide"] is Outcome.DONE
     assert (jobs(desks["late"])["pull"], desks["late"].seen.runs["pull"].due_at.hour) == (Outcome.DONE, 0), (
         "yesterday's"
     )
-    assert jobs(desks["broken"]) == {"pull": Outcome.FAILED}
-    assert jobs(desks["foreign"]) == {"pull": Outcome.DONE, "decide": Outcome.FAILED}, "its snapshot refuses"
+    assert jobs(desks["broken"]) == {"alarms": Outcome.DONE, "pull": Outcome.FAILED}
+    assert jobs(desks["foreign"]) == {"alarms": Outcome.DONE, "pull": Outcome.DONE, "decide": Outcome.FAILED}, (
+        "its snapshot refuses"
+    )
     wrong = ready(list(desks.values()), clock.now())
     assert set(wrong) == {"broken", "foreign", str(configs[4])}
     assert "too many requests" in wrong["broken"]
@@ -191,7 +193,7 @@ def test_a_plan_that_a_worker_cannot_make_is_told_and_made_later(tmp_path: Path,
     desk = Desk(write(tmp_path, "shop"), clock, Shared(through))
     leaving.append(desk)
     desk.look()
-    assert jobs(desk) == {"pull": Outcome.DONE, "decide": Outcome.FAILED}
+    assert jobs(desk) == {"alarms": Outcome.DONE, "pull": Outcome.DONE, "decide": Outcome.FAILED}
     assert desk.seen.runs["decide"].words.startswith("a worker was ended")
     lost.clear()
     clock.sleep(16 * 60)

@@ -146,7 +146,12 @@ def test_a_notice_that_fails_stops_nothing_is_told_in_status_and_tried_again(tmp
     office = Office(tmp_path, f'[notify]\nurls = ["{hook.url}"]\nlink = "{LINK}"\n')
     hook.code = 503
     office.look()
-    assert office.outcomes() == {"pull": Outcome.DONE, "decide": Outcome.DONE, "announce": Outcome.FAILED}
+    assert office.outcomes() == {
+        "alarms": Outcome.DONE,
+        "pull": Outcome.DONE,
+        "decide": Outcome.DONE,
+        "announce": Outcome.FAILED,
+    }
     words = office.desk.seen.runs["announce"].words
     assert words == "no message reached address 1 of [notify]; check it with `outlay doctor`"
     name = office.approve()

@@ -23,7 +23,7 @@ from optimizer.agent.clock import SetClock
 from optimizer.agent.daemon.agenda import Timetable
 from optimizer.agent.daemon.board import Board
 from optimizer.agent.daemon.desk import Desk
-from optimizer.agent.daemon.hooks import JOB, Hooks
+from optimizer.agent.daemon.hooks import Hooks, job_of
 from optimizer.agent.daemon.jobs import Jobs
 from optimizer.agent.settings import SettingsError, load
 from optimizer.agent.webhooks import SIGNATURE, Hook, Message, Webhooks, signature
@@ -158,6 +158,7 @@ def agent(here: World) -> Iterator[Any]:
 
         def look() -> None:
             here.clock.at += timedelta(seconds=1)
+            board.read()
             hooks.look(house, board, jobs, timetable)
 
         look.house = house  # type: ignore[attr-defined]
@@ -199,12 +200,96 @@ def test_what_nobody_took_is_told_when_the_job_is_tried_again(here: World, recei
         look()
         look()
         assert receiver.events() == []
-        assert look.house.store.runs(JOB)[0].outcome is Outcome.FAILED
+        assert look.house.store.runs(job_of(receiver.url))[0].outcome is Outcome.FAILED
     with agent(here) as look:  # another process goes on
         here.clock.at += timedelta(minutes=16)
         look()
         assert receiver.events() == ["recommendation.proposed"]
-        assert look.house.store.runs(JOB)[0].outcome is Outcome.DONE
+        assert look.house.store.runs(job_of(receiver.url))[0].outcome is Outcome.DONE
+
+
+def test_what_waits_is_told_whole_over_a_restart_though_several_things_happened_at_once(
+    here: World, receiver: Receiver
+) -> None:
+    with agent(here) as look:
+        look()
+        here.plan()
+        approved(here, look)  # at the same moment, by the clock
+        receiver.answers = [500] * 3
+        look()
+    with agent(here) as look:
+        here.clock.at += timedelta(minutes=16)
+        look()
+        look()
+    assert receiver.events() == ["recommendation.proposed", "recommendation.approved"]
+
+
+def test_what_happens_before_the_first_message_was_ever_taken_is_told_after_a_restart(
+    here: World, receiver: Receiver
+) -> None:
+    with agent(here) as look:
+        look()
+    here.clock.at += timedelta(seconds=1)
+    here.plan()  # nobody looks
+    with agent(here) as look:
+        look()
+    assert receiver.events() == ["recommendation.proposed"]
+
+
+def test_what_comes_later_in_the_history_is_told_though_its_time_is_earlier(here: World, receiver: Receiver) -> None:
+    with agent(here) as look:
+        look()
+        here.plan()
+        here.clock.at += timedelta(minutes=10)
+        look()
+        here.clock.at -= timedelta(minutes=9)
+        approved(here, look)
+        here.clock.at += timedelta(minutes=9)
+        look()
+    assert receiver.events() == ["recommendation.proposed", "recommendation.approved"]
+
+
+def test_whoever_leads_again_tells_nothing_that_another_process_told_meanwhile(here: World, receiver: Receiver) -> None:
+    desk, other = Desk(here.config, here.clock), Desk(here.config, here.clock)
+    try:
+        desk.look()
+        desk._step_down()
+        for _ in range(2):
+            here.clock.at += timedelta(seconds=1)
+            other.look()
+        assert receiver.events() == ["recommendation.proposed"]
+        other.leave()
+        here.clock.at += timedelta(seconds=1)
+        desk.look()
+        assert desk.seen.leading
+        assert receiver.events() == ["recommendation.proposed"]
+    finally:
+        desk.leave()
+        other.leave()
+
+
+def test_one_that_is_down_keeps_no_other_from_its_messages_over_a_restart(tmp_path: Path, receiver: Receiver) -> None:
+    with listening() as away:
+        hooks = "".join(f'\n[[webhooks]]\nurl = "{one.url}"\nsecret = "{SECRET}"\n' for one in (away, receiver))
+        with world(tmp_path, hooks) as here:
+            with agent(here) as look:
+                look()
+                here.plan()
+                away.answers = [500] * 3
+                look()
+                assert (away.events(), receiver.events()) == ([], ["recommendation.proposed"])
+            with agent(here) as look:
+                here.clock.at += timedelta(minutes=16)
+                look()
+            assert (away.events(), receiver.events()) == (["recommendation.proposed"],) * 2
+
+
+def test_an_address_that_stands_in_two_tables_is_refused_and_not_told(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[[webhooks]]\nurl = "https://a.example/canary"\nsecret = "0123456789abcdef"\n' * 2)
+    with pytest.raises(SettingsError, match=r"webhooks\[2\] has the url of another one") as refused:
+        load(config)
+    assert "canary" not in str(refused.value)
 
 
 def test_what_the_agent_proposes_is_told_at_its_next_look(here: World, receiver: Receiver) -> None:

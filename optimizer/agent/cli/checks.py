@@ -58,6 +58,8 @@ def status(config: Path) -> Answer:
     Where the settings or connectors cannot be used, what the running agent says is told all the same.
     """
     try:
+        if notice := office.moved(config):
+            raise SettingsError([notice])
         return _status(config)
     except (SettingsError, ConnectorError) as error:
         return office.without_settings(config, error, SystemClock().now())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from rich.text import Text
 
 from connectors.errors import AskMarketer, ConnectorError
-from optimizer.agent.bootstrap import open_store
+from optimizer.agent.bootstrap import open_used_store
 from optimizer.agent.cli.answers import Answer, Exit
 from optimizer.agent.cli.person import person
 from optimizer.agent.clock import SystemClock
@@ -19,6 +20,7 @@ from optimizer.agent.daemon.logs import configure
 from optimizer.agent.secrecy import redacted
 from optimizer.agent.settings import SettingsError
 from optimizer.agent.standing import newest_runs
+from optimizer.agent.whereabouts import file_of, used_database
 from optimizer.plan.circuit import Circuit
 from optimizer.plan.office import Brake, JobRun, Lease
 from optimizer.plan.recommendation import adapter
@@ -130,7 +132,7 @@ def without_settings(config: Path, error: SettingsError | ConnectorError, now: d
         StoreError: The store cannot be opened.
     """
     try:
-        with open_store(config) as store:
+        with open_used_store(config) as (store, _):
             leader, words, data = store.leader(), office_words(store, now), office_data(store)
     except SettingsError:
         raise error from None
@@ -140,9 +142,18 @@ def without_settings(config: Path, error: SettingsError | ConnectorError, now: d
     return Answer(Text("\n".join([told, *words])), {"error": str(error), "agent": data}, Exit.ERROR)
 
 
+def moved(config: Path) -> str:
+    """Say that the agent uses another database than the settings file names; empty where it does not.
+
+    Raises:
+        SettingsError: The settings cannot be read, and no agent has left word.
+    """
+    return used_database(config)[1]
+
+
 def _thrown(config: Path, *, stops: bool, reason: str, actor: str | None) -> Answer:
     who = person(actor)
-    with open_store(config) as store:  # in an emergency a connector may be what is broken
+    with _emergency_store(config) as (store, notice):
         try:
             brake = Brake(stops, SystemClock().now(), who, reason)
         except ValueError as error:
@@ -150,10 +161,24 @@ def _thrown(config: Path, *, stops: bool, reason: str, actor: str | None) -> Ans
         store.throw_brake(brake)
         under_way = [intent for intent in store.open_intents() if intent.attempts]
     words = "Writes are paused: none is sent from now on." if stops else "Writes may go on."
+    words = redacted(f"{notice}\n{words}") if notice else words
     if stops and under_way:
         words += f" {len(under_way)} call(s) may have been under way; they are read back, not repeated."
     data = {"paused": stops, "actor": who, "reason": reason, "under_way": len(under_way)}
     return Answer(Text(words), data, Exit.FINE)
+
+
+@contextmanager
+def _emergency_store(config: Path) -> Iterator[tuple[Store, str]]:
+    """Open nothing but the store, for a connector, or any other table, may be what is broken."""
+    with ExitStack() as held:
+        try:
+            opened = held.enter_context(open_used_store(config))
+        except SettingsError as error:
+            words = f"Nothing was changed, since no agent has left word of its database ({file_of(config)})"
+            mend = "Mend: correct the file, or end the agent: without it nothing is written by itself"
+            raise SettingsError([*error.problems, f"{words}. {mend}."]) from None
+        yield opened
 
 
 def _leader_words(leader: Lease | None, now: datetime) -> str:

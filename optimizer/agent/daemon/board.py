@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
 from optimizer import approval
+from optimizer.approval.table import PROGRAM
 from optimizer.plan.circuit import Circuit
 from optimizer.plan.office import Brake, Lease
 from optimizer.plan.recommendation import Intent, Record, State
@@ -18,6 +20,7 @@ _PROPOSED: Final = frozenset({State.PROPOSED})
 _APPLIED: Final = frozenset({State.APPLIED})
 _BEGUN: Final = WRITTEN | _APPLIED | {State.VERIFIED, State.FAILED}
 _ALL: Final = 1_000_000
+_FEW: Final = 50  # that were begun; people's rollbacks may stand among those of the policy
 
 
 class Board:
@@ -33,7 +36,7 @@ class Board:
         self._leader: Lease | None = None
         self._entries: int | None = None
         self._records: tuple[Record, ...] = ()
-        self._begun: Record | None = None
+        self._begun: tuple[Record, ...] = ()
         self._open: tuple[Intent, ...] = ()
         self._brake: Brake | None = None
         self._circuits: tuple[Circuit, ...] = ()
@@ -48,7 +51,7 @@ class Board:
         if pulse.entries != self._entries:
             self._entries = None  # until all of it was read
             self._records = self._store.records(_PROPOSED | WRITTEN | _APPLIED, limit=_ALL)
-            self._begun = next(iter(self._store.records(_BEGUN, limit=1)), None)
+            self._begun = self._store.records(_BEGUN, limit=_FEW)
             self._open, self._brake = self._store.open_intents(), self._store.brake()
             self._circuits = tuple(circuit for circuit in self._store.circuits() if circuit.is_open)
             self._entries = pulse.entries
@@ -71,10 +74,18 @@ class Board:
         """The recommendations that were written and not read back yet, the newest first."""
         return self._in(_APPLIED)
 
-    def by_policy(self) -> Record | None:
-        """The newest recommendation that was approved, written or not, if it was the policy that approved it."""
-        begun = self._begun
-        return begun if begun is not None and begun.approved_by == approval.AUTOPILOT else None
+    def failed(self) -> Record | None:
+        """The newest recommendation that was approved, if it ended in failure."""
+        return next((record for record in self._begun[:1] if record.state is State.FAILED), None)
+
+    def own(self) -> Record | None:
+        """The agent's newest proposal that waits; without one, its newest that was approved, if the policy did that.
+
+        What people propose, such as a rollback, does not count, however new it is.
+        """
+        waiting, begun = (self._of_the_agent(records) for records in (self.waiting(), self._begun))
+        by_policy = begun is not None and begun.approved_by == approval.AUTOPILOT
+        return waiting or (begun if by_policy else None)
 
     def any_expired(self, now: datetime) -> bool:
         """Whether the time of a proposal or approval has passed."""
@@ -87,6 +98,9 @@ class Board:
     def open_circuits(self) -> tuple[Circuit, ...]:
         """The breakers of accounts that are open; each stands in the history when it opens and when it closes."""
         return self._circuits
+
+    def _of_the_agent(self, records: Iterable[Record]) -> Record | None:
+        return next((record for record in records if record.recommendation.author == PROGRAM), None)
 
     def _in(self, states: frozenset[State]) -> tuple[Record, ...]:
         return tuple(record for record in self._records if record.state in states)

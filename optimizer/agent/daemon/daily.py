@@ -12,7 +12,6 @@ from optimizer.agent.cycle import House
 from optimizer.agent.daemon.agenda import Timetable
 from optimizer.agent.daemon.board import Board
 from optimizer.agent.daemon.jobs import Jobs
-from optimizer.approval.table import PROGRAM
 from optimizer.plan.recommendation import Record, State
 from optimizer.ports import ApprovalStands
 
@@ -33,13 +32,12 @@ def announce(house: House, board: Board, jobs: Jobs, timetable: Timetable) -> No
     What the policy has approved waits no more, and is told nonetheless until somebody was reached.
     """
     board.read()
-    last = board.by_policy()
-    known = (*board.waiting()[:1], *(() if last is None else (last,)))
-    for record in [record for record in known if record.recommendation.author == PROGRAM][:1]:
-        made = record.recommendation.created_at
-        if record.state is State.PROPOSED and house.autonomy.mode is approval.Mode.AUTOPILOT:
-            jobs.run(house, timetable, "approve", made, partial(_considered, house, record))
-        jobs.run(house, timetable, "announce", made, partial(_announced, house, record))
+    if (record := board.own()) is None:
+        return
+    made = record.recommendation.created_at
+    if record.state is State.PROPOSED and house.autonomy.mode is approval.Mode.AUTOPILOT:
+        jobs.run(house, timetable, "approve", made, partial(_considered, house, record))
+    jobs.run(house, timetable, "announce", made, partial(_announced, house, record))
 
 
 def _pulled(house: House, jobs: Jobs, today: date) -> str:

@@ -20,8 +20,10 @@ from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cycle import House
 from optimizer.agent.daemon import daily
 from optimizer.agent.daemon.agenda import Timetable
+from optimizer.agent.daemon.alarms import alarms
 from optimizer.agent.daemon.board import Board
 from optimizer.agent.daemon.claims import Shared
+from optimizer.agent.daemon.following import Following
 from optimizer.agent.daemon.hooks import Hooks
 from optimizer.agent.daemon.jobs import Jobs
 from optimizer.agent.daemon.refits import Refits
@@ -31,6 +33,7 @@ from optimizer.agent.daemon.writes import RESTED, Writes
 from optimizer.agent.settings import Settings
 from optimizer.agent.settings.daemon import DaemonTable
 from optimizer.agent.store.places import is_there
+from optimizer.agent.whereabouts import Word
 from optimizer.plan.office import Outcome
 from optimizer.ports import Clock, Fenced, StoreError, StoreGone
 
@@ -47,6 +50,7 @@ class Desk:
 
     Attributes:
         name: The portfolio's; that of the file until it was opened.
+        url: Of the database that is in use, with any password; empty before one was opened.
         seen: What the last look saw.
     """
 
@@ -59,6 +63,7 @@ class Desk:
             shared: What it has in common with the agent's other portfolios; by default nothing.
         """
         self.name = str(config)
+        self.url = ""
         self.seen = Seen()
         self.config, self._clock, self._shared = config, clock, shared or Shared()
         self._held = ExitStack()
@@ -68,13 +73,15 @@ class Desk:
         self._timetable: Timetable | None = None
         self._written: float | None = None
         self._jobs = Jobs(clock)
+        self._word = Word(config)
         self._writes = Writes(clock, self._jobs)
-        self._url = ""  # of the database that was opened last
         self._settled: str | None = None  # what was kept last of settings that were refused; None: the store knows
         self._refits: Refits | None = None
         self._hooks: Hooks | None = None
+        self._alarms: Following | None = None
         self._reports: Reports | None = None
         self._leaving = False
+        self._mute = False  # whether word of the database cannot be left
         self._again = _NEVER  # when settings that were refused are read again
         self._refused = ""  # why they were
         self._began: datetime | None = None
@@ -88,23 +95,26 @@ class Desk:
         written = self.config.stat().st_mtime if self.config.exists() else None
         settings = configuration.load(self.config)
         url = configuration.store_url(settings.store, self.config.resolve().parent)
-        if url == self._url and not is_there(url):
+        if url == self.url and not is_there(url):
             raise StoreGone("the database", replaced=False)
         with self._shared.claims.taking(self.config, settings.portfolio.name, url), ExitStack() as held:
-            house = held.enter_context(open_house(self.config, self._clock))
-            self.leave()
+            house = held.enter_context(open_house(self.config, self._clock, settings))
+            house = replace(house, call=self._shared.call)
+            board, timetable = Board(house.store), _timetable(settings)
+            refits = Refits(self.config, settings, house.store)
+            hooks, reports = Hooks(settings, self._clock), Reports(settings)
+            try:
+                self.leave()
+            except Exception as error:  # noqa: BLE001 - what was open may fail to close; what takes its place is whole
+                told(self.name, "settings", error)
             self._held = held.pop_all()
-        house = replace(house, call=self._shared.call)
+        # All of it stands: from here on nothing raises, so that settings are in force as a whole or not at all.
+        self.url, self.name = url, house.name
         self._house, self._written, self._table = house, written, settings.daemon
-        self._board = Board(house.store)
+        self._board, self._timetable = board, timetable
+        self._refits, self._hooks, self._reports, self._alarms = refits, hooks, reports, alarms(self._clock)
         self._again, self._refused = _NEVER, ""
-        self._url = url
         house.tenure.leaving = self._leaving
-        self.name = house.name
-        self._timetable = _timetable(settings)
-        self._refits = Refits(self.config, settings, house.store)
-        self._hooks = Hooks(settings, self._clock)
-        self._reports = Reports(settings)
 
     def look(self) -> None:
         """Do whatever is due. Never raises: trouble is told in `seen` and in the log, and the next look tries again."""
@@ -180,6 +190,7 @@ class Desk:
     def _step_down(self) -> None:
         """Give up the lead; where the store does not answer, the lease ends by itself."""
         self._jobs.forget()
+        self._word.take_back()
         if self._house is not None:
             try:
                 self._house.tenure.leave()
@@ -217,13 +228,29 @@ class Desk:
     def _leads(self, house: House) -> bool:
         if house.tenure.epoch is not None:
             house.tenure.renew()
+            self._leave_word()
             return True
         if self._leaving or not house.tenure.take():
             return False
         _LOG.info("leads", portfolio=self.name, epoch=house.tenure.epoch)
         self._jobs.forget()
+        for telling in (self._hooks, self._alarms):
+            if telling is not None:
+                telling.forget()
         self._settled = None
+        self._leave_word()
         return True
+
+    def _leave_word(self) -> None:
+        """Leave word of the database beside the settings; it goes on without where that cannot be written."""
+        if self._mute:
+            return
+        try:
+            self._word.leave(self.url)
+        except OSError as error:
+            self._mute = True
+            mend = "Mend: make the folder of the settings writable, or pause with settings that can be read"
+            _LOG.warning("no word left of the database", portfolio=self.name, why=f"{error.strerror}. {mend}.")
 
     def _work(self, house: House) -> None:
         """The jobs in their order; an approval given a moment ago is written before anything slow begins."""
@@ -237,8 +264,11 @@ class Desk:
             board.read()
         self._writes.apply(house, board)
         self._writes.verify(house, board, timedelta(minutes=self._table.settle_minutes))
+        self._writes.end(house, board)
         if self._hooks is not None:
             self._hooks.look(house, board, self._jobs, self._timetable)
+        if self._alarms is not None:
+            self._alarms.look(house, board, self._jobs, self._timetable)
         due = self._timetable.last_due(self._clock.now())
         if due is not None and not self._leaving:
             daily.plan_of_the_day(house, board, self._jobs, self._timetable, due)

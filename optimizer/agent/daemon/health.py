@@ -84,6 +84,12 @@ class Figures(Collector):
             ),
             ("outlay_open_writes", "Writes that are planned or being sent", lambda seen: seen.open_writes),
             ("outlay_unknown_writes", "Writes whose outcome is not known yet", lambda seen: seen.unknown_writes),
+            (
+                "outlay_unwritten_plans",
+                "Plans that are approved and not written to their end",
+                lambda seen: seen.unwritten,
+            ),
+            ("outlay_plan_failed", "1 if the newest plan that was approved ended in failure", lambda seen: seen.failed),
             ("outlay_waiting_approvals", "Proposals that wait for a person", lambda seen: len(seen.waiting)),
             ("outlay_oldest_approval_seconds", "Age of the oldest proposal that waits", self._oldest),
             ("outlay_look_age_seconds", "Seconds since the last look", self._age),

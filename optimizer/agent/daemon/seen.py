@@ -37,6 +37,8 @@ class Seen:
         brake: The newest throw of the kill switch.
         runs: The newest run of each job.
         waiting: Proposals that wait for a person.
+        unwritten: How many recommendations are approved and not written to their end.
+        failed: Whether the newest one that was approved ended in failure.
         open_writes, unknown_writes: Planned or being sent; of these, being sent.
         circuits: Breakers of accounts that are open.
         doubts: What stands in doubt of the data.
@@ -49,6 +51,8 @@ class Seen:
     brake: Brake | None = None
     runs: dict[str, JobRun] = field(default_factory=dict)
     waiting: tuple[Record, ...] = ()
+    unwritten: int = 0
+    failed: bool = False
     open_writes: int = 0
     unknown_writes: int = 0
     circuits: tuple[Circuit, ...] = ()
@@ -71,6 +75,8 @@ def sight(house: House, board: Board, runs: dict[str, JobRun], now: datetime, tr
         brake=brake,
         runs=runs,
         waiting=waiting,
+        unwritten=len(board.approved()),
+        failed=board.failed() is not None,
         open_writes=len(opened),
         unknown_writes=sum(intent.state is IntentState.SENDING for intent in opened),
         circuits=board.open_circuits(),

@@ -8,8 +8,9 @@ import signal
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Event
 from types import FrameType
@@ -25,11 +26,14 @@ from optimizer.agent.daemon.crew import Crew, CrewExecutor
 from optimizer.agent.daemon.desk import Desk
 from optimizer.agent.daemon.health import Door, at_a_stand
 from optimizer.agent.daemon.logs import configure
-from optimizer.agent.daemon.seen import KNOWN, told
+from optimizer.agent.daemon.seen import told
+from optimizer.agent.daemon.writes import RESTED
 from optimizer.agent.settings import SettingsError
 from optimizer.agent.settings.daemon import DaemonTable
+from optimizer.agent.settings.store import StoreTable
+from optimizer.agent.whereabouts import named_url
 from optimizer.agent.workers import Workers, here
-from optimizer.ports import Call
+from optimizer.ports import Call, Clock
 
 if TYPE_CHECKING:
     from optimizer.agent.web import Premises
@@ -93,8 +97,10 @@ def _serve(desks: Sequence[Desk], table: DaemonTable, clock: _Clock, stop: Event
         _LOG.info("started", portfolios=[desk.name for desk in desks])
         _notify("READY=1")
         _first_looks(desks, stop)
-        with _page(desks, clock):
+        with closing(_Page(desks, clock)) as page:
+            page.look()
             while not stop.wait(_BREATH):
+                page.look()
                 if not at_a_stand(desks, clock.now()):
                     _notify("WATCHDOG=1")
         _notify("STOPPING=1")
@@ -202,25 +208,59 @@ def _first_looks(desks: Sequence[Desk], stop: Event) -> None:
             return
 
 
-@contextmanager
-def _page(desks: Sequence[Desk], clock: _Clock) -> Iterator[None]:
-    """Serve the page of all portfolios that can be opened; the agent goes on without one that cannot be served."""
-    from optimizer.agent.web import open_premises, served_page  # noqa: PLC0415 - slow to load: the first look is not
+class _Page:
+    """The page of all portfolios that can be opened; the agent goes on without one that cannot be served."""
 
-    with ExitStack() as held:
-        opened: list[Premises] = []
-        for desk in desks:
+    def __init__(self, desks: Sequence[Desk], clock: Clock) -> None:
+        """Serve nothing yet; `look` does."""
+        self._clock, self._shut, self._next = clock, list(desks), datetime.min.replace(tzinfo=UTC)
+        self._held, self._serving = ExitStack(), ExitStack()
+        self._opened: list[Premises] = []
+
+    def look(self) -> None:
+        """Open what could not be opened so far, and serve anew what is open if there is more than before."""
+        if not self._shut or self._clock.now() < self._next:
+            return
+        self._next = self._clock.now() + RESTED
+        before = len(self._opened)
+        self._shut = [desk for desk in self._shut if not self._is_opened(desk)]
+        if len(self._opened) > before:
+            self._serving.close()
+            self._serve()
+
+    def close(self) -> None:
+        """Serve no more."""
+        self._serving.close()
+        self._held.close()
+
+    def _is_opened(self, desk: Desk) -> bool:
+        from optimizer.agent.web import apart, open_premises  # noqa: PLC0415 - slow to load: the first look is not
+
+        with ExitStack() as held:
             try:
-                opened += held.enter_context(open_premises([desk.config], clock))
-            except KNOWN as error:
+                opened = held.enter_context(open_premises([desk.config], self._clock, partial(_database, desk)))
+                apart([*self._opened, *opened])
+            except Exception as error:  # noqa: BLE001 - settings may name anything, and the others have their page
                 told(desk.name, "page", error)
-        address = next((each.settings.web.listen for each in opened), "")
+                return False
+            self._held.push(held.pop_all())
+        self._opened += opened
+        return True
+
+    def _serve(self) -> None:
+        from optimizer.agent.web import served_page  # noqa: PLC0415 - as above
+
+        address = next((each.settings.web.listen for each in self._opened), "")
         if address:
             try:
-                _LOG.info("page", port=held.enter_context(served_page(opened, clock, address)))
+                _LOG.info("page", port=self._serving.enter_context(served_page(self._opened, self._clock, address)))
             except OSError as error:
                 _LOG.error("page not served", why=f"[web] listen: {error.strerror or error}. {_ANOTHER}.")
-        yield
+
+
+def _database(desk: Desk, config: Path, store: StoreTable) -> str:
+    """The database of a desk; before it has opened one, that which the settings name."""
+    return desk.url or named_url(config, store)
 
 
 @contextmanager

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
+from optimizer import approval
 from optimizer.agent import writing
-from optimizer.agent.cycle import House
+from optimizer.agent.cycle import House, Refused
 from optimizer.agent.daemon.agenda import settled
 from optimizer.agent.daemon.board import WRITTEN, Board
 from optimizer.agent.daemon.jobs import Jobs
-from optimizer.agent.daemon.seen import KNOWN, told
+from optimizer.agent.daemon.seen import told
 from optimizer.agent.secrecy import redacted
 from optimizer.plan.office import Outcome
 from optimizer.plan.recommendation import Record, State
-from optimizer.ports import Clock, Fenced
+from optimizer.ports import Clock, Fenced, NotFound, StateConflict
 
 RESTED: Final = timedelta(seconds=60)
 """After so long an approval that could not be begun or went on waiting is tried again. So are settings that could not
@@ -60,15 +62,31 @@ class Writes:
             self._jobs.say(house, "verify", rec_id, ended)
             board.read()
 
+    def end(self, house: House, board: Board) -> None:
+        """End the failure of a job whose recommendation waits for it no more: it expired, or somebody closed it."""
+        for job, waiting in (("apply", board.approved()), ("verify", board.applied())):
+            run = self._jobs.newest(house).get(job)
+            if run is None or run.outcome is not Outcome.FAILED:
+                continue
+            rec_id = run.words.partition(" ")[0]
+            if rec_id not in {record.recommendation.rec_id for record in waiting}:
+                with suppress(NotFound):  # the words are of a run that was cut off
+                    words = f"{rec_id} is {house.store.record(rec_id).state.value}"
+                    self._jobs.say(house, job, rec_id, (Outcome.DONE, words))
+
 
 def _tried(house: House, job: str, act: Callable[[], Record], rec_id: str, otherwise: str) -> tuple[Outcome, str]:
-    """What came of one recommendation; a defect that one meets is told, and must not hold up the others."""
+    """What came of one recommendation; what fails is told, and must not hold up the others.
+
+    What waits for a person, a window or the kill switch, or somebody else was first with, has not failed.
+    """
     try:
         return Outcome.DONE, f"{rec_id} is {act().state.value}"
     except Fenced:
         raise
-    except KNOWN as error:
-        return Outcome.DONE, redacted(f"{rec_id} {otherwise}: {error}")
+    except (Refused, StateConflict) as error:
+        failing = isinstance(error, Refused) and error.refusal.code is approval.Code.RESTING
+        return Outcome.FAILED if failing else Outcome.DONE, redacted(f"{rec_id} {otherwise}: {error}")
     except Exception as error:  # noqa: BLE001
         return Outcome.FAILED, f"{rec_id} {otherwise}: {told(house.name, job, error)}"
 

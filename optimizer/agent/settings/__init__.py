@@ -8,7 +8,7 @@ lists.
 
 from optimizer.agent.settings.asked import goals, guardrails, lift_tests, rotation
 from optimizer.agent.settings.errors import SettingsError
-from optimizer.agent.settings.reading import load, load_store, sample
+from optimizer.agent.settings.reading import load, load_store, load_store_outside, sample
 from optimizer.agent.settings.store import store_url
 from optimizer.agent.settings.whole import Settings
 
@@ -20,6 +20,7 @@ __all__ = [
     "lift_tests",
     "load",
     "load_store",
+    "load_store_outside",
     "rotation",
     "sample",
     "store_url",

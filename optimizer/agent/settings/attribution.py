@@ -35,17 +35,23 @@ class AttributionTable(Table):
         "position-based, markov, shapley or shapley-chain; platform for none.",
     )
     days: int = Field(90, ge=7, le=3660, description="Days of orders that are credited, the latest ones, 7 to 3660.")
-    click_window_days: NotNegative = Field(30.0, description="Days before an order within which a click counts.")
-    view_window_days: NotNegative = Field(1.0, description="Days before an order within which a view counts.")
+    click_window_days: NotNegative = Field(
+        30.0, le=3660, description="Days before an order within which a click counts, at most 3660."
+    )
+    view_window_days: NotNegative = Field(
+        1.0, le=3660, description="Days before an order within which a view counts, at most 3660."
+    )
     view_weight: Share = Field(
         0.3, description="What a view counts where a click counts 1, 0 to 1; 0 leaves views out."
     )
     half_life_days: Positive = Field(
-        7.0, description="Days by which a touch is older that time-decay gives half as much."
+        7.0, le=3660, description="Days by which a touch is older that time-decay gives half as much, at most 3660."
     )
     markov_order: int = Field(1, ge=1, le=3, description="Touches that a state of the Markov chain remembers, 1 to 3.")
     clock_skew_seconds: NotNegative = Field(
-        60.0, description="Seconds by which a touch may seem to be later than the order that it led to."
+        60.0,
+        le=86_400,
+        description="Seconds by which a touch may seem to be later than the order that it led to, at most 86400.",
     )
 
     @property

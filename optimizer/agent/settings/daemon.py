@@ -48,31 +48,48 @@ class DaemonTable(Table):
     decide_at: tuple[Annotated[Text, AfterValidator(_clock)], ...] = Field(
         ("06:00",), description="Times of day, in the portfolio's zone, at which platforms are read and a plan is made."
     )
-    retry_minutes: Positive = Field(15.0, description="Minutes after which a job that failed is tried again.")
-    give_up_hours: Positive = Field(6.0, description="Hours after which a job that still fails waits for the next day.")
+    retry_minutes: Positive = Field(
+        15.0, le=1440, description="Minutes after which a job that failed is tried again, at most 1440."
+    )
+    give_up_hours: Positive = Field(
+        6.0, le=168, description="Hours after which a job that still fails waits for the next day, at most 168."
+    )
     settle_minutes: Positive = Field(
-        30.0, description="Minutes after its last write at which a recommendation is read back and verified."
+        30.0,
+        le=10_080,
+        description="Minutes after its last write at which a recommendation is read back and verified, at most 10080.",
     )
     look_seconds: Positive = Field(
-        1.0, description="Seconds between two looks at what is due; the kill switch counts at once in any case."
+        1.0,
+        le=60,
+        description="Seconds between two looks at what is due, at most 60; the kill switch counts at once in any case.",
     )
-    breaker_failures: Annotated[int, Field(ge=1)] = Field(
-        10, description="Failures in a row after which an account is called no more, but for a probe now and then."
+    breaker_failures: Annotated[int, Field(ge=1, le=1000)] = Field(
+        10,
+        description="Failures in a row after which an account is called no more, but for a probe now and then, "
+        "at most 1000.",
     )
     breaker_minutes: Positive = Field(
-        5.0, description="Minutes until the first probe of such an account; they double with each that fails."
+        5.0,
+        le=1440,
+        description="Minutes until the first probe of such an account, at most 1440; they double with each that fails.",
     )
     breaker_longest_minutes: Positive = Field(
-        60.0, description="The most minutes between two probes; at least breaker_minutes."
+        60.0, le=10_080, description="The most minutes between two probes, at most 10080; at least breaker_minutes."
     )
     refit: Literal["due", "never"] = Field(
         "due", description="When `outlay refit` is begun, in a process of its own: due (as [refit] says) or never."
     )
     workers: int = Field(
-        0, ge=0, description="Processes beside the agent's own in which plans are worked out; 0 for none."
+        0,
+        ge=0,
+        le=1000,
+        description="Processes beside the agent's own in which plans are worked out, at most 1000; 0 for none.",
     )
     keep_runs_days: Positive = Field(
-        90.0, description="Days for which the runs of jobs are kept; the newest of each job always is."
+        90.0,
+        le=3660,
+        description="Days for which the runs of jobs are kept, at most 3660; the newest of each job always is.",
     )
     listen: Annotated[str, AfterValidator(address_of)] = Field(
         _LOOPBACK, description="host:port of /healthz, /readyz and /metrics; an empty text for none."

@@ -98,7 +98,10 @@ class BanditsTable(Table):
         description="The rule of the shares: tempered, thompson, top-two, epsilon-greedy, upper-bound or uniform.",
     )
     horizon_days: NotNegative = Field(
-        14.0, description="Days over which learning about an ad is to pay, as `tempered` reckons it; 0 for none."
+        14.0,
+        le=3660,
+        description="Days over which learning about an ad is to pay, as `tempered` reckons it, at most 3660; 0 "
+        "for none.",
     )
     floor: Share = Field(0.05, description="Least share of a new ad, as a part of an equal share, 0 to 1.")
     largest_step: PositiveShare = Field(

@@ -15,7 +15,9 @@ class LiftTable(Table):
     )
     level: Confidence = Field(0.9, description="Coverage of the interval of a test, above 0.5 and below 1.")
     power: Confidence = Field(0.8, description="Probability with which the smallest effect told by a design is found.")
-    half_life_days: Positive = Field(365, description="Days after which a lift test weighs half, above 0.")
+    half_life_days: Positive = Field(
+        365, le=36_600, description="Days after which a lift test weighs half, above 0, at most 36600."
+    )
     expire_days: int = Field(
         1095,
         ge=1,

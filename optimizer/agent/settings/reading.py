@@ -62,6 +62,17 @@ def load_store(path: Path) -> StoreTable:
     return store
 
 
+def load_store_outside(path: Path) -> StoreTable:
+    """Read what the environment and secret files say of `[store]`, for where the file cannot be read.
+
+    Raises:
+        SettingsError: They hold what cannot be.
+    """
+    store = _read(_StoreAlone, path, {}).store
+    secrecy.keep(_of_store(store))
+    return store
+
+
 def _checked(path: Path, tables: dict[str, Any]) -> Settings:
     settings = _read(Settings, path, tables)
     secrecy.keep(_secrets(settings))

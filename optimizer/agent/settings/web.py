@@ -45,7 +45,9 @@ class WebTable(Table):
     locale: Annotated[str, AfterValidator(_locale)] = Field(
         "", description="How amounts and dates are written, such as en-GB or de-DE; empty for what the browser asks."
     )
-    session_hours: Positive = Field(12.0, description="Hours after which whoever logged in has to do so again.")
+    session_hours: Positive = Field(
+        12.0, le=8760, description="Hours after which whoever logged in has to do so again, at most 8760."
+    )
     confirm_above: Amount | None = Field(
         None,
         description="Money moved a day above which an approval at the page asks for the password again; unset for "

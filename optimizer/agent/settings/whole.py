@@ -97,6 +97,14 @@ class Settings(Layered):
         return self
 
     @model_validator(mode="after")
+    def _one_webhook_per_address(self) -> Self:
+        urls = [hook.url for hook in self.webhooks]
+        place = next((place for place, url in enumerate(urls) if url in urls[:place]), None)
+        if place is not None:
+            raise ValueError(f"webhooks[{place + 1}] has the url of another one. Mend: remove one of the two tables")
+        return self
+
+    @model_validator(mode="after")
     def _no_lift_test_twice(self) -> Self:
         place = repeated(self.lift_tests)
         if place is not None:

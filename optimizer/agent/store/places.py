@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import make_url
+
 from optimizer.agent.store.engine import Database, SqlDatabase, sqlite_file, sqlite_path
 from optimizer.agent.store.postgres import PostgresDatabase, address
 from optimizer.ports import StoreError
@@ -38,6 +40,18 @@ def place_of(url: str) -> str:
         return str(sqlite_file(url).resolve())
     host, port = (server.query.get(name) for name in ("host", "port"))
     return f"{str(server.host or host or '').lower()}:{server.port or port or _PORT}/{server.database}"
+
+
+def without_password(url: str) -> str:
+    """Return an address without the password that it may hold.
+
+    Raises:
+        StoreError: It cannot be understood.
+    """
+    if address(url) is None:
+        return url
+    bare = make_url(url)._replace(password=None).difference_update_query(["password"])
+    return bare.render_as_string(hide_password=False)
 
 
 def is_there(url: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Final
 
 from fastapi import Query
@@ -90,6 +91,7 @@ def edit(visitor: Visitor, record: Record, amounts: Mapping[BudgetKey, Money]) -
     if not amounts:
         raise Unclear("No amount was changed.")
     with visitor.premises.connected() as house:
+        visitor.in_force()
         return cycle.edit(house, record.recommendation.rec_id, amounts, visitor.user.name)
 
 
@@ -133,6 +135,7 @@ def rollback(visitor: Visitor, record: Record) -> Record:
         ConnectorError: The live budgets cannot be read.
     """
     with visitor.premises.connected() as house:
+        visitor.in_force()
         return writing.rollback(house, record.recommendation.rec_id, visitor.user.name)
 
 
@@ -141,12 +144,14 @@ def throw_switch(visitor: Visitor, reason: str, *, stops: bool) -> Brake:
 
     Raises:
         Unclear: A stop gives no reason.
+        StateConflict: The agent took another store meanwhile, where the switch is as it was.
     """
     try:
         brake = Brake(stops, visitor.now, visitor.user.name, reason.strip())
     except ValueError as error:
         raise Unclear(f"{error}.") from None
-    visitor.premises.store.throw_brake(brake)
+    visitor.store.throw_brake(brake)
+    visitor.in_force()
     return brake
 
 
@@ -171,10 +176,13 @@ def _confirm(visitor: Visitor, record: Record, chosen: Sequence[int], password: 
     if not password:
         raise Unconfirmed("So much money asks for your password again.")
     if not matches(visitor.user.password, password):
-        visitor.premises.store.note_login_failure(visitor.user.name, visitor.now)
+        visitor.store.note_login_failure(visitor.user.name, visitor.now)
         raise Unconfirmed("The password is not yours.")
-    visitor.premises.store.confirm_session(visitor.session.secret_hash, visitor.now)
+    visitor.store.confirm_session(visitor.session.secret_hash, visitor.now)
 
 
 def _settle(visitor: Visitor, record: Record, verdict: approval.Verdict) -> Record:
-    return cycle.settle(visitor.premises.house, record.recommendation.rec_id, verdict)
+    house = replace(visitor.premises.house, store=visitor.store)
+    settled = cycle.settle(house, record.recommendation.rec_id, verdict)
+    visitor.in_force()
+    return settled

@@ -20,7 +20,7 @@ from fastapi import Depends, Request
 from optimizer.agent.passwords import secret_hash
 from optimizer.agent.web.premises import Premises
 from optimizer.plan.people import Role, Session, User
-from optimizer.ports import Clock
+from optimizer.ports import Clock, StateConflict, Store
 
 COOKIE: Final = "outlay_session"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -56,6 +56,7 @@ class Visitor:
 
     Attributes:
         premises: The portfolio.
+        store: The store that knows them: what they do is done there, or not at all.
         user: Who it is.
         session: By which they are known.
         role: What they may do: the lesser of the user's role and the session's.
@@ -65,6 +66,7 @@ class Visitor:
     """
 
     premises: Premises
+    store: Store
     user: User
     session: Session
     role: Role
@@ -78,16 +80,28 @@ class Visitor:
         confirmed = self.session.confirmed_at
         return confirmed is not None and self.now - confirmed <= FRESH
 
+    def in_force(self) -> None:
+        """See that the agent uses the store in which something was done, now that it was done.
+
+        Raises:
+            StateConflict: It uses another one by now, of which the visitor may not even be a user.
+        """
+        if self.premises.store is not self.store:
+            words = "The agent took another database meanwhile, and what was asked does not count there"
+            raise StateConflict(f"{words}. Mend: load the page anew, and look whether it is still to be done.")
+
 
 def premises_of(request: Request, portfolio: str) -> Premises:
     """Return the portfolio that an address names.
 
     Raises:
         Elsewhere: There is none.
+        StoreError: Its store does not answer.
     """
     found: Premises | None = request.app.state.premises.get(portfolio)
     if found is None:
         raise Elsewhere
+    found.refresh()
     return found
 
 
@@ -105,12 +119,13 @@ def visitor_of(request: Request, premises: Here) -> Visitor | None:
     now = now_of(request)
     token = _token(request)
     secret = token or request.cookies.get(COOKIE, "")
-    found = premises.store.session(secret_hash(secret), now) if secret else None
+    store = premises.store
+    found = store.session(secret_hash(secret), now) if secret else None
     if found is None or found[0].is_token != bool(token):
         return None
     session, user = found
     role = session.role if user.role.may(session.role) else user.role
-    return Visitor(premises, user, session, role, "" if token else proof(secret), now, premises.entries)
+    return Visitor(premises, store, user, session, role, "" if token else proof(secret), now, premises.entries)
 
 
 def gate(role: Role) -> Callable[..., Visitor]:

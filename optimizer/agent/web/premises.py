@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
+from threading import Lock, RLock
 from typing import Final
 
 from optimizer.agent import settings as configuration
-from optimizer.agent.bootstrap import house_of, open_house, open_store
+from optimizer.agent.bootstrap import house_of, open_house, store_at
 from optimizer.agent.cycle import House, snapshot
 from optimizer.agent.deciding import Surroundings
 from optimizer.agent.measuring import KpiState, kpi_states
@@ -19,19 +19,27 @@ from optimizer.agent.scoring import Reading, read
 from optimizer.agent.settings import Settings, SettingsError
 from optimizer.agent.settings.kpis import KpiTable
 from optimizer.agent.settings.refit import LiftTestTable
+from optimizer.agent.settings.store import StoreTable
 from optimizer.agent.settings.web import slug
+from optimizer.agent.store import SqlStore
+from optimizer.agent.store.places import is_there
 from optimizer.agent.web.kept import Kept, one_at_a_time
 from optimizer.agent.web.plans import Plan, alone
 from optimizer.agent.web.played import Shelf
+from optimizer.agent.whereabouts import named_url, used_url
 from optimizer.decide import Picture, paces, pictures
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
 from optimizer.pacing import Pace
+from optimizer.plan.office import Pulse
 from optimizer.plan.recommendation import Event, Intent, Record, State, from_json
 from optimizer.plan.snapshot import Snapshot
-from optimizer.ports import Clock, SnapshotQuery, Store
+from optimizer.ports import Clock, SnapshotQuery, Store, StoreError, StoreGone
 
 _Known = tuple[int, datetime | None, int, date]
+Database = Callable[[Path, StoreTable], str]
+"""Tells, of a settings file and what is known of its `[store]`, the address of the database that is meant."""
+
 _Stand = tuple[tuple[str, int, State], ...]
 """Id, revision and state of each recommendation."""
 
@@ -47,32 +55,93 @@ _READ_MINUTES: Final = 10  # to read a million rows keeps readers waiting, and n
 class Premises:
     """A portfolio at the page. What is read is kept until its history has grown, since many look and few decide.
 
+    Its store is the one that the agent writes by, so that an approval or the kill switch reaches the agent: once that
+    is another one, the old is closed, and what was read from it is forgotten.
+
     Attributes:
         slug: Its name in addresses.
-        store: Open for as long as the page is served.
         kept: Parts of its pages that were rendered.
         shelf: Reads the runs of `outlay simulate`.
         trouble: Why settings that were edited are not used; empty while they are.
     """
 
-    def __init__(self, config: Path, clock: Clock, store: Store) -> None:
-        """Take a portfolio whose store is open.
+    def __init__(self, config: Path, clock: Clock, database: Database) -> None:
+        """Open a portfolio; `close` it in the end.
 
         Args:
             config: The settings file.
             clock: Tells the time.
-            store: The one that the settings name.
+            database: Tells the address of the database that the portfolio's agent uses.
 
         Raises:
-            SettingsError: The settings make no sense.
+            SettingsError, StoreError: It cannot be opened, with the mend.
         """
-        self._config, self._clock, self._lock = config, clock, Lock()
+        self._config, self._clock, self._lock, self._database = config, clock, Lock(), database
         self._read: tuple[float, Settings] = (config.stat().st_mtime, configuration.load(config))
-        self.store = store
-        self.kept = Kept(_KEPT_PARTS)
         self.shelf = Shelf()
         self.trouble = ""
         self.slug = slug(self._read[1].portfolio.name)
+        self._moving = RLock()
+        self._url = self._wanted()
+        self._store = self._opened(self._url)
+        self._forget()
+
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
+    @property
+    def store(self) -> Store:
+        """The store that the agent uses at this moment.
+
+        Raises:
+            StoreError: It cannot be opened: then nothing is read from, or written to, the one that was open before.
+        """
+        wanted = self._wanted()
+        with self._moving:
+            if wanted != self._url:
+                self._move(wanted)
+            return self._store
+
+    def refresh(self) -> Pulse:
+        """Return the store's pulse; a database file that another one took the place of is opened anew first.
+
+        Raises:
+            StoreGone: The file is gone.
+            StoreError: The store does not answer.
+        """
+        store = self.store
+        try:
+            return store.pulse()
+        except StoreGone as gone:
+            if not gone.replaced or not is_there(self._url):
+                raise
+        with self._moving:
+            if self._store is store:
+                self._move(self._url)
+        return self.store.pulse()
+
+    def _wanted(self) -> str:
+        return self._database(self._config, self.settings.store)
+
+    def _opened(self, url: str) -> SqlStore:
+        """Open the store at an address, which must be this portfolio's."""
+        with ExitStack() as held:
+            store = held.enter_context(closing(store_at(url)))
+            store.own(self.settings.portfolio.name)
+            held.pop_all()
+        return store
+
+    def _move(self, url: str) -> None:
+        """Open another store in place of the one that is open; whoever reads from that still may end."""
+        opened, old = self._opened(url), self._store
+        self._store, self._url = opened, url
+        self._forget()  # after the store: what is read now must not be kept with what the old one said
+        old.close()
+
+    def _forget(self) -> None:
+        """Keep nothing of what was read."""
+        self.kept = Kept(_KEPT_PARTS)
         self._record = one_at_a_time(lru_cache(_KEPT_RECORDS)(self._read_record))
         self._records = one_at_a_time(lru_cache(1)(self._read_records))
         self._plan = lru_cache(_KEPT_PLANS)(self._put_together)
@@ -122,9 +191,14 @@ class Premises:
         """Open a house with its connectors, for what reads live budgets.
 
         Raises:
-            SettingsError, StoreError, ConnectorError: It cannot be opened, with the mend.
+            SettingsError, StoreError, ConnectorError: It cannot be opened, with the mend; also where the settings name
+                another database than the agent uses.
         """
-        with open_house(self._config, self._clock) as house:
+        settings = configuration.load(self._config)
+        if named_url(self._config, settings.store) != self._wanted():
+            words = f"{self._config} names another database than the agent uses, which goes on with older settings"
+            raise StoreError(f"{words}. Mend: correct what `outlay status` says of the settings, then try again")
+        with open_house(self._config, self._clock, settings) as house:
             yield house
 
     def record(self, rec_id: str, revision: int | None = None) -> Record:
@@ -221,7 +295,7 @@ class Premises:
     @property
     def entries(self) -> int:
         """The number of the history's newest entry: what was read before it grew is as it was."""
-        return self.store.pulse().entries
+        return self.refresh().entries
 
     def _read_record(self, rec_id: str, revision: int | None, _entries: int) -> Record:
         return self.store.record(rec_id, revision)
@@ -267,18 +341,33 @@ class Premises:
 
 
 @contextmanager
-def open_premises(configs: Sequence[Path], clock: Clock) -> Iterator[tuple[Premises, ...]]:
+def open_premises(
+    configs: Sequence[Path], clock: Clock, database: Database = used_url
+) -> Iterator[tuple[Premises, ...]]:
     """Open portfolios for the page, each with a name of its own in addresses.
+
+    Args:
+        configs: Their settings files.
+        clock: Tells the time.
+        database: Tells the address of the database that the agent of a portfolio uses; by default what the agent has
+            left word of, else what the settings name.
 
     Raises:
         SettingsError, StoreError: One of them cannot be opened, or two have one name, with the mend.
     """
     with ExitStack() as held:
-        opened = [Premises(config, clock, held.enter_context(open_store(config))) for config in configs]
-        for premises in opened:
-            premises.store.own(premises.settings.portfolio.name)
-        slugs = [premises.slug for premises in opened]
-        if twice := sorted({each for each in slugs if slugs.count(each) > 1}):
-            words = f"two portfolios would have the address /{twice[0]}/"
-            raise SettingsError([f"{words}. Mend: give them different names in [portfolio]."])
+        opened = [held.enter_context(closing(Premises(config, clock, database))) for config in configs]
+        apart(opened)
         yield tuple(opened)
+
+
+def apart(opened: Sequence[Premises]) -> None:
+    """See that no two portfolios have one name in addresses.
+
+    Raises:
+        SettingsError: Two have.
+    """
+    slugs = [premises.slug for premises in opened]
+    if twice := sorted({each for each in slugs if slugs.count(each) > 1}):
+        words = f"two portfolios would have the address /{twice[0]}/"
+        raise SettingsError([f"{words}. Mend: give them different names in [portfolio]."])

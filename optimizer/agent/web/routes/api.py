@@ -121,7 +121,7 @@ def history(
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
 ) -> models.History:
     """Tell the chained history, oldest first, page by page: each page begins after the last entry of the one before."""
-    found = visitor.premises.store.audit(after, limit)
+    found = visitor.store.audit(after, limit)
     more = found[-1].number if len(found) == limit else None
     return models.History(entries=[answers.entry(each) for each in found], next=more)
 
@@ -129,7 +129,7 @@ def history(
 @router.get("/switch", responses=_READS, operation_id="switch")
 def switch(visitor: Viewer) -> models.Switch:
     """Say whether writes are stopped, by whom and why."""
-    return answers.switch(visitor.premises.store.brake())
+    return answers.switch(visitor.store.brake())
 
 
 @router.post("/switch/pause", responses=_ACTS, operation_id="pause")
@@ -147,7 +147,7 @@ def resume(visitor: Approver, body: Annotated[models.Because, Body()]) -> models
 @router.post("/recommendations/{rec_id}/approve", responses=_ACTS, operation_id="approve")
 def approve(visitor: Approver, rec_id: str, body: Annotated[models.Approval, Body()]) -> models.Detail:
     """Approve lines of exactly what was looked at."""
-    record = visitor.premises.store.record(rec_id)
+    record = visitor.store.record(rec_id)
     changing = [n for n, each in enumerate(record.recommendation.decision.all_lines) if each.changes]
     chosen = changing if body.lines is None else body.lines
     return readings.detail(visitor.premises, acts.approve(visitor, record, body.plan_hash, chosen, body.reason))
@@ -156,13 +156,13 @@ def approve(visitor: Approver, rec_id: str, body: Annotated[models.Approval, Bod
 @router.post("/recommendations/{rec_id}/reject", responses=_ACTS, operation_id="reject")
 def reject(visitor: Approver, rec_id: str, body: Annotated[models.Grounds, Body()]) -> models.Detail:
     """Reject a proposal. A reason is needed."""
-    return readings.detail(visitor.premises, acts.reject(visitor, visitor.premises.store.record(rec_id), body.reason))
+    return readings.detail(visitor.premises, acts.reject(visitor, visitor.store.record(rec_id), body.reason))
 
 
 @router.post("/recommendations/{rec_id}/revoke", responses=_ACTS, operation_id="revoke")
 def revoke(visitor: Approver, rec_id: str, body: Annotated[models.Grounds, Body()]) -> models.Detail:
     """Withdraw an approval of which nothing was written yet. A reason is needed."""
-    return readings.detail(visitor.premises, acts.revoke(visitor, visitor.premises.store.record(rec_id), body.reason))
+    return readings.detail(visitor.premises, acts.revoke(visitor, visitor.store.record(rec_id), body.reason))
 
 
 @router.post("/recommendations/{rec_id}/edit", responses=_REACHES, operation_id="edit")
@@ -172,7 +172,7 @@ async def edit(visitor: Approver, rec_id: str, body: Annotated[models.Edit, Body
 
 
 def _edited(visitor: Visitor, rec_id: str, body: models.Edit) -> models.Detail:
-    record = visitor.premises.store.record(rec_id)
+    record = visitor.store.record(rec_id)
     acts.same_plan(record, body.plan_hash)
     found = [acts.amount_of(record, each.number, each.amount) for each in body.lines]
     return readings.detail(
@@ -183,7 +183,7 @@ def _edited(visitor: Visitor, rec_id: str, body: models.Edit) -> models.Detail:
 @router.post("/recommendations/{rec_id}/rollback", responses=_REACHES, operation_id="rollback")
 def rollback(visitor: Approver, rec_id: str) -> models.Detail:
     """Propose to restore what stood before: a new recommendation, to be approved."""
-    return readings.detail(visitor.premises, acts.rollback(visitor, visitor.premises.store.record(rec_id)))
+    return readings.detail(visitor.premises, acts.rollback(visitor, visitor.store.record(rec_id)))
 
 
 @router.get("/openapi.json", include_in_schema=False)

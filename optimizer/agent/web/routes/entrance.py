@@ -95,7 +95,7 @@ def let_in(request: Request, premises: Premises, user: User, place: str, confirm
 @router.post("/{portfolio}/logout")
 def logout(request: Request, visitor: Viewer) -> Response:
     """End the session."""
-    visitor.premises.store.end_session(visitor.session.secret_hash, visitor.now)
+    visitor.store.end_session(visitor.session.secret_hash, visitor.now)
     answer = RedirectResponse(f"/{visitor.premises.slug}/login?said=session-ended", 303)
     answer.delete_cookie(COOKIE, path=f"/{visitor.premises.slug}/", secure=is_secure(request))
     return answer

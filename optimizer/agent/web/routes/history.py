@@ -24,7 +24,7 @@ def history(
     request: Request, visitor: Viewer, rec: str = "", actor: str = "", action: str = "", prove_it: bool = False
 ) -> HTMLResponse:
     """Show the last entries that are asked for; the proof walks the whole chain, and so only on request."""
-    store = visitor.premises.store
+    store = visitor.store
     found = trail.newest(store, _asked(rec, actor, action), _SHOWN)
     facts = {
         "entries": found[::-1],
@@ -42,7 +42,7 @@ def table(
     limit: Annotated[int, Query(ge=1, le=_MOST)] = _MOST,
 ) -> Response:  # fmt: skip
     """Return the entries as CSV, oldest first."""
-    found = trail.newest(visitor.premises.store, _asked(rec, actor, action), limit)
+    found = trail.newest(visitor.store, _asked(rec, actor, action), limit)
     head = ("number", "at", "recommendation", "revision", "actor", "action", "detail", "hash")
     rows = [
         (e.number, e.event.at.isoformat(), e.event.rec_id, e.event.revision, e.event.actor, e.event.action,

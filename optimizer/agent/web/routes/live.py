@@ -38,9 +38,12 @@ async def live(
 async def _changes(request: Request, premises: Premises, known: int) -> AsyncIterator[ServerSentEvent]:
     pulled: datetime | None = None
     begun = False
+    store = premises.store
     while not await request.is_disconnected():
         with suppress(StoreError):  # whoever asks for a page is told
             entries, newest = await run_in_threadpool(_state, premises)
+            if premises.store is not store:
+                return  # the browser asks again, and the other store says whether it may
             if entries != known or (begun and newest != pulled):
                 yield ServerSentEvent(data="", event="changed", id=str(entries))
             known, pulled, begun = entries, newest, True

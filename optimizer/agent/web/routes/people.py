@@ -34,12 +34,12 @@ def password(
     """Take another password; all sessions end, this one too."""
     user = visitor.user
     if not matches(user.password, now):
-        visitor.premises.store.note_login_failure(user.name, visitor.now)
+        visitor.store.note_login_failure(user.name, visitor.now)
         return _account(request, visitor, "The present password is not right.", 403)
     if then != again:
         return _account(request, visitor, "The new password was typed in two ways.", 422)
     try:
-        visitor.premises.store.keep_user(user, replace(user, password=hashed(then, user.name)), user.name, visitor.now)
+        visitor.store.keep_user(user, replace(user, password=hashed(then, user.name)), user.name, visitor.now)
     except (ValueError, StateConflict) as error:
         return _account(request, visitor, f"{error}.", 422)
     return RedirectResponse(f"/{visitor.premises.slug}/login?said=password", 303)
@@ -59,7 +59,7 @@ def make_token(
         token = Session(secret_hash(secret), visitor.user.name, role, label.strip(), visitor.now, until, None)
         if not token.is_token:
             return _account(request, visitor, "Say what the token is for.", 422)
-        visitor.premises.store.open_session(token)
+        visitor.store.open_session(token)
     except (ValueError, StateConflict) as error:
         return _account(request, visitor, f"{error}.", 422)
     return _account(request, visitor, secret=secret)
@@ -68,7 +68,7 @@ def make_token(
 @router.post("/{portfolio}/account/tokens/end")
 def end_token(visitor: Viewer, label: Annotated[str, Form()]) -> Response:
     """Revoke a token of one's own."""
-    store = visitor.premises.store
+    store = visitor.store
     for token in store.tokens():
         if (token.user, token.label) == (visitor.user.name, label):
             store.end_session(token.secret_hash, visitor.now)
@@ -90,7 +90,7 @@ def add(
     try:
         kept = hashed(password, name.strip()) if password else None
         added = User(name.strip(), role, kept, visitor.now, subject.strip() or None)
-        visitor.premises.store.keep_user(None, added, visitor.user.name, visitor.now)
+        visitor.store.keep_user(None, added, visitor.user.name, visitor.now)
     except (ValueError, StateConflict) as error:
         return _people(request, visitor, f"{error}.", 422)
     return _done(visitor)
@@ -102,11 +102,11 @@ def change(
     active: Annotated[bool, Form()] = False,
 ) -> Response:  # fmt: skip
     """Give somebody another role, shut them out, or let them in again."""
-    user = visitor.premises.store.user(name)
+    user = visitor.store.user(name)
     if user is None:
         raise NotFound(f"there is nobody called {name!r}")
     try:
-        visitor.premises.store.keep_user(user, replace(user, role=role, active=active), visitor.user.name, visitor.now)
+        visitor.store.keep_user(user, replace(user, role=role, active=active), visitor.user.name, visitor.now)
     except StateConflict as error:
         return _people(request, visitor, f"{error}.", 409)
     return _done(visitor)
@@ -115,14 +115,14 @@ def change(
 def _account(
     request: Request, visitor: Visitor, trouble: str = "", status: int = 200, secret: str = ""
 ) -> HTMLResponse:
-    own = [token for token in visitor.premises.store.tokens() if token.user == visitor.user.name]
+    own = [token for token in visitor.store.tokens() if token.user == visitor.user.name]
     roles = [role for role in Role if visitor.role.may(role)]
     facts = {"tokens": own, "roles": roles, "trouble": trouble, "secret": secret}
     return page(request, visitor.premises, "account.html", facts, visitor=visitor, status=status)
 
 
 def _people(request: Request, visitor: Visitor, trouble: str = "", status: int = 200) -> HTMLResponse:
-    store = visitor.premises.store
+    store = visitor.store
     facts = {"people": store.users(), "tokens": store.tokens(), "roles": list(Role), "trouble": trouble}
     return page(request, visitor.premises, "people.html", facts, visitor=visitor, status=status)
 

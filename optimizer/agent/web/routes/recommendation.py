@@ -87,7 +87,7 @@ def approve(
     reason: Annotated[str, Form()] = "", password: Annotated[str, Form()] = "",
 ) -> Response:  # fmt: skip
     """Approve the chosen lines of exactly what was shown."""
-    record = visitor.premises.store.record(rec_id)
+    record = visitor.store.record(rec_id)
     chosen = tuple(line or ())
     facts = {"chosen": chosen, "reason": reason}
     done = partial(acts.approve, visitor, record, plan_hash, chosen, reason, password)
@@ -97,14 +97,14 @@ def approve(
 @router.post("/{portfolio}/recommendations/{rec_id}/reject")
 def reject(request: Request, visitor: Approver, rec_id: str, reason: Annotated[str, Form()] = "") -> Response:
     """Reject a proposal, with a reason."""
-    done = partial(acts.reject, visitor, visitor.premises.store.record(rec_id), reason)
+    done = partial(acts.reject, visitor, visitor.store.record(rec_id), reason)
     return _done(request, visitor, rec_id, done, lambda _: "rejected", {"reason": reason})
 
 
 @router.post("/{portfolio}/recommendations/{rec_id}/revoke")
 def revoke(request: Request, visitor: Approver, rec_id: str, reason: Annotated[str, Form()] = "") -> Response:
     """Withdraw an approval of which nothing was written yet."""
-    done = partial(acts.revoke, visitor, visitor.premises.store.record(rec_id), reason)
+    done = partial(acts.revoke, visitor, visitor.store.record(rec_id), reason)
     return _done(request, visitor, rec_id, done, lambda _: "revoked", {"reason": reason})
 
 
@@ -118,12 +118,12 @@ async def edit(request: Request, visitor: Approver, rec_id: str) -> Response:
 @router.post("/{portfolio}/recommendations/{rec_id}/rollback")
 def rollback(request: Request, visitor: Approver, rec_id: str) -> Response:
     """Propose to restore what stood before."""
-    done = partial(acts.rollback, visitor, visitor.premises.store.record(rec_id))
+    done = partial(acts.rollback, visitor, visitor.store.record(rec_id))
     return _done(request, visitor, rec_id, done, lambda _: "restoring", {})
 
 
 def _edited(request: Request, visitor: Visitor, rec_id: str, typed: dict[str, str]) -> Response:
-    record = visitor.premises.store.record(rec_id)
+    record = visitor.store.record(rec_id)
     facts: dict[str, Any] = {"editing": True, "typed": typed}
 
     def act() -> Record:
@@ -172,7 +172,7 @@ def _done(
         status = next((status for kind, status in _TOLD if isinstance(error, kind)), None)
         if status is None:
             raise
-        newest = visitor.premises.store.record(rec_id)
+        newest = visitor.store.record(rec_id)
         return _page(request, visitor, newest, facts | {"trouble": redacted(str(error))}, status)
     return _go(visitor, after, said(after))
 

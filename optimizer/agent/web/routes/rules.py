@@ -25,7 +25,7 @@ def rules(request: Request, visitor: Viewer) -> HTMLResponse:
         "pins": settings.pins,
         "tables": [(name, _rows(getattr(settings, name))) for name in _TOLD],
         "today": visitor.premises.house.today(),
-        "people": visitor.premises.store.users(),
+        "people": visitor.store.users(),
         "connectors": sorted((name, table.kind) for name, table in settings.connectors.items()),
     }
     return page(request, visitor.premises, "rules.html", facts, visitor=visitor)

@@ -29,7 +29,7 @@ def resume(request: Request, visitor: Approver, reason: Annotated[str, Form()] =
 @router.get("/{portfolio}/switch")
 def switch(request: Request, visitor: Viewer) -> Response:
     """Show the switch by itself, and every throw of it."""
-    facts = {"throws": visitor.premises.store.brakes()[::-1], "trouble": ""}
+    facts = {"throws": visitor.store.brakes()[::-1], "trouble": ""}
     return page(request, visitor.premises, "switch.html", facts, visitor=visitor)
 
 
@@ -37,6 +37,6 @@ def _thrown(request: Request, visitor: Visitor, reason: str, *, stops: bool) -> 
     try:
         acts.throw_switch(visitor, reason, stops=stops)
     except acts.Unclear as error:
-        facts = {"throws": visitor.premises.store.brakes()[::-1], "trouble": str(error)}
+        facts = {"throws": visitor.store.brakes()[::-1], "trouble": str(error)}
         return page(request, visitor.premises, "switch.html", facts, visitor=visitor, status=422)
     return RedirectResponse(f"/{visitor.premises.slug}/?said={'paused' if stops else 'resumed'}", 303)
