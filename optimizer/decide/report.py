@@ -167,12 +167,14 @@ def _movers(case: Case, plan: Plan | None, budget: FloatArray) -> list[Mover]:
     """What moves each line, its own limits aside; hope moves what it holds above the sober aim, and cuts for it."""
     if plan is None:
         return [Mover.CHOICE] * len(budget)
-    above = np.minimum(budget, plan.aim.spend) - plan.sober.spend
-    hoped = (above > _ABOVE * np.maximum(budget, 1.0)) & (budget > case.snapshot.current)
-    hoped |= (budget < case.snapshot.current) & hoped.any()
+    current, slack = case.snapshot.current, _ABOVE * np.maximum(budget, 1.0)
+    above = (np.minimum(budget, plan.aim.spend) > plan.sober.spend + slack) & (budget > current)
+    below = (np.maximum(budget, plan.aim.spend) < plan.sober.spend - slack) & (budget < current)
+    hoped = above | ((budget < current) & above.any())
     found = [Mover.HOPE if each else Mover.CHOICE for each in hoped]
     for trial in plan.trials:
-        found[trial.target] = Mover.TRIAL
+        if above[trial.target] or below[trial.target]:
+            found[trial.target] = Mover.TRIAL  # else it would go there anyway
     tests = under_test.asked(case.snapshot)
     for k, target in enumerate(case.snapshot.targets):
         if k in tests or target.key in case.fixed:
