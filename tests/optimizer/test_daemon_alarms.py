@@ -113,6 +113,7 @@ def test_a_failure_ends_with_the_approval_that_it_kept_and_that_is_told(
         assert ready([office.desk], office.clock.now())
         look(office, hours=24)
     assert office.desk.seen.runs["apply"].words == f"{name} is expired"
+    assert office.desk.seen.runs["expire"].words == f"{name} has expired"
     assert office.desk.seen.runs["apply"].outcome is Outcome.DONE
     assert len(told) == 1
     assert told[0].startswith(f"main: {name} expired before it was written: it was valid until")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from optimizer.agent.daemon.refits import Refits
+from optimizer.agent.cli.answers import Exit
+from optimizer.agent.daemon.refits import Ended, Refits
 from optimizer.agent.settings import load
 from optimizer.agent.store.memory import MemoryStore
 from optimizer.plan.appraisal import Appraisal, Estimate, Subject
+from optimizer.plan.office import Outcome
 
 NOW = datetime(2026, 3, 1, 6, tzinfo=UTC)
 
@@ -28,14 +31,17 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[
     return lambda: noted.read_text(encoding="utf-8").split() if noted.exists() else []
 
 
-def looked(refits: Refits, until: Callable[[], bool]) -> None:
+def looked(refits: Refits, until: Callable[[], bool], tell: Callable[[Ended], None] = lambda _ended: None) -> None:
+    def look(now: datetime) -> None:
+        if (ended := refits.look(now)) is not None:
+            tell(ended)
+        time.sleep(0.01)
+
     late = time.monotonic() + 60
     while not until() and time.monotonic() < late:
-        refits.look(NOW)
-        time.sleep(0.01)
+        look(NOW)
     for _ in range(30):  # whatever else would be begun
-        refits.look(NOW + timedelta(minutes=1))
-        time.sleep(0.01)
+        look(NOW + timedelta(minutes=1))
 
 
 @pytest.mark.parametrize(
@@ -56,6 +62,29 @@ def test_what_the_settings_ask_for_is_begun_one_after_the_other(
     looked(refits, lambda: begun() == commands)
     refits.stop()
     assert begun() == commands
+
+
+@pytest.mark.parametrize(
+    ("does", "outcome", "words"),
+    [
+        (f"exit {Exit.FINE}", Outcome.DONE, "it came to its end"),
+        (f"exit {Exit.BLOCKED}", Outcome.DONE, "not all of it passed its checks"),
+        (f"exit {Exit.ERROR}", Outcome.FAILED, r"exit code 1; .* run `outlay refit`"),
+        ("kill -9 $$", Outcome.FAILED, "killed by signal 9"),
+    ],
+)
+def test_how_a_fit_ended_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str, outcome: Outcome, words: str
+) -> None:
+    config, program, told = tmp_path / "config.toml", tmp_path / "python", []
+    config.write_text("", encoding="utf-8")
+    program.write_text(f"#!/bin/sh\n{does}\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    refits = Refits(config, load(config), MemoryStore())
+    looked(refits, lambda: bool(told), told.append)
+    assert [(ended.command, ended.outcome) for ended in told] == [("refit", outcome)]
+    assert re.search(words, told[0].words)
 
 
 def test_what_was_appraised_lately_is_not_due_and_a_restart_forgets_nothing(

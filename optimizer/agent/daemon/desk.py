@@ -260,7 +260,8 @@ class Desk:
         board.read()
         if board.any_expired(self._clock.now()):
             for record in cycle.expire(house):
-                _LOG.info("expired", portfolio=self.name, recommendation=record.recommendation.rec_id)
+                name = record.recommendation.rec_id
+                self._jobs.say(house, "expire", name, (Outcome.DONE, f"{name} has expired"))
             board.read()
         self._writes.apply(house, board)
         self._writes.verify(house, board, timedelta(minutes=self._table.settle_minutes))
@@ -276,8 +277,8 @@ class Desk:
         if self._reports is not None and not self._leaving:
             self._reports.look(house, self._jobs, self._timetable, self._clock.now())
         self._jobs.tidy(house, timedelta(days=self._table.keep_runs_days))
-        if self._refits is not None and not self._leaving:
-            self._refits.look(self._clock.now())
+        if self._refits is not None and not self._leaving and (ended := self._refits.look(self._clock.now())):
+            self._jobs.say(house, ended.command, str(self._clock.now()), (ended.outcome, ended.words))
 
     def _sight(self, trouble: str) -> Seen:
         now = self._clock.now()
