@@ -25,6 +25,9 @@ from optimizer.plan.snapshot import FloatArray
 _FLOOR, _CEILING = 1.0, 1000.0
 """What a unit costs by which a floor or a ceiling of a flight is loosened: floors give way first."""
 
+_KEPT: Final = 1000.0
+"""What it costs to loosen a limit that the present budgets keep, over one that they break, each over its bound."""
+
 _ALIKE: Final = 1e-6
 
 
@@ -80,6 +83,29 @@ def bounded(case: Case, rows: Sequence[Row]) -> tuple[Row, ...]:
         row if row.outcome is not None else replace(row, bound=own.bound)
         for row, own in zip(rows, case.rows, strict=True)
     )
+
+
+def in_reach(box: Box, rows: Sequence[Row], current: FloatArray) -> tuple[Row, ...]:
+    """Return rows with linear bounds moved, as little as can be, to where budgets of a box keep them all.
+
+    What the present budgets keep gives way last: a total that is out of today's reach is no leave to break a floor.
+
+    Args:
+        box: Today's room.
+        rows: The limits of the day.
+        current: The live budgets, currency units a day, shape (K,).
+    """
+    soft = [
+        _Soft(row, (_KEPT if float(row.spend @ current) <= row.bound + _ALIKE else 1.0) / max(abs(row.bound), 1.0))
+        for row in rows
+        if row.outcome is None
+    ]
+    slack = _slack(box, (), soft) if soft else None
+    if slack is None:
+        return tuple(rows)
+    more = iter(slack)
+    moved = (0.0 if row.outcome is not None or (by := float(next(more))) <= _ALIKE else by + _ALIKE for row in rows)
+    return tuple(replace(row, bound=row.bound + by) for row, by in zip(rows, moved, strict=True))
 
 
 def _room(case: Case, limits: tuple[Limit, ...], step: Box) -> Box:

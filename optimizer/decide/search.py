@@ -12,7 +12,7 @@ from connectors.money import Money
 from optimizer import goals, guardrails
 from optimizer.allocate import solve
 from optimizer.decide import trying
-from optimizer.decide.aiming import aimed, bounded, closed
+from optimizer.decide.aiming import aimed, bounded, closed, in_reach
 from optimizer.decide.case import Case
 from optimizer.decide.market import Market, Space, market, space, tabulated
 from optimizer.decide.promises import asked_share, credited, judged, probability, uncertain_rows
@@ -295,10 +295,13 @@ def _needed(rows: tuple[Row, ...], choice: Space, objective: FloatArray) -> tupl
 
 def _today(case: Case, aim: _Aim, box: Box, rng: np.random.Generator) -> _Found:
     """The best budgets of today's box by themselves; as near to the rows as they come where they cannot be kept."""
-    answer = market(case, box, _STEP_POINTS, bounded(case, aim.rows), rng).solve()
+    rows = bounded(case, aim.rows)
+    answer = market(case, box, _STEP_POINTS, rows, rng).solve()
     if answer.collision is None or _kept(case, answer.spend, rng):
         return _Found(answer.spend, box)
-    return _Found(answer.spend, box, (_out_of_reach(answer.collision),))
+    nearest = market(case, box, _STEP_POINTS, in_reach(box, rows, case.snapshot.current), rng).solve()
+    budget = answer.spend if nearest.collision is not None else nearest.spend
+    return _Found(budget, box, (_out_of_reach(answer.collision),))
 
 
 def _kept(case: Case, budget: FloatArray, rng: np.random.Generator) -> bool:

@@ -318,6 +318,19 @@ def test_a_lower_total_is_walked_towards_and_told() -> None:
     assert "out-of-reach" in codes(decision)
 
 
+def test_a_total_out_of_reach_is_no_leave_to_break_a_floor_that_is_kept() -> None:
+    search_now = sum(BUDGETS[name] for name in BUDGETS if target(name).channel == "search")
+    floor = round(0.97 * search_now, 2)
+    limits = (Limit(Scope.parse("channel:search"), floor=eur(floor)),)
+    decision = decided(Goals("EUR", total=eur(300), limits=limits, explore=Explore.NONE))
+    amounts = proposed(decision)
+    assert "out-of-reach" in codes(decision)
+    assert sum(amounts[name] for name in BUDGETS if target(name).channel == "search") == pytest.approx(floor, abs=0.02)
+    for name in BUDGETS:
+        if target(name).channel != "search":
+            assert amounts[name] == pytest.approx(0.7 * BUDGETS[name], abs=0.02)
+
+
 def test_contradicting_limits_move_nothing_and_are_named() -> None:
     limits = (
         Limit(Scope.parse("channel:search"), floor=eur(300)),
