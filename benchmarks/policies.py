@@ -26,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -168,7 +168,7 @@ def asked_for() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a few worlds of 60 days, under 50 s; bars are loosened")
     parser.add_argument("--suite", choices=[*SUITES, "all"], default="all")
-    parser.add_argument("--scenario", help="another scenario: its name, or a TOML file")
+    parser.add_argument("--scenario", help="one scenario: its name, or a TOML file")
     parser.add_argument("--worlds", type=int, help="instead of each scenario's own number")
     parser.add_argument("--days", type=int, default=DAYS, help="of --scenario")
     parser.add_argument("--policy", action="append", help="only these (repeatable)")
@@ -180,7 +180,9 @@ def asked_for() -> argparse.Namespace:
 def sizes_of(asked: argparse.Namespace) -> tuple[Size, ...]:
     """Return what is to be played."""
     if asked.scenario:
-        return (Size(asked.scenario, asked.worlds or 10, asked.days),)
+        known = {size.scenario: size for suite in SUITES.values() for size in suite}
+        size = known.get(asked.scenario, Size(asked.scenario, 10))
+        return (replace(size, worlds=asked.worlds or size.worlds, days=asked.days),)
     if asked.quick:
         return QUICK
     sizes = [size for name, suite in SUITES.items() if asked.suite in {name, "all"} for size in suite]
