@@ -51,7 +51,7 @@ class Board:
         if pulse.entries != self._entries:
             self._entries = None  # until all of it was read
             self._records = self._store.records(_PROPOSED | WRITTEN | _APPLIED, limit=_ALL)
-            self._begun = self._store.records(_BEGUN, limit=_FEW)
+            self._begun = self._newest_begun()
             self._open, self._brake = self._store.open_intents(), self._store.brake()
             self._circuits = tuple(circuit for circuit in self._store.circuits() if circuit.is_open)
             self._entries = pulse.entries
@@ -98,6 +98,12 @@ class Board:
     def open_circuits(self) -> tuple[Circuit, ...]:
         """The breakers of accounts that are open; each stands in the history when it opens and when it closes."""
         return self._circuits
+
+    def _newest_begun(self) -> tuple[Record, ...]:
+        """The newest of those that were approved, back to one of the agent's: mostly that is the first."""
+        newest = self._store.records(_BEGUN, limit=1)
+        theirs = bool(newest) and self._of_the_agent(newest) is None
+        return self._store.records(_BEGUN, limit=_FEW) if theirs else newest
 
     def _of_the_agent(self, records: Iterable[Record]) -> Record | None:
         return next((record for record in records if record.recommendation.author == PROGRAM), None)
