@@ -104,9 +104,11 @@ class StateConflict(StoreError):  # noqa: N818
 class ApprovalStands(StateConflict):
     """Another recommendation was approved, by one person of two at least: no new plan takes its place unasked."""
 
-    def __init__(self, record: Record) -> None:
+    @classmethod
+    def of(cls, record: Record) -> ApprovalStands:
+        """Say of which recommendation, and what it waits for."""
         waits = "for a second person" if record.state is State.PROPOSED else "to be written"
-        super().__init__(f"{record.recommendation.rec_id} is approved and waits {waits}: no other plan is made")
+        return cls(f"{record.recommendation.rec_id} is approved and waits {waits}: no other plan is made")
 
 
 class Fenced(StateConflict):

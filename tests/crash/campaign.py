@@ -160,7 +160,8 @@ class Campaign:
         amounts = {name: (live[name] / 1e6, (live[name] + moves.get(name, 0)) / 1e6) for name in self.names}
         now = self.clock.now()
         plan = _of_shop(decision(amounts, envelope("total", self.names, ceiling=self.cap / 1e6)), now.date())
-        step = approval.issue(plan, now=now, valid_for=timedelta(hours=24), seed=1, code_version="crash")
+        step = approval.issue(plan, now=now, valid_for=timedelta(hours=24), seed=1, code_version="crash",
+                              author="mia")  # fmt: skip
         store.commit([step])
         verdict = approval.Approve("ann", step.record.recommendation.plan_hash)
         judged = approval.judge(step.record, verdict, now, approval.Policy())

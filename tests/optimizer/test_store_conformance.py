@@ -1,6 +1,7 @@
 """What every store does: the same suite on the store in memory, in an SQLite file and on a PostgreSQL server."""
 
 import math
+import pickle
 import shutil
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -852,3 +853,12 @@ def test_a_day_that_is_not_over_is_not_among_the_rows_that_are_measured(store):
     assert store.performance(NOON - timedelta(days=9), day, day).series == ()
     with pytest.raises(ValueError, match="before the first"):
         store.performance(NOON, day, day - timedelta(days=1))
+
+
+def test_what_stands_in_the_way_of_a_plan_can_be_told_by_another_process():
+    stands = ApprovalStands.of(Record(recommendation(), State.APPROVED))
+    assert (
+        str(pickle.loads(pickle.dumps(stands)))
+        == str(stands)
+        == ("R-1 is approved and waits to be written: no other plan is made")
+    )

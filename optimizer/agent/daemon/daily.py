@@ -59,7 +59,7 @@ def _decided(house: House, board: Board) -> str:
     board.read()  # a person may have approved something meanwhile
     approved = [*board.approved(), *(record for record in board.waiting() if record.approval_stands)]
     if approved:
-        return str(ApprovalStands(approved[0]))
+        return str(ApprovalStands.of(approved[0]))
     try:
         record = cycle.propose(house, house.today())
     except ApprovalStands as stands:

@@ -140,7 +140,7 @@ def check_unapproved(standing: Record | None) -> None:
         ApprovalStands: One does.
     """
     if standing is not None:
-        raise ApprovalStands(standing)
+        raise ApprovalStands.of(standing)
 
 
 def check_intent(stored: Intent | None, state: State | None, before: Intent, after: Intent) -> None:
