@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 from optimizer.plan.snapshot import FloatArray, IntArray
 
@@ -50,6 +49,8 @@ def nearest(
     # For each amount: its quanta, and its distance from what was wanted, which is at least the difference either way.
     left = np.block([[matrix[:, moves] * size, nothing], [spread, -eye], [-spread, -eye]])
     right = np.concatenate([(bound - matrix @ start + _ROUNDED) / unit, off, -off])
+    from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415 - slow to load, and seldom needed
+
     found = milp(
         np.concatenate([np.zeros(count), np.ones(count)]),
         integrality=np.concatenate([np.ones(count), np.zeros(count)]),

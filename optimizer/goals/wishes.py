@@ -97,7 +97,8 @@ class Goals:
         cpa_ceiling: Most spend per conversion, over all targets, with probability `confidence`.
         confidence: The probability with which a ROAS floor or CPA ceiling must be met.
         explore: How uncertainty enters the objective.
-        explore_limit: Most of the spend that may stand where only hope puts it, as a share, 0 to 1.
+        explore_limit: Most of the spend that may stand where only hope puts it, or that trials keep elsewhere, as a
+            share, 0 to 1.
         risk_aversion: Weight of the mean of the worst outcomes in the objective, 0 to 1; 0 counts the mean alone.
         risk_tail: Which share of the outcomes, worst first, that mean is over; above 0, at most 1.
         switching_cost: What moving one currency unit from one budget to another must bring at least, as a share of

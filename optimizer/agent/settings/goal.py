@@ -69,7 +69,9 @@ class GoalTable(Table):
         description="How uncertainty enters the objective: optimistic, knowledge-gradient, thompson or none.",
     )
     explore_limit: Share = Field(
-        0.3, description="Most of the spend that may stand where only hope puts it, as a share, 0 to 1."
+        0.3,
+        description="Most of the spend that may stand where only hope puts it, or that trials keep elsewhere, "
+        "as a share, 0 to 1.",
     )
     risk_aversion: Share = Field(
         0.0, description="Weight of the mean of the worst outcomes against the mean of all, 0 to 1; 0 shuns no risk."
