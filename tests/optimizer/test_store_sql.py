@@ -369,6 +369,7 @@ def test_what_a_morning_asks_scans_none_of_the_tables_that_grow_with_every_day(s
         store.budgets("ads", NOON)
         store.records(frozenset({State.PROPOSED, State.APPROVED}), 10)
         store.open_intents()
+        store.last_written()
     finally:
         event.remove(Engine, "before_cursor_execute", listener)
     growing = {"recommendation", "intent", "budget_reading", "fact", "fact_revision", "event", "job_run"}

@@ -9,7 +9,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from optimizer.agent.daemon.heap import Heap
 from optimizer.agent.settings import SettingsError
 from optimizer.agent.store.places import place_of
 from optimizer.agent.workers import here
@@ -76,9 +75,7 @@ class Shared:
     Attributes:
         call: Where plans are worked out.
         claims: What no two of them may have.
-        heap: The memory that they share.
     """
 
     call: Call = here
     claims: Claims = field(default_factory=Claims)
-    heap: Heap = field(default_factory=Heap)

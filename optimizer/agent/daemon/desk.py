@@ -277,7 +277,6 @@ class Desk:
         if self._reports is not None and not self._leaving:
             self._reports.look(house, self._jobs, self._timetable, self._clock.now())
         self._jobs.tidy(house, timedelta(days=self._table.keep_runs_days))
-        self._shared.heap.give_back(self._clock.now())
         if self._refits is not None and not self._leaving and (ended := self._refits.look(self._clock.now())):
             self._jobs.say(house, ended.command, str(self._clock.now()), (ended.outcome, ended.words))
 

@@ -24,8 +24,10 @@ _AFTER: Final = select(_EVENTS).where(_EVENTS.c.id > bindparam("after")).order_b
 _RESUMED: Final = select(func.max(_EVENTS.c.id)).where(
     _EVENTS.c.rec_id == terms.SWITCH, _EVENTS.c.action == terms.RESUMED
 )
+# Sought from the time of the newest entry on, so that the index of times gives a few entries and not all since then.
+_TAIL: Final = select(_EVENTS.c.at).where(_EVENTS.c.id == select(func.max(_EVENTS.c.id)).scalar_subquery())
 _LAST_WRITTEN: Final = select(func.max(_EVENTS.c.at)).where(
-    _EVENTS.c.id >= func.coalesce(_RESUMED.scalar_subquery(), 0)
+    _EVENTS.c.id >= func.coalesce(_RESUMED.scalar_subquery(), 0), _EVENTS.c.at >= _TAIL.scalar_subquery()
 )
 
 

@@ -294,6 +294,7 @@ class Event(Table, table=True):
 
     __table_args__ = (
         Index(None, "rec_id"),
+        Index(None, "at"),
         UniqueConstraint("previous"),
         CheckConstraint("length(hash) = 64", name="hash"),
         {"sqlite_autoincrement": True},
