@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from scipy.optimize import linprog
 
 from connectors.money import Money, minor_unit_micros
 from optimizer import goals
+from optimizer.decide import linear
 from optimizer.decide.case import Case
 from optimizer.decide.holds import immovable
 from optimizer.goals import Box, Limit
@@ -133,18 +133,8 @@ def _given(case: Case, limit: Limit) -> list[_Soft]:
 
 def _slack(box: Box, hard: Sequence[Row], soft: Sequence[_Soft]) -> FloatArray | None:
     """The cheapest loosening of the soft rows, one number each, with which some budgets keep all; None for none."""
-    rows = [*hard, *(each.row for each in soft)]
-    matrix = np.stack([row.spend for row in rows])
-    give = np.zeros((len(rows), len(soft)))
-    give[len(hard) :] = -np.eye(len(soft))
-    result = linprog(
-        np.concatenate([np.zeros(matrix.shape[1]), [each.cost for each in soft]]),
-        A_ub=np.hstack([matrix, give]),
-        b_ub=np.array([row.bound + _ALIKE for row in rows]),
-        bounds=[*zip(np.where(box.pausable, 0.0, box.lower), box.upper, strict=True), *[(0.0, None)] * len(soft)],
-        method="highs",
-    )
-    return None if result.x is None else np.asarray(result.x[matrix.shape[1] :], dtype=np.float64)
+    cost = np.array([each.cost for each in soft])
+    return linear.loosening(linear.sides(box), hard, [each.row for each in soft], cost, _ALIKE)
 
 
 def _looser(limit: Limit, by_row: dict[str, float]) -> Limit:

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Final
 
 import numpy as np
-from scipy.optimize import linprog
 
 from connectors.money import Money, minor_unit_micros
 from optimizer import goals, guardrails
+from optimizer.decide import linear
 from optimizer.goals import Because, Goals
 from optimizer.guardrails import Guardrails
 from optimizer.pacing import Reach
@@ -139,23 +139,17 @@ def _sums(box: tuple[FloatArray, FloatArray], rows: Sequence[Row], members: Sequ
     bare = float(low[keep].sum()), float(high[keep].sum())
     if not rows:
         return bare
-    matrix, bound = np.stack([row.spend for row in rows]), np.array([row.bound for row in rows])
-    sides = np.stack([low, high], axis=1)
-    wide = np.hstack([matrix, -np.eye(len(rows))])
-    cost = np.concatenate([np.zeros(len(low)), np.ones(len(rows))])
-    free = np.tile([0.0, np.inf], (len(rows), 1))
-    moved = bound + _solved(cost, wide, bound, np.concatenate([sides, free]))[len(low) :]
-    bound = moved + _SLACK[0] + _SLACK[1] * np.abs(bound)
+    room, bounds = np.stack([low, high], axis=1), np.array([row.bound for row in rows])
+    more = _there(linear.loosening(room, (), rows, np.ones(len(rows))))
+    loose = bounds + more + _SLACK[0] + _SLACK[1] * np.abs(bounds)
     member = np.zeros(len(low))
     member[keep] = 1.0
-    found = [float(_solved(sign * member, matrix, bound, sides) @ member) for sign in (1.0, -1.0)]
+    found = [float(_there(linear.cheapest(sign * member, room, rows, loose)) @ member) for sign in (1.0, -1.0)]
     least, most = (end if abs(end - to) <= _ALIKE * max(end, 1.0) else to for end, to in zip(bare, found, strict=True))
     return min(least, most), most
 
 
-def _solved(cost: FloatArray, matrix: FloatArray, bound: FloatArray, sides: FloatArray) -> FloatArray:
-    result = linprog(cost, A_ub=matrix, b_ub=bound, bounds=sides, method="highs")
-    if result.x is None:
-        raise ArithmeticError(f"the linear programme was not solved: {result.message}")
-    found: FloatArray = result.x
+def _there(found: FloatArray | None) -> FloatArray:
+    if found is None:
+        raise ArithmeticError("a linear programme that has a solution was not solved")
     return found

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from scipy.optimize import linprog
 
 from optimizer import knowledge
+from optimizer.decide import linear
 from optimizer.decide.case import Case
 from optimizer.decide.promises import uncertain_rows
 from optimizer.goals import Because, Box, Explore
@@ -107,15 +107,10 @@ def _fitting(case: Case, trials: Sequence[Trial], sober: Allocation) -> tuple[Tr
 
 def _spendable(box: Box, rows: Sequence[Row]) -> float:
     """The most that budgets of a box may be together within the linear rows; below zero where none keep these."""
-    linear = [row for row in rows if row.outcome is None]
-    result = linprog(
-        -np.ones(len(box.lower)),
-        A_ub=np.stack([row.spend for row in linear]),
-        b_ub=np.array([row.bound + _ALIKE * max(abs(row.bound), 1.0) for row in linear]),
-        bounds=np.stack([np.where(box.pausable, 0.0, box.lower), box.upper], axis=1),
-        method="highs",
-    )
-    return -1.0 if result.x is None else float(result.x.sum())
+    kept = [row for row in rows if row.outcome is None]
+    bounds = np.array([row.bound + _ALIKE * max(abs(row.bound), 1.0) for row in kept])
+    found = linear.cheapest(-np.ones(len(box.lower)), linear.sides(box), kept, bounds)
+    return -1.0 if found is None else float(found.sum())
 
 
 def pinned(box: Box, trials: Sequence[Trial]) -> Box:
