@@ -1,80 +1,32 @@
 """From an approval to live budgets and ads: apply, read back, verify, roll back.
 
-Only the process that leads writes; it proves so, and that the kill switch is off, in the step that makes ready to
-send and once more right before the call.
-
-The order of every write: a platform that can judge it without making it does, then the store holds that it is about
-to be sent, then it is sent, then it is read back, then the store holds what came of it. A crash between any two leaves
-what `approval.recover` can settle from what is live. Nothing here decides; it asks `optimizer.approval` what comes next
-and does that.
+Only the process that leads writes; how one write is made stands in `sending`. Nothing here decides; it asks
+`optimizer.approval` what comes next and does that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-from connectors.changes import Change, reported
-from connectors.contract import (
-    AdKey,
-    AdState,
-    BudgetChange,
-    BudgetKey,
-    BudgetTarget,
-    EntityStatus,
-    Receipt,
-    StatusChange,
-    StatusReceipt,
-)
-from connectors.errors import AskMarketer, ConnectorError, Drifted, RetryLater, StatusDrifted, Stop
+from connectors.changes import Change
+from connectors.contract import EntityStatus
 from connectors.money import Money
 from optimizer import approval
+from optimizer.agent import sending
 from optimizer.agent.breaker import Resting
-from optimizer.agent.cycle import House, Refused, commit, live_ads, live_budgets, patiently
-from optimizer.agent.secrecy import discreetly
-from optimizer.agent.watching import acknowledged, clock_stands, left_unread
-from optimizer.plan.recommendation import (
-    AdIntent,
-    AdLine,
-    BudgetIntent,
-    Intent,
-    IntentState,
-    Line,
-    LineKey,
-    Record,
-    State,
-    Transition,
-)
-from optimizer.plan.running import NO_ADS
+from optimizer.agent.cycle import House, Refused, commit
+from optimizer.agent.watching import clock_stands
+from optimizer.plan.recommendation import Intent, IntentState, LineKey, Record, State, Transition
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import Braked, SnapshotQuery
 
-_PAUSE: Final = 5.0  # between looks at a write whose outcome is not known
 _PATIENCE: Final = 40  # looks, or throttled attempts, before a person is asked
-_LONGEST_PAUSE: Final = 60.0
 _WAIT: Final = approval.Waiting(())
 _REHEARSABLE: Final = frozenset({State.PROPOSED, State.APPROVED})
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Live:
-    """What stands on the platforms, read now: all budgets, and all ads where the plan switches any."""
-
-    budgets: Mapping[BudgetKey, BudgetTarget]
-    ads: Mapping[AdKey, AdState]
-    unread: frozenset[tuple[str, str]] = frozenset()
-    """Connector and id of accounts of which nothing was taken in: their budgets are as they were read before."""
-
-    def of(self, key: LineKey) -> Money | EntityStatus | None:
-        """A budget's amount or an ad's status; None where it is gone."""
-        return approval.standing(key, self.budgets, self.ads)
-
-    def tells(self, key: LineKey) -> bool:
-        """Whether it says anything of what became of a write."""
-        return (key.connector, key.account_id) not in self.unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +54,7 @@ def apply(house: House, rec_id: str) -> Record:
     record = _reachable(house, rec_id)
     clock_stands(house.store, house.guards, house.clock.now())
     with _leading(house):
-        live = _look(house, record)
+        live = sending.look(house, record)
         seen = _seen(house, record)
         if record.state is not State.APPLYING:
             record = commit(house, _ready(house, record, live, seen))
@@ -149,12 +101,12 @@ def rehearse(house: House, rec_id: str) -> tuple[Rehearsal, ...]:
     record = _reachable(house, rec_id)
     refusal = _not_rehearsable(record) or approval.lapsed(record, house.clock.now())
     if refusal is None and record.state is State.APPROVED:
-        outcome = _ready(house, record, _look(house, record), _seen(house, record))
+        outcome = _ready(house, record, sending.look(house, record), _seen(house, record))
         refusal = outcome if isinstance(outcome, approval.Refusal) else None
     if refusal is not None:
         raise Refused(refusal)
     lines = approval.chosen(record)
-    return tuple(Rehearsal(line.key, line.current, line.proposed, _objection(house, line)) for line in lines)
+    return tuple(Rehearsal(line.key, line.current, line.proposed, sending.objection(house, line)) for line in lines)
 
 
 def verify(house: House, rec_id: str) -> Record:
@@ -166,10 +118,12 @@ def verify(house: House, rec_id: str) -> Record:
     record = _reachable(house, rec_id)
     if record.state is not State.APPLIED:
         raise Refused(_not_applied(record))
-    live, now = _look(house, record), house.clock.now()
+    live, now = sending.look(house, record), house.clock.now()
     for intent in _intents(house, record):
         if intent.state is IntentState.ACKNOWLEDGED and live.tells(intent.key):
-            _advance(house, intent, _named(house, record, approval.verify(intent, live.of(intent.key), now)))
+            sending.advance(
+                house, intent, sending.named(house, record, approval.verify(intent, live.of(intent.key), now))
+            )
     done = approval.verified(record, _intents(house, record), now)
     if done is None:
         return record
@@ -184,7 +138,7 @@ def rollback(house: House, rec_id: str, actor: str) -> Record:
         Refused: Nothing of it was written, or a budget is no longer what was written.
     """
     record = _reachable(house, rec_id)
-    live = _look(house, record)
+    live = sending.look(house, record)
     outcome = approval.rollback(
         record,
         _intents(house, record),
@@ -196,13 +150,6 @@ def rollback(house: House, rec_id: str, actor: str) -> Record:
         ads=live.ads,
     )
     return commit(house, outcome)
-
-
-def _look(house: House, record: Record) -> Live:
-    ads = live_ads(house) if record.recommendation.decision.ads else NO_ADS
-    budgets, now = live_budgets(house), house.clock.now()
-    unread = {(name, account) for name in house.connectors for account in left_unread(house.store, name, now)}
-    return Live(budgets, ads, frozenset(unread))
 
 
 def _reachable(house: House, rec_id: str) -> Record:
@@ -227,7 +174,7 @@ def _seen(house: House, record: Record) -> Snapshot:
     return house.store.snapshot(SnapshotQuery(house.clock.now(), day, 1, house.goals.currency, house.time_zone))
 
 
-def _ready(house: House, record: Record, live: Live, seen: Snapshot) -> Transition | approval.Refusal:
+def _ready(house: House, record: Record, live: sending.Live, seen: Snapshot) -> Transition | approval.Refusal:
     """The step that begins (or retries) the writes, unless the world or the limits are no longer what they were."""
     clock_stands(house.store, house.guards, house.clock.now())
     keys = [line.key for line in approval.chosen(record)]
@@ -237,14 +184,14 @@ def _ready(house: House, record: Record, live: Live, seen: Snapshot) -> Transiti
     outcome = _begun(house, record, earlier, live, approval.NO_CHANGES)
     if isinstance(outcome, approval.Refusal):
         # Asked once more where somebody's change can be named.
-        told = _told_of(house, record, [drift.key for drift in outcome.drifts])
+        told = sending.told_of(house, record, [drift.key for drift in outcome.drifts])
         return _begun(house, record, earlier, live, told) if told else outcome
     limits = _limits(house, record, (*earlier, *outcome.intents), live, seen)
     return limits if isinstance(limits, approval.Refusal) else outcome
 
 
 def _begun(
-    house: House, record: Record, earlier: tuple[Intent, ...], live: Live, changes: tuple[Change, ...]
+    house: House, record: Record, earlier: tuple[Intent, ...], live: sending.Live, changes: tuple[Change, ...]
 ) -> Transition | approval.Refusal:
     now, others = house.clock.now(), house.store.open_intents()
     if record.state is State.FAILED:
@@ -253,7 +200,7 @@ def _begun(
 
 
 def _limits(
-    house: House, record: Record, intents: tuple[Intent, ...], live: Live, seen: Snapshot
+    house: House, record: Record, intents: tuple[Intent, ...], live: sending.Live, seen: Snapshot
 ) -> tuple[approval.Bounds, ...] | approval.Refusal:
     """The limits on sums as they are now; or why what is planned must not be written, budgets or ads."""
     now = house.clock.now()
@@ -291,7 +238,7 @@ def _write(house: House, record: Record, seen: Snapshot) -> approval.Refusal | N
     While nothing may be sent, what is under way is settled, and what is planned on an approval whose time has passed is
     given up, which sends nothing; no more than that is done.
     """
-    live, waits, asked = _look(house, record), 0, set[str]()
+    live, waits, asked = sending.look(house, record), 0, set[str]()
     while waits < _PATIENCE and not house.tenure.leaving:
         house.tenure.renew()
         intents = _settled(house, record, live)
@@ -307,20 +254,20 @@ def _write(house: House, record: Record, seen: Snapshot) -> approval.Refusal | N
                 _give_up(house, left, refusal)
                 pause = 0.0  # what is under way is still waited for
             case approval.Waiting():
-                pause = _PAUSE
+                pause = sending.PAUSE
             case intent:
                 if (rests := _resting(house, intent)) is not None:
                     return rests
-                if _judged(house, record, intent, asked):
-                    live = _look(house, record)  # a judgement takes its time: what is live is read once more
+                if sending.judged(house, record, intent, asked):
+                    live = sending.look(house, record)  # a judgement takes its time: what is live is read once more
                     continue
                 try:
-                    pause = _send(house, record, intent, live, seen)
+                    pause = sending.send(house, record, intent, live, seen)
                 except Braked as braked:
                     return _paused(braked)
         waits = waits + 1 if pause else 0
         house.clock.sleep(pause)
-        live = _look(house, record)
+        live = sending.look(house, record)
     return None
 
 
@@ -328,11 +275,11 @@ def _give_up(house: House, intents: Iterable[Intent], why: approval.Refusal) -> 
     """Cancel those that are still planned."""
     for intent in intents:
         if intent.state is IntentState.PLANNED:
-            _advance(house, intent, approval.cancel(intent, why.message, house.clock.now()))
+            sending.advance(house, intent, approval.cancel(intent, why.message, house.clock.now()))
 
 
 def _following(
-    house: House, record: Record, intents: tuple[Intent, ...], live: Live, seen: Snapshot
+    house: House, record: Record, intents: tuple[Intent, ...], live: sending.Live, seen: Snapshot
 ) -> Intent | approval.Waiting | approval.Blocked | None:
     """What is to be done next, by the limits and the doubts of this moment: a write just made may have raised one."""
     now = house.clock.now()
@@ -345,176 +292,17 @@ def _following(
     return approval.Blocked(left, limits) if left else approval.sendable(record, intents, live.budgets, now)
 
 
-def _settled(house: House, record: Record, live: Live) -> tuple[Intent, ...]:
+def _settled(house: House, record: Record, live: sending.Live) -> tuple[Intent, ...]:
     """The intents, after those whose outcome is not known have been settled from what is live."""
     found, same = _intents(house, record), True
     for intent in found:
         if intent.state is IntentState.SENDING and live.tells(intent.key):
-            touched = _touched(house, record, intent, live)
+            touched = sending.touched(house, record, intent, live)
             after = approval.recover(intent, live.of(intent.key), house.clock.now(), touched=touched)
             if after != intent:
-                _advance(house, intent, _named(house, record, after))
+                sending.advance(house, intent, sending.named(house, record, after))
                 same = False
     return found if same else _intents(house, record)
-
-
-def _send(house: House, record: Record, planned: Intent, live: Live, seen: Snapshot) -> float:
-    """Make one write; return how many seconds to wait before the next."""
-    touched = _touched(house, record, planned, live)
-    intent = approval.sending(planned, live.of(planned.key), house.clock.now(), touched=touched)
-    _advance(house, planned, _named(house, record, intent))
-    if intent.state is not IntentState.SENDING:
-        return 0.0
-    _confirm(house, intent)
-    try:
-        receipt = discreetly(lambda: _call(house, record, intent, live, seen))
-    except ConnectorError as error:
-        after, pause = _failure(intent, error, house.clock.now())
-    else:
-        read_back = _look(house, record).of(intent.key)
-        acknowledged(house.store, house.guards, intent.key.connector, receipt.acknowledged_at, house.clock.now())
-        after, pause = approval.acknowledged(intent, receipt, read_back, house.clock.now()), 0.0
-    _advance(house, intent, _named(house, record, after))
-    return pause
-
-
-def _judged(house: House, record: Record, intent: Intent, asked: set[str]) -> bool:
-    """Have a platform that can judge a write before its first call; one that it does not take ends here, unsent.
-
-    Args:
-        house: The wired house.
-        record: The revision.
-        intent: Planned.
-        asked: The keys of writes that were judged in this run; this one is added.
-
-    Returns:
-        Whether the platform was asked just now.
-
-    Raises:
-        ConnectorError: There is no judgement; nothing was sent, so that it is asked for again like any reading.
-    """
-    judges = house.connectors[intent.key.connector].capabilities.validates
-    if intent.attempts or intent.idempotency_key in asked or not judges:
-        return False
-    asked.add(intent.idempotency_key)
-    try:
-        patiently(house, lambda: _check(house, intent))
-    except (AskMarketer, Stop) as error:
-        after, _ = _failure(intent, error, house.clock.now())
-        _advance(house, intent, _named(house, record, after))
-    return True
-
-
-def _touched(house: House, record: Record, intent: Intent, live: Live) -> bool:
-    """Whether what stands at the base was changed since the plan: by its etag, or by the history of changes.
-
-    A call of ours may have taken effect and been undone; the amounts alone then look as if it had never been made.
-
-    Raises:
-        ConnectorError: A history that there is cannot be read; nothing is sent again on a guess.
-    """
-    if approval.touched(record, intent, live.ads):
-        return True
-    if not intent.attempts or live.of(intent.key) != intent.base:
-        return False
-    return approval.landed(intent, _history(house, record, intent.key), record.recommendation.created_at)
-
-
-def _history(house: House, record: Record, key: LineKey) -> tuple[Change, ...]:
-    """What a platform tells of its changes since the plan was made, with a day to spare for rough times of day."""
-    since = record.recommendation.created_at - timedelta(days=1)
-    return patiently(house, lambda: tuple(reported(house.connectors[key.connector], since)))
-
-
-def _told_of(house: House, record: Record, keys: Iterable[LineKey]) -> tuple[Change, ...]:
-    """The same to name who changed these; nobody is named where it cannot be read."""
-    found: list[Change] = []
-    for key in {key.connector: key for key in keys}.values():
-        with suppress(ConnectorError):
-            found += _history(house, record, key)
-    return tuple(found)
-
-
-def _named(house: House, record: Record, intent: Intent) -> Intent:
-    """A write as it stands; where it ended as drift, with who changed its budget or ad."""
-    if intent.state is not IntentState.DRIFT:
-        return intent
-    return approval.named(intent, _told_of(house, record, [intent.key]))
-
-
-def _confirm(house: House, intent: Intent) -> None:
-    """The last look before the wire: a process that stood still since its last commit must not call late.
-
-    Raises:
-        Fenced: Another process leads; the write stays as being sent, for that one to settle.
-        Braked: The kill switch was thrown meanwhile; the write is planned again.
-    """
-    try:
-        house.tenure.confirm()
-    except Braked as braked:
-        _advance(house, intent, approval.postponed(intent, str(braked), house.clock.now()))
-        raise
-
-
-def _call(house: House, record: Record, intent: Intent, live: Live, seen: Snapshot) -> Receipt | StatusReceipt:
-    """Set what an intent says, once, unless the written limits forbid it whatever was judged before.
-
-    Raises:
-        ConnectorError: Of one of the four families.
-    """
-    why = approval.barred(record, intent, live.budgets, seen, house.goals, house.clock.now())
-    if why is not None:
-        raise Stop(f"{intent.key} is not set to {intent.target}, though it was let through until here: {why}")
-    connector = house.connectors[intent.key.connector]
-    match intent:
-        case BudgetIntent():
-            return connector.set_budget(BudgetChange(intent.idempotency_key, intent.key, intent.base, intent.target))
-        case AdIntent():
-            return connector.set_status(StatusChange(intent.idempotency_key, intent.key, intent.base, intent.target))
-
-
-def _check(house: House, intent: Intent) -> None:
-    """Ask whether what an intent says would be set; set nothing.
-
-    Raises:
-        ConnectorError: Of one of the four families.
-    """
-    connector = house.connectors[intent.key.connector]
-    match intent:
-        case BudgetIntent():
-            connector.check_budget(BudgetChange(intent.idempotency_key, intent.key, intent.base, intent.target))
-        case AdIntent():
-            connector.check_status(StatusChange(intent.idempotency_key, intent.key, intent.base, intent.target))
-
-
-def _failure(intent: Intent, error: ConnectorError, now: datetime) -> tuple[Intent, float]:
-    """What an error of one of the four families means for the intent, and how long to wait."""
-    match error:
-        case RetryLater(retry_after_seconds=seconds):
-            return approval.postponed(intent, f"to be sent again: {error}", now), min(seconds or _PAUSE, _LONGEST_PAUSE)
-        case Drifted(live_micros=micros) if isinstance(intent, BudgetIntent):
-            return approval.drifted(intent, Money(micros, intent.base.currency), now), 0.0
-        case StatusDrifted(live=status):
-            return approval.drifted(intent, EntityStatus(status), now), 0.0
-        case AskMarketer() | Stop():
-            return approval.refused(intent, str(error), now), 0.0
-        case _:  # OutcomeUnknown, and whatever a connector of somebody else may invent: nothing is assumed
-            return approval.unknown(intent, f"outcome not known: {error}", now), _PAUSE
-
-
-def _objection(house: House, line: Line | AdLine) -> str:
-    connector = house.connectors[line.key.connector]
-    try:
-        match line:
-            case Line():
-                planned = BudgetChange("dry-run", line.key, line.current, line.proposed)
-                discreetly(lambda: connector.check_budget(planned))
-            case AdLine():
-                switched = StatusChange("dry-run", line.key, line.current, line.proposed)
-                discreetly(lambda: connector.check_status(switched))
-    except ConnectorError as error:
-        return str(error)
-    return ""
 
 
 def _not_rehearsable(record: Record) -> approval.Refusal | None:
@@ -539,11 +327,6 @@ def _of_parent(house: House, child: Record, now: datetime) -> tuple[Transition, 
     parent = house.store.record(child.recommendation.parent_id)
     step = approval.rolled_back(parent, _intents(house, parent), child, now)
     return () if step is None else (step,)
-
-
-def _advance(house: House, before: Intent, after: Intent) -> None:
-    """Store a step of a write, and tell it in the history."""
-    house.store.advance(before, after, approval.told(before, after, house.clock.now()), house.tenure.epoch)
 
 
 def _intents(house: House, record: Record) -> tuple[Intent, ...]:
