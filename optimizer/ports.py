@@ -123,7 +123,7 @@ class Braked(StateConflict):
     """
 
     def __init__(self, brake: Brake) -> None:
-        super().__init__(f"writes are paused since {brake.at:%Y-%m-%d %H:%M} UTC by {brake.actor}: {brake.reason}")
+        super().__init__(f"writes are paused {brake}")
         self.brake = brake
 
 
@@ -271,7 +271,19 @@ class Office(Protocol):
         ...
 
     def throw_brake(self, brake: Brake) -> None:
-        """Keep a throw of the kill switch, and tell it in the history; from then on it counts."""
+        """Keep a throw of the kill switch, and tell it in the history; from then on it counts.
+
+        Raises:
+            StateConflict: It stops writes for a while, and would so end a stop that lasts longer.
+        """
+        ...
+
+    def lift_brake(self, now: datetime) -> Brake | None:
+        """Let writes go on if the newest throw stops them until a time that has passed, and tell so in the history.
+
+        Returns:
+            The throw that was kept; None where nothing was to be lifted.
+        """
         ...
 
     def brake(self) -> Brake | None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from optimizer import approval
 from optimizer.agent.store import admission
-from optimizer.agent.store.terms import BREAKER, LEAD, PEOPLE, PORTFOLIO, SWITCH
+from optimizer.agent.store.terms import BREAKER, LEAD, PEOPLE, PORTFOLIO, SWITCH, as_sealed
 from optimizer.approval import Testimony
 from optimizer.goals import Goals
 from optimizer.plan.audit import Entry
@@ -59,7 +59,7 @@ def entries(store: Store, page: int = 1_000) -> Iterator[Entry]:
 def contradictions(store: Store) -> Iterator[str]:
     """Say what is stored and is not what the history says of it; to be asked once the chain itself holds."""
     told, thrown, people = _testimonies(store)
-    kept = [content_hash(brake) for brake in store.brakes()]
+    kept = [content_hash(as_sealed(brake)) for brake in store.brakes()]
     if kept != thrown:
         yield "the throws of the kill switch are not those that the history tells of"
     yield from _of_people(store, people)

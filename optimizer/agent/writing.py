@@ -18,7 +18,7 @@ from connectors.money import Money
 from optimizer import approval
 from optimizer.agent import sending
 from optimizer.agent.breaker import Resting
-from optimizer.agent.cycle import House, Refused, commit
+from optimizer.agent.cycle import House, Refused, commit, lift
 from optimizer.agent.watching import clock_stands
 from optimizer.plan.recommendation import Intent, IntentState, LineKey, Record, State, Transition
 from optimizer.plan.snapshot import Snapshot
@@ -54,6 +54,7 @@ def apply(house: House, rec_id: str) -> Record:
     record = _reachable(house, rec_id)
     clock_stands(house.store, house.guards, house.clock.now())
     with _leading(house):
+        lift(house)
         live = sending.look(house, record)
         seen = _seen(house, record)
         if record.state is not State.APPLYING:

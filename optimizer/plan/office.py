@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
+
+_HOUR: Final = timedelta(hours=1)
+
+LONGEST_PAUSE: Final = timedelta(days=366)
+"""Of a pause that ends by itself; one without an end may last longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +81,45 @@ class Brake:
         on: Whether no write may be sent from now on.
         at: Aware UTC.
         actor, reason: Who threw it, and why.
+        until: When a stop ends by itself, aware UTC; None: when somebody lets writes go on.
 
     Raises:
-        ValueError: Nobody is named, or a stop gives no reason.
+        ValueError: Nobody is named, a stop gives no reason, or it would end before it begins or after more than
+            `LONGEST_PAUSE`.
     """
 
     on: bool
     at: datetime
     actor: str
     reason: str
+    until: datetime | None = None
 
     def __post_init__(self) -> None:
         if not self.actor.strip():
             raise ValueError("nobody is named: say who pauses or resumes")
         if self.on and not self.reason.strip():
             raise ValueError("a pause needs a reason: say why writes are stopped")
+        if self.until is not None and not (self.on and self.at < self.until <= self.at + LONGEST_PAUSE):
+            raise ValueError(f"a pause ends after it begins, and within {LONGEST_PAUSE.days} days")
+
+    def __str__(self) -> str:
+        """Who stopped writes when and why, and until when if that was said."""
+        end = "" if self.until is None else f", until {self.until:%Y-%m-%d %H:%M} UTC"
+        return f"since {self.at:%Y-%m-%d %H:%M} UTC by {self.actor}{end}: {self.reason}"
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether it is a stop whose time has passed, which is yet to be told."""
+        return self.until is not None and now >= self.until
+
+
+def pause_until(now: datetime, hours: float | None) -> datetime | None:
+    """Return when a pause of some hours ends, None for one without an end.
+
+    Raises:
+        ValueError: It is no length, or longer than `LONGEST_PAUSE`.
+    """
+    if hours is None:
+        return None
+    if not 0.0 < hours <= LONGEST_PAUSE / _HOUR:
+        raise ValueError(f"a pause lasts more than 0 and up to {LONGEST_PAUSE // _HOUR:,} hours, not {hours:g}")
+    return now + hours * _HOUR

@@ -11,7 +11,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cache, partial
@@ -50,11 +50,12 @@ from optimizer.plan.recommendation import (
     Evidence,
     IntentState,
     Line,
+    LineKey,
     Objective,
 )
 from optimizer.plan.running import crews, running
 from optimizer.plan.snapshot import Snapshot
-from optimizer.ports import Store
+from optimizer.ports import StateConflict, Store
 from simulations.platform import faults
 from simulations.platform.connector import SimulatedConnector
 from simulations.platform.faults import Wrapper
@@ -64,7 +65,10 @@ from tests.trapped import TrappedStore
 START = date(2025, 9, 1)
 HISTORY = 30
 CALL_FAULTS = ("throttled", "lost-before", "lost-after", "refused", "partial", "lie", "late", "twice", "edited")
-TRAPS = ("kill", "brake", "stall", "edit")
+TRAPS = ("kill", "brake", "breather", "stall", "edit")
+BREATHER = timedelta(minutes=20)
+SOMEBODY_ELSE = "somebody-else"
+"""How the keys of what `EditedBehind` sets begin."""
 PEOPLE = ("ann", "bob", "bea")
 CONFIG = """
 [portfolio]
@@ -144,6 +148,7 @@ class Platform:
         )
         self.landed: Callable[[BudgetChange | StatusChange, Any], None] = lambda _change, _before: None
         self.late: list[tuple[datetime, BudgetChange | StatusChange]] = []
+        self.others: list[tuple[LineKey, Money | EntityStatus]] = []
         self.rows_until: date | None = None
         self.silent_from: date | None = None
 
@@ -197,7 +202,9 @@ class Platform:
             )
         else:
             answer = self._blindly(change)
-        if self.standing(change) != before:
+        if change.idempotency_key.startswith(SOMEBODY_ELSE):
+            self.others.append((change.key, change.target))
+        elif self.standing(change) != before:
             self.landed(change, before)
         return answer
 
@@ -334,9 +341,11 @@ class Ground:
             assert self._house is not None
             yield self._house
 
-    def throw(self, *, on: bool) -> None:
-        with self.people() as house:
-            house.store.throw_brake(Brake(on, self.clock.now(), "mia", "checkout is down"))
+    def throw(self, *, on: bool, lasts: timedelta | None = None) -> None:
+        """Somebody throws the kill switch; a pause for a while is refused where one is on that lasts longer."""
+        with self.people() as house, suppress(StateConflict) if lasts else nullcontext():
+            now = self.clock.now()
+            house.store.throw_brake(Brake(on, now, "mia", "checkout is down", lasts and now + lasts))
 
     def hand(self, place: int, quanta: int) -> None:
         """Somebody sets a budget to an amount that no plan and no earlier hand had."""
@@ -404,6 +413,8 @@ class Ground:
                 raise Killed(place)
             case "brake":
                 self.throw(on=True)
+            case "breather":
+                self.throw(on=True, lasts=BREATHER)
             case "stall":
                 self.clock.sleep(95)
                 self.look("b" if who == "a" else "a")

@@ -258,6 +258,13 @@ MUTATIONS: Final = (
         (("optimizer.agent.store.terms.check_brake", _nothing),),
         days=("brake",),
     ),
+    Mutation(
+        9,
+        "a pause of some hours is over at once",
+        "Brake.is_over",
+        (("optimizer.plan.office.Brake.is_over", lambda brake, _now: brake.until is not None),),
+        days=("breather",),
+    ),
     Mutation(9, "windows are open at all times", "windows.closed", ((f"{A}.closed", _nothing),), days=("dusk",)),
     Mutation(
         9,

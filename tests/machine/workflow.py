@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,9 +29,10 @@ from optimizer import approval
 from optimizer.agent import cycle, writing
 from optimizer.agent.cycle import House, Refused
 from optimizer.agent.store import open_sql
+from optimizer.approval.table import PROGRAM
 from optimizer.goals import GoalsError
 from optimizer.plan.audit import GENESIS
-from optimizer.plan.recommendation import AdLine, BudgetIntent, Intent, IntentState, Record, State
+from optimizer.plan.recommendation import AdIntent, AdLine, BudgetIntent, Intent, IntentState, Record, State
 from optimizer.ports import StateConflict
 from tests.machine.ground import CALL_FAULTS, PEOPLE, TRAPS, Ground, Mishap
 
@@ -50,8 +52,8 @@ traps = (
 )
 SCRIPTS = (
     "none", "none", "retry", "restore", "restore an edit", "edit", "late", "part", "lost", "lie", "slow", "brake",
-    "stall", "beside", "small step", "pinned", "dusk", "autopilot", "generous autopilot", "modest autopilot", "undone",
-    "refused",
+    "breather", "stall", "beside", "small step", "pinned", "dusk", "autopilot", "generous autopilot",
+    "modest autopilot", "undone", "refused",
 )  # fmt: skip
 """What may happen on a day besides the usual."""
 
@@ -292,9 +294,9 @@ class Workflow(RuleBasedStateMachine):
             other = EntityStatus.PAUSED if ad.status is EntityStatus.ACTIVE else EntityStatus.ACTIVE
             self.ground.platform.inner.switch(ad.ad_id, other)
 
-    @rule(on=st.booleans())
-    def switch(self, on):
-        self.ground.throw(on=on)
+    @rule(on=st.booleans(), minutes=st.none() | st.integers(1, 180))
+    def switch(self, on, minutes):
+        self.ground.throw(on=on, lasts=timedelta(minutes=minutes) if on and minutes else None)
 
     @rule(
         kind=st.sampled_from(
@@ -361,6 +363,7 @@ class Workflow(RuleBasedStateMachine):
         first = first.get(then, faults)
         springs = {
             "brake": Mishap("brake", 3),
+            "breather": Mishap("breather", 3),
             "stall": Mishap("stall", 4),
             "beside": Mishap("kill", 4),
             "undone": Mishap("kill", 5),
@@ -622,6 +625,14 @@ class Workflow(RuleBasedStateMachine):
             assert all(count == 1 for count in counts.values()), "two open intents on one budget (invariant 4)"
 
     @invariant()
+    def pauses_end_when_it_was_said(self):
+        for ground in self.grounds:
+            for pause, end in pairwise(ground.store.brakes()):
+                if end.actor == PROGRAM:
+                    in_time = pause.until is not None and end.at >= pause.until
+                    assert in_time, "a pause ended before its time (invariant 9)"
+
+    @invariant()
     def one_plan_at_a_time(self):
         for ground in self.grounds:
             plans = {(intent.rec_id, intent.revision) for intent in ground.store.open_intents()}
@@ -632,11 +643,14 @@ class Workflow(RuleBasedStateMachine):
         written = {effect.intent.idempotency_key for effect in self.effects}
         for ground in self.grounds:
             late = {change.idempotency_key for _, change in ground.platform.late}
+            others = set(ground.platform.others)
             for name in self.begun:
                 for intent in ground.store.intents(*name):
                     if intent.idempotency_key in written:
                         denies = intent.state in approval.UNRESOLVED or not intent.attempts
                         assert not denies, f"a change that its intent denies (invariant 6): {intent}"
+                    elif isinstance(intent, AdIntent) and (intent.key, intent.target) in others:
+                        pass  # somebody switched it as we were about to: of two statuses, theirs looks like ours
                     elif intent.idempotency_key not in late:
                         claims = intent.state in approval.DONE
                         assert not claims, f"an intent that claims a change there was not (invariant 6): {intent}"
@@ -664,6 +678,7 @@ class Workflow(RuleBasedStateMachine):
                 for effect in self.effects:
                     if effect.intent.idempotency_key in set_by_us:
                         later = [e.intent.target for e in self.effects if e.intent.key == effect.intent.key]
+                        later += [target for key, target in ground.platform.others if key == effect.intent.key]
                         assert effect.before in later, "a rollback is marked as done and was not (invariant 13)"
 
 

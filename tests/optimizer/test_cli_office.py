@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,11 +15,11 @@ from optimizer.agent.bootstrap import open_house, open_store
 from optimizer.agent.cli import checks
 from optimizer.agent.cli import office as office_module
 from optimizer.agent.cli.checks import status
-from optimizer.agent.cli.office import pause, resume
+from optimizer.agent.cli.office import office_data, office_words, pause, resume
 from optimizer.agent.daemon.desk import Desk
 from optimizer.agent.settings import SettingsError
 from optimizer.agent.settings.store import StoreTable
-from optimizer.ports import StoreGone
+from optimizer.ports import StateConflict, StoreGone
 from tests.optimizer.test_daemon_desk import Office
 
 BROKEN = """
@@ -49,6 +51,23 @@ def test_the_switch_is_thrown_while_the_settings_make_no_sense(tmp_path: Path) -
         pass
     assert pause("a step too large", config, "mia").data["paused"] is True
     assert (tmp_path / "other.sqlite").exists()
+
+
+def test_a_pause_for_some_hours_says_when_it_ends_and_nonsense_stops_nothing(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("")
+    for hours in (0.0, -1.0, 8785.0, math.nan, math.inf):
+        with pytest.raises(SettingsError, match=r"--hours: a pause lasts more than 0 and up to 8,784 hours"):
+            pause("sale", config, "mia", hours)
+    answer = pause("sale", config, "mia", 1.5)
+    with open_store(config) as store:
+        (brake,) = store.brakes()
+        assert brake.until == brake.at + timedelta(minutes=90)
+        assert f"Writes are PAUSED {brake}" in office_words(store, brake.at)
+        assert office_data(store)["brake"]["until"] is not None
+    assert f"They go on by themselves at {brake.until:%Y-%m-%d %H:%M} UTC." in str(answer.shown)
+    with pytest.raises(StateConflict, match="Mend: resume first"):
+        pause("short", config, "ben", 0.1)
 
 
 def test_a_pause_without_a_reason_stops_nothing_and_says_so(tmp_path: Path) -> None:

@@ -85,9 +85,10 @@ class Office:
             cycle.settle(house, record.recommendation.rec_id, approval.Approve(who, whole))
             return record.recommendation.rec_id
 
-    def throw(self, *, on: bool) -> None:
+    def throw(self, *, on: bool, lasts: timedelta | None = None) -> None:
         with open_house(self.config, self.clock) as house:
-            house.store.throw_brake(Brake(on, self.clock.now(), "mia", "checkout is down"))
+            now = self.clock.now()
+            house.store.throw_brake(Brake(on, now, "mia", "checkout is down", lasts and now + lasts))
 
     def rename(self, name: str) -> None:
         with open_store(self.config) as store:
@@ -147,6 +148,23 @@ def test_nothing_is_written_while_paused_and_it_goes_on_afterwards(office: Offic
     office.clock.sleep(61)
     office.look()
     assert office.newest().state is State.APPLIED
+
+
+def test_a_pause_that_was_given_an_end_is_over_by_itself_and_what_waited_is_written(office: Office) -> None:
+    office.look()
+    office.approve()
+    office.throw(on=True, lasts=timedelta(hours=2))
+    for minutes in (0, 119):
+        office.clock.sleep(60 * minutes)
+        office.look()
+        assert office.newest().state is State.APPROVED
+    assert "resume" not in office.desk.seen.runs
+    office.clock.sleep(60)
+    office.look()
+    assert office.newest().state is State.APPLIED
+    assert office.desk.seen.runs["resume"].words.startswith("writes go on: the pause by mia was until ")
+    assert office.desk.seen.brake is not None
+    assert not office.desk.seen.brake.on
 
 
 def test_nothing_is_written_outside_of_the_windows(tmp_path: Path) -> None:

@@ -30,8 +30,13 @@ def _shapes(engine):
             "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'index') AND sql IS NOT NULL "
             "AND name NOT LIKE 'sqlite%' AND name <> 'alembic_version'"
         ).fetchall()
-    # Constraints stand in any order: what is compared is the set of a table's clauses.
-    return {name: sorted(re.sub(r'[\s"]+', " ", line).strip(" ,") for line in sql.splitlines()) for name, sql in rows}
+    # Columns and constraints stand in any order, a column that was added beside another: what is compared is the set of
+    # a table's clauses.
+    return {name: sorted(re.sub(r'[\s"]+', " ", clause).strip(" ,") for clause in _clauses(sql)) for name, sql in rows}
+
+
+def _clauses(sql):
+    return (clause for line in sql.splitlines() for clause in re.split(r",\s+(?![^(]*\))", line) if clause)
 
 
 @pytest.fixture

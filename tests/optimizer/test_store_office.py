@@ -99,6 +99,53 @@ def test_each_throw_of_the_switch_stands_in_the_chain(store):
     assert (proof.entries, proof.broken) == (2, None)
 
 
+def test_a_pause_that_was_given_an_end_is_lifted_once_after_it(store):
+    store.throw_brake(pause := Brake(True, NOON, "mia", "sale", NOON + MINUTE))
+    assert store.brake() == pause
+    store.take_lead("a", NOON, NOON + 5 * MINUTE)
+    assert store.lift_brake(NOON + MINUTE - timedelta(microseconds=1)) is None
+    with pytest.raises(Braked, match="by mia, until 2026-03-01 12:01 UTC: sale"):
+        store.may_send(1)
+    lifted = store.lift_brake(NOON + MINUTE)
+    assert lifted == Brake(False, NOON + MINUTE, "outlay", "the pause by mia was until 2026-03-01 12:01 UTC")
+    assert store.lift_brake(NOON + 2 * MINUTE) is None
+    store.may_send(1)
+    assert store.brakes() == (pause, lifted)
+    told = [entry.event for entry in store.audit() if entry.event.rec_id == "kill-switch"]
+    assert [(event.action, event.detail) for event in told] == [
+        ("paused", "until 2026-03-01 12:01:00 UTC: sale"),
+        ("pause-over", "the pause by mia was until 2026-03-01 12:01 UTC"),
+    ]
+    assert prove(store.audit()).broken is None
+    assert tuple(contradictions(store)) == ()
+
+
+def test_a_pause_without_an_end_is_lifted_by_nobody_but_people(store):
+    store.throw_brake(Brake(True, NOON, "mia", "landing page is down"))
+    assert store.lift_brake(NOON + timedelta(days=10_000)) is None
+    assert store.brake().on
+
+
+@pytest.mark.parametrize("end", [None, 3 * MINUTE])
+def test_a_pause_for_a_while_ends_none_that_lasts_longer(store, end):
+    store.throw_brake(first := Brake(True, NOON, "mia", "landing page is down", end and NOON + end))
+    with pytest.raises(StateConflict, match=r"paused for longer already, since .* by mia"):
+        store.throw_brake(Brake(True, NOON, "ben", "sale", NOON + 2 * MINUTE))
+    assert store.brakes() == (first,)
+    store.throw_brake(Brake(True, NOON, "ben", "for good"))
+    assert store.brake().actor == "ben"
+
+
+def test_a_clock_that_went_back_is_not_made_right_by_the_end_of_a_pause(store):
+    store.throw_brake(Brake(True, NOON + 9 * MINUTE, "mia", "sale", NOON + 10 * MINUTE))
+    store.lift_brake(NOON + 12 * MINUTE)
+    assert store.last_written() == NOON + 12 * MINUTE
+    store.throw_brake(Brake(True, NOON, "mia", "stop"))
+    assert store.last_written() == NOON + 12 * MINUTE
+    store.throw_brake(Brake(False, NOON + MINUTE, "mia", "the clock is right"))
+    assert store.last_written() == NOON + MINUTE
+
+
 def test_each_change_of_the_lead_stands_in_the_chain(store):
     lease = store.take_lead("a", NOON, NOON + MINUTE)
     lease = store.renew_lead(lease, NOON + 2 * MINUTE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -180,11 +180,17 @@ def test_an_edit_names_the_plan_that_was_looked_at(here: World) -> None:
 def test_a_rejection_and_the_kill_switch(here: World) -> None:
     record = here.plan()
     program = Program(here, "ben", Role.APPROVER)
-    assert program.get("/switch") == {"on": False, "at": None, "actor": None, "reason": None}
+    assert program.get("/switch") == {"on": False, "at": None, "actor": None, "reason": None, "until": None}
     assert program.post("/switch/pause", {"reason": " "}, 422)["error"]["code"] == "bad-input"
     told = program.post("/switch/pause", {"reason": "odd numbers"})
     assert (told["on"], told["actor"], told["reason"]) == (True, "ben", "odd numbers")
     assert program.get("/status")["switch"] == told
+    assert told["until"] is None
+    assert program.post("/switch/pause", {"reason": "short", "hours": 1}, 409)["error"]["code"] == "changed"
+    assert program.post("/switch/resume", {})["on"] is False
+    assert program.post("/switch/pause", {"reason": "sale", "hours": 0}, 422)["error"]["code"] == "bad-input"
+    told = program.post("/switch/pause", {"reason": "sale", "hours": 2})
+    assert datetime.fromisoformat(told["until"]) - datetime.fromisoformat(told["at"]) == timedelta(hours=2)
     assert program.post("/switch/resume", {})["on"] is False
     assert program.get("/status")["waiting"] == [record.recommendation.rec_id]
     assert program.post(f"{rec(record)}/reject", {"reason": "launch week"})["state"] == "rejected"

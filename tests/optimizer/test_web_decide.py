@@ -290,6 +290,22 @@ def test_the_kill_switch_stands_on_every_screen_and_is_thrown_with_a_reason(here
     assert here.premises.store.brake().on is False
 
 
+def test_the_kill_switch_may_be_thrown_for_some_hours(here: World) -> None:
+    ben = here.client("ben")
+    for hours in ("two", "0", "-1", "nan", "inf", "1e9"):
+        answer = ben.act("/pause", reason="sale", hours=hours)
+        assert (answer.status_code, here.premises.store.brake()) == (422, None)
+        assert "hours" in answer.text
+    assert ben.act("/pause", reason="sale", hours="1.5").status_code == 303
+    brake = here.premises.store.brake()
+    assert brake.until == brake.at + timedelta(minutes=90)
+    assert ", until" in ben.get("/rules").text
+    assert ben.act("/pause", reason="short", hours="1").status_code == 409
+    assert "stopped writes until" in ben.get("/switch").text
+    assert ben.act("/resume", reason="").status_code == 303
+    assert here.premises.store.brake().on is False
+
+
 def test_the_lines_and_the_history_can_be_taken_away(here: World) -> None:
     record = here.plan()
     vic = here.client("vic")

@@ -47,6 +47,18 @@ def refusal(it: Rig, name: str) -> approval.Refusal:
     return refused.value.refusal
 
 
+def test_a_pause_whose_time_has_passed_is_over_for_who_writes_by_hand_and_not_before() -> None:
+    it = rig()
+    name = approved(it)
+    now = it.house.clock.now()
+    it.house.store.throw_brake(Brake(True, now, "mia", "sale", now + timedelta(hours=1)))
+    it.house.clock.sleep(3599)
+    assert refusal(it, name).code is approval.Code.PAUSED
+    it.house.clock.sleep(1)
+    assert writing.apply(it.house, name).state is State.APPLIED
+    assert [brake.on for brake in it.house.store.brakes()] == [True, False]
+
+
 def test_a_pause_keeps_an_approval_from_being_begun() -> None:
     it = rig()
     name = approved(it)

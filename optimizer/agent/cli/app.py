@@ -377,12 +377,16 @@ def mcp(config: Config = CONFIG, json: Json = False) -> None:
 @app.command()
 def pause(
     reason: Annotated[str, typer.Option(help="Why; kept, and told to whoever asks.")],
+    hours: Annotated[
+        float | None,
+        typer.Option(help="For how long; writes then go on by themselves. Without it: until `outlay resume`."),
+    ] = None,
     config: Config = CONFIG,
     actor: As = None,
     json: Json = False,
 ) -> None:
-    """Stop all writes at once: the kill switch. What is planned waits until `outlay resume`."""
-    act("pause", reason=reason, config=config, actor=actor, json=json)
+    """Stop all writes at once: the kill switch. What is planned waits until `outlay resume`, or for so many hours."""
+    act("pause", reason=reason, hours=hours, config=config, actor=actor, json=json)
 
 
 @app.command()

@@ -22,7 +22,7 @@ from optimizer.agent.settings import SettingsError
 from optimizer.agent.standing import newest_runs
 from optimizer.agent.whereabouts import file_of, used_database
 from optimizer.plan.circuit import Circuit
-from optimizer.plan.office import Brake, JobRun, Lease
+from optimizer.plan.office import Brake, JobRun, Lease, pause_until
 from optimizer.plan.recommendation import adapter
 from optimizer.ports import Store
 
@@ -92,14 +92,14 @@ def _files(config: Path) -> list[Path]:
     return found
 
 
-def pause(reason: str, config: Path, actor: str | None) -> Answer:
-    """Throw the kill switch."""
-    return _thrown(config, stops=True, reason=reason, actor=actor)
+def pause(reason: str, config: Path, actor: str | None, hours: float | None = None) -> Answer:
+    """Throw the kill switch, for some hours or until somebody releases it."""
+    return _thrown(config, stops=True, reason=reason, actor=actor, hours=hours)
 
 
 def resume(reason: str, config: Path, actor: str | None) -> Answer:
     """Release the kill switch."""
-    return _thrown(config, stops=False, reason=reason, actor=actor)
+    return _thrown(config, stops=False, reason=reason, actor=actor, hours=None)
 
 
 def office_words(store: Store, now: datetime) -> list[str]:
@@ -107,7 +107,7 @@ def office_words(store: Store, now: datetime) -> list[str]:
     leader, brake = store.leader(), store.brake()
     lines = [_leader_words(leader, now)]
     if brake is not None and brake.on:
-        lines.append(f"Writes are PAUSED since {brake.at:%Y-%m-%d %H:%M} UTC by {brake.actor}: {brake.reason}")
+        lines.append(f"Writes are PAUSED {brake}")
     lines += [_circuit_words(circuit) for circuit in _open(store)]
     lines += [_run_words(run) for run in newest_runs(store)]
     return lines
@@ -151,20 +151,22 @@ def moved(config: Path) -> str:
     return used_database(config)[1]
 
 
-def _thrown(config: Path, *, stops: bool, reason: str, actor: str | None) -> Answer:
+def _thrown(config: Path, *, stops: bool, reason: str, actor: str | None, hours: float | None) -> Answer:
     who = person(actor)
     with _emergency_store(config) as (store, notice):
         try:
-            brake = Brake(stops, SystemClock().now(), who, reason)
+            now = SystemClock().now()
+            brake = Brake(stops, now, who, reason, pause_until(now, hours))
         except ValueError as error:
-            raise SettingsError([f"--reason: {error}."]) from None
+            raise SettingsError([f"{'--reason' if hours is None else '--reason, --hours'}: {error}."]) from None
         store.throw_brake(brake)
         under_way = [intent for intent in store.open_intents() if intent.attempts]
-    words = "Writes are paused: none is sent from now on." if stops else "Writes may go on."
+    end = "" if brake.until is None else f" They go on by themselves at {brake.until:%Y-%m-%d %H:%M} UTC."
+    words = f"Writes are paused: none is sent from now on.{end}" if stops else "Writes may go on."
     words = redacted(f"{notice}\n{words}") if notice else words
     if stops and under_way:
         words += f" {len(under_way)} call(s) may have been under way; they are read back, not repeated."
-    data = {"paused": stops, "actor": who, "reason": reason, "under_way": len(under_way)}
+    data = {"paused": stops, "actor": who, "reason": reason, "until": brake.until, "under_way": len(under_way)}
     return Answer(Text(words), data, Exit.FINE)
 
 

@@ -91,6 +91,10 @@ class Board:
         """Whether the time of a proposal or approval has passed."""
         return any(approval.expire(record, now) is not None for record in self._records)
 
+    def pause_is_over(self, now: datetime) -> bool:
+        """Whether writes are stopped until a time that has passed."""
+        return self._brake is not None and self._brake.is_over(now)
+
     def seen(self) -> tuple[Lease | None, Brake | None, tuple[Record, ...], tuple[Intent, ...]]:
         """Who leads, the newest throw of the kill switch, what waits for a person, and the open writes."""
         return self._leader, self._brake, self.waiting(), self._open

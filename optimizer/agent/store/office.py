@@ -185,9 +185,16 @@ def pulse(connection: Connection) -> Pulse:
 
 def throw_brake(connection: Connection, brake: Brake) -> None:
     """See `Store.throw_brake`."""
-    columns = {"stops": brake.on, "at": to_instant(brake.at), "actor": brake.actor, "reason": brake.reason}
-    connection.execute(insert(_BRAKES), columns)
-    chain.End(connection).add(terms.thrown(brake), content_hash(brake))
+    terms.check_throw(newest_brake(connection), brake)
+    _keep_brake(connection, brake)
+
+
+def lift_brake(connection: Connection, now: datetime) -> Brake | None:
+    """See `Store.lift_brake`."""
+    brake = terms.lifted(newest_brake(connection), now)
+    if brake is not None:
+        _keep_brake(connection, brake)
+    return brake
 
 
 def newest_brake(connection: Connection) -> Brake | None:
@@ -245,8 +252,21 @@ def _lease(row: Any) -> Lease:
     return Lease(row.epoch, row.holder, from_instant(row.until))
 
 
+def _keep_brake(connection: Connection, brake: Brake) -> None:
+    columns = {
+        "stops": brake.on,
+        "at": to_instant(brake.at),
+        "actor": brake.actor,
+        "reason": brake.reason,
+        "until": None if brake.until is None else to_instant(brake.until),
+    }
+    connection.execute(insert(_BRAKES), columns)
+    chain.End(connection).add(terms.thrown(brake), content_hash(terms.as_sealed(brake)))
+
+
 def _brake(row: Row[Any]) -> Brake:
-    return Brake(row.stops, from_instant(row.at), row.actor, row.reason)
+    until = None if row.until is None else from_instant(row.until)
+    return Brake(row.stops, from_instant(row.at), row.actor, row.reason, until)
 
 
 def _known(connection: Connection, job: str, due_at: datetime) -> JobRun | None:

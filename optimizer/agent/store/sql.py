@@ -371,6 +371,11 @@ class SqlStore:
         with self._database.write() as connection:
             office.throw_brake(connection, brake)
 
+    def lift_brake(self, now: datetime) -> Brake | None:
+        """See `Store.lift_brake`."""
+        with self._database.write() as connection:
+            return office.lift_brake(connection, now)
+
     def brake(self) -> Brake | None:
         """See `Store.brake`."""
         with self._database.read() as connection:

@@ -448,6 +448,7 @@ class Brake(Table, table=True):
     at: int = _big()
     actor: str
     reason: str = _text()
+    until: int | None = _big(nullable=True)
 
 
 class Circuit(Table, table=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -31,8 +31,19 @@ PORTFOLIO: Final = "portfolio"
 """The same where the portfolio whose the store is got another name."""
 
 _TAKEN, _LOST, _RELEASED = "lead-taken", "lead-lost", "lead-released"
+_PAUSE_OVER: Final = "pause-over"
 
 LEAD_MISSING: Final = "nobody leads: take the lead first"
+
+
+@dataclass(frozen=True, slots=True)
+class _Endless:
+    """A throw of the kill switch without its end, in the order and by the names of which hashes are made."""
+
+    on: bool
+    at: datetime
+    actor: str
+    reason: str
 
 
 def next_lease(newest: Lease | None, holder: str, now: datetime, until: datetime, *, gone: bool) -> Lease | None:
@@ -120,9 +131,40 @@ def check_brake(brake: Brake | None) -> None:
         raise Braked(brake)
 
 
+def check_throw(newest: Brake | None, brake: Brake) -> None:
+    """Check that a stop for a while ends none that lasts longer: the newest counts alone.
+
+    Raises:
+        StateConflict: It would.
+    """
+    if newest is None or not newest.on or brake.until is None:
+        return
+    if newest.until is None or newest.until > brake.until:
+        raise StateConflict(
+            f"writes are paused for longer already, {newest}. Mend: resume first, or pause without an end"
+        )
+
+
+def lifted(newest: Brake | None, now: datetime) -> Brake | None:
+    """Return the throw by which a stop ends whose time has passed; None while there is none."""
+    if newest is None or not newest.is_over(now):
+        return None
+    return Brake(False, now, PROGRAM, f"the pause by {newest.actor} was until {newest.until:%Y-%m-%d %H:%M} UTC")
+
+
 def thrown(brake: Brake) -> Event:
-    """Return what the history says of a throw of the kill switch, which belongs to no recommendation."""
-    return Event(SWITCH, 0, brake.at, brake.actor, "paused" if brake.on else RESUMED, brake.reason)
+    """Return what the history says of a throw of the kill switch, which belongs to no recommendation.
+
+    That a pause is over is no `RESUMED`, since nobody says with it that the clock is right.
+    """
+    action = "paused" if brake.on else RESUMED if brake.actor != PROGRAM else _PAUSE_OVER
+    end = "" if brake.until is None else f"until {brake.until:%Y-%m-%d %H:%M:%S} UTC: "
+    return Event(SWITCH, 0, brake.at, brake.actor, action, f"{end}{brake.reason}")
+
+
+def as_sealed(brake: Brake) -> object:
+    """Return what the history has the hash of; of a throw without an end it is what it was before there were ends."""
+    return _Endless(brake.on, brake.at, brake.actor, brake.reason) if brake.until is None else brake
 
 
 def check_circuit(stored: Circuit | None, before: Circuit) -> None:

@@ -14,7 +14,7 @@ from optimizer import approval
 from optimizer.agent import cycle, writing
 from optimizer.agent.passwords import matches
 from optimizer.agent.web.gate import Forbidden, Visitor
-from optimizer.plan.office import Brake
+from optimizer.plan.office import Brake, pause_until
 from optimizer.plan.recommendation import Record
 
 _MOST_REVISIONS: Final = 2**31 - 1  # of a database's integer
@@ -139,15 +139,16 @@ def rollback(visitor: Visitor, record: Record) -> Record:
         return writing.rollback(house, record.recommendation.rec_id, visitor.user.name)
 
 
-def throw_switch(visitor: Visitor, reason: str, *, stops: bool) -> Brake:
-    """Stop writes, or let them go on.
+def throw_switch(visitor: Visitor, reason: str, *, stops: bool, hours: float | None = None) -> Brake:
+    """Stop writes, for some hours or until somebody lets them go on; or let them go on.
 
     Raises:
-        Unclear: A stop gives no reason.
-        StateConflict: The agent took another store meanwhile, where the switch is as it was.
+        Unclear: A stop gives no reason, or lasts too long.
+        StateConflict: Writes are stopped for longer already; or the agent took another store meanwhile, where the
+            switch is as it was.
     """
     try:
-        brake = Brake(stops, visitor.now, visitor.user.name, reason.strip())
+        brake = Brake(stops, visitor.now, visitor.user.name, reason.strip(), pause_until(visitor.now, hours))
     except ValueError as error:
         raise Unclear(f"{error}.") from None
     visitor.store.throw_brake(brake)

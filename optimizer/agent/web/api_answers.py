@@ -203,8 +203,8 @@ def kpi(told: KpiState) -> Kpi:
 def switch(brake: Brake | None) -> Switch:
     """Tell the newest throw of the kill switch."""
     if brake is None:
-        return Switch(on=False, at=None, actor=None, reason=None)
-    return Switch(on=brake.on, at=brake.at, actor=brake.actor, reason=brake.reason)
+        return Switch(on=False, at=None, actor=None, reason=None, until=None)
+    return Switch(on=brake.on, at=brake.at, actor=brake.actor, reason=brake.reason, until=brake.until)
 
 
 def entry(told: Entry) -> HistoryEntry:

@@ -5,7 +5,7 @@ Estimates (effects, intervals, rates) are numbers in the unit that stands beside
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,7 +15,7 @@ from connectors.money import Money
 from optimizer.agent.shown.flights import FlightPace, PaceDay
 from optimizer.agent.shown.told import DecimalText, Told, decimal_text
 from optimizer.plan.kpis import Indicator, Standing
-from optimizer.plan.office import Outcome
+from optimizer.plan.office import LONGEST_PAUSE, Outcome
 from optimizer.plan.people import Role
 from optimizer.plan.recommendation import (
     Binding,
@@ -355,6 +355,7 @@ class Switch(Told):
     at: datetime | None = Field(description="When it was thrown last; null if never.")
     actor: str | None
     reason: str | None
+    until: datetime | None = Field(description="When a stop ends by itself; null where somebody must let writes go on.")
 
 
 class Status(Told):
@@ -428,6 +429,14 @@ class Grounds(BaseModel):
             description="Why; it is kept in the history, and is not blank.",
         ),
     ]
+
+
+class Pause(Grounds):
+    """A stop of all writes."""
+
+    hours: Annotated[float, Field(gt=0.0, le=LONGEST_PAUSE / timedelta(hours=1), allow_inf_nan=False)] | None = Field(
+        None, description="For how long; null or left out: until somebody lets writes go on."
+    )
 
 
 class Setting(BaseModel):

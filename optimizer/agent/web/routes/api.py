@@ -133,9 +133,9 @@ def switch(visitor: Viewer) -> models.Switch:
 
 
 @router.post("/switch/pause", responses=_ACTS, operation_id="pause")
-def pause(visitor: Approver, body: Annotated[models.Grounds, Body()]) -> models.Switch:
-    """Throw the kill switch: no write is sent from now on. A reason is needed."""
-    return answers.switch(acts.throw_switch(visitor, body.reason, stops=True))
+def pause(visitor: Approver, body: Annotated[models.Pause, Body()]) -> models.Switch:
+    """Throw the kill switch: no write is sent from now on, or for some hours. A reason is needed."""
+    return answers.switch(acts.throw_switch(visitor, body.reason, stops=True, hours=body.hours))
 
 
 @router.post("/switch/resume", responses=_ACTS, operation_id="resume")
