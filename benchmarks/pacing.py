@@ -19,6 +19,7 @@ over days, and knows what the platform makes of each day, without steps or slack
   that are left of the month.
 - `daily`: the same without that rule, so that the last day, too, may cost twice its budget.
 - `steps`: `monthly`, with no cut beyond 30% a day.
+- `installed`: what holds where nothing is set: `daily`, with no cut beyond 30% a day.
 - `late`: `monthly`, with deaths and missing statements on the last days, too.
 
 Two figures tell what is possible: all known but the platform's noise of the day; and all known, but twice each budget
@@ -43,6 +44,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder
 from benchmarks._bars import above, ended, none
 from connectors.contract import Account, BudgetTarget, Level
 from connectors.money import Money
+from optimizer.agent.settings.flights import PacingTable
 from optimizer.goals import Flight, Scope, ScopeKind
 from optimizer.pacing import Curve, Morning, Reach, spread
 from optimizer.plan.snapshot import FloatArray, Freshness, IntArray, Panel, Restatements, Snapshot, Target
@@ -53,6 +55,7 @@ AMOUNT: Final = 30_000.0
 BEFORE: Final = 28
 
 STEP, BAND, SLACK = 0.3, 0.02, 2.0
+EXACTNESS: Final = PacingTable().exactness
 SHARES: Final = np.array([0.4, 0.3, 0.2, 0.1])
 MEMBERS: Final = tuple(range(len(SHARES)))
 LEAVE: Final = Leave(*np.zeros((3, len(SHARES))))  # no lift test runs
@@ -340,7 +343,9 @@ def judged(worlds: list[World], monthly: bool, plan: Plan) -> Score:
 def month(month_end_slack: float) -> Flight:
     """The amount as a flight."""
     whole = Money.of(str(AMOUNT), "EUR")
-    return Flight("month", Scope(ScopeKind.ALL), whole, daily_slack=SLACK, month_end_slack=month_end_slack)
+    return Flight(
+        "month", Scope(ScopeKind.ALL), whole, daily_slack=SLACK, month_end_slack=month_end_slack, exactness=EXACTNESS
+    )
 
 
 def main() -> int:
@@ -363,6 +368,7 @@ def main() -> int:
         ("daily: paced", fewer, False, paced(month(SLACK))),
         ("daily: equal part", fewer, False, equal),
         ("steps: paced", fewer, True, paced(month(1.0), STEP)),
+        ("installed: paced", fewer, False, paced(month(SLACK), STEP)),
         ("late: paced", [draw(seed, spared=0) for seed in few], True, paced(month(1.0))),
     )
     found = {}

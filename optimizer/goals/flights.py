@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import combinations
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import Field
 
 from connectors.money import Money
 from optimizer.goals.errors import GoalsError
@@ -14,6 +16,10 @@ from optimizer.goals.scope import Scope, ScopeKind
 from optimizer.plan.periods import month_of
 
 _MOST_SLACK: Final = 10.0
+
+
+def _whatever_it_costs(value: object) -> bool:
+    return value == 1.0  # as flights were before, whose records say nothing of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,8 @@ class Flight:
         daily_slack: Largest multiple of a day's budget that a platform may spend on that day (Google Ads: 2).
         month_end_slack: The same on the last day of a calendar month (Google Ads: 1, for after a change no more is
             spent than the budget times the days that are left of the month).
+        exactness: Largest share of what the days left bring that is given up to end within .5% of the amount; 1 for
+            whatever it costs.
 
     Raises:
         GoalsError: A value makes no sense; the message names it.
@@ -42,6 +50,7 @@ class Flight:
     most_per_day: Money | None = None
     daily_slack: float = 2.0
     month_end_slack: float = 2.0
+    exactness: Annotated[float, Field(exclude_if=_whatever_it_costs)] = 1.0
 
     def __post_init__(self) -> None:
         name = f"flight {self.name!r}"
@@ -59,6 +68,8 @@ class Flight:
         for key, slack in {"daily_slack": self.daily_slack, "month_end_slack": self.month_end_slack}.items():
             if not 1.0 <= slack <= _MOST_SLACK:
                 raise GoalsError(f"{name}: {key} lies between 1 and {_MOST_SLACK:g}, not {slack!r}. Mend: correct it")
+        if not 0.0 <= self.exactness <= 1.0:
+            raise GoalsError(f"{name}: exactness lies between 0 and 1, not {self.exactness!r}. Mend: correct it")
 
     def span(self, day: date) -> tuple[date, date] | None:
         """The first and last day of the span that a day lies in; None if it lies in none."""

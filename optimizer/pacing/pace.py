@@ -14,7 +14,7 @@ from optimizer.goals import Flight
 from optimizer.pacing.curve import Curve
 from optimizer.pacing.fan import Fan, fan
 from optimizer.pacing.ledger import Ledger, ledger
-from optimizer.pacing.spread import Course, Spread, followed, spread
+from optimizer.pacing.spread import TOLERANCE, Course, Spread, followed, spread
 from optimizer.plan import under_test
 from optimizer.plan.flights import DayOfFlight
 from optimizer.plan.recommendation import Finding, Severity
@@ -26,6 +26,8 @@ _LEAST_STEP: Final = 0.03
 _LAST_DAYS: Final = 3
 _PLAIN: Final = 0.03
 _LIKELY: Final = 0.05
+_SHORT: Final = 0.03
+"""What may stay over of an amount before a warning: more than is left for `Flight.exactness` where slacks are 2."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +103,7 @@ def pace(
     plan = morning.plan()
     due, why = morning.due(plan)
     seen = fan(course, plan, book, due, rng)
-    day = _told(morning, due, why)
+    day = _told(morning, plan, due, why)
     path = np.cumsum(spread(morning.whole).spend)
     days = tuple(morning.span[0] + timedelta(days=n) for n in range(len(factor)))
     return Pace(
@@ -157,6 +159,7 @@ class Morning:
             delivery=book.delivery,
             slack=np.array([flight.slack(span[0] + timedelta(days=n)) for n in range(len(factor))]),
             most=np.inf if flight.most_per_day is None else flight.most_per_day.micros / 1e6,
+            exactness=flight.exactness,
         )
         ahead = (snapshot.today - span[0]).days
         course = replace(
@@ -223,7 +226,7 @@ def _cut(low: float, before: float) -> float:
     return 1.0 - low / before if before > 0 else 1.0
 
 
-def _told(morning: Morning, due: float, why: str) -> DayOfFlight:
+def _told(morning: Morning, plan: Spread, due: float, why: str) -> DayOfFlight:
     flight, course = morning.flight, morning.course
     currency, unit = flight.amount.currency, minor_unit_micros(flight.amount.currency)
     left, given, low, least = (
@@ -234,7 +237,7 @@ def _told(morning: Morning, due: float, why: str) -> DayOfFlight:
     nearest = low if due < morning.reach.low + _CENT else least
     given = nearest if abs(given.micros - nearest.micros) < unit else given.quantize(unit, "down")
     days = len(course.factor)
-    reasons = [reason for reason in (why, *_reasons(morning, due)) if reason]
+    reasons = [reason for reason in (why, *_reasons(morning, plan, due)) if reason]
     because = f": {'; '.join(reasons)}" if reasons else ""
     words = (
         f"Of {flight.amount} for {_span_words(flight, morning.span)} ({flight.scope}) {left} are left for {days} "
@@ -247,7 +250,7 @@ def _span_words(flight: Flight, span: tuple[date, date]) -> str:
     return f"{span[0]:%B %Y}" if flight.first_day is None else f"{flight.name}, {span[0]} to {span[1]}"
 
 
-def _reasons(morning: Morning, due: float) -> list[str]:
+def _reasons(morning: Morning, plan: Spread, due: float) -> list[str]:
     """What makes today's amount another one than an equal part of what is left."""
     course, found = morning.course, []
     relative = float(course.factor[0] / course.factor.mean())
@@ -261,6 +264,8 @@ def _reasons(morning: Morning, due: float) -> list[str]:
         found.append(f"a lift test takes {less:,.2f}, which all days left make up for")
     if due * course.slack[0] >= 0.99 * course.sure > 0 and course.slack[0] > 1:
         found.append(f"a platform may spend {course.slack[0]:g} times a day's budget, and no more than is left")
+    if plan.reaches and plan.over > TOLERANCE * course.amount:
+        found.append(f"about {plan.over:,.2f} stay over, which spent too early would cost more than they bring")
     return found
 
 
@@ -287,7 +292,7 @@ def _findings(morning: Morning, plan: Spread, seen: Fan) -> Iterator[Finding]:
                     f"ask for budgets of {given:,.2f} on all its days left.",
                     "Stop the test with `outlay lift stop`, or raise the amount.")
         )  # fmt: skip
-    elif not plan.reaches or seen.short > 1.0 - _LIKELY:
+    elif plan.over > _SHORT * morning.course.amount and (not plan.reaches or seen.short > 1.0 - _LIKELY):
         yield (
             Finding("flight-short", Severity.WARNING, "portfolio",
                     f"{name} will hardly be spent: about {max(plan.over, 0.0):,.2f} of its {flight.amount} stay over, "

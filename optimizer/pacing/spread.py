@@ -7,10 +7,12 @@ every day is given money up to the point where its next unit brings the same, f_
   b_t <= H_t / w_t on every day, with H_t what is left when everything in doubt is counted at its worst. Towards the
   end this holds budgets below what equal marginal return asks for: with w = 2, each day spends half of what is left.
 - Budgets change by no more than a step from one day to the next, but for that bound, which goes before all.
-- What is left over at the end should be within the tolerance, even where the days deliver as little as one of a hundred
-  does. What a day misses, the days after it make up for by the share of what is left that they spend, so that the
-  squared width of what is left over goes on from day to day as s^2 <- s^2 (1 - x_t / left_t)^2 + (d b_t)^2, d being
-  the distance between the expected share and that of one day of a hundred.
+- What is left over at the end should be within the tolerance if that is worth it (`Course.exactness`), even where the
+  days deliver as little as one of a hundred does. What a day misses, the days after it make up for by the share of what
+  is left that they spend, so that the squared width of what is left over goes on from day to day as
+  s^2 <- s^2 (1 - x_t / left_t)^2 + (d b_t)^2, d being the distance between the expected share and that of one day of a
+  hundred. Where slack and steps hold the last days back, only money that was spent early cannot stay over, at a price:
+  of the plans that bring nearly as much as any, the one of which least stays over is taken.
 
 For one price lambda the days follow from each other in one pass; the best price is looked for on a grid, all of it in
 one pass, and again around the best one. Tomorrow the same is done anew with what has come of today (receding horizon).
@@ -54,6 +56,7 @@ class Course:
         untold: By how much more each of the last days, of which no spend is told yet, may have cost than is expected,
             oldest first, shape (L,); all of it is taken off `sure`.
         restated: Share of their spend by which the last two days that were told may yet be restated upwards.
+        exactness: Largest share of what the days bring that is given up to keep the tolerance.
         least: What the budgets sum to at least on each day whatever is left, shape (T,), or (1,) for all days alike;
             days before it leave that.
 
@@ -74,6 +77,7 @@ class Course:
     cut: float = 1.0
     untold: FloatArray = field(default_factory=lambda: np.zeros(0))
     restated: float = 0.0
+    exactness: float = 1.0
     least: FloatArray = field(default_factory=lambda: np.zeros(1))
 
     def __post_init__(self) -> None:
@@ -93,7 +97,7 @@ class Spread:
         budget: What the budgets sum to on each day, shape (T,).
         spend: What is expected to be spent of it, shape (T,).
         over: What is expected to be left at the end.
-        reaches: Whether the tolerance is kept even if the days deliver little.
+        reaches: Whether the tolerance can be kept even if the days deliver little; where it costs too much, it is not.
         price: What one more unit would bring, in the unit of the curve.
     """
 
@@ -137,6 +141,7 @@ def _best(course: Course, *, always_late: bool) -> Spread:
     log_slope, log_place = np.log(slope[::-1]), np.log(place[::-1])
     low = log_slope[0] + np.log(course.factor.min()) - 0.1
     high = log_slope[-1] + np.log(course.factor.max()) + 0.1
+    can, most = False, -np.inf
     for _ in range(_ROUNDS):
         prices = np.linspace(low, high, _PRICES)
         asked = np.exp(np.interp(prices - np.log(course.factor)[:, None], log_slope, log_place)) / course.delivery.mean
@@ -144,9 +149,14 @@ def _best(course: Course, *, always_late: bool) -> Spread:
         spend = course.delivery.mean * budget
         worth = course.factor @ course.curve.worth(spend)
         reaches = short <= TOLERANCE * course.amount
-        best = int(np.argmax(np.where(reaches, worth, -np.inf)) if reaches.any() else np.argmin(short))
+        can, most = can or bool(reaches.any()), max(most, float(worth.max()))
+        pays = worth >= (1.0 - course.exactness) * most
+        if (reaches & pays).any():
+            best = int(np.argmax(np.where(reaches, worth, -np.inf)))
+        else:
+            best = int(np.argmin(np.where(pays, short, np.inf)))
         low, high = prices[max(best - 1, 0)], prices[min(best + 1, _PRICES - 1)]
-    return Spread(budget[:, best], spend[:, best], float(over[best]), bool(reaches[best]), float(np.exp(prices[best])))
+    return Spread(budget[:, best], spend[:, best], float(over[best]), can, float(np.exp(prices[best])))
 
 
 def _days(course: Course, wanted: FloatArray, *, always_late: bool) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -28,7 +28,7 @@ from optimizer.pacing import (
     pace,
     spread,
 )
-from optimizer.plan.recommendation import Severity
+from optimizer.plan.recommendation import Severity, from_json, to_json
 from optimizer.plan.snapshot import Freshness, IntArray, Restatements
 from optimizer.plan.under_test import Leave
 from tests.optimizer.snapshots import BUDGETS, TODAY, snapshot
@@ -118,6 +118,21 @@ def test_where_cuts_are_bounded_the_budgets_come_down_in_time() -> None:
     left = 3_000.0 - float(plan.spend[:-2].sum())
     at_worst = 2.0 * plan.budget[-2] + 0.7 * plan.budget[-2]
     assert at_worst <= left + 1e-6
+
+
+def test_what_exactness_would_cost_stays_over() -> None:
+    # Each of the last days gets half of what is left at most, and budgets come down by 30% a day: to spend it all, much
+    # must be spent in the first days.
+    held = replace(course(slack=2.0), before=100.0, step=0.3, cut=0.3)
+    exact, even = spread(held), spread(replace(held, exactness=0.01))
+    best = spread(replace(held, exactness=0.0))
+    brought = {name: float(held.curve.worth(plan.spend).sum()) for name, plan in
+               {"exact": exact, "even": even, "best": best}.items()}  # fmt: skip
+    assert exact.over <= TOLERANCE * 3_000.0 < even.over < best.over
+    assert 0.99 * brought["best"] <= brought["even"] < brought["best"]
+    assert brought["exact"] < 0.99 * brought["best"]
+    assert even.budget.max() < exact.budget.max()
+    assert exact.reaches and even.reaches  # noqa: PT018 - one claim: what could be kept
 
 
 def test_a_budget_moves_by_no_more_than_a_step() -> None:
@@ -292,10 +307,10 @@ EVEN = SPENT + 30 * 570.0 * SHARE
 """What the budgets as they are would spend by the end of the month."""
 
 
-def told(amount: float, low: float = 399.0, high: float = 741.0, slack: float = 1.0) -> Pace:
+def told(amount: float, low: float = 399.0, high: float = 741.0, slack: float = 1.0, exactness: float = 1.0) -> Pace:
     """The flight of a month on its second morning, every day alike."""
     found = pace(
-        flight(amount, daily_slack=slack, month_end_slack=1.0),
+        flight(amount, daily_slack=slack, month_end_slack=1.0, exactness=exactness),
         SEEN,
         ALL,
         Curve.isoelastic(570.0, 0.5),
@@ -338,6 +353,19 @@ def test_what_the_steps_cannot_hold_back_is_said_with_the_mend() -> None:
     assert "by hand" in finding.mend
 
 
+def test_what_stays_over_for_its_price_is_told_and_is_no_trouble() -> None:
+    exact, even = (told(17_670.0, low=399.0, high=741.0, slack=2.0, exactness=part) for part in (1.0, 0.01))
+    assert "stay over" not in exact.day.words
+    assert "which spent too early would cost more than they bring" in even.day.words
+    assert even.findings == ()
+
+
+def test_a_flight_of_before_there_was_a_price_is_recorded_as_it_was() -> None:
+    assert "exactness" not in to_json(flight())
+    assert from_json(Flight, to_json(flight(exactness=0.01))) == flight(exactness=0.01)
+    assert from_json(Flight, to_json(flight())).exactness == 1.0
+
+
 def test_a_morning_says_what_it_rests_on() -> None:
     words = told(17_670.0).day.words
     assert words.startswith("Of 17,670.00 EUR for March 2026 (all) 17,117.12 EUR are left for 30 days. Budgets of ")
@@ -371,6 +399,8 @@ def test_the_fan_of_a_sure_course_is_its_plan() -> None:
         ({"first_day": TODAY}, "one end only"),
         ({"first_day": TODAY, "last_day": TODAY - timedelta(days=1)}, "before it begins"),
         ({"daily_slack": 0.5}, "daily_slack lies between"),
+        ({"exactness": 1.5}, "exactness lies between 0 and 1"),
+        ({"exactness": math.nan}, "exactness lies between 0 and 1"),
         ({"scope": Scope.parse("ad:1")}, "an ad has no budget"),
     ],
 )

@@ -31,6 +31,11 @@ class PacingTable(Table):
         description="The same on the last day of a calendar month; 1 where all budgets are Google Ads', which spends "
         "no more than a changed budget times the days that are left of the month.",
     )
+    exactness: Share = Field(
+        0.01,
+        description="Largest share of what the days left bring that is given up to end within .5% of the amount, 0 to "
+        "1; 1 for whatever it costs.",
+    )
     largest_cut: Share | None = Field(
         None,
         description="Largest relative cut of one budget in one recommendation where a flight's amount needs it, beyond "
@@ -78,6 +83,7 @@ def flights(
             most_per_day=None if table.most_per_day is None else Money.of(table.most_per_day, currency),
             daily_slack=pacing.daily_slack,
             month_end_slack=pacing.month_end_slack,
+            exactness=pacing.exactness,
         )
         for table in (*monthly, *tables)
     )
