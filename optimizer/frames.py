@@ -7,6 +7,7 @@ needed here. docs/library.md shows it at work.
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -154,17 +155,19 @@ def budgets_of(decision: Decision) -> dict[str, Money]:
 
 def _planned_day(today: object) -> date:
     day = _as_day(today)
-    if day is None:
+    if day is None or day == date.min:
         raise FrameError(f"today: {today!r} is not a day. Mend: write it like 2026-03-02, or give a date.")
     return day
 
 
-def _known(name: str, value: str, check: Callable[[str], object]) -> None:
+def _known(name: str, value: object, check: Callable[[str], object]) -> None:
     """Let a check refuse an argument.
 
     Raises:
         FrameError: It does.
     """
+    if not isinstance(value, str):
+        raise FrameError(f"{name}: {value!r} is no text. Mend: correct it.")
     try:
         check(value)
     except (TypeError, ValueError) as error:
@@ -295,9 +298,10 @@ def _number(value: object, name: str, row: int) -> float:
         return math.nan
     try:
         return float(value)  # type: ignore[arg-type]  # what is no number is told below
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise FrameError(
-            f"column {name!r}, row {row}: {value!r} is not a number. Mend: write it like 1234.50, or leave it empty."
+            f"column {name!r}, row {row}: {reprlib.repr(value)} is not a number. Mend: write it like 1234.50, or leave "
+            "it empty."
         ) from None
 
 

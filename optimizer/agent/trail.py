@@ -59,13 +59,21 @@ def entries(store: Store, page: int = 1_000) -> Iterator[Entry]:
 def contradictions(store: Store) -> Iterator[str]:
     """Say what is stored and is not what the history says of it; to be asked once the chain itself holds."""
     told, thrown, people = _testimonies(store)
-    kept = [content_hash(as_sealed(brake)) for brake in store.brakes()]
-    if kept != thrown:
-        yield "the throws of the kill switch are not those that the history tells of"
+    yield from _of_the_switch(store, thrown)
     yield from _of_people(store, people)
     yield from store.stray()
     for name in sorted(told.keys() | set(_revisions(store))):
         yield from _of_revision(store, name, told.get(name))
+
+
+def _of_the_switch(store: Store, thrown: list[str]) -> Iterator[str]:
+    try:
+        kept = [content_hash(as_sealed(brake)) for brake in store.brakes()]
+    except ValueError as error:
+        yield f"a throw of the kill switch cannot be read: {error}"
+        return
+    if kept != thrown:
+        yield "the throws of the kill switch are not those that the history tells of"
 
 
 def _of_people(store: Store, told: admission.Testimony) -> Iterator[str]:

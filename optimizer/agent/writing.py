@@ -211,11 +211,14 @@ def _limits(
 
 
 def _stopped(house: House) -> approval.Refusal | None:
-    """Why nothing may be sent at this moment, whatever the plan: the kill switch, or the windows."""
-    brake = house.store.brake()
-    if brake is not None and brake.on:
+    """Why nothing may be sent at this moment, whatever the plan: the kill switch, or the windows.
+
+    A pause that is over counts no more here; none is sent before the history says so (`lift`).
+    """
+    brake, now = house.store.brake(), house.clock.now()
+    if brake is not None and brake.on and not brake.is_over(now):
         return _paused(Braked(brake))
-    return approval.closed(house.windows, house.time_zone, house.clock.now())
+    return approval.closed(house.windows, house.time_zone, now)
 
 
 def _resting(house: House, intent: Intent) -> approval.Refusal | None:

@@ -112,8 +112,13 @@ class Brake:
         return self.until is not None and now >= self.until
 
 
-def pause_until(now: datetime, hours: float | None) -> datetime | None:
+def pause_until(now: datetime, hours: float | None, written: datetime | None) -> datetime | None:
     """Return when a pause of some hours ends, None for one without an end.
+
+    Args:
+        now: By the clock of whoever pauses, which may be behind that of the agent.
+        hours: Its length.
+        written: When the history was last written, if it was; where that is later, the hours are counted from then.
 
     Raises:
         ValueError: It is no length, or longer than `LONGEST_PAUSE`.
@@ -122,4 +127,4 @@ def pause_until(now: datetime, hours: float | None) -> datetime | None:
         return None
     if not 0.0 < hours <= LONGEST_PAUSE / _HOUR:
         raise ValueError(f"a pause lasts more than 0 and up to {LONGEST_PAUSE // _HOUR:,} hours, not {hours:g}")
-    return now + hours * _HOUR
+    return max(now, written or now) + hours * _HOUR

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from datetime import timedelta
@@ -16,9 +17,11 @@ from optimizer.agent.cli import checks
 from optimizer.agent.cli import office as office_module
 from optimizer.agent.cli.checks import status
 from optimizer.agent.cli.office import office_data, office_words, pause, resume
+from optimizer.agent.clock import SystemClock
 from optimizer.agent.daemon.desk import Desk
 from optimizer.agent.settings import SettingsError
 from optimizer.agent.settings.store import StoreTable
+from optimizer.plan.office import Brake
 from optimizer.ports import StateConflict, StoreGone
 from tests.optimizer.test_daemon_desk import Office
 
@@ -66,8 +69,20 @@ def test_a_pause_for_some_hours_says_when_it_ends_and_nonsense_stops_nothing(tmp
         assert f"Writes are PAUSED {brake}" in office_words(store, brake.at)
         assert office_data(store)["brake"]["until"] is not None
     assert f"They go on by themselves at {brake.until:%Y-%m-%d %H:%M} UTC." in str(answer.shown)
-    with pytest.raises(StateConflict, match="Mend: resume first"):
+    with pytest.raises(StateConflict, match="Mend: pause without an end"):
         pause("short", config, "ben", 0.1)
+    assert json.loads(json.dumps(answer.data))["until"] == brake.until.isoformat()
+
+
+def test_the_hours_of_a_pause_are_counted_from_the_history_where_this_clock_is_behind_it(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("")
+    ahead = SystemClock().now() + timedelta(minutes=90)
+    with open_store(config) as store:
+        store.throw_brake(Brake(False, ahead, "agent", ""))
+    pause("sale", config, "mia", 1.0)
+    with open_store(config) as store:
+        assert store.brake().until == ahead + timedelta(hours=1)
 
 
 def test_a_pause_without_a_reason_stops_nothing_and_says_so(tmp_path: Path) -> None:
@@ -153,7 +168,9 @@ def test_word_holds_no_password_and_that_of_the_environment_is_taken(
     config = tmp_path / "config.toml"
     config.write_text("[guardrails")
     word = whereabouts.Word(config)
-    word.leave("postgresql://outlay:s3cret-word@db.example:5432/ads?password=s3cret-word&sslmode=require")
+    word.leave(
+        "postgresql://outlay:s3cret-word@db.example:5432/ads?password=s3cret-word&sslmode=require&sslpassword=s3cret-key"
+    )
     left = whereabouts.file_of(config).read_text()
     assert left == "postgresql://outlay@db.example:5432/ads?sslmode=require\n"
     monkeypatch.setenv("OUTLAY_STORE__PASSWORD", "from-outside")

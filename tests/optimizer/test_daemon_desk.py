@@ -150,6 +150,22 @@ def test_nothing_is_written_while_paused_and_it_goes_on_afterwards(office: Offic
     assert office.newest().state is State.APPLIED
 
 
+def test_a_clock_that_went_back_ends_no_pause_and_holds_up_nothing_else(office: Office) -> None:
+    office.look()
+    office.approve()
+    with open_house(office.config, office.clock) as house:
+        house.store.throw_brake(Brake(False, office.clock.now() + timedelta(days=30), "mia", "by another clock"))
+    office.throw(on=True, lasts=timedelta(hours=1))
+    waits = office.newest().recommendation.rec_id
+    office.clock.sleep(26 * 3600)
+    office.look()
+    with open_house(office.config, office.clock) as house:
+        assert house.store.record(waits).state is State.EXPIRED
+        assert house.store.brake().on
+    assert office.desk.seen.runs["resume"].outcome is Outcome.FAILED
+    assert "set this machine's clock" in office.desk.seen.runs["resume"].words
+
+
 def test_a_pause_that_was_given_an_end_is_over_by_itself_and_what_waited_is_written(office: Office) -> None:
     office.look()
     office.approve()

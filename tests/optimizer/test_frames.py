@@ -126,6 +126,7 @@ def test_today_and_later_are_left_out_and_nothing_is_something() -> None:
         ({"spend": float("nan")}, "column 'spend', row 5: nan is no spend"),
         ({"conversions": float("inf")}, "column 'conversions', row 5: inf is no conversions"),
         ({"clicks": "many"}, "column 'clicks', row 5: 'many' is not a number"),
+        ({"clicks": 10**400}, "column 'clicks', row 5: 1000.*000 is not a number"),
         ({"campaign": ""}, "column 'campaign', row 5 is empty"),
         ({"campaign": None}, "column 'campaign', row 5 is empty"),
         ({"campaign": pd.NA}, "column 'campaign', row 5 is empty"),
@@ -171,7 +172,9 @@ def test_the_planned_day_is_a_day_however_it_is_written(today: object) -> None:
     [
         ({"today": "tomorrow"}, "today: 'tomorrow' is not a day. Mend"),
         ({"today": pd.NaT}, "today: NaT is not a day"),
+        ({"today": date.min}, r"today: .* is not a day\. Mend"),
         ({"currency": "Euro"}, "currency: 'Euro' is not an ISO 4217.*Mend"),
+        ({"time_zone": None}, "time_zone: None is no text. Mend"),
         ({"time_zone": "Mars/Olympus"}, "time_zone: 'Mars/Olympus' is not an IANA time zone.*Mend"),
         ({"budgets": {"search": "abc"}}, "budgets, campaign 'search': 'abc' is not an amount. Mend"),
         ({"budgets": {"search": None}}, "campaign 'search': None is not an amount"),

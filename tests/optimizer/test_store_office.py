@@ -120,6 +120,13 @@ def test_a_pause_that_was_given_an_end_is_lifted_once_after_it(store):
     assert tuple(contradictions(store)) == ()
 
 
+def test_who_lets_writes_go_on_by_the_program_s_name_says_that_the_clock_is_right_all_the_same(store):
+    store.throw_brake(Brake(True, NOON + 9 * MINUTE, "mia", "stop"))
+    store.throw_brake(Brake(False, NOON, "outlay", ""))  # as the user of a container may be named
+    assert store.audit()[-1].event.action == "resumed"
+    assert store.last_written() == NOON
+
+
 def test_a_pause_without_an_end_is_lifted_by_nobody_but_people(store):
     store.throw_brake(Brake(True, NOON, "mia", "landing page is down"))
     assert store.lift_brake(NOON + timedelta(days=10_000)) is None

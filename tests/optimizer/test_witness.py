@@ -107,7 +107,10 @@ def test_a_write_that_was_set_back_is_found(altered) -> None:
     assert altered(f"UPDATE intent SET {back} WHERE id = {one}")
 
 
-@pytest.mark.parametrize("change", ["stops = 1 - stops", "at = at + 1", "actor = 'bob'", "reason = 'nothing'"])
+@pytest.mark.parametrize(
+    "change",
+    ["stops = 1 - stops", "at = at + 1", "actor = 'bob'", "reason = 'nothing'", "until = at + 1", "until = at"],
+)
 def test_a_column_of_the_kill_switch_that_was_altered_is_found(altered, change: str) -> None:
     assert altered(f"UPDATE brake SET {change} WHERE id = 1")
 

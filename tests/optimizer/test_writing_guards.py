@@ -55,6 +55,8 @@ def test_a_pause_whose_time_has_passed_is_over_for_who_writes_by_hand_and_not_be
     it.house.clock.sleep(3599)
     assert refusal(it, name).code is approval.Code.PAUSED
     it.house.clock.sleep(1)
+    assert all(row.problem == "" for row in writing.rehearse(it.house, name))
+    assert it.house.store.brake().on
     assert writing.apply(it.house, name).state is State.APPLIED
     assert [brake.on for brake in it.house.store.brakes()] == [True, False]
 

@@ -156,7 +156,7 @@ def _thrown(config: Path, *, stops: bool, reason: str, actor: str | None, hours:
     with _emergency_store(config) as (store, notice):
         try:
             now = SystemClock().now()
-            brake = Brake(stops, now, who, reason, pause_until(now, hours))
+            brake = Brake(stops, now, who, reason, pause_until(now, hours, store.last_written()))
         except ValueError as error:
             raise SettingsError([f"{'--reason' if hours is None else '--reason, --hours'}: {error}."]) from None
         store.throw_brake(brake)
@@ -166,7 +166,13 @@ def _thrown(config: Path, *, stops: bool, reason: str, actor: str | None, hours:
     words = redacted(f"{notice}\n{words}") if notice else words
     if stops and under_way:
         words += f" {len(under_way)} call(s) may have been under way; they are read back, not repeated."
-    data = {"paused": stops, "actor": who, "reason": reason, "until": brake.until, "under_way": len(under_way)}
+    data = {
+        "paused": stops,
+        "actor": who,
+        "reason": reason,
+        "until": brake.until and brake.until.isoformat(),
+        "under_way": len(under_way),
+    }
     return Answer(Text(words), data, Exit.FINE)
 
 

@@ -258,8 +258,8 @@ class Desk:
         board = self._board
         self._jobs.mend(house)
         board.read()
-        if board.pause_is_over(self._clock.now()) and (lifted := cycle.lift(house)) is not None:
-            self._jobs.say(house, "resume", str(lifted.at), (Outcome.DONE, f"writes go on: {lifted.reason}"))
+        if board.pause_is_over(self._clock.now()):
+            self._writes.lift(house)
             board.read()
         if board.any_expired(self._clock.now()):
             for record in cycle.expire(house):

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from optimizer import approval
-from optimizer.agent import writing
+from optimizer.agent import cycle, writing
 from optimizer.agent.cycle import House, Refused
 from optimizer.agent.daemon.agenda import settled
 from optimizer.agent.daemon.board import WRITTEN, Board
@@ -18,7 +18,7 @@ from optimizer.agent.daemon.seen import told
 from optimizer.agent.secrecy import redacted
 from optimizer.plan.office import Outcome
 from optimizer.plan.recommendation import Record, State
-from optimizer.ports import Clock, Fenced, NotFound, StateConflict
+from optimizer.ports import Clock, ClockWentBack, Fenced, NotFound, StateConflict
 
 RESTED: Final = timedelta(seconds=60)
 """After so long an approval that could not be begun or went on waiting is tried again. So are settings that could not
@@ -32,6 +32,16 @@ class Writes:
         """Have tried nothing yet."""
         self._clock, self._jobs = clock, jobs
         self._rest: dict[str, datetime] = {}
+
+    def lift(self, house: House) -> None:
+        """Let writes go on where a pause is over; a clock that went back says nothing of that, and holds up nothing."""
+        try:
+            lifted = cycle.lift(house)
+        except ClockWentBack as error:
+            self._jobs.say(house, "resume", "pause", (Outcome.FAILED, told(house.name, "resume", error)))
+            return
+        if lifted is not None:
+            self._jobs.say(house, "resume", "pause", (Outcome.DONE, f"writes go on: {lifted.reason}"))
 
     def apply(self, house: House, board: Board) -> None:
         """Write what was approved, first what was begun; what cannot be begun now rests a minute."""

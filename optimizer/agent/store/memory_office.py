@@ -106,18 +106,18 @@ class MemoryOffice:
     def throw_brake(self, brake: Brake) -> None:
         """See `Store.throw_brake`."""
         terms.check_throw(self.brake(), brake)
-        self._keep_brake(brake)
+        self._keep_brake(brake, terms.thrown(brake))
 
     def lift_brake(self, now: datetime) -> Brake | None:
         """See `Store.lift_brake`."""
         brake = terms.lifted(self.brake(), now)
         if brake is not None:
-            self._keep_brake(brake)
+            self._keep_brake(brake, terms.thrown(brake, by_itself=True))
         return brake
 
-    def _keep_brake(self, brake: Brake) -> None:
+    def _keep_brake(self, brake: Brake, event: Event) -> None:
         self._brakes = (*self._brakes, brake)
-        self._tell(terms.thrown(brake), terms.as_sealed(brake))
+        self._tell(event, terms.as_sealed(brake))
 
     def brake(self) -> Brake | None:
         """See `Store.brake`."""

@@ -13,7 +13,7 @@ from optimizer.agent.store import tables as t
 from optimizer.agent.store.instants import from_instant, to_instant
 from optimizer.plan.circuit import Circuit
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome, Pulse
-from optimizer.plan.recommendation import Intent, content_hash
+from optimizer.plan.recommendation import Event, Intent, content_hash
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -185,15 +185,16 @@ def pulse(connection: Connection) -> Pulse:
 
 def throw_brake(connection: Connection, brake: Brake) -> None:
     """See `Store.throw_brake`."""
-    terms.check_throw(newest_brake(connection), brake)
-    _keep_brake(connection, brake)
+    if brake.until is not None:  # nothing keeps a stop without an end from being kept, not even a row that is spoilt
+        terms.check_throw(newest_brake(connection), brake)
+    _keep_brake(connection, brake, terms.thrown(brake))
 
 
 def lift_brake(connection: Connection, now: datetime) -> Brake | None:
     """See `Store.lift_brake`."""
     brake = terms.lifted(newest_brake(connection), now)
     if brake is not None:
-        _keep_brake(connection, brake)
+        _keep_brake(connection, brake, terms.thrown(brake, by_itself=True))
     return brake
 
 
@@ -252,7 +253,7 @@ def _lease(row: Any) -> Lease:
     return Lease(row.epoch, row.holder, from_instant(row.until))
 
 
-def _keep_brake(connection: Connection, brake: Brake) -> None:
+def _keep_brake(connection: Connection, brake: Brake, event: Event) -> None:
     columns = {
         "stops": brake.on,
         "at": to_instant(brake.at),
@@ -261,7 +262,7 @@ def _keep_brake(connection: Connection, brake: Brake) -> None:
         "until": None if brake.until is None else to_instant(brake.until),
     }
     connection.execute(insert(_BRAKES), columns)
-    chain.End(connection).add(terms.thrown(brake), content_hash(terms.as_sealed(brake)))
+    chain.End(connection).add(event, content_hash(terms.as_sealed(brake)))
 
 
 def _brake(row: Row[Any]) -> Brake:

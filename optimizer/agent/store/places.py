@@ -50,7 +50,7 @@ def without_password(url: str) -> str:
     """
     if address(url) is None:
         return url
-    bare = make_url(url)._replace(password=None).difference_update_query(["password"])
+    bare = make_url(url)._replace(password=None).difference_update_query(["password", "sslpassword"])
     return bare.render_as_string(hide_password=False)
 
 

@@ -140,9 +140,8 @@ def check_throw(newest: Brake | None, brake: Brake) -> None:
     if newest is None or not newest.on or brake.until is None:
         return
     if newest.until is None or newest.until > brake.until:
-        raise StateConflict(
-            f"writes are paused for longer already, {newest}. Mend: resume first, or pause without an end"
-        )
+        mend = "Mend: pause without an end; or resume first, but what is approved may be written before you pause again"
+        raise StateConflict(f"writes are paused for longer already, {newest}. {mend}")
 
 
 def lifted(newest: Brake | None, now: datetime) -> Brake | None:
@@ -152,12 +151,12 @@ def lifted(newest: Brake | None, now: datetime) -> Brake | None:
     return Brake(False, now, PROGRAM, f"the pause by {newest.actor} was until {newest.until:%Y-%m-%d %H:%M} UTC")
 
 
-def thrown(brake: Brake) -> Event:
+def thrown(brake: Brake, *, by_itself: bool = False) -> Event:
     """Return what the history says of a throw of the kill switch, which belongs to no recommendation.
 
-    That a pause is over is no `RESUMED`, since nobody says with it that the clock is right.
+    That a pause is over by itself is no `RESUMED`, since nobody says with it that the clock is right.
     """
-    action = "paused" if brake.on else RESUMED if brake.actor != PROGRAM else _PAUSE_OVER
+    action = "paused" if brake.on else _PAUSE_OVER if by_itself else RESUMED
     end = "" if brake.until is None else f"until {brake.until:%Y-%m-%d %H:%M:%S} UTC: "
     return Event(SWITCH, 0, brake.at, brake.actor, action, f"{end}{brake.reason}")
 

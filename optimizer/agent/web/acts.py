@@ -148,7 +148,8 @@ def throw_switch(visitor: Visitor, reason: str, *, stops: bool, hours: float | N
             switch is as it was.
     """
     try:
-        brake = Brake(stops, visitor.now, visitor.user.name, reason.strip(), pause_until(visitor.now, hours))
+        until = pause_until(visitor.now, hours, visitor.store.last_written())
+        brake = Brake(stops, visitor.now, visitor.user.name, reason.strip(), until)
     except ValueError as error:
         raise Unclear(f"{error}.") from None
     visitor.store.throw_brake(brake)
