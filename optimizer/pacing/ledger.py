@@ -14,7 +14,6 @@ from optimizer.pacing.delivery import Delivery, delivery
 from optimizer.plan.snapshot import FloatArray, IntArray, Snapshot
 
 _LEAST_RESTATED: Final = 0.01
-_MORE: Final = 1.25  # what was the most of a month is passed by the next day now and then
 _FRESH_DAYS: Final = 2
 _LEARNT_DAYS: Final = 28
 
@@ -29,7 +28,7 @@ class Ledger:
         doubt: By how much more each of them may be at worst, shape (T,).
         told: How many of the days are told of in full, from the first on.
         behind: Days before today of which some account tells nothing yet, at most T.
-        restated: Share by which spend may be restated upwards; part of `doubt` of the last two days.
+        restated: Share by which spend was restated upwards of late, at its most; part of `doubt` of the last two days.
         missing: Days at the beginning that the history does not reach back to.
         delivery: The share of budgets that is spent, by the last four weeks' days that are told in full.
         current: The sum of the budgets now.
@@ -62,8 +61,8 @@ def ledger(snapshot: Snapshot, flight: Flight, members: Sequence[int], first: da
     A day of an account is told once the account has rows of that day or a later one; without a row of its own a budget
     then spent nothing. What is not told yet is expected to be the usual share of the budget in force; at worst it is
     the most that one day of a hundred delivers, and on the flight's last day, after which nothing can be mended, all
-    that the platform may spend. What was told in the last two days may yet be restated: upwards by a quarter
-    more than spend was, of late, at its most, and by 1% at least.
+    that the platform may spend. What was told in the last two days may yet be restated: upwards by as much as spend
+    was, of late, and by 1% at least.
 
     Args:
         snapshot: What is known.
@@ -124,7 +123,7 @@ def _fresh(days: int) -> FloatArray:
 
 
 def _restated(snapshot: Snapshot, keep: Sequence[int]) -> float:
-    """The share by which the spend of a day may be restated upwards: a quarter more than at its most of late."""
+    """The largest share by which the spend of a day was restated upwards of late."""
     if snapshot.restated is None:
         return _LEAST_RESTATED
     news = snapshot.restated.of(keep)
@@ -133,4 +132,4 @@ def _restated(snapshot: Snapshot, keep: Sequence[int]) -> float:
     now = np.nansum(snapshot.panel.spend[list(keep)], axis=0)
     before = now - more
     share = np.divide(more, before, out=np.zeros_like(more), where=before > 0)
-    return float(np.clip(_MORE * share.max(initial=0.0), _LEAST_RESTATED, 1.0))
+    return float(np.clip(share.max(initial=0.0), _LEAST_RESTATED, 1.0))

@@ -278,7 +278,7 @@ def test_what_was_restated_of_late_may_be_so_again() -> None:
     before = float(SEEN.panel.spend[:, -2].sum())
     news = Restatements(np.array([0], dtype=np.int64), column, np.array([0.05 * before]), np.zeros(1))
     book = ledger(replace(SEEN, restated=news), flight(), ALL, TODAY.replace(day=1))
-    assert book.worst == pytest.approx(book.spent * (1 + 1.25 * 0.05 / 0.95))
+    assert book.worst == pytest.approx(book.spent * (1 + 0.05 / 0.95))
 
 
 def test_days_before_the_history_are_told_of() -> None:

@@ -32,7 +32,7 @@ class PacingTable(Table):
         "no more than a changed budget times the days that are left of the month.",
     )
     exactness: Share = Field(
-        0.01,
+        0.02,
         description="Largest share of what the days left bring that is given up to end within .5% of the amount, 0 to "
         "1; 1 for whatever it costs.",
     )
