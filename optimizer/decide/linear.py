@@ -29,6 +29,26 @@ def cheapest(cost: FloatArray, room: FloatArray, rows: Sequence[Row], bounds: Fl
     return _solved(cost, _matrix(rows, len(cost)), bounds, room)
 
 
+def most_together(room: FloatArray, rows: Sequence[Row], bounds: FloatArray) -> float | None:
+    """Return the most that budgets may be together within linear rows; None where none of the room keep them.
+
+    Where every row weighs all budgets alike, as a total does, that needs no solver.
+    """
+    low, high = (float(side) for side in room.sum(axis=0))
+    weights = _matrix(rows, len(room))
+    if (weights == weights[:, :1]).all():
+        for weight, bound in zip(weights[:, 0].tolist(), bounds.tolist(), strict=True):
+            if weight > 0.0:
+                high = min(high, bound / weight)
+            elif weight < 0.0:
+                low = max(low, bound / weight)
+            elif bound < 0.0:
+                return None
+        return high if low <= high else None
+    found = cheapest(-np.ones(len(room)), room, rows, bounds)
+    return None if found is None else float(found.sum())
+
+
 def loosening(
     room: FloatArray, hard: Sequence[Row], soft: Sequence[Row], cost: FloatArray, spare: float = 0.0
 ) -> FloatArray | None:

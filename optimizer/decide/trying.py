@@ -109,8 +109,8 @@ def _spendable(box: Box, rows: Sequence[Row]) -> float:
     """The most that budgets of a box may be together within the linear rows; below zero where none keep these."""
     kept = [row for row in rows if row.outcome is None]
     bounds = np.array([row.bound + _ALIKE * max(abs(row.bound), 1.0) for row in kept])
-    found = linear.cheapest(-np.ones(len(box.lower)), linear.sides(box), kept, bounds)
-    return -1.0 if found is None else float(found.sum())
+    most = linear.most_together(linear.sides(box), kept, bounds)
+    return -1.0 if most is None else most
 
 
 def pinned(box: Box, trials: Sequence[Trial]) -> Box:
