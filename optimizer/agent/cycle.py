@@ -26,7 +26,6 @@ from optimizer.agent.workers import here
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
 from optimizer.plan.basis import Basis
-from optimizer.plan.office import Brake
 from optimizer.plan.recommendation import Finding, Record, State, Transition, to_json
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import Braked, Call, Clock, IngestReport, Notifier, NotTold, SnapshotQuery, Store
@@ -258,19 +257,6 @@ def settle(house: House, rec_id: str, verdict: approval.Verdict) -> Record:
     before = range(1, record.recommendation.revision)
     earlier = tuple(house.store.record(rec_id, revision).recommendation.author for revision in before)
     return commit(house, approval.judge(record, verdict, house.clock.now(), house.policy, earlier=earlier))
-
-
-def lift(house: House) -> Brake | None:
-    """Let writes go on where a stop's time has passed; return the throw that says so, None where none is due.
-
-    Raises:
-        ClockWentBack: The clock says an earlier time than what was written last, so that it tells nothing of an end.
-    """
-    now, brake = house.clock.now(), house.store.brake()
-    if brake is None or not brake.is_over(now):
-        return None
-    clock_stands(house.store, house.guards, now)
-    return house.store.lift_brake(now)
 
 
 def approve_by_policy(house: House, record: Record) -> Record | approval.Waits:

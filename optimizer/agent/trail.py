@@ -10,7 +10,7 @@ from typing import Final
 
 from optimizer import approval
 from optimizer.agent.store import admission
-from optimizer.agent.store.terms import BREAKER, LEAD, PEOPLE, PORTFOLIO, SWITCH, as_sealed
+from optimizer.agent.store.terms import BREAKER, LEAD, PEOPLE, PORTFOLIO, SWITCH
 from optimizer.approval import Testimony
 from optimizer.goals import Goals
 from optimizer.plan.audit import Entry
@@ -68,7 +68,7 @@ def contradictions(store: Store) -> Iterator[str]:
 
 def _of_the_switch(store: Store, thrown: list[str]) -> Iterator[str]:
     try:
-        kept = [content_hash(as_sealed(brake)) for brake in store.brakes()]
+        kept = [content_hash(brake) for brake in store.brakes()]
     except ValueError as error:
         yield f"a throw of the kill switch cannot be read: {error}"
         return

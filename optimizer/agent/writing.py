@@ -16,9 +16,9 @@ from connectors.changes import Change
 from connectors.contract import EntityStatus
 from connectors.money import Money
 from optimizer import approval
-from optimizer.agent import sending
+from optimizer.agent import sending, switch
 from optimizer.agent.breaker import Resting
-from optimizer.agent.cycle import House, Refused, commit, lift
+from optimizer.agent.cycle import House, Refused, commit
 from optimizer.agent.watching import clock_stands
 from optimizer.plan.recommendation import Intent, IntentState, LineKey, Record, State, Transition
 from optimizer.plan.snapshot import Snapshot
@@ -54,7 +54,7 @@ def apply(house: House, rec_id: str) -> Record:
     record = _reachable(house, rec_id)
     clock_stands(house.store, house.guards, house.clock.now())
     with _leading(house):
-        lift(house)
+        switch.lift(house.store, house.guards, house.clock.now())
         live = sending.look(house, record)
         seen = _seen(house, record)
         if record.state is not State.APPLYING:
@@ -213,7 +213,7 @@ def _limits(
 def _stopped(house: House) -> approval.Refusal | None:
     """Why nothing may be sent at this moment, whatever the plan: the kill switch, or the windows.
 
-    A pause that is over counts no more here; none is sent before the history says so (`lift`).
+    A pause that is over counts no more here; none is sent before the history says so (`switch.lift`).
     """
     brake, now = house.store.brake(), house.clock.now()
     if brake is not None and brake.on and not brake.is_over(now):

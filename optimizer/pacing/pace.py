@@ -264,8 +264,9 @@ def _reasons(morning: Morning, plan: Spread, due: float) -> list[str]:
         found.append(f"a lift test takes {less:,.2f}, which all days left make up for")
     if due * course.slack[0] >= 0.99 * course.sure > 0 and course.slack[0] > 1:
         found.append(f"a platform may spend {course.slack[0]:g} times a day's budget, and no more than is left")
-    if plan.reaches and plan.over > TOLERANCE * course.amount:
-        found.append(f"about {plan.over:,.2f} stay over, which spent too early would cost more than they bring")
+    if plan.over > TOLERANCE * course.amount:
+        why = "which spent too early would cost more than they bring" if plan.reaches else "as steps and slack stand"
+        found.append(f"about {plan.over:,.2f} stay over, {why}")
     return found
 
 

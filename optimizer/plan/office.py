@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import Field
 
 _HOUR: Final = timedelta(hours=1)
 
 LONGEST_PAUSE: Final = timedelta(days=366)
 """Of a pause that ends by itself; one without an end may last longer."""
+
+
+def _endless(value: object) -> bool:
+    return value is None  # as pauses were before they could end, whose hashes the history has
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,7 @@ class Brake:
     at: datetime
     actor: str
     reason: str
-    until: datetime | None = None
+    until: Annotated[datetime | None, Field(exclude_if=_endless)] = None
 
     def __post_init__(self) -> None:
         if not self.actor.strip():
@@ -100,7 +106,7 @@ class Brake:
         if self.on and not self.reason.strip():
             raise ValueError("a pause needs a reason: say why writes are stopped")
         if self.until is not None and not (self.on and self.at < self.until <= self.at + LONGEST_PAUSE):
-            raise ValueError(f"a pause ends after it begins, and within {LONGEST_PAUSE.days} days")
+            raise ValueError(f"a pause that ends does so after it begins and within {LONGEST_PAUSE.days} days")
 
     def __str__(self) -> str:
         """Who stopped writes when and why, and until when if that was said."""
@@ -112,19 +118,12 @@ class Brake:
         return self.until is not None and now >= self.until
 
 
-def pause_until(now: datetime, hours: float | None, written: datetime | None) -> datetime | None:
-    """Return when a pause of some hours ends, None for one without an end.
-
-    Args:
-        now: By the clock of whoever pauses, which may be behind that of the agent.
-        hours: Its length.
-        written: When the history was last written, if it was; where that is later, the hours are counted from then.
+def pause_until(begins: datetime, hours: float) -> datetime:
+    """Return when a pause of some hours ends.
 
     Raises:
         ValueError: It is no length, or longer than `LONGEST_PAUSE`.
     """
-    if hours is None:
-        return None
     if not 0.0 < hours <= LONGEST_PAUSE / _HOUR:
         raise ValueError(f"a pause lasts more than 0 and up to {LONGEST_PAUSE // _HOUR:,} hours, not {hours:g}")
-    return max(now, written or now) + hours * _HOUR
+    return begins + hours * _HOUR

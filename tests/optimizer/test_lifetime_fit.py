@@ -194,12 +194,6 @@ def test_subscribers_are_worth_what_they_pay_until_they_leave(retained: Valuatio
     assert np.all(retained.ahead[~gone] > 0)
 
 
-def test_what_passes_was_drawn_as_long_as_that_takes(retained: Valuation) -> None:
-    assert retained.idata is not None
-    assert retained.idata["posterior"].sizes["draw"] in {ENOUGH.draws, 2 * ENOUGH.draws, 4 * ENOUGH.draws}
-    assert retained.passed, retained.words
-
-
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("kind", list(Kind))
 def test_a_run_that_stays_short_is_withheld_and_says_why(kind: Kind, shop: Customers, club: Customers) -> None:

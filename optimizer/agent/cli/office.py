@@ -11,6 +11,7 @@ from typing import Any
 from rich.text import Text
 
 from connectors.errors import AskMarketer, ConnectorError
+from optimizer.agent import switch
 from optimizer.agent.bootstrap import open_used_store
 from optimizer.agent.cli.answers import Answer, Exit
 from optimizer.agent.cli.person import person
@@ -22,7 +23,7 @@ from optimizer.agent.settings import SettingsError
 from optimizer.agent.standing import newest_runs
 from optimizer.agent.whereabouts import file_of, used_database
 from optimizer.plan.circuit import Circuit
-from optimizer.plan.office import Brake, JobRun, Lease, pause_until
+from optimizer.plan.office import Brake, JobRun, Lease
 from optimizer.plan.recommendation import adapter
 from optimizer.ports import Store
 
@@ -155,11 +156,9 @@ def _thrown(config: Path, *, stops: bool, reason: str, actor: str | None, hours:
     who = person(actor)
     with _emergency_store(config) as (store, notice):
         try:
-            now = SystemClock().now()
-            brake = Brake(stops, now, who, reason, pause_until(now, hours, store.last_written()))
+            brake = switch.throw(store, Brake(stops, SystemClock().now(), who, reason), hours)
         except ValueError as error:
             raise SettingsError([f"{'--reason' if hours is None else '--reason, --hours'}: {error}."]) from None
-        store.throw_brake(brake)
         under_way = [intent for intent in store.open_intents() if intent.attempts]
     end = "" if brake.until is None else f" They go on by themselves at {brake.until:%Y-%m-%d %H:%M} UTC."
     words = f"Writes are paused: none is sent from now on.{end}" if stops else "Writes may go on."

@@ -33,7 +33,6 @@ def pacing(config: Path) -> Answer:
         "today": [str(pace.day.due) for pace in found],
         "ends at (80%)": [f"{pace.fan.low[-1]:,.2f} to {pace.fan.high[-1]:,.2f}" for pace in found],
         "P(over)": [f"{each.over:.1%}" for each in told],
-        "P(short)": [f"{each.short:.1%}" for each in told],
     }
     parts: list[RenderableType] = [figures_table(columns)]
     for each in told:

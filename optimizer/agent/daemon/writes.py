@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from optimizer import approval
-from optimizer.agent import cycle, writing
+from optimizer.agent import switch, writing
 from optimizer.agent.cycle import House, Refused
 from optimizer.agent.daemon.agenda import settled
 from optimizer.agent.daemon.board import WRITTEN, Board
@@ -36,7 +36,7 @@ class Writes:
     def lift(self, house: House) -> None:
         """Let writes go on where a pause is over; a clock that went back says nothing of that, and holds up nothing."""
         try:
-            lifted = cycle.lift(house)
+            lifted = switch.lift(house.store, house.guards, self._clock.now())
         except ClockWentBack as error:
             self._jobs.say(house, "resume", "pause", (Outcome.FAILED, told(house.name, "resume", error)))
             return

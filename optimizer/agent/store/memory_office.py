@@ -117,7 +117,7 @@ class MemoryOffice:
 
     def _keep_brake(self, brake: Brake, event: Event) -> None:
         self._brakes = (*self._brakes, brake)
-        self._tell(event, terms.as_sealed(brake))
+        self._tell(event, brake)
 
     def brake(self) -> Brake | None:
         """See `Store.brake`."""

@@ -262,7 +262,7 @@ def _keep_brake(connection: Connection, brake: Brake, event: Event) -> None:
         "until": None if brake.until is None else to_instant(brake.until),
     }
     connection.execute(insert(_BRAKES), columns)
-    chain.End(connection).add(event, content_hash(terms.as_sealed(brake)))
+    chain.End(connection).add(event, content_hash(brake))
 
 
 def _brake(row: Row[Any]) -> Brake:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -34,16 +34,6 @@ _TAKEN, _LOST, _RELEASED = "lead-taken", "lead-lost", "lead-released"
 _PAUSE_OVER: Final = "pause-over"
 
 LEAD_MISSING: Final = "nobody leads: take the lead first"
-
-
-@dataclass(frozen=True, slots=True)
-class _Endless:
-    """A throw of the kill switch without its end, in the order and by the names of which hashes are made."""
-
-    on: bool
-    at: datetime
-    actor: str
-    reason: str
 
 
 def next_lease(newest: Lease | None, holder: str, now: datetime, until: datetime, *, gone: bool) -> Lease | None:
@@ -159,11 +149,6 @@ def thrown(brake: Brake, *, by_itself: bool = False) -> Event:
     action = "paused" if brake.on else _PAUSE_OVER if by_itself else RESUMED
     end = "" if brake.until is None else f"until {brake.until:%Y-%m-%d %H:%M:%S} UTC: "
     return Event(SWITCH, 0, brake.at, brake.actor, action, f"{end}{brake.reason}")
-
-
-def as_sealed(brake: Brake) -> object:
-    """Return what the history has the hash of; of a throw without an end it is what it was before there were ends."""
-    return _Endless(brake.on, brake.at, brake.actor, brake.reason) if brake.until is None else brake
 
 
 def check_circuit(stored: Circuit | None, before: Circuit) -> None:

@@ -11,10 +11,10 @@ from fastapi import Query
 from connectors.contract import BudgetKey
 from connectors.money import Money
 from optimizer import approval
-from optimizer.agent import cycle, writing
+from optimizer.agent import cycle, switch, writing
 from optimizer.agent.passwords import matches
 from optimizer.agent.web.gate import Forbidden, Visitor
-from optimizer.plan.office import Brake, pause_until
+from optimizer.plan.office import Brake
 from optimizer.plan.recommendation import Record
 
 _MOST_REVISIONS: Final = 2**31 - 1  # of a database's integer
@@ -148,11 +148,10 @@ def throw_switch(visitor: Visitor, reason: str, *, stops: bool, hours: float | N
             switch is as it was.
     """
     try:
-        until = pause_until(visitor.now, hours, visitor.store.last_written())
-        brake = Brake(stops, visitor.now, visitor.user.name, reason.strip(), until)
+        asked = Brake(stops, visitor.now, visitor.user.name, reason.strip())
+        brake = switch.throw(visitor.store, asked, hours)
     except ValueError as error:
         raise Unclear(f"{error}.") from None
-    visitor.store.throw_brake(brake)
     visitor.in_force()
     return brake
 
