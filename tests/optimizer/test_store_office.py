@@ -16,7 +16,7 @@ from optimizer.agent.store import MemoryStore, open_sql
 from optimizer.agent.trail import contradictions
 from optimizer.plan.audit import prove
 from optimizer.plan.office import Brake, Lease, Outcome, Pulse
-from optimizer.plan.recommendation import BudgetIntent, Event, IntentState
+from optimizer.plan.recommendation import BudgetIntent, Event, IntentState, from_json, to_json
 from optimizer.ports import Braked, Fenced, NotOwned, StateConflict
 from tests.optimizer.approval_world import decision
 
@@ -125,6 +125,12 @@ def test_who_lets_writes_go_on_by_the_program_s_name_says_that_the_clock_is_righ
     store.throw_brake(Brake(False, NOON, "outlay", ""))  # as the user of a container may be named
     assert store.audit()[-1].event.action == "resumed"
     assert store.last_written() == NOON
+
+
+def test_a_throw_without_an_end_is_sealed_as_throws_were_before_they_could_end():
+    plain = '{"actor":"mia","at":"2026-03-01T12:00:00Z","on":true,"reason":"stop"}'
+    assert to_json(Brake(True, NOON, "mia", "stop")) == plain
+    assert from_json(Brake, plain) == Brake(True, NOON, "mia", "stop")
 
 
 def test_a_pause_without_an_end_is_lifted_by_nobody_but_people(store):
