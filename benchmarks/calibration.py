@@ -244,13 +244,19 @@ class Model(Protocol):
 
 def _shapes() -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Half saturation, slope, whether it is logistic, and chance of every shape, by the formulae of docs/models.md."""
-    hill = [a.ravel() for a in np.meshgrid(np.geomspace(0.06, 10.0, 12), [0.7, 1.0, 1.5, 2.1, 2.8], indexing="ij")]
-    bent = [a.ravel() for a in np.meshgrid(np.geomspace(0.25, 6.0, 10), [2.0, 3.5, 5.0], indexing="ij")]
-    of_hill = np.exp(-0.5 * (np.log(hill[0]) / 0.9) ** 2 - 0.5 * ((np.log(hill[1]) - np.log(1.3)) / 0.65) ** 2)
-    of_bent = np.exp(-0.5 * (np.log(bent[0]) / 0.9) ** 2)
-    chance = np.concatenate([0.8 * of_hill / of_hill.sum(), 0.2 * of_bent / of_bent.sum()])
-    half, slope = (np.concatenate([hill[i], bent[i]]) for i in range(2))
-    return half, slope, np.repeat([False, True], [hill[0].size, bent[0].size]), chance
+    parts = [(n, np.linspace(-2.3, 2.3, int(np.ceil(4.6 * n / 0.9))), False) for n in np.geomspace(0.6, 3.2, 8)]
+    parts += [(s, np.linspace(-1.4, 1.8, int(np.ceil(3.2 * s / 0.9))), True) for s in np.geomspace(2.0, 5.0, 3)]
+    half, slope, bent, chance = (np.concatenate(column) for column in zip(*map(_of_slope, parts), strict=True))
+    chance[~bent] *= 0.8 / chance[~bent].sum()
+    chance[bent] *= 0.2 / chance[bent].sum()
+    return half, slope, bent, chance
+
+
+def _of_slope(part: tuple[float, FloatArray, bool]) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    slope, log_half, bent = part
+    chance = np.exp(-0.5 * (log_half / 0.9) ** 2)
+    steep = 1.0 if bent else np.exp(-0.5 * ((np.log(slope) - np.log(1.3)) / 0.65) ** 2)
+    return np.exp(log_half), np.full(log_half.size, slope), np.full(log_half.size, bent), chance / chance.sum() * steep
 
 
 def _height(z: FloatArray, slope: FloatArray, bent: FloatArray) -> FloatArray:

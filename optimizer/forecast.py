@@ -16,7 +16,7 @@ from optimizer.plan.problem import Outcome
 from optimizer.plan.recommendation import Objective
 from optimizer.plan.snapshot import FloatArray
 from optimizer.response import Belief
-from optimizer.response.belief import Drawn
+from optimizer.response.belief import Worlds
 from optimizer.response.counts import Counts
 
 BoolArray = npt.NDArray[np.bool_]
@@ -71,18 +71,22 @@ class Forecast:
 
     def sample(self, n: int, rng: np.random.Generator) -> Draws:
         """Draw n worlds, to be asked about any budgets."""
-        curves = self.belief.sample(self.outcome, n, rng)
+        worlds = self.belief.sample(self.outcome, n, rng)
         factors = [counts.draws(n, rng) for counts in self.counted]
-        return Draws(self, curves, np.prod(factors, axis=0) if factors else np.ones(()))
+        return Draws(self, worlds, np.prod(factors, axis=0) if factors else np.ones(()))
 
-    def net(self, drawn: FloatArray, counts: FloatArray, budget: FloatArray) -> FloatArray:
-        """Return the objective of drawn outcomes (n, K, P) that count so much each, (n, K) or (), less its cost."""
-        cost = self.cost(budget)
-        if self.by_outcome.any():
-            mean = self.belief.moments(budget, self.outcome)[0]
-            part = np.divide(drawn, mean, out=np.ones_like(drawn), where=mean > 0.0)
-            cost = cost * np.where(self.by_outcome, part, 1.0)
-        return self.scale * drawn * counts[..., None] - cost
+    def net(self, worlds: Worlds, counts: FloatArray, budget: FloatArray) -> FloatArray:
+        """Return the objective of drawn worlds whose outcomes count so much each, (n, K) or (), less what it costs."""
+        drawn = worlds.at(budget)
+        brought = self.scale * drawn * counts[..., None]
+        if self.goals.objective is not Objective.PROFIT:
+            return brought
+        owed = self.by_outcome
+        if not owed.any():
+            return brought - worlds.delivered(budget)
+        mean = self.belief.moments(budget, self.outcome)[0]
+        part = np.divide(drawn, mean, out=np.ones_like(drawn), where=mean > 0.0)
+        return brought - np.where(owed, self.cost(budget) * part, worlds.delivered(budget))
 
     def brought(self, budget: FloatArray) -> FloatArray:
         """Return the expected objective per day before its cost, shape (K, P)."""
@@ -183,8 +187,9 @@ class Forecast:
             n: Number of draws.
             rng: Source of randomness.
         """
-        drawn = self.belief.sample(Outcome.CONVERSIONS, n, rng).at(self.belief.delivered(budget))
-        spend, brought = np.broadcast_to(self.spend(budget), drawn.shape), drawn
+        worlds = self.belief.sample(Outcome.CONVERSIONS, n, rng)
+        drawn = worlds.at(budget)
+        spend, brought = worlds.delivered(budget), drawn
         valued = outcome is Outcome.VALUE and self._value_outcome is Outcome.VALUE
         worth = self.belief.worths(n, rng)[..., None] if valued else np.ones((1, len(budget), 1))
         if self.owed is not None:
@@ -288,17 +293,17 @@ class Draws:
 
     Attributes:
         forecast: Whose posterior they are drawn from.
-        curves: What each world's budgets bring, by delivered spend.
+        worlds: What budgets bring in each.
         counts: What a conversion counts in each world, shape (n, K), or 1.
     """
 
     forecast: Forecast
-    curves: Drawn
+    worlds: Worlds
     counts: FloatArray
 
     def at(self, budget: FloatArray) -> FloatArray:
         """Return the objective a day at budgets (K, P), shape (n, K, P)."""
-        return self.forecast.net(self.curves.at(self.forecast.belief.delivered(budget)), self.counts, budget)
+        return self.forecast.net(self.worlds, self.counts, self.forecast.belief.checked(budget))
 
     def change(self, pair: FloatArray) -> FloatArray:
         """Return by how much more the second of two budgets brings, (K, 2) to (n, K); exactly 0 where equal."""

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from scipy.special import ndtri
 
 from optimizer.plan.snapshot import FloatArray
-from optimizer.response.delivery import HALF_LIFE, LEAST_DAYS, WINDOW, Supply
+from optimizer.response.delivery import HALF_LIFE, LEAST_DAYS, NODES, WINDOW, Supply
 from optimizer.response.history import History
 
 EXHAUSTED: Final = 0.01
@@ -23,6 +24,9 @@ EXHAUSTED: Final = 0.01
 
 NEAR, FAR = 0.1, 0.5
 """Standard deviation of the log capacity that a day tells: at the capacity itself, and more per log distance."""
+
+STANDS: Final = 0.05
+"""Standard deviation of the log capacity that many days leave: it moves from one week to the next."""
 
 REACH: Final = 5.0
 """Capacities beyond so many times a day's spend are not told by it."""
@@ -77,9 +81,14 @@ def told_supply(history: History, guessed: Supply, volumes: Volumes, season: Flo
     within = (age * (most < REACH * spend)).sum(axis=1) >= 0.5 * age.sum(axis=1)
     capacity = np.where((total > 0) & within, capacity, np.inf)
     known = age.sum(axis=1) >= LEAST_DAYS
+    # How far a curve is off beyond what was spent is the same on all days.
+    reach = (weight * ahead).sum(axis=1) / np.maximum(total, 1e-300)
+    deviation = np.sqrt(NEAR**2 / np.maximum(age.sum(axis=1), 1.0) + (FAR * reach) ** 2 + STANDS**2)
+    unsure = np.exp(deviation[:, None] * ndtri((np.arange(NODES) + 0.5) / NODES))
     return Supply(
         np.where(known, _share(recent, age * (lost > EXHAUSTED), guessed), guessed.share),
-        np.where(known, capacity, guessed.capacity),
+        np.where(known[:, None], capacity[:, None] * unsure, guessed.capacity),
+        guessed.days,
     )
 
 

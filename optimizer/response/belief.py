@@ -12,8 +12,8 @@ import numpy as np
 from optimizer.plan.problem import Outcome
 from optimizer.plan.snapshot import FloatArray, IntArray
 from optimizer.response.counts import Counts
-from optimizer.response.curves import LARGEST, Cells, place, relative
-from optimizer.response.delivery import Supply
+from optimizer.response.curves import LARGEST, SMALLEST, Cells, place, relative
+from optimizer.response.delivery import Deliveries, Supply, averaged
 from optimizer.response.history import BoolArray, blocks
 from optimizer.response.maturity import Maturity
 from optimizer.response.memory import Memory
@@ -25,7 +25,10 @@ from optimizer.response.worth import Worth
 KNOTS: Final = np.arange(np.log(2e-3), np.log(LARGEST) + 0.06, 0.06)
 """Log spends over x_ref between which expected curves are straight lines of spend, shape (Q,)."""
 
-_SUMS: Final = np.array([-0.1, 0.0, 0.1, 0.2, 0.35, 0.5, 0.7])
+_TOGETHER: Final = 64
+"""Targets near their supply whose worlds are worked out at once."""
+
+_SUMS: Final = np.array([-0.4, -0.25, -0.1, 0.0, 0.1, 0.2, 0.35, 0.5, 0.7])
 """Elasticities of a whole funnel, on which those of its two rates are added up."""
 
 
@@ -100,6 +103,12 @@ class CurvePosterior:
         """Return n whole curves of conversions a day at spends (K, P), shape (n, K, P)."""
         return self.sample(n, rng).at(spend)
 
+    def take(self, rows: IntArray) -> CurvePosterior:
+        """Return what is believed of some targets."""
+        rates = tuple(rate.take(rows) for rate in self.rates)
+        own = (self.reference[rows], self.weights[rows], self.alpha[rows], self.beta[rows])
+        return CurvePosterior(self.cells, *own, rates, self.mean[rows], self.variation[rows])
+
     def likeliest(self, spend: FloatArray, cells: int) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return what the likeliest cells of each target bring, how likely they are, and the volume to be expected.
 
@@ -158,6 +167,41 @@ class Drawn:
             np.multiply(np.exp(shape, out=shape), self.level[:, part, None], out=curves[:, part])
         curves[:, ~(spend > 0)] = 0.0
         return curves
+
+    def at_each(self, spend: FloatArray, rows: IntArray) -> FloatArray:
+        """Return what some targets' curves bring, each at spends of its own, shape (n, rows, P) to the same."""
+        u = spend / self.reference[rows, None]
+        shape = self.cells.log_shape(np.log(np.clip(u, SMALLEST, LARGEST)), self.cell[:, rows, None])
+        curves: FloatArray = np.exp(shape * self.exponent[:, rows, None]) * self.level[:, rows, None]
+        return np.where(spend > 0, curves, 0.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Worlds:
+    """n drawn worlds: the curve of each target, and how much of a budget is delivered there.
+
+    Attributes:
+        curves: By delivered spend.
+        deliveries: By budget.
+    """
+
+    curves: Drawn
+    deliveries: Deliveries
+
+    def at(self, budget: FloatArray) -> FloatArray:
+        """Return what budgets (K, P) bring a day, shape (n, K, P)."""
+        supply = self.deliveries.supply
+        brought = self.curves.at(supply.wanted(budget))
+        reached = supply.within_reach(budget)
+        for low in range(0, reached.size, _TOGETHER):
+            rows = reached[low : low + _TOGETHER]
+            days = [self.curves.at_each(spend, rows) for spend in self.deliveries.on_days(budget, rows)]
+            brought[:, rows] = sum(days) / len(days)
+        return brought
+
+    def delivered(self, budget: FloatArray) -> FloatArray:
+        """Return what budgets (K, P) spend a day, shape (n, K, P)."""
+        return self.deliveries.delivered(budget)
 
 
 def _between(table: FloatArray, left: IntArray, share: FloatArray) -> FloatArray:
@@ -266,7 +310,7 @@ class Belief:
         return self.worth.reported
 
     def delivered(self, budget: FloatArray) -> FloatArray:
-        """Return the spend a day to be expected at budgets: min(delta * budget, capacity), today's if it is an event.
+        """Return the spend a day to be expected at budgets, today's if it is an event (`delivery`).
 
         Args:
             budget: Currency units a day, shape (K, P).
@@ -274,15 +318,28 @@ class Belief:
         Returns:
             Shape (K, P).
         """
+        return self._supply().delivered(self.checked(budget))
+
+    def _raw_moments(self, budget: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return E and E of the square of conversions on an ordinary day at budgets (K, P), each of shape (K, P)."""
+        supply = self._supply()
+        mean, square = self.curves.raw_moments(supply.wanted(budget))
+        rows = supply.within_reach(budget)
+        if rows.size:
+            most = LARGEST * self.curves.reference[rows, None]
+            ends = self.curves.take(rows).raw_moments(np.minimum(supply.ends(rows), most))
+            mean[rows], square[rows] = averaged(mean[rows], ends[0]), averaged(square[rows], ends[1])
+        return mean, square
+
+    def _supply(self) -> Supply:
         crowd = None if self.crowds is None else self.crowds.on(self.today)
-        supply = self.supply if crowd is None else self.supply.times(crowd.expected)
-        return supply.delivered(self._checked(budget))
+        return self.supply if crowd is None else self.supply.times(crowd.expected)
 
     def moments(self, budget: FloatArray, outcome: Outcome) -> tuple[FloatArray, FloatArray]:
         """Return posterior mean and standard deviation of the expected outcome a day, averaged over a week.
 
         With m_j = alpha / beta_j g_j(x): mean = sum_j w_j m_j, second moment = sum_j w_j m_j^2 (alpha + 1) / alpha,
-        at the spend that will be delivered. Value multiplies by the value per conversion, independent of the curve;
+        averaged over where the supply may end. Value multiplies by the value per conversion, independent of the curve;
         where today is an event, all multiply by its factor.
 
         Args:
@@ -292,7 +349,7 @@ class Belief:
         Returns:
             Two arrays of shape (K, P); the mean never falls with the budget.
         """
-        mean, square = self.curves.raw_moments(self.delivered(budget))
+        mean, square = self._raw_moments(self.checked(budget))
         if (event := self.event) is not None:
             mean, square = mean * event.expected[:, None], square * event.square[:, None]
         match outcome:
@@ -315,18 +372,23 @@ class Belief:
         Returns:
             Shape (n, K, P), independent between targets.
         """
-        return self.sample(outcome, n, rng).at(self.delivered(budget))
+        return self.sample(outcome, n, rng).at(self.checked(budget))
 
-    def sample(self, outcome: Outcome, n: int, rng: np.random.Generator) -> Drawn:
-        """Draw n whole curves of the expected outcome a day, by the spend that is delivered; independent by target."""
+    def ordinary(self, n: int, rng: np.random.Generator) -> Worlds:
+        """Draw n worlds of conversions on a day without an event: curves and deliveries, independent by target."""
+        return Worlds(self.curves.sample(n, rng), self.supply.sample(n, rng))
+
+    def sample(self, outcome: Outcome, n: int, rng: np.random.Generator) -> Worlds:
+        """Draw n worlds of the expected outcome of today: whole curves and deliveries, independent by target."""
         curves = self.curves.sample(n, rng)
         if (event := self.event) is not None:
             curves = curves.times(event.draws(n, rng))
         match outcome:
             case Outcome.CONVERSIONS:
-                return curves
+                pass
             case Outcome.VALUE:
-                return curves.times(self.worths(n, rng))
+                curves = curves.times(self.worths(n, rng))
+        return Worlds(curves, self._supply().sample(n, rng))
 
     def worths(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Draw the value of a conversion of each target, shape (n, K), independent of the curves."""
@@ -393,7 +455,12 @@ class Belief:
         """
         return self.delay.at(lag)
 
-    def _checked(self, budget: FloatArray) -> FloatArray:
+    def checked(self, budget: FloatArray) -> FloatArray:
+        """Return budgets, if they are numbers of this belief's targets.
+
+        Raises:
+            ValueError: They are not of shape (K, P), or one is negative or not finite.
+        """
         if budget.ndim != 2 or len(budget) != len(self.excess):
             raise ValueError(f"budgets must be ({len(self.excess)}, P), not {budget.shape}")
         if not np.isfinite(budget).all() or (budget < 0).any():

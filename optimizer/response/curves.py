@@ -13,10 +13,12 @@ is believed to rise for ever as it does there, which is how large campaigns stay
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from scipy.special import logsumexp
 
 from optimizer.plan.snapshot import FloatArray, IntArray
 from optimizer.response.history import BoolArray
@@ -72,6 +74,28 @@ class Cells:
             slope, logistic = np.broadcast_to(slope, log_z.shape), np.broadcast_to(logistic, log_z.shape)
         return _log_height(log_z, slope, logistic) - at_one[cell]
 
+    def weighed(self, half: tuple[float, float], slope: tuple[float, float]) -> FloatArray:
+        """Return the log prior of the cells under Gaussians of log kappa and of Hill's log n, shape (J,).
+
+        Slopes have different numbers of cells, so each shares out its own part. Logistic slopes count alike, and both
+        families have their shares.
+
+        Args:
+            half: Mean and standard deviation of log kappa.
+            slope: Of log n.
+        """
+        score = -0.5 * ((self.log_half - half[0]) / half[1]) ** 2
+        steep = np.where(self.logistic, 0.0, -0.5 * ((np.log(self.slope) - slope[0]) / slope[1]) ** 2)
+        for kind in (False, True):
+            family = self.logistic == kind
+            for n in np.unique(self.slope[family]):
+                own = family & (self.slope == n)
+                score[own] += steep[own] - logsumexp(score[own])
+            if family.any():
+                score[family] += np.log(LOGISTIC_SHARE if kind else 1.0 - LOGISTIC_SHARE) - logsumexp(score[family])
+        prior: FloatArray = score - logsumexp(score)
+        return prior
+
     def drawn(self, log_u: FloatArray, cell: IntArray) -> FloatArray:
         """Return log g of drawn cells at each target's own spends, as `log_shape` does.
 
@@ -114,24 +138,46 @@ def grid_cells(hill: tuple[FloatArray, FloatArray], logistic: tuple[FloatArray, 
         hill: Half-saturation spends over x_ref, evenly spaced in log, shape (A,), and slopes, shape (B,).
         logistic: The same of the other family; an empty one takes no part.
     """
-    parts = [
-        tuple(a.ravel() for a in np.meshgrid(np.log(half), slope, indexing="ij")) for half, slope in (hill, logistic)
-    ]
-    log_half, slope = (np.concatenate([part[i] for part in parts]) for i in range(2))
-    family = np.repeat([False, True], [part[0].size for part in parts])
-    score = -0.5 * (log_half / 0.9) ** 2 - np.where(family, 0.0, 0.5 * ((np.log(slope) - np.log(1.3)) / 0.65) ** 2)
-    prior = np.exp(score)
-    for kind, share in ((False, 1.0 - LOGISTIC_SHARE), (True, LOGISTIC_SHARE)):
-        if (family == kind).any():
-            prior[family == kind] *= share / prior[family == kind].sum()
-    blank = Cells(log_half, slope, family, np.log(prior / prior.sum()), np.empty((0, slope.size)))
-    return Cells(log_half, slope, family, blank.log_prior, blank.log_shape(GRID))
+    return _cells(
+        [(np.log(half), n, family) for family, (half, slope) in enumerate((hill, logistic)) for n in slope if half.size]
+    )
 
 
-CELLS: Final = grid_cells(
-    (np.geomspace(0.06, 10.0, 12), np.array([0.7, 1.0, 1.5, 2.1, 2.8])),
-    (np.geomspace(0.25, 6.0, 10), np.array([2.0, 3.5, 5.0])),
-)
+def even_cells(hill: FloatArray, logistic: FloatArray, step: float) -> Cells:
+    """Give each slope half-saturations at distances that move a curve equally far, under the plain prior.
+
+    What a curve of slope n brings hangs on n log kappa: by so many steps the half-saturations of steep curves lie
+    closer than those of flat ones.
+
+    Args:
+        hill: Slopes of Hill, evenly spaced in log.
+        logistic: Slopes of the logistic.
+        step: About the distance of n log kappa between cells.
+    """
+    return _cells(
+        [
+            (np.linspace(low, high, max(int(np.ceil((high - low) * n / step)), 3)), n, family)
+            for family, (slopes, (low, high)) in enumerate(zip((hill, logistic), _HALVES, strict=True))
+            for n in slopes
+        ]
+    )
+
+
+def _cells(parts: Sequence[tuple[FloatArray, float, int]]) -> Cells:
+    """Make cells of the log half-saturations of each slope, and whether it is a logistic's."""
+    log_half = np.concatenate([half for half, _, _ in parts])
+    size = [half.size for half, _, _ in parts]
+    slope = np.repeat([n for _, n, _ in parts], size)
+    logistic = np.repeat([family == 1 for _, _, family in parts], size)
+    blank = Cells(log_half, slope, logistic, np.zeros(slope.size), np.empty((0, slope.size)))
+    plain = blank.weighed((0.0, 0.9), (np.log(1.3), 0.65))
+    return Cells(log_half, slope, logistic, plain, blank.log_shape(GRID))
+
+
+_HALVES: Final = (-2.3, 2.3), (-1.4, 1.8)
+"""Log half-saturations between which cells lie, of Hill and of the logistic."""
+
+CELLS: Final = even_cells(np.geomspace(0.6, 3.2, 8), np.geomspace(2.0, 5.0, 3), 0.9)
 
 
 def relative(spend: FloatArray, reference: FloatArray) -> FloatArray:

@@ -88,6 +88,23 @@ class History:
         return replace(self, budget=np.where(days, np.nan, self.budget), lost=lost)
 
 
+def quantile(values: FloatArray, share: float) -> FloatArray:
+    """Return a quantile of each row without its nan, linear between values, shape (K,); nan of a row without any.
+
+    As `numpy.nanquantile` has it, which takes the rows one by one.
+    """
+    if not values.shape[1]:
+        return np.full(len(values), np.nan)
+    rising = np.sort(values, axis=1)  # nan come last
+    place = share * (np.isfinite(values).sum(axis=1) - 1)
+    low = np.floor(place).astype(np.int64)
+    part = (place - low)[:, None]
+    low_high = np.take_along_axis(rising, np.stack([low, np.ceil(place).astype(np.int64)], axis=1), axis=1)
+    first, last = low_high[:, :1], low_high[:, 1:]
+    found: FloatArray = np.where(part < 0.5, first + (last - first) * part, last - (last - first) * (1.0 - part))
+    return found[:, 0]
+
+
 def read(snapshot: Snapshot) -> History:
     """Return the history before `today`, stretched with empty days where the panel ends earlier.
 

@@ -27,7 +27,7 @@ from optimizer.response.scales import Basis, Days, Dynamics, drift, start, weigh
 from optimizer.response.season import ELASTICITY, Local, excess_variance, shared_weekdays, weekday_factors
 from optimizer.response.worth import learn_worth
 
-MODEL_VERSION: Final = "funnel-filter/6"
+MODEL_VERSION: Final = "funnel-filter/7"
 RECENT: Final = 28
 
 VOLUME: Final = Dynamics(drift=4e-4, fade=0.99, break_chance=4e-3)
@@ -67,7 +67,7 @@ def learn(snapshot: Snapshot) -> Belief:
     return Belief(
         today=snapshot.today,
         curves=curves,
-        supply=told_supply(seen, learn_supply(seen), _volumes(curves), season),
+        supply=told_supply(seen, learn_supply(seen, season, VOLUME), _volumes(curves), season),
         worth=learn_worth(history),
         season=season * weekly,
         excess=_all_excess(noise, curves),

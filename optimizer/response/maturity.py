@@ -23,9 +23,18 @@ from optimizer.plan.snapshot import DelayTriangle, FloatArray, IntArray
 HORIZON: Final = 35
 """Lags, in days, after which a day of a group without a triangle is complete."""
 
-GROUP_WEIGHT: Final = 50.0
-POOL_WEIGHT: Final = 30.0
-"""Pseudo-counts, in conversions: of the pool in a group's hazards, and of the default in the pool's."""
+LATE: Final = (0.01, 0.03, 0.1, 0.2, 0.4, 0.6, 0.8)
+SLOW: Final = (1.0, 2.0, 4.0, 8.0)
+"""The laws of delay that are thought of: F(l) = 1 - a exp(-(l - 1) / tau), each a with each tau in days."""
+
+GROUP_WEIGHT: Final = 15.0
+"""Pseudo-count, in conversions, of the laws in a group's hazards."""
+
+ALIKE: Final = 2.0
+"""Weight of what each other group makes of the laws, against the plain prior."""
+
+MOST_SEEN: Final = 300.0
+"""Conversions of a lag that count at most when laws are weighed: none of them is true to the last digit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,27 +66,45 @@ class Maturity:
         return self.at(np.arange(days, 0, -1))
 
 
-def default_hazard(lags: int) -> FloatArray:
-    """Return the reversed hazards that stand until restatements are seen: F(l) = 1 - .1 exp(-(l - 1) / 2).
+def hazards(late: FloatArray, slow: FloatArray, lags: int) -> FloatArray:
+    """Return the reversed hazards of laws F(l) = 1 - a exp(-(l - 1) / tau).
 
-    Nearly mature but not fully: 84% the same day, 90% a day after, 98% four days after. Where nothing is restated
-    this believes the last days too high by so much, where conversions are late too low.
+    Args:
+        late: a, the share that is missing a day after, shape (N,).
+        slow: tau in days, shape (N,).
+        lags: L.
 
     Returns:
-        h_l for l = 0..lags-1, shape (lags,); h_0 is 1, all that shows at lag 0 is new.
+        h_l for l = 0..L-1, shape (N, L); h_0 is 1, all that shows at lag 0 is new.
     """
-    completeness = 1.0 - 0.1 * np.exp(-(np.arange(-1.0, lags) - 1.0) / 2.0)
-    hazard: FloatArray = 1.0 - completeness[:-1] / completeness[1:]
-    hazard[0] = 1.0
+    lag = np.arange(-1.0, lags)
+    completeness = 1.0 - np.minimum(late[:, None] * np.exp(-(lag - 1.0) / slow[:, None]), 1.0)
+    hazard: FloatArray = 1.0 - completeness[:, :-1] / np.maximum(completeness[:, 1:], 1e-12)
+    hazard[:, 0] = 1.0
     return hazard
 
 
+def laws() -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return a, tau and the prior of each law, (N,) each: most platforms are nearly, but not fully, mature.
+
+    log a ~ N(log .05, 1), log tau ~ N(log 2, .6^2): 88% the day after, 97% four days after, 99% a week after. Where
+    nothing is restated this believes the last days too high by so much, where conversions are late too low, until
+    restatements tell.
+    """
+    late, slow = (grid.ravel() for grid in np.meshgrid(LATE, SLOW, indexing="ij"))
+    prior = np.exp(-0.5 * np.log(late / 0.05) ** 2 - 0.5 * (np.log(slow / 2.0) / 0.6) ** 2)
+    return late, slow, prior / prior.sum()
+
+
 def learn_maturity(triangles: Sequence[DelayTriangle], targets: int) -> Maturity:
-    """Estimate completeness by lag for each group, shrunk towards the pool of all groups and that to the default.
+    """Estimate completeness by lag for each group.
+
+    Hazards are shrunk towards the laws of delay, which reach to lags that nobody saw yet: each law counts by its
+    likelihood for the group's own hazards, and by what each other group makes of it.
 
     Args:
         triangles: Restatement histories, their last lag the last at which the platform restates. A group none of
-            whose days was seen at two ages takes the pool's curve.
+            whose days was seen at two ages takes what the others make of the laws.
         targets: K.
 
     Raises:
@@ -92,9 +119,7 @@ def learn_maturity(triangles: Sequence[DelayTriangle], targets: int) -> Maturity
         group[triangle.targets] = row
         counts = _counts(triangle.cumulative)
         new[row, : counts.shape[1]], seen[row, : counts.shape[1]] = counts
-    prior = default_hazard(lags)
-    pool = (new.sum(axis=0) + POOL_WEIGHT * prior) / (seen.sum(axis=0) + POOL_WEIGHT)
-    hazard = (new + GROUP_WEIGHT * pool) / (seen + GROUP_WEIGHT)
+    hazard = (new + GROUP_WEIGHT * _by_laws(new, seen)) / (seen + GROUP_WEIGHT)
     for row, triangle in enumerate(triangles):
         # Nothing is restated after the last lag that a platform's triangle has.
         if triangle.cumulative.shape[1] > 1:
@@ -103,6 +128,22 @@ def learn_maturity(triangles: Sequence[DelayTriangle], targets: int) -> Maturity
     survive = 1.0 - np.clip(hazard, -0.5, 0.95)
     later = np.cumprod(survive[:, :0:-1], axis=1)[:, ::-1]
     return Maturity(np.column_stack([later, np.ones(len(later))]), group)
+
+
+def _by_laws(new: FloatArray, seen: FloatArray) -> FloatArray:
+    """Return the hazards that each group is expected to have by the laws of delay, shape (G, L)."""
+    late, slow, prior = laws()
+    hazard = hazards(late, slow, new.shape[1])
+    inner = np.clip(hazard[:, 1:], 1e-9, 1.0 - 1e-9)
+    counted = MOST_SEEN / np.maximum(seen[:, 1:], MOST_SEEN)
+    gained = np.clip(new[:, 1:], 0.0, seen[:, 1:]) * counted
+    likelihood = gained @ np.log(inner).T + (seen[:, 1:] * counted - gained) @ np.log1p(-inner).T
+    likelihood = np.exp(likelihood - likelihood.max(axis=1, keepdims=True))
+    own = likelihood * prior
+    own *= (seen[:, 1:].sum(axis=1) > 0)[:, None] / own.sum(axis=1, keepdims=True)
+    shared = likelihood * (prior + ALIKE * (own.sum(axis=0) - own))
+    expected: FloatArray = (shared / shared.sum(axis=1, keepdims=True)) @ hazard
+    return expected
 
 
 def _counts(cumulative: FloatArray) -> FloatArray:

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from scipy.special import logsumexp
 
 from optimizer.plan.priors import ChannelPrior, ResponsePriors
 from optimizer.plan.snapshot import FloatArray, IntArray
 from optimizer.response.curves import Cells
-from optimizer.response.history import History
+from optimizer.response.history import History, quantile
 from optimizer.response.scales import weights
 
 SCALE_WEIGHT: Final = 1.0
@@ -42,28 +41,13 @@ def reference_spend(history: History, current: FloatArray) -> FloatArray:
     seen = np.isfinite(spend).any(axis=1)
     own = np.where(current > 0, current, np.nan)
     if seen.any():
-        own[seen] = _quantile(spend[seen], 0.9)
+        own[seen] = quantile(spend[seen], 0.9)
     known = np.isfinite(own)
     if not known.any():
         return np.ones(len(own))
     pool = float(np.nanmean(spend) if seen.any() else own[known].mean())
     own = np.where(known, own, pool)
     return own * np.clip(np.sqrt(pool / own), *PULL)
-
-
-def _quantile(values: FloatArray, share: float) -> FloatArray:
-    """Return a quantile of each row without its nan, linear between values, shape (K,).
-
-    As `numpy.nanquantile` has it, which takes the rows one by one.
-    """
-    rising = np.sort(values, axis=1)  # nan come last
-    place = share * (np.isfinite(values).sum(axis=1) - 1)
-    low = np.floor(place).astype(np.int64)
-    part = (place - low)[:, None]
-    low_high = np.take_along_axis(rising, np.stack([low, np.ceil(place).astype(np.int64)], axis=1), axis=1)
-    first, last = low_high[:, :1], low_high[:, 1:]
-    found: FloatArray = np.where(part < 0.5, first + (last - first) * part, last - (last - first) * (1.0 - part))
-    return found[:, 0]
 
 
 def scale_prior(
@@ -141,11 +125,4 @@ def shape_prior(channels: Sequence[str], priors: Sequence[ResponsePriors | None]
 def _of_channel(prior: ChannelPrior | None, cells: Cells) -> FloatArray:
     if prior is None:
         return cells.log_prior
-    score = -0.5 * ((cells.log_half - prior.log_half.mean) / prior.log_half.sd) ** 2
-    steep = -0.5 * ((np.log(cells.slope) - prior.log_slope.mean) / prior.log_slope.sd) ** 2
-    score = score + np.where(cells.logistic, 0.0, steep)
-    plain = np.exp(cells.log_prior)
-    for family in (cells.logistic, ~cells.logistic):
-        if family.any():
-            score[family] += np.log(plain[family].sum()) - logsumexp(score[family])
-    return score
+    return cells.weighed((prior.log_half.mean, prior.log_half.sd), (prior.log_slope.mean, prior.log_slope.sd))

@@ -4,11 +4,11 @@ For a step with exposures e, counts y and a volume g (of the curve, one at the r
 
     y ~ NegBin(mean = r g^-epsilon e F, size R)
 
-with r a Gamma scale in each cell of a grid of elasticities epsilon, folded by the same filter as the curve. Reach has
-diminishing quality: the first people that a campaign finds are the likeliest to click and to buy. How much so hangs on
-what is sold, and is alike in all campaigns of an account more than their own days could tell:
+with r a Gamma scale in each cell of a grid of elasticities epsilon, folded by the same filter as the curve. Often reach
+has diminishing quality: the first people that a campaign finds are the likeliest to click and to buy. Whether and how
+much so hangs on what is sold, and is alike in all campaigns of an account more than their own days could tell:
 
-    epsilon_k ~ N(m, tau^2),    m ~ N(.05, .18^2),    tau = .05 or .15
+    epsilon_k ~ N(m, tau^2),    m ~ N(0, .15^2),    tau = .05 or .15
 
 with m and tau summed out on a grid, each target by what all others say of them (a hierarchical model: Gelman et al.,
 Bayesian Data Analysis, 2013, chapter 5).
@@ -28,11 +28,11 @@ from optimizer.response.funnel import Step
 from optimizer.response.history import BoolArray, blocks
 from optimizer.response.scales import Basis, Days, Dynamics, drift, start, weights
 
-ELASTICITIES: Final = np.array([-0.1, 0.0, 0.1, 0.2, 0.3, 0.45, 0.6])
+ELASTICITIES: Final = np.array([-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.45, 0.6])
 """epsilon."""
 
 _WIDTHS: Final = np.gradient(ELASTICITIES)
-_MEANS: Final = np.linspace(-0.1, 0.6, 15)
+_MEANS: Final = np.linspace(-0.3, 0.6, 19)
 _SPREADS: Final = (0.05, 0.15)
 
 
@@ -40,7 +40,7 @@ def _hyperpriors() -> tuple[FloatArray, FloatArray]:
     """The prior of each pair of m and tau, (H,), and that of epsilon under each, (H, E)."""
     tau, mean = (grid.ravel()[:, None] for grid in np.meshgrid(_SPREADS, _MEANS, indexing="ij"))
     within = _WIDTHS * np.exp(-0.5 * ((ELASTICITIES - mean) / tau) ** 2)
-    among = np.exp(-0.5 * ((mean[:, 0] - 0.05) / 0.18) ** 2)
+    among = np.exp(-0.5 * (mean[:, 0] / 0.15) ** 2)
     return among / among.sum(), within / within.sum(axis=1, keepdims=True)
 
 
@@ -90,6 +90,10 @@ class RatePosterior:
         """Return weight x E and weight x E of the square of the rate by elasticity, each of shape (K, E)."""
         mean = self.alpha[:, None] / self.beta
         return self.weights * mean, self.weights * mean**2 * (1.0 + 1.0 / self.alpha[:, None])
+
+    def take(self, rows: IntArray) -> RatePosterior:
+        """Return the rates of some targets."""
+        return RatePosterior(self.elasticity, self.weights[rows], self.alpha[rows], self.beta[rows], self.excess[rows])
 
     def draws(self, n: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         """Draw rates and their elasticities, each of shape (n, K)."""

@@ -454,7 +454,7 @@ def starved() -> Snapshot:
     spend = 150.0 * rng.uniform(0.7, 1.3, (4, days))
     spend[2] = np.clip(150.0 * 0.75 ** np.maximum(np.arange(days) - 6.0, 0.0), 10.0, None)
     shown = 30_000.0 * spend / (spend + 60.0)
-    shown[2] = 9_000.0 * (spend[2] / 150.0) ** 2.6
+    shown[2] = 9_000.0 * (spend[2] / 150.0) ** 2.3
     shown = rng.poisson(shown)
     clicks = rng.binomial(shown, 0.02)
     sold = rng.binomial(clicks, 0.03).astype(float)

@@ -301,7 +301,8 @@ def test_cuts_that_all_pay_for_a_floor_are_weighed_against_the_price_of_money() 
         assert line.turn is not None
         moved = (line.proposed.micros - line.current.micros) / 1e6
         assert line.turn.factor == pytest.approx(moved * price / line.effect.mean)
-        assert line.reason.endswith(f"at the aim the next unit brings {explain.figure(100 * price)}.")
+        (units,) = re.findall(r" conversions per (\d+) EUR; ", line.reason)
+        assert line.reason.endswith(f"at the aim the next unit brings {explain.figure(int(units) * price)}.")
 
 
 @pytest.mark.parametrize(

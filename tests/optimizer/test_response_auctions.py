@@ -10,6 +10,7 @@ import pytest
 from optimizer.plan.snapshot import FloatArray, Panel, Snapshot
 from optimizer.response import learn
 from optimizer.response.auctions import REACH, Volumes
+from optimizer.response.delivery import Supply
 from tests.optimizer.snapshots import snapshot
 
 HALF = 100.0
@@ -36,15 +37,19 @@ def case(
     return replace(plain, panel=panel)
 
 
+def usual(supply: Supply) -> FloatArray:
+    return np.median(supply.capacity, axis=1)
+
+
 def test_a_capacity_is_known_before_it_is_met() -> None:
-    blind, told = (learn(case(180.0, told=told)).supply.capacity for told in (False, True))
+    blind, told = (usual(learn(case(180.0, told=told)).supply) for told in (False, True))
     assert np.isinf(blind).all()
     assert told == pytest.approx(180.0, rel=0.3)
     assert np.exp(np.log(told).mean()) == pytest.approx(180.0, rel=0.12)
 
 
 def test_a_capacity_that_was_met_is_found_too() -> None:
-    assert learn(case(90.0)).supply.capacity == pytest.approx(90.0, rel=0.05)
+    assert usual(learn(case(90.0)).supply) == pytest.approx(90.0, rel=0.05)
 
 
 def test_a_far_capacity_is_not_told() -> None:

@@ -17,6 +17,7 @@ from optimizer.response.curves import (
     LARGEST,
     LOGISTIC_SHARE,
     SMALLEST,
+    even_cells,
     grid_cells,
     place,
     relative,
@@ -129,6 +130,27 @@ def test_the_prior_of_the_cells_sums_to_one_and_gives_the_logistic_its_share():
     assert np.isclose(prior.sum(), 1.0)
     assert np.isclose(prior[CELLS.logistic].sum(), LOGISTIC_SHARE)
     assert np.isclose(np.exp(hill([0.5, 2.0], [1.0]).log_prior).sum(), 1.0)
+
+
+def test_steep_slopes_have_more_cells_and_no_more_of_the_prior():
+    cells = even_cells(np.array([0.5, 2.0]), np.array([4.0]), 0.5)
+    many = [int((~cells.logistic & (cells.slope == n)).sum()) for n in (0.5, 2.0)]
+    assert many == [5, 19]  # 4.6 x n / .5, rounded up
+    prior = np.exp(cells.log_prior)
+    share = [prior[~cells.logistic & (cells.slope == n)].sum() for n in (0.5, 2.0)]
+    density = np.exp(-0.5 * ((np.log([0.5, 2.0]) - np.log(1.3)) / 0.65) ** 2)
+    assert np.allclose(share, (1.0 - LOGISTIC_SHARE) * density / density.sum())
+    told = np.exp(cells.weighed((0.3, 0.5), (np.log(2.0), 10.0)))
+    steep = np.where(~cells.logistic & (cells.slope == 2.0), told, 0.0)
+    assert np.isclose(steep @ cells.log_half / steep.sum(), 0.3, atol=0.01)
+    assert np.isclose(told[~cells.logistic & (cells.slope == 0.5)].sum(), steep.sum(), rtol=0.02)
+
+
+def test_neighbouring_cells_of_any_slope_are_about_equally_far_apart():
+    """By the elasticity at x_ref, which is what neighbours are told apart by, for Hill around its half-saturation."""
+    for n in np.unique(CELLS.slope[~CELLS.logistic]):
+        own = np.sort(CELLS.log_half[~CELLS.logistic & (CELLS.slope == n)])
+        assert 0.6 < n * np.diff(own).max() < 1.2
 
 
 def test_spends_are_held_between_the_smallest_and_the_largest():

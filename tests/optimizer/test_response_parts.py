@@ -8,10 +8,11 @@ import pytest
 from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
 from optimizer.plan.snapshot import DelayTriangle
 from optimizer.response.curves import CELLS, LOGISTIC_SHARE
-from optimizer.response.delivery import learn_supply
+from optimizer.response.delivery import NOISE, Supply, days_of_week, learn_supply
 from optimizer.response.funnel import REPORTED, WORTHWHILE, funnel
 from optimizer.response.history import History
-from optimizer.response.maturity import GROUP_WEIGHT, POOL_WEIGHT, default_hazard, learn_maturity
+from optimizer.response.learning import VOLUME
+from optimizer.response.maturity import GROUP_WEIGHT, hazards, laws, learn_maturity
 from optimizer.response.prior import PULL, SCALE_WEIGHT, reference_spend, scale_prior, shape_prior
 from optimizer.response.season import (
     ELASTICITY,
@@ -59,17 +60,37 @@ def triangle(rng, days, lags, late, volume, today=None):
 # Maturity
 
 
+def test_a_law_of_delay_by_hand():
+    """F(l) = 1 - .5 exp(-(l - 1) / 2): half of a day is missing the day after, .303 after two days."""
+    hazard = hazards(np.array([0.5]), np.array([2.0]), 40)[0]
+    later = [np.prod(1 - hazard[lag + 1 :]) for lag in (1, 2, 3)]
+    assert np.allclose(later, [0.5, 1 - 0.5 * np.exp(-0.5), 1 - 0.5 * np.exp(-1.0)], atol=1e-8)
+    assert hazard[0] == 1.0
+
+
 def test_completeness_by_hand():
-    """One day, 60 conversions at once, 30 at lag 1, 10 at lag 2, against the pseudo-counts."""
+    """One day, 60 conversions at once, 30 at lag 1, 10 at lag 2, against the laws as they are likely for it."""
     group = DelayTriangle("g", np.array([0]), np.array([[60.0, 90.0, 100.0]]))
-    prior = default_hazard(35)
-    pool = prior.copy()  # lags that no triangle has keep the default in the pool, and no hazard in the group
-    pool[1:3] = (np.array([30.0, 10.0]) + POOL_WEIGHT * prior[1:3]) / (np.array([90.0, 100.0]) + POOL_WEIGHT)
-    hazard = np.append(pool[:3], np.zeros(32))
-    hazard[1:3] = (np.array([30.0, 10.0]) + GROUP_WEIGHT * pool[1:3]) / (np.array([90.0, 100.0]) + GROUP_WEIGHT)
+    late, slow, prior = laws()
+    each = hazards(late, slow, 35)
+    likelihood = each[:, 1] ** 30 * (1 - each[:, 1]) ** 60 * each[:, 2] ** 10 * (1 - each[:, 2]) ** 90
+    expected = (prior * likelihood) @ each / (prior @ likelihood)
+    hazard = np.zeros(35)  # none beyond the last lag of the triangle
+    hazard[1] = (30.0 + GROUP_WEIGHT * expected[1]) / (90.0 + GROUP_WEIGHT)
+    hazard[2] = (10.0 + GROUP_WEIGHT * expected[2]) / (100.0 + GROUP_WEIGHT)
     learnt = learn_maturity([group], 1).at(np.array([0, 1, 2, 99]))
-    expected = [np.prod(1 - hazard[lag + 1 :]) for lag in (0, 1, 2)] + [1.0]
-    assert np.allclose(learnt[0], expected)
+    assert np.allclose(learnt[0], [np.prod(1 - hazard[lag + 1 :]) for lag in (0, 1, 2)] + [1.0])
+
+
+def test_a_slow_platform_is_known_before_its_last_lags_were_seen():
+    """Half of what comes after a day comes later than five days; the store has seen eight."""
+    rng = np.random.default_rng(15)
+    late = 0.87
+    full = triangle(rng, 8, 36, late, volume=60.0)
+    learnt = learn_maturity([DelayTriangle("g", np.array([0]), full)], 1).at(np.array([1, 4]))[0]
+    truth = 1 - late ** np.array([2, 5])
+    assert np.allclose(learnt, truth, atol=0.2)
+    assert (learnt < learn_maturity([], 1).at(np.array([1, 4]))[0] - 0.3).all()
 
 
 def test_delay_is_recovered_from_a_truncated_triangle():
@@ -108,10 +129,14 @@ def test_groups_without_restatements_take_the_pool_and_a_lone_portfolio_the_defa
     seen = DelayTriangle("seen", np.array([0]), triangle(rng, 60, 30, 0.7, volume=500.0))
     unseen = DelayTriangle("unseen", np.array([1]), np.full((60, 30), np.nan))
     both = learn_maturity([seen, unseen], 3).at(np.arange(1, 8))
-    assert np.allclose(both[0], both[1], atol=0.01)
-    assert np.allclose(both[1], both[2], atol=1e-4)  # the third target is in no group
+    late = learn_maturity([], 1).at(np.arange(1, 8))[0] - both  # than what is expected where nobody tells
+    assert (late[1] > 0.5 * late[0]).all()
+    assert np.allclose(both[1], both[2], atol=1e-3)  # the third target is in no group
     alone = learn_maturity([unseen], 2).at(np.array([0, 1, 7]))[1]
-    assert np.allclose(alone, [1 - 0.1 * np.exp(1 / 2), 0.9, 1 - 0.1 * np.exp(-3)], atol=2e-5)
+    late, slow, prior = laws()
+    survive = 1.0 - prior @ hazards(late, slow, 35)
+    assert np.allclose(alone, [np.prod(survive[lag + 1 :]) for lag in (0, 1, 7)], atol=2e-4)  # cut at the triangle
+    assert np.allclose(alone, [0.78, 0.88, 0.99], atol=0.005)
 
 
 def test_conversions_that_are_taken_back_make_early_days_more_than_complete():
@@ -293,8 +318,19 @@ def test_days_without_spend_or_conversions_take_no_part_in_any_step():
 # Delivery
 
 
+def supplied(spend, budget=None, season=None):
+    """The supply of days whose budgets are known, on weeks without a weekday if nothing else is said."""
+    spend = np.asarray(spend)
+    even = np.ones((len(spend), 7)) if season is None else season
+    return learn_supply(history(spend, budget=budget), even, VOLUME)
+
+
+def usual(supply):
+    return np.median(supply.capacity, axis=1)
+
+
 def test_unknown_budgets_are_taken_as_delivered():
-    supply = learn_supply(history(np.full((2, 40), 50.0)))
+    supply = supplied(np.full((2, 40), 50.0))
     assert np.array_equal(supply.delivered(np.array([[10.0], [1e6]])), [[10.0], [1e6]])
 
 
@@ -302,32 +338,106 @@ def test_exhausted_supply_is_found_and_free_supply_is_not():
     rng = np.random.default_rng(31)
     budget = np.tile(np.geomspace(50, 300, 56), (2, 1))
     spend = np.minimum(budget, np.array([[120.0], [np.inf]])) * rng.lognormal(0, 0.05, (2, 56))
-    supply = learn_supply(history(spend, budget=budget))
-    assert np.isclose(supply.capacity[0], 120.0, rtol=0.03)
-    assert np.isinf(supply.capacity[1])
-    assert np.allclose(supply.share, 1.0, atol=0.03)
+    supply = supplied(spend, budget=budget)
+    assert np.isclose(usual(supply)[0], 120.0, rtol=0.04)
+    assert np.isinf(supply.capacity[1]).all()
+    assert np.allclose(supply.share, 1.0, atol=0.05)
 
 
 def test_a_steady_shortfall_at_any_budget_is_a_share():
     rng = np.random.default_rng(32)
     budget = rng.uniform(50, 300, (1, 56))
-    supply = learn_supply(history(0.9 * budget * rng.lognormal(0, 0.03, (1, 56)), budget=budget))
+    supply = supplied(0.9 * budget * rng.lognormal(0, 0.03, (1, 56)), budget=budget)
     assert np.isclose(supply.share[0], 0.9, atol=0.02)
-    assert np.isinf(supply.capacity[0])
+    assert np.isinf(supply.capacity[0]).all()
 
 
 def test_a_large_shortfall_of_a_constant_budget_is_exhausted_supply():
-    supply = learn_supply(history(np.full((1, 40), 60.0), budget=np.full((1, 40), 100.0)))
-    assert np.isclose(supply.capacity[0], 60.0)
+    supply = supplied(np.full((1, 40), 60.0), budget=np.full((1, 40), 100.0))
+    assert np.isclose(usual(supply)[0], 60.0, rtol=0.03)
 
 
 def test_delivery_scales_with_the_currency():
     rng = np.random.default_rng(33)
     budget = rng.uniform(50, 300, (4, 56))
     spend = np.minimum(budget, 150) * rng.lognormal(0, 0.1, (4, 56))
-    one, other = learn_supply(history(spend, budget=budget)), learn_supply(history(spend * 1e4, budget=budget * 1e4))
+    one, other = supplied(spend, budget=budget), supplied(spend * 1e4, budget=budget * 1e4)
     assert np.allclose(one.share, other.share)
     assert np.allclose(one.capacity * 1e4, other.capacity)
+
+
+def test_capacities_are_believed_as_often_as_they_are_true():
+    """Supplies of the model's own law under budgets around them, 400 targets."""
+    rng = np.random.default_rng(34)
+    targets, days = 400, 56
+    season = np.exp(0.15 * rng.standard_normal((targets, 7)))
+    season /= season.mean(axis=1, keepdims=True)
+    log_usual = np.log(100.0) + np.cumsum(np.sqrt(VOLUME.drift) * rng.standard_normal((targets, days + 1)), axis=1)
+    budget = rng.uniform(60.0, 160.0, (targets, days))
+    of_day = np.exp(log_usual[:, :-1] + NOISE * rng.standard_normal((targets, days)))
+    spend = np.minimum(0.95 * budget * rng.lognormal(0, 0.04, budget.shape), of_day * season[:, np.arange(days) % 7])
+    supply = supplied(spend, budget=budget, season=season)
+    low, high = supply.capacity[:, 0], supply.capacity[:, -1]  # 94% of what is believed lies between
+    held = ((low <= np.exp(log_usual[:, -1])) & (np.exp(log_usual[:, -1]) <= high)).mean()
+    assert 0.87 < held < 0.99  # 400 targets at 94% stay in it but once in a million
+    assert np.allclose(supply.share, 0.95, atol=0.06)
+
+
+def test_a_supply_that_halves_is_followed_within_days():
+    rng = np.random.default_rng(35)
+    budget = np.full((1, 50), 150.0)
+    most = np.where(np.arange(50) < 46, 120.0, 60.0) * rng.lognormal(0, 0.05, (1, 50))
+    assert np.isclose(usual(supplied(np.minimum(budget, most), budget=budget))[0], 60.0, rtol=0.1)
+
+
+def test_a_mean_delivery_is_that_of_its_draws_and_never_falls():
+    capacity = np.stack([np.linspace(70.0, 130.0, 16), np.full(16, np.inf)])
+    supply = Supply(np.array([0.95, 1.0]), capacity, np.tile([0.9, 1.0, 1.1], (2, 1)))
+    at = np.tile([20.0, 60.0, 100.0, 150.0, 400.0], (2, 1))
+    mean = supply.delivered(at)
+    assert supply.within_reach(at).tolist() == [0]
+    drawn = supply.sample(40_000, np.random.default_rng(36)).delivered(at)
+    assert np.allclose(drawn.mean(axis=0), mean, rtol=0.01)
+    assert np.array_equal(mean[1], at[1])
+    assert mean[0, 0] == pytest.approx(0.95 * 20.0)
+    assert (np.diff(mean[0]) >= 0).all()
+    assert mean[0, 4] == pytest.approx(100.0)
+
+
+def test_days_of_a_week_have_the_mean_of_its_factors():
+    season = np.array([[1.0] * 7, [1.2, 1.1, 1.1, 1.1, 1.1, 0.7, 0.7]])
+    days = days_of_week(season)
+    assert np.allclose(days.mean(axis=1), 1.0, atol=0.02)
+    assert np.allclose(np.log(days[1]).std(), np.hypot(NOISE, np.log(season[1]).std()))
+    assert np.isfinite(days_of_week(np.zeros((1, 7)))).all()
+
+
+STEADY = np.full((20, 56), 100.0)
+UNEVEN = np.random.default_rng(37).uniform(50.0, 300.0, (20, 56))
+NOISY = np.random.default_rng(38).standard_normal((20, 56))
+PAUSED = np.where(np.arange(56) == 30, 50.0, STEADY * np.exp(0.03 * NOISY))
+MISTYPED = np.where(np.arange(56) == 20, 15_000.0, 1.5 * STEADY)
+STOPPED = np.where(np.arange(56) < 42, STEADY, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("budget", "spend", "asked", "least", "most"),
+    [
+        pytest.param(STEADY, PAUSED, 200, 185, 205, id="half a day paused"),
+        pytest.param(STEADY, STEADY * np.exp(0.05 * NOISY), 200, 185, 210, id="loose by 5% a day"),
+        pytest.param(STEADY, STEADY * np.exp(0.3 * NOISY), 200, 180, 225, id="loose by 30% a day"),
+        pytest.param(UNEVEN, UNEVEN * np.exp(0.3 * NOISY), 600, 530, 680, id="loose under budgets that move"),
+        pytest.param(UNEVEN, 0.5 * UNEVEN * np.exp(0.05 * NOISY), 300, 140, 160, id="half of any budget"),
+        pytest.param(UNEVEN, 1.3 * UNEVEN * np.exp(0.05 * NOISY), 300, 370, 400, id="more than any budget"),
+        pytest.param(STEADY, 0.0 * STEADY, 200, 0, 1, id="nothing ever"),
+        pytest.param(STEADY, STOPPED, 100, 0, 15, id="nothing for two weeks"),
+        pytest.param(2 * STEADY, 6.0 * np.exp(0.05 * NOISY), 200, 5, 8, id="a capacity far below the budget"),
+        pytest.param(MISTYPED, 100.0 * np.exp(0.06 * NOISY), 300, 95, 115, id="a mistyped budget"),
+    ],
+)
+def test_delivery_beyond_the_budget_is_what_its_days_say(budget, spend, asked, least, most):
+    delivered = supplied(spend, budget=budget).delivered(np.full((20, 1), float(asked)))
+    assert least <= delivered.mean() <= most
 
 
 # Value per conversion

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import product
 
 import numpy as np
 import pytest
@@ -113,9 +114,9 @@ def test_the_recommendation_says_what_it_rests_on() -> None:
     assert not {"lift", "no-lift", "lift-unused"} & told(decided(snapshot(), Goals("EUR"))).keys()
 
 
-def carried(theta: float, *, known: bool, days: int = 90) -> tuple[Snapshot, FloatArray, FloatArray]:
+def carried(theta: float, *, known: bool, days: int = 90, seed: int = 12) -> tuple[Snapshot, FloatArray, FloatArray]:
     """Conversions only, of spend that is felt later; what a day of so much spend would bring, and that spend."""
-    plain, rng = snapshot(days=days), np.random.default_rng(12)
+    plain, rng = snapshot(days=days), np.random.default_rng(seed)
     spend = np.exp(rng.normal(np.log(120.0), 0.7, (4, days + 1)))
     felt = spend.copy()
     for day in range(1, days + 1):
@@ -137,12 +138,12 @@ def carried(theta: float, *, known: bool, days: int = 90) -> tuple[Snapshot, Flo
 
 
 def test_a_day_is_forecast_with_what_is_felt_of_the_days_before() -> None:
-    off = {}
-    for known in (True, False):
-        seen, mean, spend = carried(0.6, known=known)
+    off = {True: 0.0, False: 0.0}
+    for known, seed in product(off, range(12, 20)):
+        seen, mean, spend = carried(0.6, known=known, seed=seed)
         drawn = learn(seen).expected(spend, TODAY, 500, np.random.default_rng(2)).mean(axis=0)
-        off[known] = float(np.abs(np.log(drawn / mean)).mean())
-    assert off[True] < 0.9 * off[False]
+        off[known] += float(np.abs(np.log(drawn / mean)).mean())
+    assert off[True] < 0.8 * off[False]
 
 
 def test_a_held_budget_is_learnt_as_it_is_felt() -> None:

@@ -70,11 +70,11 @@ def came(known: Snapshot, then: Forecast, lines: Sequence[Line], days: Span, rng
     delivered = (weight * np.nan_to_num(known.panel.spend[rows, at])).sum(axis=1)
     observed = counts * value - owed * number - spent * delivered
 
-    old = belief.delivered(_budgets(known, lines, days)[:, None])
-    count = belief.curves.draws(old, DRAWS, rng)[:, rows, 0] * (weight * factor).sum(axis=1)
+    worlds, held = belief.ordinary(DRAWS, rng), _budgets(known, lines, days)[:, None]
+    count = worlds.at(held)[:, rows, 0] * (weight * factor).sum(axis=1)
     wander = np.sqrt(_wandering(weight * factor))
     count = count * np.exp(wander * rng.standard_normal(count.shape) - 0.5 * wander**2)
-    otherwise = (counts * worth - owed) * count - spent * old[rows, 0]
+    otherwise = (counts * worth - owed) * count - spent * worlds.delivered(held)[:, rows, 0]
     return Came(observed.mean(axis=0), otherwise.mean(axis=0), (observed - otherwise).std(axis=0))
 
 
@@ -90,11 +90,11 @@ def believed(now: Forecast, lines: Sequence[Line], days: Span, rng: np.random.Ge
     unit, belief, rows = Unit(now), now.belief, days.rows
     pair = np.zeros((len(belief.excess), 2))
     pair[rows] = [[line.current.micros / MICROS, line.proposed.micros / MICROS] for line in lines]
-    spend = belief.delivered(pair)
-    drawn = belief.curves.draws(spend, DRAWS, rng)[:, rows]
+    worlds = belief.ordinary(DRAWS, rng)
+    drawn, spend = worlds.at(pair)[:, rows], worlds.delivered(pair)[:, rows]
     shift = (drawn[..., 1] - drawn[..., 0]) * (days.weight * _factors(belief, days)).sum(axis=1)
     worth = unit.counts(DRAWS, rng)[:, rows] * unit.worth(DRAWS, rng)[:, rows]
-    more = spend[rows, 1] - spend[rows, 0]
+    more = spend[..., 1] - spend[..., 0]
     gained: FloatArray = (worth - unit.owed[rows]) * shift - unit.spent[rows] * more
     return gained
 
