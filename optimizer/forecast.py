@@ -81,12 +81,12 @@ class Forecast:
         brought = self.scale * drawn * counts[..., None]
         if self.goals.objective is not Objective.PROFIT:
             return brought
-        owed = self.by_outcome
-        if not owed.any():
-            return brought - worlds.delivered(budget)
-        mean = self.belief.moments(budget, self.outcome)[0]
-        part = np.divide(drawn, mean, out=np.ones_like(drawn), where=mean > 0.0)
-        return brought - np.where(owed, self.cost(budget) * part, worlds.delivered(budget))
+        cost, owed = worlds.delivered(budget), self.by_outcome
+        if owed.any():
+            mean = self.belief.moments(budget, self.outcome)[0]
+            part = np.divide(drawn, mean, out=np.ones_like(drawn), where=mean > 0.0)
+            cost = np.where(owed, self.cost(budget) * part, cost)
+        return brought - cost
 
     def brought(self, budget: FloatArray) -> FloatArray:
         """Return the expected objective per day before its cost, shape (K, P)."""

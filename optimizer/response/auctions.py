@@ -16,7 +16,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from optimizer.plan.snapshot import FloatArray
-from optimizer.response.delivery import HALF_LIFE, LEAST_DAYS, NODES, WINDOW, Supply
+from optimizer.response.capacities import HALF_LIFE, LEAST_DAYS, WINDOW
+from optimizer.response.delivery import NODES, Supply
 from optimizer.response.history import History
 
 EXHAUSTED: Final = 0.01

@@ -129,20 +129,6 @@ def _log_height(log_z: FloatArray, slope: FloatArray, logistic: BoolArray) -> Fl
     return height
 
 
-def grid_cells(hill: tuple[FloatArray, FloatArray], logistic: tuple[FloatArray, FloatArray]) -> Cells:
-    """Cross half-saturations with slopes, for either family, under the plain prior.
-
-    log kappa ~ N(0, .9^2) for both, log n ~ N(log 1.3, .65^2) of Hill, s uniform over the logistic's.
-
-    Args:
-        hill: Half-saturation spends over x_ref, evenly spaced in log, shape (A,), and slopes, shape (B,).
-        logistic: The same of the other family; an empty one takes no part.
-    """
-    return _cells(
-        [(np.log(half), n, family) for family, (half, slope) in enumerate((hill, logistic)) for n in slope if half.size]
-    )
-
-
 def even_cells(hill: FloatArray, logistic: FloatArray, step: float) -> Cells:
     """Give each slope half-saturations at distances that move a curve equally far, under the plain prior.
 
@@ -154,21 +140,24 @@ def even_cells(hill: FloatArray, logistic: FloatArray, step: float) -> Cells:
         logistic: Slopes of the logistic.
         step: About the distance of n log kappa between cells.
     """
-    return _cells(
+    return cells_of(
         [
-            (np.linspace(low, high, max(int(np.ceil((high - low) * n / step)), 3)), n, family)
-            for family, (slopes, (low, high)) in enumerate(zip((hill, logistic), _HALVES, strict=True))
+            (np.linspace(low, high, max(int(np.ceil((high - low) * n / step)), 3)), float(n), bent)
+            for slopes, (low, high), bent in zip((hill, logistic), _HALVES, (False, True), strict=True)
             for n in slopes
         ]
     )
 
 
-def _cells(parts: Sequence[tuple[FloatArray, float, int]]) -> Cells:
-    """Make cells of the log half-saturations of each slope, and whether it is a logistic's."""
+def cells_of(parts: Sequence[tuple[FloatArray, float, bool]]) -> Cells:
+    """Make cells under the plain prior: log kappa ~ N(0, .9^2), log n ~ N(log 1.3, .65^2) of Hill.
+
+    Args:
+        parts: Of each slope its log half-saturations over x_ref, the slope, and whether it is a logistic's.
+    """
     log_half = np.concatenate([half for half, _, _ in parts])
     size = [half.size for half, _, _ in parts]
-    slope = np.repeat([n for _, n, _ in parts], size)
-    logistic = np.repeat([family == 1 for _, _, family in parts], size)
+    slope, logistic = (np.repeat([part[place] for part in parts], size) for place in (1, 2))
     blank = Cells(log_half, slope, logistic, np.zeros(slope.size), np.empty((0, slope.size)))
     plain = blank.weighed((0.0, 0.9), (np.log(1.3), 0.65))
     return Cells(log_half, slope, logistic, plain, blank.log_shape(GRID))

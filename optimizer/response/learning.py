@@ -12,9 +12,9 @@ from optimizer.plan.snapshot import FloatArray, IntArray, Snapshot
 from optimizer.response import rates
 from optimizer.response.auctions import Volumes, told_supply
 from optimizer.response.belief import Belief, CurvePosterior
+from optimizer.response.capacities import learn_supply
 from optimizer.response.counts import learn_credit, learn_customers, learn_lift
 from optimizer.response.curves import CELLS, GRID, place, relative
-from optimizer.response.delivery import learn_supply
 from optimizer.response.efficiency import told_by_others
 from optimizer.response.filter import fold
 from optimizer.response.funnel import CONVERSIONS, Funnel, Step, funnel

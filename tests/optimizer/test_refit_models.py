@@ -14,7 +14,7 @@ from optimizer.refit.contract import LiftTest, Sampling
 from optimizer.refit.evidence import LAGS, Evidence, gather
 from optimizer.refit.market import Market, hats, seasons, standardised
 from optimizer.refit.mix import Mix
-from optimizer.response.curves import grid_cells
+from tests.optimizer.shapes import crossed
 from tests.optimizer.snapshots import TODAY, snapshot
 
 FIRST = TODAY - timedelta(days=28)
@@ -126,8 +126,7 @@ def test_the_export_is_the_spread_over_one_more_campaign() -> None:
 
 
 def test_the_prior_of_a_campaign_is_as_wide_as_the_fast_tiers() -> None:
-    none = (np.empty(0), np.empty(0))
-    fast = grid_cells((np.geomspace(1e-3, 1e3, 101), np.geomspace(0.05, 30.0, 101)), none)
+    fast = crossed(np.geomspace(1e-3, 1e3, 101), np.geomspace(0.05, 30.0, 101))
     weight = np.exp(fast.log_prior)
     for ours, values in ((hierarchy.HALF, fast.log_half), (hierarchy.SLOPE, np.log(fast.slope))):
         mean, mean_sd, spread = ours

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from optimizer.response.curves import CELLS, grid_cells
+from optimizer.response.curves import CELLS
 from optimizer.response.efficiency import best_returns, told_by_others
 from optimizer.response.scales import State, weights
+from tests.optimizer.shapes import crossed
 
-FLAT_AND_STEEP = grid_cells((np.array([4.0]), np.array([1.0, 2.0])), (np.array([]), np.array([])))
+FLAT_AND_STEEP = crossed([4.0], [1.0, 2.0])
 """Half-saturation at four times x_ref: x / (x + 4), best at x_ref; x^2 / (x^2 + 16), best at its half-saturation."""
 
 EVEN = np.log([0.5, 0.5])

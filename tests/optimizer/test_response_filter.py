@@ -18,7 +18,6 @@ from optimizer.response.curves import (
     LOGISTIC_SHARE,
     SMALLEST,
     even_cells,
-    grid_cells,
     place,
     relative,
 )
@@ -26,17 +25,13 @@ from optimizer.response.filter import BLOCK, fold
 from optimizer.response.learning import SHAPES, VOLUME
 from optimizer.response.prior import LEAST_SHAPE_WEIGHT, pooled_shapes
 from optimizer.response.scales import Basis, Days, Dynamics, State, drift, start, weights
+from tests.optimizer.shapes import crossed
 
-NOTHING = (np.empty(0), np.empty(0))
 AT_ONE = int(place(np.zeros(1))[0])
 CALM = Dynamics(drift=2e-3, fade=0.99, break_chance=0.0)
 STILL = Dynamics(drift=0.0, fade=1.0, break_chance=0.0)
 POISSON = 1e-12
 seeds = st.integers(0, 2**32 - 1)
-
-
-def hill(half, slope):
-    return grid_cells((np.asarray(half, float), np.asarray(slope, float)), NOTHING)
 
 
 def basis(cells):
@@ -46,7 +41,7 @@ def basis(cells):
 FLAT = Basis.of(np.zeros((GRID.size, 1)), np.zeros(1))
 """One cell that is one at any spend: the level by itself."""
 
-FEW = basis(hill([0.3, 1.0, 3.0], [1.0, 2.0]))
+FEW = basis(crossed([0.3, 1.0, 3.0], [1.0, 2.0]))
 
 
 def day(count, exposure=1.0, log_u=0.0):
@@ -129,7 +124,7 @@ def test_the_prior_of_the_cells_sums_to_one_and_gives_the_logistic_its_share():
     prior = np.exp(CELLS.log_prior)
     assert np.isclose(prior.sum(), 1.0)
     assert np.isclose(prior[CELLS.logistic].sum(), LOGISTIC_SHARE)
-    assert np.isclose(np.exp(hill([0.5, 2.0], [1.0]).log_prior).sum(), 1.0)
+    assert np.isclose(np.exp(crossed([0.5, 2.0], [1.0]).log_prior).sum(), 1.0)
 
 
 def test_steep_slopes_have_more_cells_and_no_more_of_the_prior():
@@ -189,7 +184,7 @@ def test_counts_above_and_below_the_forecast_weigh_alike_but_for_one_that_no_cha
 
 def test_evidence_is_the_negative_binomial_marginal_likelihood():
     """Between cells, the log ratio of Gamma-Poisson marginals as SciPy has them."""
-    cells = hill([0.5, 2.0], [1.0])
+    cells = crossed([0.5, 2.0], [1.0])
     point = place(np.array([np.log(0.4)]))
     seen = Days(point[None], np.array([[3.0]]), np.array([[0.8]]))
     before = start(np.array([2.0]), np.array([4.0]), 2)
@@ -284,7 +279,7 @@ def test_no_target_at_all_is_no_state():
 
 def test_fading_the_evidence_equals_fading_the_weights_towards_their_prior():
     """The prior of the cells enters once, however long the fold."""
-    cells = hill([0.3, 1.0, 3.0], [1.0, 2.0])
+    cells = crossed([0.3, 1.0, 3.0], [1.0, 2.0])
     log_w, state = cells.log_prior[None].copy(), begin(1, basis(cells))
     rng = np.random.default_rng(7)
     for _ in range(30):
@@ -390,7 +385,7 @@ def test_a_break_is_the_mixture_of_two_stories_collapsed_by_moments():
 
 
 def test_the_marginals_of_the_two_stories_are_mixed_in_each_cell():
-    cells = hill([0.5, 2.0], [1.0])
+    cells = crossed([0.5, 2.0], [1.0])
     dynamics = Dynamics(drift=0.0, fade=1.0, break_chance=0.05, break_variance=0.5)
     point = place(np.array([np.log(0.4)]))
     seen = Days(point[None], np.array([[12.0]]), np.ones((1, 1)))

@@ -7,8 +7,9 @@ import pytest
 
 from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
 from optimizer.plan.snapshot import DelayTriangle
+from optimizer.response.capacities import learn_supply
 from optimizer.response.curves import CELLS, LOGISTIC_SHARE
-from optimizer.response.delivery import NOISE, Supply, days_of_week, learn_supply
+from optimizer.response.delivery import NOISE, Supply, days_of_week
 from optimizer.response.funnel import REPORTED, WORTHWHILE, funnel
 from optimizer.response.history import History
 from optimizer.response.learning import VOLUME

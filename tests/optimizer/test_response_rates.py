@@ -6,14 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.response.belief import CurvePosterior
-from optimizer.response.curves import CELLS, grid_cells, place
+from optimizer.response.curves import CELLS, place
 from optimizer.response.filter import fold
 from optimizer.response.funnel import Step
 from optimizer.response.learning import SHAPES, VOLUME
 from optimizer.response.rates import BASIS, CLICKS, CONVERSIONS, ELASTICITIES, learn_rate
 from optimizer.response.scales import Basis, Days, State, start
+from tests.optimizer.shapes import crossed
 
-ONE = grid_cells((np.ones(1), np.ones(1)), (np.empty(0), np.empty(0)))
+ONE = crossed([1.0], [1.0])
 LEVEL = int(np.flatnonzero(ELASTICITIES == 0.0)[0])
 
 
