@@ -36,7 +36,7 @@ from optimizer.plan.snapshot import FloatArray
 SEEDS = (7_001, 7_002, 7_003)
 CHANNELS = (10, 30, 100)
 DRAWS = 200
-NODES, POINTS, ZOOMS = 24, 16, 4
+NODES, POINTS, ZOOMS = 24, 24, 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 
-from optimizer.allocate.tables import BoolArray
 from optimizer.plan.snapshot import FloatArray, IntArray
 
 _FULL: Final = 1e-12  # share of a row by which sums of floats may pass it
@@ -36,62 +35,49 @@ def fill(
         value; it is the least of them, which is the price of room.
     """
     weight = np.zeros(len(gain))
-    path = _hulls(gain, usage, owner, penalty)
-    room = bound - float(usage[path[0]].sum())
-    if room < -_FULL * max(abs(bound), float(np.abs(usage[path[0]]).sum())):
-        weight[path[0]] = 1.0
+    vertex, first = _hulls(gain, usage, owner)
+    inner = np.ones(len(vertex), dtype=bool)
+    inner[first] = False
+    target = np.flatnonzero(inner)
+    length = usage[vertex[target]] - usage[vertex[target - 1]]
+    value = (gain[vertex[target]] - gain[vertex[target - 1]]) / length
+    whose = owner[vertex[target]]
+    # Along a hull values fall: what is worth more than the penalty is bought whatever room there is, and comes first.
+    least = first + np.bincount(whose[value > penalty], minlength=first.size)
+    room = bound - float(usage[vertex[least]].sum())
+    if room < -_FULL * max(abs(bound), float(np.abs(usage[vertex[least]]).sum())):
+        weight[vertex[least]] = 1.0
         return weight, penalty, -room
     slack, room = max(-room, 0.0), max(room, 0.0)
-    step, whose = np.nonzero(path[1:] != path[:-1])
-    source, target = path[step, whose], path[step + 1, whose]
-    length = usage[target] - usage[source]
-    value = (gain[target] - gain[source]) / length
-    # Edges stand in the order of their hulls, along which values fall; a stable sort keeps those that are equal so.
-    order = np.argsort(-value, kind="stable")
+    sold = np.flatnonzero((value > 0.0) & (value <= penalty))
+    # Edges stand in the order of their hulls; a stable sort keeps those that are equal so.
+    order = sold[np.argsort(-value[sold], kind="stable")]
     filled = np.cumsum(length[order])
     whole = int(np.searchsorted(filled, room, side="right"))
-    bought = np.bincount(whose[order[:whole]], minlength=path.shape[1])
-    weight[path[bought, np.arange(path.shape[1])]] = 1.0
+    bought = least + np.bincount(whose[order[:whole]], minlength=first.size)
+    weight[vertex[bought]] = 1.0
     if whole == order.size:
         return weight, 0.0, slack
     last = order[whole]
     part = (room - (float(filled[whole - 1]) if whole else 0.0)) / float(length[last])
-    weight[source[last]], weight[target[last]] = 1.0 - part, part
+    weight[vertex[target[last] - 1]], weight[vertex[target[last]]] = 1.0 - part, part
     return weight, float(value[last]), slack
 
 
-def _hulls(gain: FloatArray, usage: FloatArray, owner: IntArray, penalty: float) -> IntArray:
-    """Return the vertices of each owner's hull, shape (v, owners): columns, the last one repeated where a hull ends.
+def _hulls(gain: FloatArray, usage: FloatArray, owner: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the columns on the upper hulls, shape (v,), by owner and usage, and where in them each owner begins.
 
-    The first is the best at the price of the penalty; each next one is where the gain per unit is greatest.
+    A column below the line between its neighbours is no vertex, nor is one that gains less than another that uses as
+    much. Each pass leaves out all of those; what remains has the same hulls.
     """
-    column = _by_owner(owner)
-    here = column >= 0
-    gains, usages = np.where(here, gain[column], -np.inf), np.where(here, usage[column], np.inf)
-    rows = np.arange(len(column))
-    at = np.argmax(np.where(here, gains - penalty * np.where(here, usages, 0.0), -np.inf), axis=1)
-    path = [column[rows, at]]
+    column = np.lexsort((gain, usage, owner))
+    last = np.append((owner[column[1:]] != owner[column[:-1]]) | (usage[column[1:]] > usage[column[:-1]]), True)
+    column = column[last]
     while True:
-        slope = _slopes(gains, usages, here, gains[rows, at], usages[rows, at])
-        best = slope.argmax(axis=1)
-        at = np.where(slope[rows, best] > 0.0, best, at)
-        if (column[rows, at] == path[-1]).all():
-            return np.array(path)
-        path.append(column[rows, at])
-
-
-def _slopes(gains: FloatArray, usages: FloatArray, here: BoolArray, gain: FloatArray, usage: FloatArray) -> FloatArray:
-    """Return what each column gains per unit of the row from where its owner stands; 0 where it uses no more."""
-    more, rise = usages - usage[:, None], gains - gain[:, None]
-    slope: FloatArray = np.divide(rise, more, out=np.zeros(more.shape), where=here & (more > 0.0))
-    return slope
-
-
-def _by_owner(owner: IntArray) -> IntArray:
-    """Return the columns of each owner, shape (owners, most columns); -1 fills up."""
-    order = np.argsort(owner, kind="stable")
-    count = np.bincount(owner)
-    place = np.arange(owner.size) - np.repeat(np.cumsum(count) - count, count)
-    column = np.full((count.size, int(count.max())), -1, dtype=np.int64)
-    column[owner[order], place] = order
-    return column
+        same = owner[column[1:]] == owner[column[:-1]]
+        more = np.diff(usage[column])
+        slope = np.divide(np.diff(gain[column]), more, out=np.zeros(more.shape), where=same)
+        below = np.append(np.append(False, same[:-1] & same[1:] & (slope[1:] > slope[:-1])), False)
+        if not below.any():
+            return column, np.flatnonzero(np.append(True, ~same))
+        column = column[~below]
