@@ -244,8 +244,8 @@ class Model(Protocol):
 
 def _shapes() -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Half saturation, slope, whether it is logistic, and chance of every shape, by the formulae of docs/models.md."""
-    parts = [(n, np.linspace(-2.3, 2.3, int(np.ceil(4.6 * n / 0.9))), False) for n in np.geomspace(0.6, 3.2, 8)]
-    parts += [(s, np.linspace(-1.4, 1.8, int(np.ceil(3.2 * s / 0.9))), True) for s in np.geomspace(2.0, 5.0, 3)]
+    parts = [(n, np.linspace(-2.3, 2.3, int(np.ceil(4.6 * n / 0.7))), False) for n in np.geomspace(0.6, 3.2, 12)]
+    parts += [(s, np.linspace(-1.4, 1.8, int(np.ceil(3.2 * s / 0.7))), True) for s in np.geomspace(2.0, 5.0, 5)]
     half, slope, bent, chance = (np.concatenate(column) for column in zip(*map(_of_slope, parts), strict=True))
     chance[~bent] *= 0.8 / chance[~bent].sum()
     chance[bent] *= 0.2 / chance[bent].sum()

@@ -166,7 +166,7 @@ def cells_of(parts: Sequence[tuple[FloatArray, float, bool]]) -> Cells:
 _HALVES: Final = (-2.3, 2.3), (-1.4, 1.8)
 """Log half-saturations between which cells lie, of Hill and of the logistic."""
 
-CELLS: Final = even_cells(np.geomspace(0.6, 3.2, 8), np.geomspace(2.0, 5.0, 3), 0.9)
+CELLS: Final = even_cells(np.geomspace(0.6, 3.2, 12), np.geomspace(2.0, 5.0, 5), 0.7)
 
 
 def relative(spend: FloatArray, reference: FloatArray) -> FloatArray:

@@ -27,10 +27,10 @@ from optimizer.response.scales import Basis, Days, Dynamics, drift, start, weigh
 from optimizer.response.season import ELASTICITY, Local, excess_variance, shared_weekdays, weekday_factors
 from optimizer.response.worth import learn_worth
 
-MODEL_VERSION: Final = "funnel-filter/7"
+MODEL_VERSION: Final = "funnel-filter/8"
 RECENT: Final = 28
 
-VOLUME: Final = Dynamics(drift=4e-4, fade=0.99, break_chance=4e-3)
+VOLUME: Final = Dynamics(drift=4e-4, fade=0.985, break_chance=4e-3)
 """Demand wanders by 2% a day and breaks about once in a budget's year; of shapes a season's days count."""
 
 COARSE: Final = GRID[::10]

@@ -8,7 +8,7 @@ with r a Gamma scale in each cell of a grid of elasticities epsilon, folded by t
 has diminishing quality: the first people that a campaign finds are the likeliest to click and to buy. Whether and how
 much so hangs on what is sold, and is alike in all campaigns of an account more than their own days could tell:
 
-    epsilon_k ~ N(m, tau^2),    m ~ N(0, .15^2),    tau = .05 or .15
+    epsilon_k ~ N(m, tau^2),    m ~ N(0, .1^2),    tau = .02, .05 or .1
 
 with m and tau summed out on a grid, each target by what all others say of them (a hierarchical model: Gelman et al.,
 Bayesian Data Analysis, 2013, chapter 5).
@@ -32,15 +32,15 @@ ELASTICITIES: Final = np.array([-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.45, 0.6]
 """epsilon."""
 
 _WIDTHS: Final = np.gradient(ELASTICITIES)
-_MEANS: Final = np.linspace(-0.3, 0.6, 19)
-_SPREADS: Final = (0.05, 0.15)
+_MEANS: Final = np.linspace(-0.3, 0.6, 37)
+_SPREADS: Final = (0.02, 0.05, 0.1)
 
 
 def _hyperpriors() -> tuple[FloatArray, FloatArray]:
     """The prior of each pair of m and tau, (H,), and that of epsilon under each, (H, E)."""
     tau, mean = (grid.ravel()[:, None] for grid in np.meshgrid(_SPREADS, _MEANS, indexing="ij"))
     within = _WIDTHS * np.exp(-0.5 * ((ELASTICITIES - mean) / tau) ** 2)
-    among = np.exp(-0.5 * (mean[:, 0] / 0.15) ** 2)
+    among = np.exp(-0.5 * (mean[:, 0] / 0.1) ** 2)
     return among / among.sum(), within / within.sum(axis=1, keepdims=True)
 
 

@@ -106,7 +106,7 @@ def test_answers_have_the_promised_shapes_and_values():
     rng = np.random.default_rng(1)
     belief = learn(snapshot(*history(rng)))
     mean, sd = belief.moments(grid(6), Outcome.CONVERSIONS)
-    assert MODEL_VERSION == "funnel-filter/7"
+    assert MODEL_VERSION == "funnel-filter/8"
     assert mean.shape == sd.shape == (6, 9)
     assert (mean[:, 0] == 0).all()
     assert (sd[:, 0] == 0).all()
