@@ -274,7 +274,7 @@ def test_a_line_set_by_hand_or_by_a_limit_turns_on_nothing() -> None:
 def test_what_a_limit_or_a_hand_moves_is_no_measure_of_the_others(forced: bool) -> None:
     """A good budget is cut by its ceiling or by hand: the raise that its money pays for is no worse for that."""
     goals = Goals("EUR", explore=Explore.NONE)
-    limits = (Limit(Scope.parse("campaign:generic"), ceiling=eur(60)),)
+    limits = (Limit(Scope.parse("campaign:generic"), ceiling=eur(70)),)
     decision = (
         decided(replace(goals, limits=limits)) if forced else decided(goals, fixed={target("generic").key: eur(75)})
     )
