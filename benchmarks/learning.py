@@ -39,6 +39,8 @@ from optimizer.guardrails import Guardrails
 from optimizer.plan.snapshot import DelayTriangle, FloatArray, Panel, Snapshot, Target
 from optimizer.ports import SnapshotQuery
 from optimizer.response import learn
+from optimizer.response.curves import CELLS
+from optimizer.response.rates import ELASTICITIES
 
 SEED = 20_260_301
 DAYS = 365
@@ -49,7 +51,7 @@ ACCOUNT = Account("bench", "1", "EUR", "UTC")
 CHANNELS = ("search", "social", "video")
 RESTATED = 10  # days at the end that are stated twice
 SIZES, QUICK_SIZES = (300, 3_000, 10_000), (300, 1_000)
-CELLS_A_DAY = 104  # numbers per campaign-day of the baseline: 90 shapes, and 7 elasticities of either rate
+CELLS_A_DAY = len(CELLS.slope) + 2 * len(ELASTICITIES)  # numbers per campaign-day of the baseline: of volume, of rates
 LARGEST_RATIO = 1.4
 
 

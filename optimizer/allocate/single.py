@@ -36,11 +36,10 @@ def fill(
     """
     weight = np.zeros(len(gain))
     vertex, first = _hulls(gain, usage, owner)
-    inner = np.ones(len(vertex), dtype=bool)
-    inner[first] = False
-    target = np.flatnonzero(inner)
-    length = usage[vertex[target]] - usage[vertex[target - 1]]
-    value = (gain[vertex[target]] - gain[vertex[target - 1]]) / length
+    target = np.delete(np.arange(vertex.size), first)  # an edge leads to every vertex but the first of a hull
+    source = target - 1
+    length = usage[vertex[target]] - usage[vertex[source]]
+    value = (gain[vertex[target]] - gain[vertex[source]]) / length
     whose = owner[vertex[target]]
     # Along a hull values fall: what is worth more than the penalty is bought whatever room there is, and comes first.
     least = first + np.bincount(whose[value > penalty], minlength=first.size)
@@ -60,7 +59,7 @@ def fill(
         return weight, 0.0, slack
     last = order[whole]
     part = (room - (float(filled[whole - 1]) if whole else 0.0)) / float(length[last])
-    weight[vertex[target[last] - 1]], weight[vertex[target[last]]] = 1.0 - part, part
+    weight[vertex[source[last]]], weight[vertex[target[last]]] = 1.0 - part, part
     return weight, float(value[last]), slack
 
 
