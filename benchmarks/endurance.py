@@ -44,7 +44,7 @@ from optimizer.agent.clock import SetClock
 from optimizer.agent.daemon.desk import Desk
 from optimizer.agent.store import open_sql
 from optimizer.plan.office import Outcome
-from optimizer.plan.recommendation import State
+from optimizer.plan.record import State
 
 SEED = 20260301
 CYCLES, QUICK = 10_000, 60

@@ -37,7 +37,7 @@ from optimizer.agent.store import ledger, open_sql, terms
 from optimizer.agent.store.sql import SqlStore
 from optimizer.plan.audit import prove
 from optimizer.plan.office import Lease
-from optimizer.plan.recommendation import State
+from optimizer.plan.record import State
 from optimizer.ports import Fenced, StateConflict
 from tests.crash.campaign import quick_folder
 from tests.optimizer.approval_world import decision

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from optimizer.plan.recommendation import Event, Intent, Transition
+from optimizer.plan.record import Event, Intent, Transition
 from optimizer.ports import Store
 
 

@@ -26,7 +26,9 @@ from optimizer.agent.workers import here
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
 from optimizer.plan.basis import Basis
-from optimizer.plan.recommendation import Finding, Record, State, Transition, to_json
+from optimizer.plan.canonical import to_json
+from optimizer.plan.recommendation import Finding
+from optimizer.plan.record import Record, State, Transition
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import Braked, Call, Clock, IngestReport, Notifier, NotTold, SnapshotQuery, Store
 from optimizer.rotation import Rotation

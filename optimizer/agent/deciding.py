@@ -14,7 +14,8 @@ from connectors.money import Money
 from optimizer.goals import Goals, GoalsError
 from optimizer.guardrails import Guardrails
 from optimizer.plan.calendar import Occasion
-from optimizer.plan.recommendation import Decision, Finding, Severity, from_json, to_json
+from optimizer.plan.canonical import from_json, to_json
+from optimizer.plan.recommendation import Decision, Finding, Severity
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import Call
 from optimizer.rotation import Rotation

@@ -20,7 +20,7 @@ from optimizer.agent.bootstrap import open_house
 from optimizer.agent.breaker import Guarded
 from optimizer.agent.clock import SetClock
 from optimizer.agent.cycle import House
-from optimizer.plan.recommendation import Record, State
+from optimizer.plan.record import Record, State
 from simulations.oracle.regret import Comparison
 from simulations.platform.connector import SimulatedConnector
 from simulations.scenarios import named

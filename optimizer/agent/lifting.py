@@ -15,6 +15,7 @@ from optimizer.agent.cycle import House
 from optimizer.goals import Scope, ScopeKind
 from optimizer.measure import lift
 from optimizer.measure.lift import Draft, GeoDesign, Outcomes, Power
+from optimizer.plan.canonical import content_hash
 from optimizer.plan.lift_tests import (
     Base,
     Holdout,
@@ -26,7 +27,6 @@ from optimizer.plan.lift_tests import (
     Switchback,
 )
 from optimizer.plan.problem import Outcome
-from optimizer.plan.recommendation import content_hash
 from optimizer.plan.snapshot import FloatArray, Snapshot, Target
 
 RECENT_DAYS: Final = 28

@@ -32,7 +32,8 @@ from optimizer.agent.simulating import POLICIES
 from optimizer.agent.web import Premises, readings
 from optimizer.agent.web import api_models as models
 from optimizer.goals import GoalsError
-from optimizer.plan.recommendation import State, adapter
+from optimizer.plan.canonical import adapter
+from optimizer.plan.record import State
 from optimizer.ports import Clock, NotFound, NotTold, StoreError
 from simulations.runs.fanout import JobFailed, one_by_one
 from simulations.runs.record import RunSpec, execute, read_run

@@ -33,7 +33,7 @@ from optimizer.measure.metrics import (
 )
 from optimizer.plan.appraisal import Subject
 from optimizer.plan.performance import Performance
-from optimizer.plan.recommendation import IntentState, Record
+from optimizer.plan.record import IntentState, Record
 from optimizer.plan.snapshot import IntArray, Snapshot, Target
 from optimizer.response import learn
 

@@ -16,7 +16,8 @@ from optimizer.agent.deciding import Surroundings, decided
 from optimizer.goals import Goals
 from optimizer.guardrails import GUARDRAIL_VERSION, Guardrails
 from optimizer.plan.basis import Basis
-from optimizer.plan.recommendation import Recommendation, content_hash, from_json, to_json
+from optimizer.plan.canonical import content_hash, from_json, to_json
+from optimizer.plan.recommendation import Recommendation
 from optimizer.ports import SnapshotQuery, StoreError
 from optimizer.response import MODEL_VERSION
 

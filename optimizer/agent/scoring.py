@@ -12,7 +12,8 @@ from optimizer.agent.cycle import House
 from optimizer.agent.foretelling import forecasts
 from optimizer.goals import Goals
 from optimizer.measure.scorecard import Advice, Kept, Scorecard, Watch, score, shares, watch
-from optimizer.plan.recommendation import BudgetIntent, IntentState, Record, State, from_json
+from optimizer.plan.canonical import from_json
+from optimizer.plan.record import BudgetIntent, IntentState, Record, State
 from optimizer.plan.snapshot import Snapshot
 
 LOOKED_BACK: Final = 90

@@ -34,16 +34,8 @@ from optimizer import approval
 from optimizer.agent.cycle import House, live_ads, live_budgets, patiently
 from optimizer.agent.secrecy import discreetly
 from optimizer.agent.watching import acknowledged, left_unread
-from optimizer.plan.recommendation import (
-    AdIntent,
-    AdLine,
-    BudgetIntent,
-    Intent,
-    IntentState,
-    Line,
-    LineKey,
-    Record,
-)
+from optimizer.plan.recommendation import AdLine, Line, LineKey
+from optimizer.plan.record import AdIntent, BudgetIntent, Intent, IntentState, Record
 from optimizer.plan.running import NO_ADS
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import Braked

@@ -15,7 +15,7 @@ from optimizer.approval import Testimony
 from optimizer.goals import Goals
 from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
-from optimizer.plan.recommendation import content_hash, from_json
+from optimizer.plan.canonical import content_hash, from_json
 from optimizer.ports import NotFound, Store
 
 _ALL: Final = 1_000_000

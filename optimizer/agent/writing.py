@@ -20,7 +20,8 @@ from optimizer.agent import sending, switch
 from optimizer.agent.breaker import Resting
 from optimizer.agent.cycle import House, Refused, commit
 from optimizer.agent.watching import clock_stands
-from optimizer.plan.recommendation import Intent, IntentState, LineKey, Record, State, Transition
+from optimizer.plan.recommendation import LineKey
+from optimizer.plan.record import Intent, IntentState, Record, State, Transition
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import Braked, SnapshotQuery
 

@@ -17,19 +17,8 @@ from optimizer.approval.proposals import ad_lines, budget_lines, chosen, drifts,
 from optimizer.approval.refusal import Code, Refusal
 from optimizer.approval.table import PROGRAM, Action, take, title, unready
 from optimizer.approval.verdicts import unsound
-from optimizer.plan.recommendation import (
-    AdIntent,
-    AdLine,
-    BudgetIntent,
-    Decision,
-    Intent,
-    IntentState,
-    Line,
-    LineKey,
-    Record,
-    State,
-    Transition,
-)
+from optimizer.plan.recommendation import AdLine, Decision, Line, LineKey
+from optimizer.plan.record import AdIntent, BudgetIntent, Intent, IntentState, Record, State, Transition
 from optimizer.plan.running import NO_ADS, crews
 
 Live = Mapping[BudgetKey, BudgetTarget]

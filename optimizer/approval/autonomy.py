@@ -11,7 +11,8 @@ from connectors.money import Money
 from optimizer.approval.names import POLICY_NAMES
 from optimizer.approval.proposals import chosen, moved
 from optimizer.approval.verdicts import Approve, Policy
-from optimizer.plan.recommendation import Line, Record, Severity, State
+from optimizer.plan.recommendation import Line, Severity
+from optimizer.plan.record import Record, State
 
 AUTOPILOT: Final = f"{POLICY_NAMES}autopilot"
 """The name under which the policy approves; no person may use it."""

@@ -8,7 +8,8 @@ from typing import Final
 from optimizer import suspicion
 from optimizer.approval.intents import latest
 from optimizer.approval.refusal import Code, Refusal
-from optimizer.plan.recommendation import Intent, IntentState, LineKey
+from optimizer.plan.recommendation import LineKey
+from optimizer.plan.record import Intent, IntentState
 from optimizer.plan.snapshot import Snapshot
 
 _AGAIN: Final = "Then apply it again, or make a new plan."

@@ -16,7 +16,7 @@ from connectors.money import Money
 from optimizer import goals
 from optimizer.approval.proposals import budget_lines, chosen
 from optimizer.goals import Goals, Limit, Scope
-from optimizer.plan.recommendation import AdIntent, BudgetIntent, Intent, Record
+from optimizer.plan.record import AdIntent, BudgetIntent, Intent, Record
 from optimizer.plan.snapshot import Snapshot, Target
 
 

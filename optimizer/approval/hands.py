@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Final
 
 from connectors.changes import Change
-from optimizer.plan.recommendation import Intent, IntentState, LineKey
+from optimizer.plan.recommendation import LineKey
+from optimizer.plan.record import Intent, IntentState
 
 NO_CHANGES: Final[tuple[Change, ...]] = ()
 

@@ -20,17 +20,8 @@ from typing import Final
 from connectors.contract import AdKey, EntityStatus, Receipt, StatusReceipt
 from connectors.money import Money
 from optimizer.approval.table import PROGRAM
-from optimizer.plan.recommendation import (
-    AdIntent,
-    AdLine,
-    BudgetIntent,
-    Event,
-    Intent,
-    IntentState,
-    Line,
-    LineKey,
-    Recommendation,
-)
+from optimizer.plan.recommendation import AdLine, Line, LineKey, Recommendation
+from optimizer.plan.record import AdIntent, BudgetIntent, Event, Intent, IntentState
 
 Standing = Money | EntityStatus | None
 """What is live: a budget's amount, an ad's status, or None where the budget or ad is gone."""

@@ -16,18 +16,9 @@ from optimizer.approval.intents import Standing
 from optimizer.approval.names import no_person
 from optimizer.approval.refusal import Code, Drift, Refusal
 from optimizer.approval.table import PROGRAM, Action, take, title, unready
-from optimizer.plan.recommendation import (
-    AdLine,
-    Decision,
-    Event,
-    Line,
-    LineKey,
-    Recommendation,
-    Record,
-    State,
-    Transition,
-    content_hash,
-)
+from optimizer.plan.canonical import content_hash
+from optimizer.plan.recommendation import AdLine, Decision, Line, LineKey, Recommendation
+from optimizer.plan.record import Event, Record, State, Transition
 from optimizer.plan.running import NO_ADS
 
 _NOTHING_FIXED: Final[Mapping[BudgetKey, Money]] = MappingProxyType({})

@@ -23,7 +23,8 @@ from optimizer.approval.refusal import Code, Refusal
 from optimizer.goals import Box, Goals, GoalsError
 from optimizer.guardrails import Guardrails
 from optimizer.plan import under_test
-from optimizer.plan.recommendation import BudgetIntent, Envelope, Intent, IntentState, Record
+from optimizer.plan.recommendation import Envelope
+from optimizer.plan.record import BudgetIntent, Intent, IntentState, Record
 from optimizer.plan.snapshot import FloatArray, Snapshot
 
 _AGAIN: Final = "Make a new plan."

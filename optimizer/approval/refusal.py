@@ -7,7 +7,8 @@ from enum import StrEnum
 
 from connectors.contract import EntityStatus
 from connectors.money import Money
-from optimizer.plan.recommendation import LineKey, Transition
+from optimizer.plan.recommendation import LineKey
+from optimizer.plan.record import Transition
 
 
 class Code(StrEnum):

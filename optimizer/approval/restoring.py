@@ -19,21 +19,8 @@ from optimizer.approval.proposals import issue, listed, standing, tally
 from optimizer.approval.refusal import Code, Drift, Refusal
 from optimizer.approval.table import PROGRAM, Action, take, title, unready
 from optimizer.approval.verdicts import unsound
-from optimizer.plan.recommendation import (
-    AdIntent,
-    AdLine,
-    BudgetIntent,
-    Decision,
-    Effect,
-    Finding,
-    Intent,
-    Line,
-    LineKey,
-    Record,
-    Severity,
-    State,
-    Transition,
-)
+from optimizer.plan.recommendation import AdLine, Decision, Effect, Finding, Line, LineKey, Severity
+from optimizer.plan.record import AdIntent, BudgetIntent, Intent, Record, State, Transition
 from optimizer.plan.running import NO_ADS, crews, running
 
 _NONE: Final = Effect(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)

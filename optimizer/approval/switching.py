@@ -16,7 +16,8 @@ from optimizer.approval.intents import DONE, latest
 from optimizer.approval.proposals import ad_lines, chosen, resumes
 from optimizer.approval.refusal import Code, Refusal
 from optimizer.goals import Goals
-from optimizer.plan.recommendation import AdIntent, AdLine, Intent, IntentState, LineKey, Record
+from optimizer.plan.recommendation import AdLine, LineKey
+from optimizer.plan.record import AdIntent, Intent, IntentState, Record
 from optimizer.plan.running import crews, running
 from optimizer.plan.snapshot import Snapshot
 from optimizer.plan.tested import ads_in_experiments

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from optimizer.approval.refusal import Code, Refusal
-from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
+from optimizer.plan.record import Event, Intent, Record, State, Transition
 
 PROGRAM: Final = "outlay"
 

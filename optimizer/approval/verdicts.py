@@ -12,7 +12,8 @@ from optimizer.approval.names import known_as, nameless, no_person, of_policy
 from optimizer.approval.proposals import ad_lines, budget_lines, chosen, counted, lapsed, moved
 from optimizer.approval.refusal import Code, Refusal
 from optimizer.approval.table import Action, take, title, unready
-from optimizer.plan.recommendation import AdLine, Line, LineKey, Record, Transition
+from optimizer.plan.recommendation import AdLine, Line, LineKey
+from optimizer.plan.record import Record, Transition
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from typing import Final
 from optimizer.approval.intents import STEPS, planned
 from optimizer.approval.table import Action, title
 from optimizer.plan.audit import Entry
-from optimizer.plan.recommendation import Event, Intent, IntentState, Record, content_hash
+from optimizer.plan.canonical import content_hash
+from optimizer.plan.record import Event, Intent, IntentState, Record
 
 _WRITES: Final = frozenset(STEPS.values())
 _STARTS: Final = frozenset({Action.BEGUN.value, Action.RETRIED.value})

@@ -15,7 +15,8 @@ from optimizer.goals.errors import GoalsError, between
 from optimizer.goals.flights import Flight, check_together
 from optimizer.goals.limits import Limit, Pin
 from optimizer.goals.payments import Payment
-from optimizer.plan.recommendation import Objective, content_hash
+from optimizer.plan.canonical import content_hash
+from optimizer.plan.recommendation import Objective
 
 
 def _nothing(value: object) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from optimizer.plan.recommendation import Event
+from optimizer.plan.record import Event
 
 GENESIS: Final = "0" * 64
 """What stands before the first entry."""

@@ -9,8 +9,8 @@ from statistics import NormalDist
 from typing import Final
 
 from connectors.money import Money, total
+from optimizer.plan.canonical import content_hash
 from optimizer.plan.outcome import Outcome
-from optimizer.plan.recommendation import content_hash
 
 LEAST_PAIRS: Final = 4
 MOST_PAIRS: Final = 14

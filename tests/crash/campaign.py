@@ -27,7 +27,8 @@ from optimizer.agent.store import open_sql
 from optimizer.approval.intents import DONE
 from optimizer.plan.audit import prove
 from optimizer.plan.office import Brake
-from optimizer.plan.recommendation import BudgetIntent, Decision, Intent, IntentState, Record, State
+from optimizer.plan.recommendation import Decision
+from optimizer.plan.record import BudgetIntent, Intent, IntentState, Record, State
 from optimizer.ports import Clock, Store
 from tests.crash import worker
 from tests.crash.loopback import FAULTS, NAMES, START, Server

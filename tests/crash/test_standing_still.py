@@ -14,7 +14,7 @@ import pytest
 from optimizer.agent.clock import SystemClock
 from optimizer.agent.daemon import serve
 from optimizer.plan.audit import prove
-from optimizer.plan.recommendation import IntentState, State
+from optimizer.plan.record import IntentState, State
 from optimizer.ports import Clock
 from tests.crash import worker
 from tests.crash.campaign import Campaign, guarded

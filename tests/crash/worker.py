@@ -42,7 +42,7 @@ from optimizer.agent.cycle import House
 from optimizer.agent.daemon import desk as desk_module
 from optimizer.agent.daemon.desk import Desk
 from optimizer.agent.tenure import Tenure
-from optimizer.plan.recommendation import State
+from optimizer.plan.record import State
 from optimizer.ports import Clock
 from tests.crash.loopback import NAMES
 from tests.trapped import TrappedStore

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response, sync_playwright
 
 from optimizer.agent.web import served_page
-from optimizer.plan.recommendation import Record
+from optimizer.plan.record import Record
 from tests.optimizer.web_world import PASSWORD, World
 
 CHROMIUM = Path("/usr/bin/chromium")

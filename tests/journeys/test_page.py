@@ -15,7 +15,7 @@ from optimizer import approval
 from optimizer.agent import cycle, writing
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cycle import Refused
-from optimizer.plan.recommendation import Record, State
+from optimizer.plan.record import Record, State
 from tests.journeys.browsing import PHONE, Site, agent, chromium, free_port, place, served
 from tests.journeys.shops import Outlay
 from tests.optimizer.web_world import PASSWORD, SETTINGS, World, world

@@ -19,7 +19,7 @@ from optimizer import approval
 from optimizer.agent import cycle
 from optimizer.agent.bootstrap import open_house
 from optimizer.agent.cli.app import app
-from optimizer.plan.recommendation import Record, State
+from optimizer.plan.record import Record, State
 from tests.journeys.browsing import DESK, PHONE, Person, chromium, place, served
 from tests.optimizer.kept_worth import keep_worth
 from tests.optimizer.web_world import World, simulated, world

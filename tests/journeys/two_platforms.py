@@ -32,7 +32,7 @@ from optimizer.agent import bootstrap
 from optimizer.agent.cli.app import app
 from optimizer.agent.clock import SetClock
 from optimizer.plan.office import Outcome
-from optimizer.plan.recommendation import AdIntent, Intent, IntentState, State
+from optimizer.plan.record import AdIntent, Intent, IntentState, State
 from simulations.emulators.account import Account
 from simulations.emulators.faults import Faults
 from simulations.emulators.google import GoogleEmulator

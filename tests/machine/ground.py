@@ -43,16 +43,8 @@ from optimizer.agent.daemon.desk import Desk
 from optimizer.agent.store import MemoryStore, open_sql
 from optimizer.agent.tenure import Tenure
 from optimizer.plan.office import Brake
-from optimizer.plan.recommendation import (
-    AdLine,
-    Decision,
-    Effect,
-    Evidence,
-    IntentState,
-    Line,
-    LineKey,
-    Objective,
-)
+from optimizer.plan.recommendation import AdLine, Decision, Effect, Evidence, Line, LineKey, Objective
+from optimizer.plan.record import IntentState
 from optimizer.plan.running import crews, running
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import StateConflict, Store

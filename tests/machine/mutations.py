@@ -25,7 +25,7 @@ from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from connectors.money import Money
-from optimizer.plan.recommendation import IntentState
+from optimizer.plan.record import IntentState
 from tests.machine.ground import staged
 from tests.machine.test_workflow_machine import SETTINGS
 from tests.machine.workflow import SCRIPTS, Workflow

@@ -32,7 +32,8 @@ from optimizer.agent.store import open_sql
 from optimizer.approval.table import PROGRAM
 from optimizer.goals import GoalsError
 from optimizer.plan.audit import GENESIS
-from optimizer.plan.recommendation import AdIntent, AdLine, BudgetIntent, Intent, IntentState, Record, State
+from optimizer.plan.recommendation import AdLine
+from optimizer.plan.record import AdIntent, BudgetIntent, Intent, IntentState, Record, State
 from optimizer.ports import StateConflict
 from tests.machine.ground import CALL_FAULTS, PEOPLE, TRAPS, Ground, Mishap
 

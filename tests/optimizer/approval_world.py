@@ -16,13 +16,11 @@ from optimizer.plan.recommendation import (
     Envelope,
     Evidence,
     Finding,
-    Intent,
     Line,
     Objective,
-    Record,
     Severity,
-    Transition,
 )
+from optimizer.plan.record import Intent, Record, Transition
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

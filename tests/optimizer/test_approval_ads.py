@@ -18,17 +18,9 @@ from optimizer import approval
 from optimizer.approval import Blocked, Code, Refusal, Waiting, switching
 from optimizer.approval.intents import planned
 from optimizer.goals import Goals, Pin, Scope
-from optimizer.plan.recommendation import (
-    AdIntent,
-    Decision,
-    IntentState,
-    Recommendation,
-    Record,
-    State,
-    Transition,
-    from_json,
-    to_json,
-)
+from optimizer.plan.canonical import from_json, to_json
+from optimizer.plan.recommendation import Decision, Recommendation
+from optimizer.plan.record import AdIntent, IntentState, Record, State, Transition
 from optimizer.plan.snapshot import Arm, ArmPanel
 from optimizer.rotation import Rotation
 from tests.optimizer.approval_world import (

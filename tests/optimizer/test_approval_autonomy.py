@@ -9,17 +9,8 @@ from connectors.contract import AdKey, BudgetKey, EntityStatus
 from connectors.money import Money
 from optimizer import approval
 from optimizer.approval import AUTOPILOT, Ads, Approve, Autonomy, Mode, Policy, Waits, consider
-from optimizer.plan.recommendation import (
-    AdLine,
-    Decision,
-    Effect,
-    Evidence,
-    Finding,
-    Line,
-    Objective,
-    Severity,
-    State,
-)
+from optimizer.plan.recommendation import AdLine, Decision, Effect, Evidence, Finding, Line, Objective, Severity
+from optimizer.plan.record import State
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PILOT = Autonomy(Mode.AUTOPILOT, largest_step=0.15, moved_share=0.1, gain_probability=0.8)

@@ -8,7 +8,7 @@ from optimizer import approval
 from optimizer.agent.settings import Settings
 from optimizer.agent.settings.errors import default_text, keys
 from optimizer.guardrails import Guardrails
-from optimizer.plan.recommendation import IntentState
+from optimizer.plan.record import IntentState
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "safety.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from connectors.money import Money
 from optimizer import approval
 from optimizer.approval import barred
 from optimizer.goals import Pin, Scope
-from optimizer.plan.recommendation import IntentState
+from optimizer.plan.record import IntentState
 from tests.optimizer.approval_world import NOW, ad_line, approved, as_planned, begun, decision, issued, key, usd
 from tests.optimizer.test_approval_recheck import FREE, RISE, limit, seen
 

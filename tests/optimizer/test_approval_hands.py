@@ -14,7 +14,7 @@ from connectors.money import Money
 from optimizer import approval
 from optimizer.agent import writing
 from optimizer.agent.cycle import Refused
-from optimizer.plan.recommendation import IntentState, State
+from optimizer.plan.record import IntentState, State
 from simulations.platform import faults
 from tests.optimizer.approval_world import NOW, ad_key, approved, as_planned, begun, decision, key, live, usd
 from tests.optimizer.test_cycle import Rig, rig

@@ -23,7 +23,7 @@ from connectors.contract import BudgetKey, Receipt
 from connectors.money import Money
 from optimizer import approval
 from optimizer.approval import applying, intents, restoring, verdicts
-from optimizer.plan.recommendation import Intent, IntentState, Record, State, Transition
+from optimizer.plan.record import Intent, IntentState, Record, State, Transition
 from tests.optimizer.approval_world import NOW, decision, envelope, key, target
 
 PEOPLE = ("ann", "bob", "bea")

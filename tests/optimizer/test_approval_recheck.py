@@ -14,7 +14,7 @@ from optimizer.approval import Blocked, Code, Refusal, Waiting
 from optimizer.goals import Goals, Limit, Pin, Scope
 from optimizer.guardrails import Guardrails
 from optimizer.plan.doubts import CHANGED, FUTURE, SKEW, Doubt
-from optimizer.plan.recommendation import IntentState, Record, Transition
+from optimizer.plan.record import IntentState, Record, Transition
 from optimizer.plan.snapshot import BudgetMove, Panel, Snapshot, Target
 from tests.optimizer.approval_world import (
     DAY,

@@ -11,7 +11,8 @@ from connectors.money import Money
 from optimizer import approval
 from optimizer.approval import Approve, Code, Policy, Refusal, Reject, Revoke
 from optimizer.approval.table import take
-from optimizer.plan.recommendation import Record, State, Transition, from_json, to_json
+from optimizer.plan.canonical import from_json, to_json
+from optimizer.plan.record import Record, State, Transition
 from tests.optimizer.approval_world import (
     ANYBODY,
     BLOCK,

@@ -12,7 +12,7 @@ from connectors.contract import BudgetKey, BudgetKind, Receipt
 from optimizer import approval
 from optimizer.approval import Blocked, Code, Refusal, Waiting
 from optimizer.approval.intents import most, planned
-from optimizer.plan.recommendation import Intent, IntentState, State, Transition
+from optimizer.plan.record import Intent, IntentState, State, Transition
 from tests.optimizer.approval_world import (
     ANYBODY,
     DAY,

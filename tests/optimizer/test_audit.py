@@ -16,7 +16,8 @@ from sqlalchemy import create_engine
 from optimizer.agent.store import MemoryStore, migrate, open_sql
 from optimizer.agent.trail import entries
 from optimizer.plan.audit import GENESIS, prove, sealed
-from optimizer.plan.recommendation import Event, State, content_hash
+from optimizer.plan.canonical import content_hash
+from optimizer.plan.record import Event, State
 from tests.optimizer.test_store_sql import step
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -22,7 +22,7 @@ from optimizer.agent.daemon.health import Figures
 from optimizer.agent.store import MemoryStore, open_sql
 from optimizer.approval import Code
 from optimizer.plan.circuit import Circuit, Fuse
-from optimizer.plan.recommendation import IntentState, State
+from optimizer.plan.record import IntentState, State
 from optimizer.ports import StateConflict, Store, StoreError
 from simulations.platform.connector import SimulatedConnector
 from simulations.platform.faults import Wrapper, always

@@ -17,35 +17,29 @@ from connectors.contract import AdKey, BudgetKey, EntityStatus
 from connectors.money import Money
 from optimizer.agent.cli import answers, render, screen
 from optimizer.explain import figure
+from optimizer.plan.canonical import from_json, to_json
 from optimizer.plan.recommendation import (
-    AdIntent,
     AdLine,
     ArmShare,
     Binding,
-    BudgetIntent,
     Certificate,
     Decision,
     Declined,
     Effect,
-    Event,
     Evidence,
     Explanation,
     Finding,
-    IntentState,
     Line,
     More,
     Objective,
     Promise,
     Recommendation,
-    Record,
     Severity,
     Shift,
-    State,
     Turn,
     Unspent,
-    from_json,
-    to_json,
 )
+from optimizer.plan.record import AdIntent, BudgetIntent, Event, IntentState, Record, State
 
 WIDTHS = (80, 100, 140)
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -22,7 +22,7 @@ from optimizer.agent.store import MemoryStore
 from optimizer.agent.tenure import Tenure
 from optimizer.goals import Goals, Limit, Pin, Scope
 from optimizer.guardrails import Guardrails
-from optimizer.plan.recommendation import IntentState, Record, State, Transition
+from optimizer.plan.record import IntentState, Record, State, Transition
 from optimizer.plan.snapshot import Panel
 from optimizer.ports import ApprovalStands, SnapshotQuery, StateConflict, Store, StoreError
 from simulations.platform import faults

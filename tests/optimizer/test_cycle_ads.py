@@ -18,7 +18,8 @@ from optimizer.agent.store import MemoryStore
 from optimizer.agent.tenure import Tenure
 from optimizer.goals import Goals, Pin, Scope
 from optimizer.guardrails import Guardrails
-from optimizer.plan.recommendation import AdLine, IntentState, Record, State
+from optimizer.plan.recommendation import AdLine
+from optimizer.plan.record import IntentState, Record, State
 from optimizer.rotation import Rotation
 from simulations.platform import faults
 from simulations.platform.connector import SimulatedConnector

@@ -14,7 +14,7 @@ from optimizer.agent.daemon.desk import Desk
 from optimizer.agent.daemon.health import Figures, ready
 from optimizer.agent.notify import LogNotifier
 from optimizer.plan.office import Outcome
-from optimizer.plan.recommendation import State
+from optimizer.plan.record import State
 from optimizer.ports import NotTold
 from simulations.platform.connector import SimulatedConnector
 from tests.optimizer.test_daemon_desk import Office

@@ -25,7 +25,7 @@ from optimizer.agent.store import MemoryStore
 from optimizer.agent.store.sql import SqlStore
 from optimizer.agent.web import open_premises
 from optimizer.plan.office import Brake, JobRun, Outcome
-from optimizer.plan.recommendation import State
+from optimizer.plan.record import State
 from optimizer.ports import Fenced, NotOwned, NotTold, StateConflict, StoreError
 from simulations.platform.connector import SimulatedConnector
 from simulations.scenarios import named

@@ -27,7 +27,7 @@ from optimizer.agent.store.backup import back_up
 from optimizer.agent.store.engine import Database
 from optimizer.plan.audit import prove
 from optimizer.plan.office import Outcome
-from optimizer.plan.recommendation import State
+from optimizer.plan.record import State
 from simulations.platform.connector import SimulatedConnector
 from simulations.scenarios import named
 from tests.optimizer.test_daemon_desk import CONFIG, Office

@@ -13,7 +13,8 @@ from connectors.money import Money
 from optimizer.decide import choose, decide, search, tell, trying
 from optimizer.goals import Explore, Goals, GoalsError, Limit, Pin, Scope
 from optimizer.guardrails import Guardrails
-from optimizer.plan.recommendation import Decision, Finding, Objective, Severity, from_json, to_json
+from optimizer.plan.canonical import from_json, to_json
+from optimizer.plan.recommendation import Decision, Finding, Objective, Severity
 from optimizer.plan.snapshot import Panel, Snapshot
 from optimizer.trials import Trial
 from tests.optimizer.snapshots import BUDGETS, NOW, snapshot, target

@@ -12,7 +12,8 @@ from optimizer.agent.deciding import Surroundings, decided
 from optimizer.decide import decide
 from optimizer.goals import Goals, Limit, Pin, Scope
 from optimizer.guardrails import Guardrails
-from optimizer.plan.recommendation import Decision, Finding, Severity, from_json, to_json
+from optimizer.plan.canonical import from_json, to_json
+from optimizer.plan.recommendation import Decision, Finding, Severity
 from tests.optimizer.snapshots import BUDGETS, NOW, snapshot
 
 SEEN = snapshot()

@@ -15,10 +15,11 @@ from optimizer.goals import Flight, Goals, Limit, Pin, Scope
 from optimizer.goals import of_day as goals_of_day
 from optimizer.guardrails import Guardrails
 from optimizer.plan import under_test
+from optimizer.plan.canonical import content_hash
 from optimizer.plan.flights import DayOfFlight
 from optimizer.plan.lift_tests import Base, LiftEnd, LiftReading, LiftRecord, Switchback
 from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
-from optimizer.plan.recommendation import Decision, Severity, content_hash
+from optimizer.plan.recommendation import Decision, Severity
 from optimizer.plan.snapshot import BudgetMove, Snapshot
 from optimizer.plan.under_test import Leave
 from tests.optimizer.snapshots import NOW, TODAY, snapshot

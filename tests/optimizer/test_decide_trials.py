@@ -14,8 +14,9 @@ from optimizer.decide.market import market
 from optimizer.decide.search import Plan
 from optimizer.goals import Because, Box, Explore, Goals
 from optimizer.guardrails import Guardrails
+from optimizer.plan.canonical import to_json
 from optimizer.plan.problem import Row
-from optimizer.plan.recommendation import Decision, Objective, to_json
+from optimizer.plan.recommendation import Decision, Objective
 from optimizer.plan.snapshot import Panel, Snapshot
 from optimizer.trials import Trial
 from tests.optimizer.snapshots import NOW, snapshot

@@ -14,7 +14,8 @@ from optimizer.decide import decide
 from optimizer.explain import Counts, LineFacts, Move, Mover, Moves, Rates
 from optimizer.goals import Explore, Goals, Limit, Pin, Scope
 from optimizer.guardrails import Guardrails
-from optimizer.plan.recommendation import Decision, Effect, Explanation, Objective, Shift, from_json, to_json
+from optimizer.plan.canonical import from_json, to_json
+from optimizer.plan.recommendation import Decision, Effect, Explanation, Objective, Shift
 from tests.optimizer.snapshots import BUDGETS, NOW, snapshot, target
 
 SEEN = snapshot()

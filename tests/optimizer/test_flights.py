@@ -14,8 +14,9 @@ from optimizer.approval import Code, Refusal, envelopes
 from optimizer.decide import decide, paces
 from optimizer.goals import Flight, Goals, GoalsError, Limit, Model, Payment, Pin, Scope
 from optimizer.guardrails import Guardrails
+from optimizer.plan.canonical import from_json, to_json
 from optimizer.plan.flights import DayOfFlight
-from optimizer.plan.recommendation import Decision, Severity, from_json, to_json
+from optimizer.plan.recommendation import Decision, Severity
 from optimizer.plan.snapshot import Snapshot
 from tests.optimizer.approval_world import approved, begun, decision, envelope, usd
 from tests.optimizer.snapshots import NOW, TODAY, snapshot

@@ -14,7 +14,7 @@ from optimizer.agent.cli.pacing import pacing
 from optimizer.agent.recompute import recompute
 from optimizer.agent.shown.told import decimal_text
 from optimizer.plan.people import Role
-from optimizer.plan.recommendation import State
+from optimizer.plan.record import State
 from tests.optimizer.test_web_api import Program
 from tests.optimizer.web_world import World, world
 

@@ -14,7 +14,7 @@ from mcp import Client, StdioServerParameters
 from optimizer.agent.cli import commands
 from optimizer.agent.mcp_server import server
 from optimizer.plan.people import Role
-from optimizer.plan.recommendation import State
+from optimizer.plan.record import State
 from tests.optimizer.web_world import World, world
 
 TOOLS = {

@@ -28,7 +28,8 @@ from optimizer.pacing import (
     pace,
     spread,
 )
-from optimizer.plan.recommendation import Severity, from_json, to_json
+from optimizer.plan.canonical import from_json, to_json
+from optimizer.plan.recommendation import Severity
 from optimizer.plan.snapshot import Freshness, IntArray, Restatements
 from optimizer.plan.under_test import Leave
 from tests.optimizer.snapshots import BUDGETS, TODAY, snapshot

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.money import Money
+from optimizer.plan.canonical import content_hash, from_json, to_json
 from optimizer.plan.lift_tests import (
     Base,
     Holdout,
@@ -17,7 +18,6 @@ from optimizer.plan.lift_tests import (
     LiftTestError,
     Switchback,
 )
-from optimizer.plan.recommendation import content_hash, from_json, to_json
 
 START = date(2026, 3, 2)
 HIGH = (True, False, False, True, True, False, False, True)

@@ -9,7 +9,8 @@ from connectors.money import Money
 from optimizer.agent import cycle, recompute, writing
 from optimizer.goals import Explore, Goals, Limit, Pin, Scope
 from optimizer.guardrails import Guardrails
-from optimizer.plan.recommendation import Objective, content_hash, from_json, to_json
+from optimizer.plan.canonical import content_hash, from_json, to_json
+from optimizer.plan.recommendation import Objective
 from optimizer.ports import NotFound, StoreError
 from tests.optimizer.test_cycle import rig
 

@@ -21,7 +21,8 @@ from optimizer.agent.foretelling import WEEKS, doubts_of_intervals, forecasts
 from optimizer.agent.scoring import read
 from optimizer.measure.scorecard import Foretold
 from optimizer.plan.people import Role
-from optimizer.plan.recommendation import Record, Severity, State
+from optimizer.plan.recommendation import Severity
+from optimizer.plan.record import Record, State
 from tests.optimizer.web_world import SETTINGS, World, simulated, world
 
 HOLDING = '\n[scorecard]\nhold_back = 0.5\n[autonomy]\nmode = "autopilot"\n'

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from optimizer.goals import Sharing
-from optimizer.plan.recommendation import ArmShare, to_json
+from optimizer.plan.canonical import to_json
+from optimizer.plan.recommendation import ArmShare
 from optimizer.plan.snapshot import Arm, ArmPanel, FloatArray, IntArray, Snapshot
 from optimizer.response import learn
 from optimizer.shares import arm_shares

@@ -28,21 +28,8 @@ from optimizer.plan.appraisal import Appraisal, Estimate, Subject
 from optimizer.plan.audit import prove
 from optimizer.plan.basis import Basis
 from optimizer.plan.priors import AdLevel, AdMean, AdPriors, ChannelPrior, ResponsePriors, Spread
-from optimizer.plan.recommendation import (
-    AdIntent,
-    BudgetIntent,
-    Decision,
-    Effect,
-    Event,
-    Evidence,
-    IntentState,
-    Line,
-    Objective,
-    Recommendation,
-    Record,
-    State,
-    Transition,
-)
+from optimizer.plan.recommendation import Decision, Effect, Evidence, Line, Objective, Recommendation
+from optimizer.plan.record import AdIntent, BudgetIntent, Event, IntentState, Record, State, Transition
 from optimizer.plan.refits import ADS, Check, RefitRecord
 from optimizer.ports import (
     ApprovalStands,

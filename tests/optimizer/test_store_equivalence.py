@@ -35,19 +35,8 @@ from optimizer.plan.appraisal import Appraisal, Estimate, Subject
 from optimizer.plan.basis import Basis
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.priors import ChannelPrior, ResponsePriors, Spread
-from optimizer.plan.recommendation import (
-    AdIntent,
-    BudgetIntent,
-    Decision,
-    Effect,
-    Event,
-    IntentState,
-    Objective,
-    Recommendation,
-    Record,
-    State,
-    Transition,
-)
+from optimizer.plan.recommendation import Decision, Effect, Objective, Recommendation
+from optimizer.plan.record import AdIntent, BudgetIntent, Event, IntentState, Record, State, Transition
 from optimizer.plan.refits import Check, RefitRecord
 from optimizer.ports import SnapshotQuery, StoreError
 

@@ -9,8 +9,8 @@ import pytest
 
 from connectors.money import Money
 from optimizer.agent.store import MemoryStore, open_sql
+from optimizer.plan.canonical import content_hash
 from optimizer.plan.lift_tests import Base, Holdout, LiftEnd, LiftReading, LiftRecord, Switchback
-from optimizer.plan.recommendation import content_hash
 from optimizer.ports import NotFound, SnapshotQuery, StateConflict
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

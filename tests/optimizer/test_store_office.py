@@ -15,8 +15,9 @@ from optimizer import approval
 from optimizer.agent.store import MemoryStore, open_sql
 from optimizer.agent.trail import contradictions
 from optimizer.plan.audit import prove
+from optimizer.plan.canonical import from_json, to_json
 from optimizer.plan.office import Brake, Lease, Outcome, Pulse
-from optimizer.plan.recommendation import BudgetIntent, Event, IntentState, from_json, to_json
+from optimizer.plan.record import BudgetIntent, Event, IntentState
 from optimizer.ports import Braked, Fenced, NotOwned, StateConflict
 from tests.optimizer.approval_world import decision
 

@@ -22,7 +22,7 @@ from optimizer.agent.store.postgres import PostgresDatabase, address
 from optimizer.agent.store.tables import Table
 from optimizer.plan.audit import prove
 from optimizer.plan.office import Brake
-from optimizer.plan.recommendation import BudgetIntent, IntentState, State
+from optimizer.plan.record import BudgetIntent, IntentState, State
 from optimizer.ports import SnapshotQuery, StateConflict, StoreError
 from tests.optimizer.test_store_sql import step
 from tests.postgres_server import own_server

@@ -17,18 +17,8 @@ from connectors.contract import Account, BudgetKey, BudgetTarget, Entity, Entity
 from connectors.money import Money
 from optimizer.agent.store import SqlStore, catalogue, engine, open_sql, sql
 from optimizer.agent.store.engine import Database
-from optimizer.plan.recommendation import (
-    BudgetIntent,
-    Decision,
-    Effect,
-    Event,
-    IntentState,
-    Objective,
-    Recommendation,
-    Record,
-    State,
-    Transition,
-)
+from optimizer.plan.recommendation import Decision, Effect, Objective, Recommendation
+from optimizer.plan.record import BudgetIntent, Event, IntentState, Record, State, Transition
 from optimizer.ports import SnapshotQuery, StateConflict, StoreError
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -29,7 +29,8 @@ from optimizer.agent.cycle import Refused
 from optimizer.approval import Code
 from optimizer.plan.doubts import CHANGED, FUTURE, GONE, RECEIPT, SKEW, TWICE
 from optimizer.plan.office import Brake
-from optimizer.plan.recommendation import IntentState, Record, Severity, State
+from optimizer.plan.recommendation import Severity
+from optimizer.plan.record import IntentState, Record, State
 from optimizer.ports import ClockWentBack, StoreError
 from simulations.platform.connector import SimulatedConnector
 from tests.optimizer.test_cycle import Rig, rig

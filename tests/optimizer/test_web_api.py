@@ -24,7 +24,7 @@ from optimizer.agent.web import build
 from optimizer.agent.web.api_answers import pacing
 from optimizer.agent.web.pacing import Pace
 from optimizer.plan.people import Role
-from optimizer.plan.recommendation import Record, State
+from optimizer.plan.record import Record, State
 from tests.optimizer.web_world import PASSWORD, World, world
 
 

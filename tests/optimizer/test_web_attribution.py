@@ -20,8 +20,8 @@ from optimizer.agent.clock import SetClock
 from optimizer.agent.web import open_premises, readings
 from optimizer.agent.web.drawn import Mark, counts, top_of
 from optimizer.plan.appraisal import Estimate, Subject
+from optimizer.plan.canonical import content_hash
 from optimizer.plan.lift_tests import Base, LiftEnd, LiftReading, LiftRecord, Switchback
-from optimizer.plan.recommendation import content_hash
 from tests.journeys.touched import TODAY, shop_of_paths
 from tests.optimizer.kept_worth import credited, keep_worth, valued
 from tests.optimizer.web_world import Visitor, World, world

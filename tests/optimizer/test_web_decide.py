@@ -14,7 +14,8 @@ import pytest
 from optimizer.agent import writing
 from optimizer.agent.bootstrap import open_house
 from optimizer.decide import report
-from optimizer.plan.recommendation import Certificate, Record, State
+from optimizer.plan.recommendation import Certificate
+from optimizer.plan.record import Record, State
 from tests.optimizer.web_world import PASSWORD, Visitor, World, world
 
 

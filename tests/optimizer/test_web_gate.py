@@ -13,7 +13,7 @@ from starlette.routing import Mount, Route
 from optimizer.agent.web.gate import COOKIE, SAFE
 from optimizer.agent.web.routes import ROUTERS
 from optimizer.plan.people import Role
-from optimizer.plan.recommendation import State
+from optimizer.plan.record import State
 from tests.optimizer.web_world import PASSWORD, PEOPLE, World, world
 
 OPEN = {

@@ -16,7 +16,7 @@ from optimizer.agent.foretelling import WEEKS
 from optimizer.agent.web import plans
 from optimizer.agent.web.kept import Kept, one_at_a_time
 from optimizer.agent.web.server import served
-from optimizer.plan.recommendation import Record, State
+from optimizer.plan.record import Record, State
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import SnapshotQuery
 from tests.optimizer.web_world import World, world

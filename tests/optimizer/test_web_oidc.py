@@ -23,7 +23,7 @@ from joserfc.jwk import RSAKey
 from optimizer.agent.settings import SettingsError, load
 from optimizer.agent.web.server import _bound
 from optimizer.plan.people import Role, User
-from optimizer.plan.recommendation import State
+from optimizer.plan.record import State
 from tests.optimizer.web_world import Visitor, World, world
 
 KEY, OTHER_KEY = (RSAKey.generate_key(2048, {"kid": "one"}, private=True) for _ in range(2))

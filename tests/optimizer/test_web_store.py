@@ -20,7 +20,7 @@ from optimizer.agent.web import acts, open_premises
 from optimizer.agent.web.gate import Visitor
 from optimizer.agent.web.premises import Premises
 from optimizer.agent.web.routes import live
-from optimizer.plan.recommendation import State
+from optimizer.plan.record import State
 from optimizer.ports import StateConflict, StoreError, StoreGone
 from tests.optimizer.test_daemon_desk import CONFIG, Office
 from tests.optimizer.web_world import World, world

@@ -28,7 +28,7 @@ from optimizer.agent.daemon.jobs import Jobs
 from optimizer.agent.settings import SettingsError, load
 from optimizer.agent.webhooks import SIGNATURE, Hook, Message, Webhooks, signature
 from optimizer.plan.office import Outcome
-from optimizer.plan.recommendation import State
+from optimizer.plan.record import State
 from optimizer.ports import NotTold
 from tests.optimizer.web_world import World, world
 

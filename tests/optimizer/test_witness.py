@@ -13,7 +13,7 @@ from optimizer.agent.store import open_sql
 from optimizer.agent.store.sql import SqlStore
 from optimizer.plan.audit import prove
 from optimizer.plan.office import Brake
-from optimizer.plan.recommendation import State
+from optimizer.plan.record import State
 from simulations.platform import faults
 from tests.optimizer.test_cycle import rig
 

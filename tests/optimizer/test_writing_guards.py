@@ -17,7 +17,7 @@ from optimizer.agent.cycle import Refused
 from optimizer.agent.tenure import Tenure
 from optimizer.goals import Goals, Pin, Scope
 from optimizer.plan.office import Brake
-from optimizer.plan.recommendation import IntentState, State
+from optimizer.plan.record import IntentState, State
 from optimizer.ports import Fenced
 from tests.optimizer.test_cycle import Rig, rig
 

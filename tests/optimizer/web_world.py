@@ -21,7 +21,7 @@ from optimizer.agent.clock import SetClock
 from optimizer.agent.cycle import House
 from optimizer.agent.web import Premises, build, open_premises
 from optimizer.plan.people import Role, Session, User
-from optimizer.plan.recommendation import Record, State
+from optimizer.plan.record import Record, State
 
 PASSWORD = "correct horse battery"
 PEOPLE = {"ana": Role.ADMIN, "ben": Role.APPROVER, "vic": Role.VIEWER}

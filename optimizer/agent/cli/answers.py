@@ -14,7 +14,8 @@ from rich.console import Console, RenderableType
 
 from optimizer.agent.cli import screen
 from optimizer.agent.secrecy import redacted
-from optimizer.plan.recommendation import Event, Intent, Record, adapter
+from optimizer.plan.canonical import adapter
+from optimizer.plan.record import Event, Intent, Record
 
 
 class Exit(IntEnum):

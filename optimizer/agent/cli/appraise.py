@@ -24,7 +24,7 @@ from optimizer.agent.cli.stopping import stoppable
 from optimizer.agent.cli.tables import clean, figures_table
 from optimizer.explain import EIGHTY, figure
 from optimizer.plan.appraisal import Appraisal, Estimate, Subject
-from optimizer.plan.recommendation import adapter
+from optimizer.plan.canonical import adapter
 
 _STOPPED: Final = "Stopped. What was appraised before stands."
 _TITLES: Final = {

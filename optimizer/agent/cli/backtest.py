@@ -22,7 +22,7 @@ from optimizer.agent.cli.tables import clean, figures_table
 from optimizer.agent.logged import Columns
 from optimizer.decide.hindsight import Judged
 from optimizer.decide.tally import Averaged, Moves, Tally
-from optimizer.plan.recommendation import adapter
+from optimizer.plan.canonical import adapter
 
 _COMMAND: Final = "outlay backtest"
 _SHOWN: Final = 30

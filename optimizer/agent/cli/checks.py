@@ -33,7 +33,7 @@ from optimizer.agent.shown.formats import formats
 from optimizer.agent.shown.measures import KpiRow
 from optimizer.agent.standing import standing
 from optimizer.agent.statements import plain_kpi
-from optimizer.plan.recommendation import State
+from optimizer.plan.record import State
 from optimizer.ports import StoreError
 
 _LIVE_STATES: Final = frozenset({State.PROPOSED, State.APPROVED, State.APPLYING, State.APPLIED, State.FAILED})

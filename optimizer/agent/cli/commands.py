@@ -29,7 +29,8 @@ from optimizer.agent.cli.person import person
 from optimizer.agent.secrecy import Discreet, keep, of_environment
 from optimizer.agent.settings import SettingsError
 from optimizer.goals import GoalsError
-from optimizer.plan.recommendation import AdLine, IntentState, Line, LineKey, Record, State
+from optimizer.plan.recommendation import AdLine, Line, LineKey
+from optimizer.plan.record import IntentState, Record, State
 from optimizer.ports import NotFound, StoreError
 
 _LOG: Final = logging.getLogger("outlay.cli")

@@ -15,7 +15,7 @@ from rich.text import Text
 from optimizer.agent import demo as played
 from optimizer.agent.cli import render
 from optimizer.agent.cli.answers import Answer, Exit, record_data
-from optimizer.plan.recommendation import State
+from optimizer.plan.record import State
 
 
 def demo(folder: Path | None, seed: int) -> Answer:

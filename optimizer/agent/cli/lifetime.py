@@ -30,7 +30,7 @@ from optimizer.agent.lifetime import Cost
 from optimizer.agent.settings.lifetime import LifetimeTable
 from optimizer.measure.lifetime.contract import By, Valuation
 from optimizer.measure.lifetime.shocks import Shocks
-from optimizer.plan.recommendation import adapter
+from optimizer.plan.canonical import adapter
 from optimizer.plan.refits import Check
 
 _COMMAND: Final = "outlay lifetime"

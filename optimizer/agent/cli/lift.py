@@ -25,9 +25,9 @@ from optimizer.agent.lifting import Foreseen
 from optimizer.agent.outcomes import read_outcomes
 from optimizer.explain import figure
 from optimizer.measure.lift import Claim, Outcomes, compared
+from optimizer.plan.canonical import adapter
 from optimizer.plan.lift_tests import Holdout, LiftPlan, LiftReading, LiftRecord, Switchback
 from optimizer.plan.problem import Outcome
-from optimizer.plan.recommendation import adapter
 
 _WHERE: Final = "outlay lift"
 _KINDS: Final = ("switchback", "holdout")

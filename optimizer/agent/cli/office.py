@@ -22,9 +22,9 @@ from optimizer.agent.secrecy import redacted
 from optimizer.agent.settings import SettingsError
 from optimizer.agent.standing import newest_runs
 from optimizer.agent.whereabouts import file_of, used_database
+from optimizer.plan.canonical import adapter
 from optimizer.plan.circuit import Circuit
 from optimizer.plan.office import Brake, JobRun, Lease
-from optimizer.plan.recommendation import adapter
 from optimizer.ports import Store
 
 

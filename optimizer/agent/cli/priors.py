@@ -14,8 +14,8 @@ from optimizer.agent.cli.answers import finite
 from optimizer.agent.cli.tables import clean, figures_table
 from optimizer.agent.standing import Standing
 from optimizer.explain import EIGHTY
+from optimizer.plan.canonical import adapter
 from optimizer.plan.priors import AdPriors, ChannelPrior, ResponsePriors, Spread
-from optimizer.plan.recommendation import adapter
 from optimizer.plan.refits import Check, RefitRecord
 
 _LEGEND: Final = (

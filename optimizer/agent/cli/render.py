@@ -15,20 +15,8 @@ from rich.text import Text
 from connectors.contract import BudgetKey, EntityStatus
 from optimizer.agent.cli import tables
 from optimizer.agent.cli.tables import clean, interval
-from optimizer.plan.recommendation import (
-    AdLine,
-    Binding,
-    Decision,
-    Event,
-    Explanation,
-    Finding,
-    Intent,
-    Line,
-    LineKey,
-    Record,
-    Severity,
-    State,
-)
+from optimizer.plan.recommendation import AdLine, Binding, Decision, Explanation, Finding, Line, LineKey, Severity
+from optimizer.plan.record import Event, Intent, Record, State
 
 _STYLES: Final = {Severity.INFO: "dim", Severity.WARNING: "yellow", Severity.BLOCK: "bold red"}
 _SHOWN_FINDINGS: Final = 12

@@ -18,7 +18,7 @@ from optimizer.agent.cli.render import bullet, section
 from optimizer.agent.cli.tables import figures_table, interval
 from optimizer.agent.scoring import Reading, read
 from optimizer.measure.scorecard import Figure, Kept, Missed, Scored
-from optimizer.plan.recommendation import adapter
+from optimizer.plan.canonical import adapter
 
 _COMMAND: Final = "outlay scorecard"
 _SHOWN: Final = 30

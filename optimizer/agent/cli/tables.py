@@ -15,18 +15,8 @@ from rich.text import Text
 
 from connectors.contract import BudgetKey, EntityStatus
 from optimizer.explain import figure
-from optimizer.plan.recommendation import (
-    AdIntent,
-    AdLine,
-    ArmShare,
-    Decision,
-    Effect,
-    Event,
-    Intent,
-    IntentState,
-    Line,
-    LineKey,
-)
+from optimizer.plan.recommendation import AdLine, ArmShare, Decision, Effect, Line, LineKey
+from optimizer.plan.record import AdIntent, Event, Intent, IntentState
 
 SHOWN_LINES: Final = 30
 _SHOWN_ARMS: Final = 15

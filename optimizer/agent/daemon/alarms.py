@@ -8,7 +8,7 @@ from optimizer.agent.cycle import House
 from optimizer.agent.daemon.following import Following
 from optimizer.agent.store.terms import BREAKER
 from optimizer.plan.audit import Entry
-from optimizer.plan.recommendation import Record
+from optimizer.plan.record import Record
 from optimizer.ports import Clock, NotFound
 
 JOB: Final = "alarms"

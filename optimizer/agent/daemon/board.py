@@ -10,7 +10,7 @@ from optimizer import approval
 from optimizer.approval.table import PROGRAM
 from optimizer.plan.circuit import Circuit
 from optimizer.plan.office import Brake, Lease
-from optimizer.plan.recommendation import Intent, Record, State
+from optimizer.plan.record import Intent, Record, State
 from optimizer.ports import Store
 
 WRITTEN: Final = frozenset({State.APPROVED, State.APPLYING})

@@ -12,7 +12,7 @@ from optimizer.agent.cycle import House
 from optimizer.agent.daemon.agenda import Timetable
 from optimizer.agent.daemon.board import Board
 from optimizer.agent.daemon.jobs import Jobs
-from optimizer.plan.recommendation import Record, State
+from optimizer.plan.record import Record, State
 from optimizer.ports import ApprovalStands
 
 

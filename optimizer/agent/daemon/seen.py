@@ -17,7 +17,7 @@ from optimizer.goals import GoalsError
 from optimizer.plan.circuit import Circuit
 from optimizer.plan.doubts import Doubt
 from optimizer.plan.office import Brake, JobRun, Lease
-from optimizer.plan.recommendation import IntentState, Record
+from optimizer.plan.record import IntentState, Record
 from optimizer.ports import CallLost, NotTold, StoreError
 
 _LOG: Final = structlog.get_logger("outlay.daemon")

@@ -17,7 +17,7 @@ from optimizer.agent.daemon.jobs import Jobs
 from optimizer.agent.daemon.seen import told
 from optimizer.agent.secrecy import redacted
 from optimizer.plan.office import Outcome
-from optimizer.plan.recommendation import Record, State
+from optimizer.plan.record import Record, State
 from optimizer.ports import Clock, ClockWentBack, Fenced, NotFound, StateConflict
 
 RESTED: Final = timedelta(seconds=60)

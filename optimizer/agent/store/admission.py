@@ -11,8 +11,9 @@ from typing import Final
 from optimizer.agent.store.terms import PEOPLE
 from optimizer.approval.table import PROGRAM
 from optimizer.plan.audit import Entry
+from optimizer.plan.canonical import content_hash
 from optimizer.plan.people import Role, Session, User, known_as
-from optimizer.plan.recommendation import Event, content_hash
+from optimizer.plan.record import Event
 from optimizer.ports import NotFound, StateConflict
 
 NEWEST: Final = 200

@@ -11,7 +11,7 @@ from optimizer.agent.store import tables as t
 from optimizer.agent.store.instants import from_instant, to_instant
 from optimizer.agent.store.rules import same_appraisal
 from optimizer.plan.appraisal import Appraisal, Estimate, Subject
-from optimizer.plan.recommendation import adapter
+from optimizer.plan.canonical import adapter
 
 _ESTIMATES = tuple[Estimate, ...]
 

@@ -11,7 +11,7 @@ from optimizer.agent.store import tables as t
 from optimizer.agent.store import terms
 from optimizer.agent.store.instants import from_instant, to_instant
 from optimizer.plan.audit import GENESIS, Entry, sealed
-from optimizer.plan.recommendation import Event
+from optimizer.plan.record import Event
 
 _EVENTS: Final = t.core(t.Event)
 # Written out once: to put a statement together takes longer than to run it.

@@ -31,21 +31,9 @@ from optimizer.agent.store.rules import (
 )
 from optimizer.approval import OPEN
 from optimizer.plan.basis import Basis
-from optimizer.plan.recommendation import (
-    AdIntent,
-    BudgetIntent,
-    Event,
-    Intent,
-    IntentState,
-    LineKey,
-    Recommendation,
-    Record,
-    State,
-    Transition,
-    content_hash,
-    from_json,
-    to_json,
-)
+from optimizer.plan.canonical import content_hash, from_json, to_json
+from optimizer.plan.recommendation import LineKey, Recommendation
+from optimizer.plan.record import AdIntent, BudgetIntent, Event, Intent, IntentState, Record, State, Transition
 from optimizer.plan.snapshot import AdSwitch, BudgetMove
 from optimizer.ports import LONG_AGO, StoreError
 

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Row, insert, select
 from optimizer.agent.store import tables as t
 from optimizer.agent.store.instants import from_instant, to_instant
 from optimizer.agent.store.rules import check_lift_end, check_lift_test
+from optimizer.plan.canonical import from_json, to_json
 from optimizer.plan.lift_tests import Holdout, LiftEnd, LiftReading, LiftRecord, Switchback
-from optimizer.plan.recommendation import from_json, to_json
 
 _PLANS: Final = t.core(t.LiftTest)
 _ENDS: Final = t.core(t.LiftEnd)

@@ -57,13 +57,14 @@ from optimizer.approval import OPEN
 from optimizer.plan.appraisal import Appraisal, Subject
 from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
+from optimizer.plan.canonical import content_hash
 from optimizer.plan.doubts import Doubt
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.lift_tests import LiftEnd, LiftRecord
 from optimizer.plan.office import Pulse
 from optimizer.plan.performance import Performance
 from optimizer.plan.priors import AdPriors, ResponsePriors
-from optimizer.plan.recommendation import AdIntent, BudgetIntent, Event, Intent, Record, State, Transition, content_hash
+from optimizer.plan.record import AdIntent, BudgetIntent, Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import AdSwitch, BudgetMove, Snapshot
 from optimizer.ports import LONG_AGO, ConflictingRows, IngestReport, SnapshotQuery

@@ -8,9 +8,10 @@ from typing import Any
 
 from optimizer.agent.store import terms
 from optimizer.plan.audit import GENESIS, Entry, sealed
+from optimizer.plan.canonical import content_hash
 from optimizer.plan.circuit import Circuit
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
-from optimizer.plan.recommendation import Event, Intent, content_hash
+from optimizer.plan.record import Event, Intent
 
 
 class MemoryOffice:

@@ -11,9 +11,10 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, func,
 from optimizer.agent.store import chain, terms
 from optimizer.agent.store import tables as t
 from optimizer.agent.store.instants import from_instant, to_instant
+from optimizer.plan.canonical import content_hash
 from optimizer.plan.circuit import Circuit
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome, Pulse
-from optimizer.plan.recommendation import Event, Intent, content_hash
+from optimizer.plan.record import Event, Intent
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 

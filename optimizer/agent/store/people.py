@@ -12,8 +12,9 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, selec
 from optimizer.agent.store import admission, chain, terms
 from optimizer.agent.store import tables as t
 from optimizer.agent.store.instants import from_instant, to_instant
+from optimizer.plan.canonical import content_hash
 from optimizer.plan.people import Role, Session, User
-from optimizer.plan.recommendation import Event, content_hash
+from optimizer.plan.record import Event
 
 _PEOPLE: Final = t.core(t.Person)
 _SESSIONS: Final = t.core(t.Session)

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Row, Select, bindparam, insert, not_, select
 from optimizer.agent.store import tables as t
 from optimizer.agent.store.instants import from_instant, to_instant
 from optimizer.agent.store.rules import same_refit
+from optimizer.plan.canonical import adapter
 from optimizer.plan.priors import AdPriors, ChannelPrior, ResponsePriors
-from optimizer.plan.recommendation import adapter
 from optimizer.plan.refits import ADS, Check, RefitRecord
 
 _CHANNELS = tuple[ChannelPrior, ...]

@@ -13,7 +13,7 @@ from optimizer.plan.appraisal import Appraisal
 from optimizer.plan.doubts import Doubt
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.lift_tests import Holdout, LiftEnd, LiftPlan, LiftRecord
-from optimizer.plan.recommendation import BudgetIntent, Intent, IntentState, Record, State, Transition
+from optimizer.plan.record import BudgetIntent, Intent, IntentState, Record, State, Transition
 from optimizer.ports import ApprovalStands, NotFound, StateConflict, StoreError
 
 LARGEST: Final = 2**63 - 1

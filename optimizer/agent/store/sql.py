@@ -47,7 +47,7 @@ from optimizer.plan.office import Brake, JobRun, Lease, Outcome, Pulse
 from optimizer.plan.people import Session, User
 from optimizer.plan.performance import Performance
 from optimizer.plan.priors import AdPriors, ResponsePriors
-from optimizer.plan.recommendation import Event, Intent, Record, State, Transition
+from optimizer.plan.record import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import LONG_AGO, Fenced, IngestReport, SnapshotQuery

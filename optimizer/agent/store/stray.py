@@ -15,8 +15,10 @@ from sqlmodel import Session, col, select
 from optimizer.agent.store import tables as t
 from optimizer.agent.store.instants import to_instant
 from optimizer.approval import DONE
+from optimizer.plan.canonical import from_json
 from optimizer.plan.people import known_as
-from optimizer.plan.recommendation import IntentState, Recommendation, from_json
+from optimizer.plan.recommendation import Recommendation
+from optimizer.plan.record import IntentState
 
 _ACKNOWLEDGED: Final = "write-acknowledged"
 _MINUTE: Final = 60_000_000  # between a step and the entry that tells of it there is less

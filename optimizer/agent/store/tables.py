@@ -18,7 +18,7 @@ from sqlmodel import Field, SQLModel
 from connectors.contract import BudgetKind, EntityKind, EntityStatus, Level
 from optimizer.plan.office import Outcome
 from optimizer.plan.people import Role
-from optimizer.plan.recommendation import IntentState, State
+from optimizer.plan.record import IntentState, State
 
 _NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",

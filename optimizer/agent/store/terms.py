@@ -9,7 +9,7 @@ from typing import Final
 from optimizer.approval.table import PROGRAM
 from optimizer.plan.circuit import Circuit
 from optimizer.plan.office import Brake, JobRun, Lease, Outcome
-from optimizer.plan.recommendation import Event, Intent, IntentState
+from optimizer.plan.record import Event, Intent, IntentState
 from optimizer.ports import Braked, Fenced, NotOwned, StateConflict
 
 SWITCH: Final = "kill-switch"

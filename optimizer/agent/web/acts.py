@@ -15,7 +15,7 @@ from optimizer.agent import cycle, switch, writing
 from optimizer.agent.passwords import matches
 from optimizer.agent.web.gate import Forbidden, Visitor
 from optimizer.plan.office import Brake
-from optimizer.plan.recommendation import Record
+from optimizer.plan.record import Record
 
 _MOST_REVISIONS: Final = 2**31 - 1  # of a database's integer
 

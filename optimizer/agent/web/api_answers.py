@@ -42,13 +42,8 @@ from optimizer.plan.audit import Entry
 from optimizer.plan.circuit import Circuit
 from optimizer.plan.doubts import Doubt
 from optimizer.plan.office import Brake, JobRun, Lease
-from optimizer.plan.recommendation import (
-    AdIntent,
-    ArmShare,
-    BudgetIntent,
-    Explanation,
-    Intent,
-)
+from optimizer.plan.recommendation import ArmShare, Explanation
+from optimizer.plan.record import AdIntent, BudgetIntent, Intent
 from optimizer.plan.snapshot import Freshness
 
 

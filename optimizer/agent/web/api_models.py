@@ -17,15 +17,8 @@ from optimizer.agent.shown.told import DecimalText, Told, decimal_text
 from optimizer.plan.kpis import Indicator, Standing
 from optimizer.plan.office import LONGEST_PAUSE, Outcome
 from optimizer.plan.people import Role
-from optimizer.plan.recommendation import (
-    Binding,
-    Effect,
-    Finding,
-    IntentState,
-    Objective,
-    State,
-    Turn,
-)
+from optimizer.plan.recommendation import Binding, Effect, Finding, Objective, Turn
+from optimizer.plan.record import IntentState, State
 
 LONGEST_REASON: Final = 2_000
 """Signs of a reason, at most."""

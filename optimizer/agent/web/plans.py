@@ -12,7 +12,8 @@ from optimizer import approval
 from optimizer.agent.web.drawn import Scale
 from optimizer.agent.web.words import STATES
 from optimizer.decide import Picture
-from optimizer.plan.recommendation import AdLine, Binding, Decision, Effect, Line, LineKey, Record, State
+from optimizer.plan.recommendation import AdLine, Binding, Decision, Effect, Line, LineKey
+from optimizer.plan.record import Record, State
 
 _SHOWN = 25
 """So many budgets, and so many ads, are shown at once; the smaller moves are folded."""

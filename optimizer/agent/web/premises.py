@@ -31,8 +31,9 @@ from optimizer.decide import Picture, paces, pictures
 from optimizer.goals import Goals
 from optimizer.guardrails import Guardrails
 from optimizer.pacing import Pace
+from optimizer.plan.canonical import from_json
 from optimizer.plan.office import Pulse
-from optimizer.plan.recommendation import Event, Intent, Record, State, from_json
+from optimizer.plan.record import Event, Intent, Record, State
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import Clock, SnapshotQuery, Store, StoreError, StoreGone
 

@@ -10,7 +10,7 @@ from optimizer.agent.statements import SUMS
 from optimizer.agent.web.pages import STATIC, STYLES, templates
 from optimizer.agent.web.premises import Premises
 from optimizer.measure.metrics import Metric, Row, Table
-from optimizer.plan.recommendation import Record
+from optimizer.plan.record import Record
 
 
 def printed(premises: Premises, record: Record) -> str:

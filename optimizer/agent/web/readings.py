@@ -22,7 +22,7 @@ from optimizer.agent.web.plans import alone
 from optimizer.agent.web.premises import Premises
 from optimizer.measure.counting import compare
 from optimizer.measure.lift import Ageing
-from optimizer.plan.recommendation import Record, State
+from optimizer.plan.record import Record, State
 from optimizer.plan.snapshot import Snapshot
 from optimizer.ports import NotFound
 

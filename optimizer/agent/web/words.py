@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from optimizer.plan.recommendation import State
+from optimizer.plan.record import State
 
 
 def _(text: str) -> str:

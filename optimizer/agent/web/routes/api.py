@@ -17,7 +17,7 @@ from optimizer.agent.web.description import PREFIX, described
 from optimizer.agent.web.gate import Approver, Here, Viewer, Visitor
 from optimizer.agent.web.score_models import ScorecardTold
 from optimizer.agent.web.slow import slowly
-from optimizer.plan.recommendation import State
+from optimizer.plan.record import State
 
 _LARGEST: Final = 2**53 - 1  # what every reader of JSON takes for an integer
 

@@ -13,7 +13,7 @@ from optimizer.agent.standing import newest_runs
 from optimizer.agent.web.days import days
 from optimizer.agent.web.gate import Viewer
 from optimizer.agent.web.pages import page
-from optimizer.plan.recommendation import State
+from optimizer.plan.record import State
 
 router = APIRouter(include_in_schema=False)
 

@@ -23,7 +23,8 @@ from optimizer.agent.web.premises import Premises
 from optimizer.agent.web.sheets import csv_file
 from optimizer.agent.web.slow import slowly
 from optimizer.goals import GoalsError
-from optimizer.plan.recommendation import Line, Record, State
+from optimizer.plan.recommendation import Line
+from optimizer.plan.record import Record, State
 from optimizer.ports import NotFound, StateConflict
 
 router = APIRouter(include_in_schema=False)

@@ -8,7 +8,7 @@ from alembic import op
 from optimizer.agent.store import triggers
 from optimizer.agent.store.instants import from_instant
 from optimizer.plan.audit import GENESIS, sealed
-from optimizer.plan.recommendation import Event
+from optimizer.plan.record import Event
 
 revision = "0006"
 down_revision = "0005"
