@@ -55,7 +55,7 @@ def changed(known: Collection[User], before: User | None, after: User, by: str, 
         now: Aware UTC.
 
     Raises:
-        StateConflict, ValueError: See `optimizer.ports_people.People.keep_user`.
+        StateConflict, ValueError: See `optimizer.ports.People.keep_user`.
     """
     if not by.strip():
         raise ValueError("nobody is named: say who changes the users")

@@ -11,7 +11,7 @@ from optimizer.plan.people import Session, User, known_as
 
 
 class MemoryPeople(MemoryOffice):
-    """`optimizer.ports_people.People` in plain dictionaries."""
+    """`optimizer.ports.People` in plain dictionaries."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,30 +1,26 @@
-"""The doors that the agent opens: what the core asks of a store, a notifier and a clock.
-
-Implementations live in `optimizer.agent`; each port has one conformance suite in `tests/` that all of them pass.
-"""
+"""The door to the store: rows, snapshots, recommendations and all that is kept of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, Protocol
 
-from connectors.contract import Account, AdState, BudgetTarget, Entity, PerformanceRow, Series
+from connectors.contract import Account, AdState, BudgetTarget, Entity, PerformanceRow
 from optimizer.plan.appraisal import Appraisal
 from optimizer.plan.audit import Entry
 from optimizer.plan.basis import Basis
-from optimizer.plan.circuit import Circuit
 from optimizer.plan.doubts import Doubt
 from optimizer.plan.experiments import Closing, ExperimentRecord
 from optimizer.plan.lift_tests import LiftEnd, LiftRecord
-from optimizer.plan.office import Brake, JobRun, Lease, Outcome, Pulse
 from optimizer.plan.performance import Performance
 from optimizer.plan.priors import AdPriors, ResponsePriors
 from optimizer.plan.record import Event, Intent, Record, State, Transition
 from optimizer.plan.refits import RefitRecord
 from optimizer.plan.snapshot import Snapshot
-from optimizer.ports_people import People
+from optimizer.ports.office import Office
+from optimizer.ports.people import People
 
 LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """When names were read of which nobody says when."""
@@ -60,256 +56,6 @@ class SnapshotQuery:
     time_zone: str
     budgets_at: datetime | None = None
     restated_within: timedelta = timedelta(0)
-
-
-class StoreError(Exception):
-    """The store cannot do what was asked; the message names the mend."""
-
-
-class StoreGone(StoreError):  # noqa: N818
-    """The database that was opened is not there any more.
-
-    Attributes:
-        replaced: Whether another one stands in its place.
-    """
-
-    def __init__(self, name: str, *, replaced: bool) -> None:
-        what = "was replaced by another file" if replaced else "is gone"
-        mend = (
-            "it is opened anew"
-            if replaced
-            else "put it back, or restore a backup (`outlay db restore`); it is not begun anew while this runs"
-        )
-        super().__init__(f"{name} {what} while it was open: nothing is written. Mend: {mend}")
-        self.replaced = replaced
-
-
-class ConflictingRows(StoreError):  # noqa: N818 - it is the rows that conflict
-    """One ingest stated two different values for one series and day; nothing of it was kept.
-
-    Attributes:
-        series, day: The key with two values.
-    """
-
-    def __init__(self, series: Series, day: date) -> None:
-        super().__init__(f"two different rows for {series} on {day} in one reading; nothing was stored")
-        self.series = series
-        self.day = day
-
-
-class StateConflict(StoreError):  # noqa: N818
-    """A record or intent was no longer in the state that the step started from: somebody else was first."""
-
-
-class ApprovalStands(StateConflict):
-    """Another recommendation was approved, by one person of two at least: no new plan takes its place unasked."""
-
-    @classmethod
-    def of(cls, record: Record) -> ApprovalStands:
-        """Say of which recommendation, and what it waits for."""
-        waits = "for a second person" if record.state is State.PROPOSED else "to be written"
-        return cls(f"{record.recommendation.rec_id} is approved and waits {waits}: no other plan is made")
-
-
-class Fenced(StateConflict):
-    """Another process has taken over the lead since; what this one was about to do is not done."""
-
-
-class Braked(StateConflict):
-    """The kill switch is on: nothing is sent until a person resumes.
-
-    Attributes:
-        brake: Who stopped writes, when and why.
-    """
-
-    def __init__(self, brake: Brake) -> None:
-        super().__init__(f"writes are paused {brake}")
-        self.brake = brake
-
-
-class NotOwned(StoreError):  # noqa: N818
-    """The database is another portfolio's, whose plans and approvals are not to be mixed with those of this one.
-
-    Attributes:
-        owner: Whose it is.
-    """
-
-    def __init__(self, owner: str, name: str) -> None:
-        super().__init__(
-            f"[store] url: the database is that of the portfolio {owner!r}, and this one is {name!r} by "
-            "[portfolio] name: nothing is read into it, decided or written. Mend: name a database of its own; or, if "
-            f"this is {owner!r} by a new name, say so with `outlay db rename`"
-        )
-        self.owner = owner
-
-
-class ClockWentBack(StoreError):  # noqa: N818
-    """The clock says an earlier time than what was written last: no guard that counts hours can be trusted.
-
-    Attributes:
-        now: What the clock says.
-        written: When the last entry of the history was written, by the clock of then.
-    """
-
-    def __init__(self, now: datetime, written: datetime) -> None:
-        super().__init__(
-            f"the clock says {now:%Y-%m-%d %H:%M:%S} UTC, but the history was last written at "
-            f"{written:%Y-%m-%d %H:%M:%S} UTC: nothing is read, decided or written. Mend: set this machine's clock; "
-            "if it is right now and was wrong then, say so with `outlay resume`, which takes the present time for true"
-        )
-        self.now = now
-        self.written = written
-
-
-class NotFound(StoreError):  # noqa: N818
-    """There is no such recommendation, experiment or user."""
-
-
-class Office(Protocol):
-    """What the agent that runs by itself keeps of itself; each method is one transaction.
-
-    One process leads, and only it writes to platforms. It holds a lease that it renews, and a lock that goes with its
-    process, so that after a crash another need not wait for the lease to end. Each change of the lead raises the
-    epoch, which the leader names whenever it is about to send.
-    """
-
-    def own(self, name: str) -> None:
-        """Take the store for a portfolio, if it is nobody's yet.
-
-        Raises:
-            NotOwned: It is another one's.
-        """
-        ...
-
-    def owner(self) -> str | None:
-        """Return the name of the portfolio whose the store is; None before the first that took it."""
-        ...
-
-    def rename(self, name: str, by: str, now: datetime) -> str | None:
-        """Give the portfolio whose the store is another name, and tell it in the history.
-
-        Returns:
-            The name that it had; None if it was nobody's.
-        """
-        ...
-
-    def take_lead(self, holder: str, now: datetime, until: datetime) -> Lease | None:
-        """Take the lead, if nobody has it: the last lease has ended, or the process that held it is gone.
-
-        The history tells who leads since then, and who lost the lead by that.
-
-        Args:
-            holder: Who asks, for people to read.
-            now: Aware UTC.
-            until: When the lease is to end.
-
-        Returns:
-            A lease with an epoch that no other had; None while somebody leads.
-        """
-        ...
-
-    def renew_lead(self, lease: Lease, until: datetime) -> Lease:
-        """Move the end of a lease.
-
-        Raises:
-            Fenced: Somebody has taken over.
-        """
-        ...
-
-    def leave_lead(self, lease: Lease, now: datetime) -> None:
-        """End a lease, so that the next may lead at once, and tell it; does nothing if somebody has taken over."""
-        ...
-
-    def leader(self) -> Lease | None:
-        """Return the newest lease, ended or not; None before the first."""
-        ...
-
-    def may_send(self, epoch: int) -> None:
-        """Ask, right before a call to a platform, whether it may be made.
-
-        Raises:
-            Fenced: The epoch is not the newest.
-            Braked: The kill switch is on.
-        """
-        ...
-
-    def begin_run(self, job: str, due_at: datetime, epoch: int, now: datetime) -> JobRun | None:
-        """Begin a job for a moment, or begin it anew if it failed or was cut off in an older epoch.
-
-        Returns:
-            The run; None if it is done already, or runs.
-
-        Raises:
-            Fenced: The epoch is not the newest.
-        """
-        ...
-
-    def end_run(self, run: JobRun, outcome: Outcome, words: str, now: datetime) -> None:
-        """Say how a run ended.
-
-        Raises:
-            StateConflict: It is not running, or was begun anew since.
-        """
-        ...
-
-    def runs(self, job: str | None = None, limit: int = 50) -> tuple[JobRun, ...]:
-        """Return the runs (of one job), those due last first."""
-        ...
-
-    def forget_runs(self, before: datetime) -> int:
-        """Forget the runs that were due before a moment, but for the newest of each job and those that run.
-
-        A run that an earlier leader began and never ended was cut off, and runs no more.
-
-        Returns:
-            How many were forgotten.
-        """
-        ...
-
-    def pulse(self) -> Pulse:
-        """Return what differs as soon as the history has grown or another leads."""
-        ...
-
-    def throw_brake(self, brake: Brake) -> None:
-        """Keep a throw of the kill switch, and tell it in the history; from then on it counts.
-
-        Raises:
-            StateConflict: It stops writes for a while, and would so end a stop that lasts longer.
-        """
-        ...
-
-    def lift_brake(self, now: datetime) -> Brake | None:
-        """Let writes go on if the newest throw stops them until a time that has passed, and tell so in the history.
-
-        Returns:
-            The throw that was kept; None where nothing was to be lifted.
-        """
-        ...
-
-    def brake(self) -> Brake | None:
-        """Return the newest throw of the kill switch; None if it was never touched."""
-        ...
-
-    def brakes(self) -> tuple[Brake, ...]:
-        """Return every throw of the kill switch, oldest first."""
-        ...
-
-    def keep_circuit(self, before: Circuit, after: Circuit, now: datetime) -> None:
-        """Replace where an account's breaker stands; that it opened or closed is told in the history.
-
-        Args:
-            before: As it is stored; one that is not stored yet is `Circuit(subject)`.
-            after: Where it stands now.
-            now: Aware UTC.
-
-        Raises:
-            StateConflict: Another process has told of the account meanwhile.
-        """
-        ...
-
-    def circuits(self) -> tuple[Circuit, ...]:
-        """Return the breakers of which anything is known, by their subjects."""
-        ...
 
 
 class Store(Office, People, Protocol):
@@ -593,76 +339,4 @@ class Store(Office, People, Protocol):
 
     def close(self) -> None:
         """Release the store; may be called twice."""
-        ...
-
-
-class NotTold(Exception):  # noqa: N818 - it is people who were not
-    """A message did not reach all whom it was for; to be tried again, and never a reason to stop.
-
-    Attributes:
-        addresses: The numbers of those that were not reached, counted from 1.
-    """
-
-    def __init__(self, addresses: Sequence[int], table: str = "[notify]") -> None:
-        named = ", ".join(map(str, addresses))
-        super().__init__(f"no message reached address {named} of {table}; check it with `outlay doctor`")
-        self.addresses = tuple(addresses)
-
-
-class Notifier(Protocol):
-    """Tells people that something waits for them; a link to the recommendation, never an approval by itself."""
-
-    def tell(self, title: str, body: str, about: str = "", page: str = "") -> None:
-        """Send one message.
-
-        Args:
-            title: In a line.
-            body: The rest.
-            about: The id of the recommendation that it is about.
-            page: An HTML page to be attached, where the service takes files.
-
-        Raises:
-            NotTold: Somebody was not reached. To tell the same again reaches those only.
-        """
-        ...
-
-
-class CallLost(RuntimeError):  # noqa: N818 - it is the call that was lost
-    """A job took too long, or whoever did it was lost; the message says which, with the mend."""
-
-
-class CallRaised(RuntimeError):  # noqa: N818 - it is the call that raised
-    """A job raised an error, which is a defect; the cause or a note tells where."""
-
-
-class Call(Protocol):
-    """How a pure function is applied to one job: in this process, or in another that knows nothing but its job.
-
-    What is raised is the same in both.
-    """
-
-    def __call__[J, R](self, do: Callable[[J], R], job: J) -> R:
-        """Return what the function makes of the job.
-
-        Args:
-            do: A function of a module.
-            job: A value that can be pickled and holds no secret. What comes back is plain: text, numbers, bytes, and
-                tuples, lists and dictionaries of these.
-
-        Raises:
-            CallRaised: The job raised.
-            CallLost: It was not done, for no fault of its own.
-        """
-        ...
-
-
-class Clock(Protocol):
-    """Now, in UTC; the agent's only source of time."""
-
-    def now(self) -> datetime:
-        """Return an aware UTC datetime."""
-        ...
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
         ...
