@@ -12,7 +12,7 @@ _ADAPTERS: dict[type, TypeAdapter[Any]] = {}  # building one costs milliseconds,
 
 
 def adapter(kind: type) -> TypeAdapter[Any]:
-    """Return the JSON reader and writer of one of these values."""
+    """Return the JSON reader and writer of a kind of value."""
     if kind not in _ADAPTERS:
         _ADAPTERS[kind] = TypeAdapter(kind)
     return _ADAPTERS[kind]
