@@ -102,11 +102,11 @@ class Told:
     """What one decision printed, and what was true.
 
     Attributes:
-        hits: Whether each interval held; none where the decision leaves all as it is, which prints no interval.
+        hits: Whether the interval of each level held; none where the decision leaves all as it is, which prints none.
         promised, brought: Gains in percent of what the budgets bring as they are.
     """
 
-    hits: dict[str, bool]
+    hits: dict[int, bool]
     promised: float
     brought: float
 
@@ -117,8 +117,7 @@ def told(desk: Desk, decision: Decision) -> Told:
     change, total, hits = float((then - now).sum()), decision.total, {}
     if decision.moves:
         hits = {
-            f"plan {level}%": bool(getattr(total, f"low{level}") <= change <= getattr(total, f"high{level}"))
-            for level in LEVELS
+            level: bool(getattr(total, f"low{level}") <= change <= getattr(total, f"high{level}")) for level in LEVELS
         }
     return Told(hits, 100 * total.mean / decision.expected_now, 100 * change / float(now.sum()))
 
@@ -158,14 +157,13 @@ def coverage(hits: list[bool]) -> tuple[float, float, int]:
     return share, float(np.sqrt(share * (1 - share) / len(hits))), len(hits)
 
 
-def intervals(title: str, kept: Sequence[Told]) -> dict[str, tuple[float, float, int]]:
-    """Print coverage and gains; return the coverages."""
+def intervals(title: str, kept: Sequence[Told]) -> dict[int, tuple[float, float, int]]:
+    """Print coverage and gains; return the coverages by level."""
     print(f"\n{title}; {len(kept)} worlds")
     print(f"{'interval':<12}{'covered':>9}{'SE':>7}{'n':>7}")
-    names = [f"plan {level}%" for level in LEVELS]
-    found = {name: coverage([one.hits[name] for one in kept if one.hits]) for name in names}
-    for name, (share, error, count) in found.items():
-        print(f"{name:<12}{share:>9.3f}{error:>7.3f}{count:>7,}")
+    found = {level: coverage([one.hits[level] for one in kept if one.hits]) for level in LEVELS}
+    for level, (share, error, count) in found.items():
+        print(f"{f'plan {level}%':<12}{share:>9.3f}{error:>7.3f}{count:>7,}")
     promised, brought = (_mean_error([getattr(one, side) for one in kept]) for side in ("promised", "brought"))
     print(f"mean gain, % of now: promised {promised}, true {brought}", flush=True)
     return found
@@ -250,14 +248,13 @@ def race(desk: Desk, goals: Goals, seed: int) -> dict[str, float]:
     return shares
 
 
-def judge(scenario: str, found: dict[str, tuple[float, float, int]], errors: float) -> list[dict[str, object]]:
+def judge(scenario: str, found: dict[int, tuple[float, float, int]], errors: float) -> list[dict[str, object]]:
     """Return a bar for each kind of interval, loosened by so many standard errors."""
     bars: list[dict[str, object]] = []
-    for name, (share, error, count) in found.items():
-        level = int(name.split()[1].rstrip("%"))
+    for level, (share, error, count) in found.items():
         asked = level / 100
         band = LEVELS[level] + errors * float(np.sqrt(asked * (1 - asked) / count))  # all of a few may hold
-        words = f"{scenario}: coverage of the {name} interval (SE {error:.3f}), +-{band:.3f}"
+        words = f"{scenario}: coverage of the plan {level}% interval (SE {error:.3f}), +-{band:.3f}"
         holds = abs(share - asked) <= band
         bars.append({"name": words, "value": round(share, 3), "bar": asked, "holds": holds})
     return bars
